@@ -1,0 +1,13 @@
+"""Pyro guides, one variational family a file."""
+
+if __name__ != "ltm_pyro.guides":
+    raise ImportError(
+        f"this package was imported as {__name__!r}: import it as ltm_pyro.guides. "
+        "The same file under two names would be two different sets of classes."
+    )
+
+from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.empty import EmptyGuide
+from ltm_pyro.guides.mean_field import MeanFieldGuide
+
+__all__ = ["AbstractGuide", "EmptyGuide", "MeanFieldGuide"]

@@ -1,0 +1,47 @@
+"""What every guide is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+
+class AbstractGuide(nn.Module, ABC):
+    """A posterior q(z | x) with local parameters γ, one row of them per sequence.
+
+    The local parameters are held apart from `parameters()`, which are the guide's global ones
+    (an encoder, a flow): those belong to θ, to the slow optimizer and to the checkpoint.
+
+    Args:
+        z_shape: (L, K, D), the event shape of the site `z`.
+    """
+
+    def __init__(self, z_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.z_shape = tuple(z_shape)
+
+    @abstractmethod
+    def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
+        """Begin a batch with fresh local parameters.
+
+        Args:
+            x: token ids of the batch, shape (B, T).
+            mask: True where a token is scored, shape (B, T).
+            prior: p(z), event shape (L, K, D), for guides that start at the prior; None if there is none.
+        """
+
+    @abstractmethod
+    def local_parameters(self) -> list[Tensor]:
+        """What the fast loop moves: tensors with a row per sequence, shape (B, ...). Empty if nothing is local."""
+
+    @abstractmethod
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor | None:
+        """Sample the site `z`, batch (B,), event (L, K, D), with the model's own arguments."""

@@ -1,0 +1,30 @@
+"""The guide of a model that has no latent variables."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ltm_pyro.guides.abstract import AbstractGuide
+
+
+class EmptyGuide(AbstractGuide):
+    """Nothing to infer: for the autoregressive reference, whose bound is then its exact log-likelihood."""
+
+    def __init__(self, z_shape: tuple[int, int, int] = (0, 0, 0)) -> None:
+        super().__init__(z_shape)
+
+    def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
+        """Nothing begins."""
+
+    def local_parameters(self) -> list[Tensor]:
+        return []
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> None:
+        """Sample nothing."""

@@ -1,0 +1,62 @@
+"""KL(q || p) of one latent site: in closed form where one is registered, else from the samples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, kl_divergence
+
+
+class Divergence(NamedTuple):
+    """KL per particle and sequence, whether it is exact, and its split over the first event dimension."""
+
+    total: Tensor  # (S, B)
+    per_layer: Tensor | None  # (S, B, L)
+    closed_form: bool
+
+
+def divergence(q: Distribution, p: Distribution, z: Tensor, closed_form: bool = True) -> Divergence:
+    r"""KL(q || p), exact or as the one-sample estimate :math:`\log q(z) - \log p(z)`.
+
+    Both are peeled of the `Independent` layers that they share, so that a factorised pair
+    also says how its KL splits over the layers.
+
+    Args:
+        q: the guide's distribution, batch shape (B,) or (S, B).
+        p: the prior, of the same event shape.
+        z: the sample, shape (S, B, *event) or (B, *event).
+        closed_form: look for an exact one; False always takes the sample's.
+    """
+    batch = len(torch.broadcast_shapes(q.batch_shape, p.batch_shape))
+    peeled_q, peeled_p = _peel(q, p)
+    split, exact = None, False
+    if closed_form:
+        try:
+            split, exact = kl_divergence(peeled_q, peeled_p), True
+        except NotImplementedError:
+            pass
+    if split is None:
+        split = peeled_q.log_prob(z) - peeled_p.log_prob(z)
+    if split.dim() == batch:
+        return Divergence(split, None, exact)
+    per_layer = split if split.dim() == batch + 1 else split.flatten(batch + 1).sum(-1)
+    return Divergence(per_layer.sum(-1), per_layer, exact)
+
+
+def _peel(q: Distribution, p: Distribution) -> tuple[Distribution, Distribution]:
+    """Take off the outer `Independent` dimensions that q and p have in common."""
+    depth = min(_depth(q), _depth(p))
+    return _without(q, depth), _without(p, depth)
+
+
+def _depth(distribution: Distribution) -> int:
+    return distribution.reinterpreted_batch_ndims if isinstance(distribution, Independent) else 0
+
+
+def _without(distribution: Distribution, depth: int) -> Distribution:
+    if not depth:
+        return distribution
+    left = distribution.reinterpreted_batch_ndims - depth
+    return Independent(distribution.base_dist, left) if left else distribution.base_dist

@@ -1,0 +1,127 @@
+"""Fast inference: fit the local posterior of every sequence of a batch, the weights held."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ltm_pyro.bounds import AbstractBound
+from ltm_pyro.errors import InputError
+from ltm_pyro.inference.freezing import frozen
+
+
+class FastLoop:
+    r"""T_fast steps on the local parameters γ alone, with fresh noise at each.
+
+    .. math:: \gamma \leftarrow \gamma + \eta_s \nabla_\gamma\, \mathcal{L}(x;\gamma,\theta), \quad s = 1 \dots T_{fast}
+
+    (Kong et al., 2025, arXiv 2502.01567, algorithm 1.) The optimizer starts anew with every batch. θ gets no
+    gradient and none is computed. Nothing synchronises with the host, unless `tolerance` is given.
+
+    Args:
+        bound: what the loop maximises.
+        steps: T_fast.
+        learning_rate: of the first step.
+        final_fraction: the last step's learning rate as a fraction of the first's; a cosine leads there. 1 is constant.
+        optimizer: makes the optimizer of γ, from its parameters and `lr`. No weight decay: it would be a hidden prior.
+        tolerance: stop moving a sequence once the mean of its bound over `patience` steps has risen by less than
+            this many nats over the mean of the `patience` steps before; None takes all steps.
+        patience: steps in each of the two means.
+
+    Raises:
+        InputError: for negative steps, or a learning rate or patience that is not positive.
+    """
+
+    def __init__(
+        self,
+        bound: AbstractBound,
+        steps: int = 16,
+        learning_rate: float = 0.3,
+        final_fraction: float = 0.1,
+        optimizer: Callable[..., Optimizer] = torch.optim.Adam,
+        tolerance: float | None = None,
+        patience: int = 4,
+    ) -> None:
+        if steps < 0:
+            raise InputError(f"steps={steps}: the fast loop takes 0 or more steps")
+        if not learning_rate > 0 or not 0 <= final_fraction <= 1:
+            raise InputError(
+                f"learning_rate={learning_rate}, final_fraction={final_fraction}: "
+                "expected a positive rate, and a fraction from 0 to 1"
+            )
+        if patience < 1:
+            raise InputError(f"patience={patience}: expected at least one step")
+        self.bound, self.steps = bound, steps
+        self.learning_rate, self.final_fraction = learning_rate, final_fraction
+        self.optimizer, self.tolerance, self.patience = optimizer, tolerance, patience
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        progress = step / max(1, self.steps - 1)
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        return self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * cosine)
+
+    def fit(self, model: nn.Module, guide: Any, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> None:
+        """Start the guide on a batch and fit its local parameters.
+
+        Args:
+            model, guide: they share the site `z`.
+            x: token ids, shape (B, T).
+            mask: True where a token is scored, shape (B, T).
+            kwargs: further arguments of model and guide.
+        """
+        prior = getattr(model, "prior", None)
+        with torch.no_grad():
+            guide.start(x, mask, prior=None if prior is None else prior())
+        local = guide.local_parameters()
+        if not local:
+            return
+        optimizer = self.optimizer(local, lr=self.learning_rate)
+        resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
+        with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
+            for step in range(self.steps):
+                for group in optimizer.param_groups:
+                    group["lr"] = self.rate(step)
+                optimizer.zero_grad()
+                terms = self.bound.terms(model, guide, x=x, mask=mask, **kwargs)
+                (-terms.bound.sum()).backward()
+                if resting is None:
+                    optimizer.step()
+                elif not resting.step(optimizer, local, terms.bound.detach()):
+                    break
+
+    def __repr__(self) -> str:
+        return f"FastLoop({self.bound}, steps={self.steps}, learning_rate={self.learning_rate})"
+
+
+class _Resting:
+    """Keeps the sequences still whose bound no longer rises, each by its own bound alone."""
+
+    def __init__(self, tolerance: float, patience: int) -> None:
+        self.tolerance, self.patience = tolerance, patience
+        self.history: deque[Tensor] = deque(maxlen=2 * patience)
+        self.moves: Tensor | None = None  # (B,)
+
+    def step(self, optimizer: Optimizer, local: Iterable[Tensor], bound: Tensor) -> bool:
+        """Step the moving sequences; whether any still moves."""
+        self.history.append(bound)
+        if self.moves is None:
+            self.moves = torch.ones_like(bound, dtype=torch.bool)
+        if len(self.history) == 2 * self.patience:
+            before, after = torch.stack(list(self.history)).unflatten(0, (2, -1)).mean(1)
+            self.moves = self.moves & (after - before >= self.tolerance)
+        rows = list(local)
+        kept = [row.detach().clone() for row in rows]
+        optimizer.step()
+        with torch.no_grad():
+            for row, old in zip(rows, kept, strict=True):
+                moves = self.moves.view(-1, *[1] * (row.dim() - 1))
+                row.copy_(torch.where(moves, row, old))
+        return bool(self.moves.any())

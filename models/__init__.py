@@ -1,0 +1,26 @@
+"""Pyro models of text, and what they are made of.
+
+Shapes are written with one legend everywhere: S particles, B sequences, T tokens, L layers,
+K thoughts a layer, D width, H heads, V vocabulary.
+"""
+
+if __name__ != "ltm_pyro.models":
+    raise ImportError(
+        f"this package was imported as {__name__!r}: import it as ltm_pyro.models. "
+        "The same file under two names would be two different sets of classes."
+    )
+
+from ltm_pyro.models.autoregressive import AutoregressiveModel
+from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.latent_thought import LatentThoughtModel
+from ltm_pyro.models.priors import AbstractPrior, GaussianPrior
+from ltm_pyro.models.token_sequence import TokenSequence
+
+__all__ = [
+    "AbstractPrior",
+    "AutoregressiveModel",
+    "Decoder",
+    "GaussianPrior",
+    "LatentThoughtModel",
+    "TokenSequence",
+]

@@ -1,0 +1,44 @@
+"""The reference in every table: the same decoder without thoughts."""
+
+from __future__ import annotations
+
+import pyro
+from torch import Tensor, nn
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.token_sequence import TokenSequence
+
+
+class AutoregressiveModel(nn.Module):
+    r"""A causal Transformer, :math:`p_\theta(x) = \prod_t p_\theta(x_t \mid x_{t-w:t-1})`.
+
+    It has no latent site, so that its "bound" is its exact log-likelihood.
+    Site: `x`, batch (B,), event (T,).
+
+    Args:
+        decoder: a `Decoder` with `thoughts=0`.
+
+    Raises:
+        InputError: if the decoder has thoughts.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        if decoder.z_shape[1]:
+            raise InputError("an autoregressive model has no thoughts: build its decoder with thoughts=0")
+        self.decoder = decoder
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """Score x, shape (B, T), or write `batch_size` texts; arguments as in `LatentThoughtModel.forward`."""
+        length = None if x is None else x.shape[-1]
+        size = batch_size or (1 if x is None else len(x))
+        with pyro.plate("sequences", size, dim=-1):
+            text = TokenSequence(self.decoder, None, mask, previous, length, batch_shape=(size,))
+            return pyro.sample("x", text, obs=x)

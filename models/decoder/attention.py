@@ -1,0 +1,70 @@
+"""Attention of tokens on their recent past, and of tokens on thoughts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from ltm_pyro.models.decoder.cache import LayerCache
+from ltm_pyro.models.decoder.rotary import rotate
+
+
+def window_mask(length: int, window: int) -> Tensor:
+    """Which keys a query may see: itself and the `window` - 1 tokens before it. Boolean, shape (T, T)."""
+    every = torch.ones(length, length, dtype=torch.bool)
+    return every.tril().triu(1 - window)
+
+
+class _Heads(nn.Module):
+    """The four projections of multi-head attention, without biases."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+
+    def split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (..., T, D) -> (..., H, T, D/H)
+
+    def merge(self, x: Tensor) -> Tensor:
+        return self.output(x.transpose(-3, -2).flatten(-2))  # (..., H, T, D/H) -> (..., T, D)
+
+
+class SelfAttention(_Heads):
+    """Causal attention in which a token sees itself and the `window` - 1 tokens before it."""
+
+    def forward(self, h: Tensor, table: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
+        """Attend, shape (..., T, D) to (..., T, D).
+
+        Args:
+            h: token states.
+            table: rotary table of the tokens' positions.
+            mask: True where a query sees a key, shape (T, T); None when it sees every key there is.
+            cache: keys and values of the tokens before these, which grows by these.
+        """
+        rows = h.flatten(0, -3)  # (N, T, D): the fused kernels take four dimensions
+        q, k, v = (self.split(project(rows)) for project in (self.query, self.key, self.value))
+        q, k = rotate(q, table), rotate(k, table)
+        if cache is not None:
+            k, v = cache.extend(k, v)
+        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.merge(attended).view_as(h)
+
+
+class CrossAttention(_Heads):
+    """Attention of every token on its layer's thoughts."""
+
+    def thoughts(self, z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of one layer's thoughts, each (..., H, K, D/H) from z (..., K, D)."""
+        return rotate(self.split(self.key(z)), table), self.split(self.value(z))
+
+    def forward(self, h: Tensor, table: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
+        """Attend, shape (B, T, D) to (B, T, D); thoughts with leading particles S give (S, B, T, D)."""
+        q = rotate(self.split(self.query(h)), table)
+        leading = torch.broadcast_shapes(q.shape[:-3], thoughts[0].shape[:-3])
+        q, k, v = (t.expand(*leading, *t.shape[-3:]).flatten(0, -4) for t in (q, *thoughts))
+        return self.merge(scaled_dot_product_attention(q, k, v)).unflatten(0, leading)

@@ -1,0 +1,55 @@
+"""One layer of the decoder, as its residual equations."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from ltm_pyro.models.decoder.attention import CrossAttention, SelfAttention
+from ltm_pyro.models.decoder.cache import LayerCache
+
+EPSILON = 1e-5  # of every RMSNorm
+
+
+class FeedForward(nn.Module):
+    r"""SwiGLU, :math:`W_{down}(\mathrm{silu}(W_{gate} h) \odot W_{up} h)` (Shazeer, 2020, arXiv 2002.05202).
+
+    The inner width is 8D/3, rounded up to a multiple of 32.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        inner = -(-(8 * width // 3) // 32) * 32
+        self.gate = nn.Linear(width, inner, bias=False)
+        self.up = nn.Linear(width, inner, bias=False)
+        self.down = nn.Linear(inner, width, bias=False)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.down(silu(self.gate(h)) * self.up(h))
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention to thoughts, SwiGLU; each behind an RMSNorm and added to the stream."""
+
+    def __init__(self, width: int, heads: int, thinks: bool) -> None:
+        super().__init__()
+        self.norm_1 = nn.RMSNorm(width, eps=EPSILON)
+        self.self_attention = SelfAttention(width, heads)
+        if thinks:
+            self.norm_2 = nn.RMSNorm(width, eps=EPSILON)
+            self.cross_attention = CrossAttention(width, heads)
+        self.norm_3 = nn.RMSNorm(width, eps=EPSILON)
+        self.feed_forward = FeedForward(width)
+
+    def forward(
+        self,
+        h: Tensor,
+        table: Tensor,
+        mask: Tensor | None,
+        thoughts: tuple[Tensor, Tensor] | None = None,
+        cache: LayerCache | None = None,
+    ) -> Tensor:
+        h = h + self.self_attention(self.norm_1(h), table, mask, cache)  # tokens see their recent past
+        if thoughts is not None:
+            h = h + self.cross_attention(self.norm_2(h), table, thoughts)  # tokens see this layer's thoughts
+        return h + self.feed_forward(self.norm_3(h))

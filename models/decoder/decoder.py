@@ -1,0 +1,178 @@
+"""The Transformer that writes the text while it attends to the thoughts."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import LinearCrossEntropyOptions
+from torch.nn.functional import linear, linear_cross_entropy
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.decoder.attention import window_mask
+from ltm_pyro.models.decoder.block import EPSILON, Block
+from ltm_pyro.models.decoder.cache import DecoderCache
+from ltm_pyro.models.decoder.rotary import rotary_table
+
+CHUNK = LinearCrossEntropyOptions(batch_chunk_size=256)  # the automatic chunk is several times slower on a CPU
+INITIAL_SCALE = 0.02  # standard deviation of the initial weights
+
+
+class Decoder(nn.Module):
+    r"""A causal Transformer with a sliding window and a cross-attention to thoughts in every layer.
+
+    .. math:: p_\theta(x \mid z) = \prod_t p_\theta(x_t \mid x_{t-w:t-1}, z)
+
+    Layer l attends to its own K thought vectors :math:`z_l`; the short window leaves the long range to them.
+    Input and output embeddings are tied (Kong et al., 2025, arXiv 2502.01567, section 2).
+
+    Args:
+        vocabulary: number of token ids, V.
+        width: D, the channels of a token and of a thought vector; a multiple of 2 x `heads`.
+        layers: L.
+        heads: H.
+        thoughts: K, thought vectors a layer (the paper's N_z is L x K). With 0 there is no cross-attention,
+            and the decoder is an autoregressive Transformer.
+        window: how many of the last tokens, the current one included, a token sees in a layer.
+        length: T, the longest sequence.
+        begin: the token id that stands before a text.
+
+    Raises:
+        InputError: for sizes that do not fit together.
+    """
+
+    rotary: Tensor
+    thought_rotary: Tensor
+    sees: Tensor
+
+    def __init__(
+        self,
+        vocabulary: int,
+        width: int = 128,
+        layers: int = 3,
+        heads: int = 4,
+        thoughts: int = 4,
+        window: int = 16,
+        length: int = 128,
+        begin: int = 0,
+    ) -> None:
+        super().__init__()
+        _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin)
+        self.z_shape = (layers, thoughts, width)
+        self.window, self.length, self.begin = window, length, begin
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.blocks = nn.ModuleList(Block(width, heads, thinks=thoughts > 0) for _ in range(layers))
+        self.norm = nn.RMSNorm(width, eps=EPSILON)
+        channels = width // heads
+        # The first thought's key stands at position 0; the others step by T // N_z, as in the paper's code.
+        step = max(1, length // max(1, layers * thoughts))
+        self.register_buffer("rotary", rotary_table(torch.arange(length), channels), persistent=False)
+        self.register_buffer("thought_rotary", rotary_table(torch.arange(thoughts) * step, channels), persistent=False)
+        self.register_buffer("sees", window_mask(length, window), persistent=False)
+        self.reset_parameters()
+
+    @property
+    def vocabulary(self) -> int:
+        """V, the number of token ids."""
+        return self.embedding.num_embeddings
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weights: N(0, 0.02²), and 1/√(2L) of that where a residual branch ends."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                ends_branch = name.endswith(("output.weight", "down.weight"))
+                depth = math.sqrt(2 * len(self.blocks)) if ends_branch else 1.0
+                nn.init.normal_(parameter, std=INITIAL_SCALE / depth)
+
+    def forward(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
+        """Hidden states after each token, shape (B, T, D), or (S, B, T, D) with S particles of z."""
+        h = self.embedding(tokens)
+        size = tokens.shape[-1]
+        table, mask = self.rotary[:, :size], self.sees[:size, :size]
+        for block, thoughts in zip(self.blocks, self.thoughts(z), strict=True):
+            h = block(h, table, mask, thoughts)
+        return self.norm(h)
+
+    def thoughts(self, z: Tensor | None) -> list:
+        """Each layer's thought keys and values, or None a layer for a decoder without thoughts."""
+        if z is None or not self.z_shape[1]:
+            return [None] * len(self.blocks)
+        return [
+            block.cross_attention.thoughts(z_l, self.thought_rotary)
+            for block, z_l in zip(self.blocks, z.unbind(-3), strict=True)
+        ]
+
+    def logits(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
+        """Logits of the token after each of `tokens`, shape (..., B, T, V)."""
+        return linear(self(tokens, z), self.embedding.weight)
+
+    def token_log_prob(
+        self,
+        x: Int[Tensor, "B T"],
+        z: Float[Tensor, "*SB L K D"] | None = None,
+        previous: Int[Tensor, " B"] | None = None,
+    ) -> Tensor:
+        """Log-probability of every token given those before it, in nats; the logits are never all in memory.
+
+        Args:
+            x: token ids.
+            z: thoughts, with any leading particle dimensions.
+            previous: the token that stands before each sequence; `begin` if None.
+
+        Returns:
+            Shape (B, T), or (S, B, T) with S particles of z.
+        """
+        h = self(self.inputs(x, previous), z)  # (..., B, T, D)
+        rows, targets = h.flatten(0, -2), x.expand(h.shape[:-1]).flatten()
+        nats = linear_cross_entropy(rows, self.embedding.weight, targets, reduction="none", options=CHUNK)
+        return -nats.view(h.shape[:-1])
+
+    def inputs(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
+        """What the decoder reads to predict x: x moved one place to the right, shape (B, T)."""
+        if x.shape[-1] > self.length:
+            raise InputError(
+                f"a sequence of {x.shape[-1]} tokens is longer than the decoder's {self.length}: "
+                f"cut the text to {self.length} tokens, or build the decoder with length={x.shape[-1]}"
+            )
+        first = torch.full_like(x[:, 0], self.begin) if previous is None else previous
+        return torch.cat((first[:, None], x[:, :-1]), dim=1)
+
+    def read(self, tokens: Int[Tensor, "N T"], z: Float[Tensor, "N L K D"] | None) -> tuple[Tensor, DecoderCache]:
+        """Read a text's beginning and remember it: logits of the next token (N, V), and the cache to `step` with."""
+        cache = DecoderCache(len(self.blocks), self.window, self.thoughts(z))
+        return self._advance(tokens, cache), cache
+
+    def step(self, token: Int[Tensor, " N"], cache: DecoderCache) -> Tensor:
+        """Read one more token: logits of the next one, shape (N, V)."""
+        return self._advance(token[:, None], cache)
+
+    def _advance(self, tokens: Tensor, cache: DecoderCache) -> Tensor:
+        begin, end = cache.position, cache.position + tokens.shape[-1]
+        if end > self.length:
+            raise InputError(f"this decoder writes texts of up to {self.length} tokens, not {end}")
+        h, table = self.embedding(tokens), self.rotary[:, begin:end]
+        mask = self.sees[:end, :end] if end - begin > 1 else None  # a lone token sees all that the cache holds
+        for block, thoughts, layer in zip(self.blocks, cache.thoughts, cache.layers, strict=True):
+            h = block(h, table, mask, thoughts, layer)
+        return linear(self.norm(h[:, -1]), self.embedding.weight)
+
+
+def _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin) -> None:
+    positive = {"vocabulary": vocabulary, "width": width, "layers": layers, "heads": heads, "window": window}
+    for name, size in positive.items():
+        if size < 1:
+            raise InputError(f"{name}={size}: expected a positive whole number")
+    if width % (2 * heads):
+        near = max(1, round(width / (2 * heads))) * 2 * heads
+        raise InputError(
+            f"width={width} cannot be shared by heads={heads}: each head needs an even number of channels; "
+            f"width={near} would do, or another number of heads"
+        )
+    if length < 2:
+        raise InputError(f"length={length}: a sequence needs at least two tokens")
+    if thoughts < 0:
+        raise InputError(f"thoughts={thoughts}: expected 0 (no thoughts) or more")
+    if not 0 <= begin < vocabulary:
+        raise InputError(f"begin={begin} is not a token id of a vocabulary of {vocabulary}")

@@ -1,0 +1,67 @@
+"""The Latent Thought Model as a Pyro program."""
+
+from __future__ import annotations
+
+import pyro
+from torch import Tensor, nn
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.priors import AbstractPrior
+from ltm_pyro.models.token_sequence import TokenSequence
+
+
+class LatentThoughtModel(nn.Module):
+    r"""Thoughts from the prior, then text from the decoder.
+
+    .. math:: p_\theta(x, z) = p(z)\,p_\theta(x \mid z)
+
+    (Kong et al., 2025, arXiv 2502.01567, section 2.) Run forward it writes; conditioned on x it scores.
+    Sites: `z`, batch (B,), event (L, K, D); `x`, batch (B,), event (T,).
+
+    Args:
+        prior: a module whose forward returns p(z), with event shape `decoder.z_shape`.
+        decoder: the Transformer.
+
+    Raises:
+        InputError: if prior and decoder disagree about the shape of z.
+
+    Example:
+        >>> from ltm_pyro.models import Decoder, GaussianPrior
+        >>> decoder = Decoder(vocabulary=10, width=8, layers=1, heads=2, thoughts=2, length=6)
+        >>> model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
+        >>> model(batch_size=3).shape
+        torch.Size([3, 6])
+    """
+
+    def __init__(self, prior: AbstractPrior, decoder: Decoder) -> None:
+        super().__init__()
+        if tuple(prior.z_shape) != tuple(decoder.z_shape):
+            raise InputError(
+                f"the prior models z of shape {tuple(prior.z_shape)}, the decoder expects (L, K, D) = "
+                f"{decoder.z_shape}: build the prior with decoder.z_shape"
+            )
+        self.prior, self.decoder = prior, decoder
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """Score x, or write texts of the decoder's length.
+
+        Args:
+            x: token ids to condition on, shape (B, T); None to write.
+            mask: True where a token is scored, shape (B, T).
+            batch_size: B, where x is None; 1 if left out.
+            previous: the token before each sequence, shape (B,); the decoder's `begin` if None.
+
+        Returns:
+            x, shape (B, T).
+        """
+        length = None if x is None else x.shape[-1]
+        with pyro.plate("sequences", batch_size or (1 if x is None else len(x)), dim=-1):
+            z = pyro.sample("z", self.prior())
+            return pyro.sample("x", TokenSequence(self.decoder, z, mask, previous, length), obs=x)

@@ -1,0 +1,26 @@
+"""What every prior is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+from torch.distributions import Distribution
+
+
+class AbstractPrior(nn.Module, ABC):
+    """A module whose forward returns p(z), a distribution over the thoughts of one sequence.
+
+    Its parameters are global ones, part of θ. It never samples: the model does.
+
+    Args:
+        z_shape: (L, K, D), the event shape of the distribution.
+    """
+
+    def __init__(self, z_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.z_shape = tuple(z_shape)
+
+    @abstractmethod
+    def forward(self) -> Distribution:
+        """p(z), with batch shape () and event shape (L, K, D)."""

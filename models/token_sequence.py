@@ -1,0 +1,104 @@
+"""The likelihood of a text as a Pyro distribution: `log_prob` scores, `sample` writes."""
+
+from __future__ import annotations
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import Categorical, constraints
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.decoder import Decoder
+
+
+class TokenSequence(TorchDistribution):
+    r"""A distribution over token sequences, given a decoder and thoughts.
+
+    .. math:: \log p_\theta(x \mid z) = \sum_t m_t \log p_\theta(x_t \mid x_{t-w:t-1}, z)
+
+    Batch shape (B,), or (S, B) with S particles of z; event shape (T,).
+
+    Args:
+        decoder: a `Decoder`.
+        z: thoughts, shape (..., B, L, K, D); None for a decoder without thoughts.
+        mask: True where a token is scored, shape (B, T); None scores all. Tokens that are not
+            scored are still read: padding at the end changes nothing, a masked prefix is context.
+        previous: the token before each sequence, shape (B,); the decoder's `begin` if None.
+        length: T of the texts that `sample` writes; the mask's, else the decoder's, if None.
+        batch_shape: needed where z is None.
+
+    Example:
+        >>> decoder = Decoder(vocabulary=10, width=8, layers=1, heads=2, thoughts=2, length=6)
+        >>> text = TokenSequence(decoder, torch.zeros(3, *decoder.z_shape)).sample()
+        >>> text.shape, TokenSequence(decoder, torch.zeros(3, *decoder.z_shape)).log_prob(text).shape
+        (torch.Size([3, 6]), torch.Size([3]))
+    """
+
+    arg_constraints: dict = {}  # noqa: RUF012  (the base class's own declaration)
+    support = constraints.independent(constraints.nonnegative_integer, 1)
+    has_rsample = False
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        z: Tensor | None = None,
+        mask: Tensor | None = None,
+        previous: Tensor | None = None,
+        length: int | None = None,
+        batch_shape: torch.Size | tuple[int, ...] | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.decoder, self.z, self.mask, self.previous = decoder, z, mask, previous
+        if z is not None and tuple(z.shape[-3:]) != decoder.z_shape:
+            raise InputError(
+                f"z ends in shape {tuple(z.shape[-3:])}, but the decoder expects (L, K, D) = {decoder.z_shape}: "
+                "build the prior and the guide with decoder.z_shape"
+            )
+        if batch_shape is None:
+            batch_shape = torch.Size() if z is None else z.shape[:-3]
+        length = length or (decoder.length if mask is None else mask.shape[-1])
+        super().__init__(torch.Size(batch_shape), torch.Size((length,)), validate_args=validate_args)
+
+    def expand(self, batch_shape: torch.Size, _instance: TokenSequence | None = None) -> TokenSequence:
+        """The same distribution with a larger batch shape."""
+        batch_shape = torch.Size(batch_shape)
+        z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape)
+        length = self.event_shape[0]
+        return TokenSequence(self.decoder, z, self.mask, self.previous, length, batch_shape, validate_args=False)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-probability of each text, in nats, shape (B,) or (S, B); a masked token contributes exactly zero.
+
+        Args:
+            x: token ids, shape (B, T), with any T up to the decoder's length.
+        """
+        if self._validate_args:
+            self._check(x)
+        nats = self.decoder.token_log_prob(x, self.z, self.previous)  # (..., B, T)
+        if self.mask is not None:
+            nats = nats.masked_fill(~self.mask, 0.0)
+        return nats.sum(-1).expand(self.batch_shape)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
+        """Write texts token by token, shape (*sample_shape, *batch_shape, T)."""
+        batch_shape = torch.Size(sample_shape) + self.batch_shape
+        count, device = batch_shape.numel(), self.decoder.embedding.weight.device
+        z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape).flatten(0, -4)
+        previous = torch.full((count,), self.decoder.begin, device=device)
+        if self.previous is not None:
+            previous = self.previous.expand(batch_shape).flatten()
+        logits, cache = self.decoder.read(previous[:, None], z if self.batch_shape or sample_shape else z[None])
+        tokens = [Categorical(logits=logits).sample()]
+        while len(tokens) < self.event_shape[0]:
+            tokens.append(Categorical(logits=self.decoder.step(tokens[-1], cache)).sample())
+        return torch.stack(tokens, -1).view(*batch_shape, -1)
+
+    def _check(self, x: Tensor) -> None:
+        if self.mask is not None and self.mask.shape != x.shape:
+            raise InputError(f"the mask has shape {tuple(self.mask.shape)}, x has {tuple(x.shape)}: they must agree")
+        if x.is_floating_point() or bool(((x < 0) | (x >= self.decoder.vocabulary)).any()):
+            raise InputError(
+                f"x must hold token ids from 0 to {self.decoder.vocabulary - 1}: "
+                "was it encoded with this model's own tokenizer?"
+            )
