@@ -1,0 +1,296 @@
+"""Checkpoints that survive kills, full disks and damaged files.
+
+`folder/step-00001200/` holds `model.safetensors` (the weights), `training-state.safetensors` and
+`training-state.json` (optimizers, schedules, random generators, data position), `info.json` (step, loss,
+fingerprint of the configuration) and `manifest.json` (size and SHA-256 of the others).
+
+A checkpoint is written under a name beside its own, synced and renamed, and nothing old is removed before
+that. Names beside, which a kill can leave behind, are taken care of by the next save:
+
+- `.step-N.partial-PID` is being written: worthless after a kill;
+- `.step-N.replaced-PID` is whole, and stands for step N until its replacement has taken the name;
+- `.step-N.deleted-PID` is being removed.
+
+One process at a time writes to a folder; any number may read.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.state_files import load_state, read_tensors, save_state, sync, write_tensors
+
+WEIGHTS, STATE, INFO, MANIFEST = "model.safetensors", "training-state", "info.json", "manifest.json"
+_FILES = (WEIGHTS, f"{STATE}.safetensors", f"{STATE}.json", INFO)
+
+
+class Checkpoint(NamedTuple):
+    """What was saved: `weights` as a state dict on the CPU, `info` with "step", "loss" and "fingerprint"."""
+
+    step: int
+    weights: dict[str, Tensor]
+    state: dict[str, Any]
+    info: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they are; made by the first save.
+        keep: how many of the last ones stay. The one with the lowest loss stays besides.
+    """
+
+    def __init__(self, folder: Path | str, keep: int = 2) -> None:
+        if keep < 1:
+            raise InputError(f"keep is {keep}; expected at least 1, the checkpoint to resume from.")
+        self.folder = Path(folder)
+        self.keep = keep
+
+    def save(
+        self,
+        step: int,
+        weights: Mapping[str, Tensor],
+        state: Mapping[str, Any],
+        loss: float | None = None,
+        fingerprint: str = "",
+    ) -> Path:
+        """Save a checkpoint, replacing one of the same step, then remove those no longer kept.
+
+        Args:
+            step: slow steps done.
+            weights: a state dict; tied weights are stored once.
+            state: whatever `save_state` takes.
+            loss: lower is better; decides which checkpoint is the best. None or NaN: never the best.
+            fingerprint: identifies the configuration; `load` can insist on it.
+
+        Raises:
+            InputError: if the disk is full or cannot be written. Every earlier checkpoint is still whole then.
+        """
+        if step < 0:
+            raise InputError(f"step is {step}; expected the number of slow steps done, 0 or more.")
+        final = self.folder / f"step-{step:08d}"
+        partial = _beside(final, "partial")
+        info = {"step": step, "loss": _finite(loss), "fingerprint": fingerprint}
+        try:
+            self._sweep()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(partial, weights, state, info)
+            _put_in_place(partial, final)
+        except OSError as error:
+            raise self._unwritable(step, error) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # there only if something went wrong
+        self._prune(step)
+        return final
+
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, in order."""
+        return sorted(_find(self.folder))
+
+    def latest(self) -> Path | None:
+        """The checkpoint of the last step."""
+        found = _find(self.folder)
+        return found[max(found)] if found else None
+
+    def best(self) -> Path | None:
+        """The checkpoint with the lowest loss, the later one of equals; None if none was saved with a loss."""
+        found = _find(self.folder)
+        scored = [(loss, -step) for step, path in found.items() if (loss := _loss(path)) is not None]
+        return found[-min(scored)[1]] if scored else None
+
+    def load(self, path: Path | str, fingerprint: str | None = None) -> Checkpoint:
+        """Check every file of a checkpoint against its manifest, and read it.
+
+        Raises:
+            InputError: if a file is missing, cut short or changed, or the configuration is another one.
+        """
+        path = Path(path)
+        _verify(path, _FILES)
+        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+        if fingerprint is not None and info["fingerprint"] != fingerprint:
+            raise InputError(
+                f"{path} is a checkpoint of another configuration: its fingerprint is {info['fingerprint']!r}, this "
+                f"run's is {fingerprint!r}. Resume with the configuration it was saved with, or start a new run in "
+                "another folder."
+            )
+        return Checkpoint(info["step"], read_tensors(path / WEIGHTS), load_state(path, STATE), info)
+
+    @staticmethod
+    def load_weights(path: Path | str) -> dict[str, Tensor]:
+        """Check and read a checkpoint's weights alone, which is all that evaluation and generation need.
+
+        Raises:
+            InputError: if the weights or the manifest are missing, cut short or changed.
+        """
+        _verify(Path(path), (WEIGHTS,))
+        return read_tensors(Path(path) / WEIGHTS)
+
+    def discard_after(self, step: int) -> None:
+        """Remove the checkpoints of later steps, for a run that goes on from an earlier one."""
+        for found, path in _find(self.folder).items():
+            if found > step:
+                _discard(path)
+
+    def _prune(self, saved: int) -> None:
+        """Keep the last ones, the best one, and in any case the one just saved."""
+        found, best = _find(self.folder), self.best()
+        kept = {saved, *sorted(found)[-self.keep :]}
+        for step, path in found.items():
+            if step not in kept and path != best:
+                _discard(path)
+
+    def _sweep(self) -> None:
+        """Take care of what killed saves left behind."""
+        whole = set(_find(self.folder).values())
+        for path in self.folder.glob(".step-*"):
+            kind = _split(path)[1]
+            if kind == "replaced" and path in whole:  # killed between the two renames: it gets its name back
+                path.rename(self.folder / f"step-{_split(path)[0]:08d}")
+            elif kind:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _unwritable(self, step: int, error: OSError) -> InputError:
+        latest = self.latest()
+        last = f"The last good checkpoint, {latest.name}, is untouched" if latest else "There is no earlier checkpoint"
+        return InputError(
+            f"the checkpoint of step {step} could not be written in {self.folder}: {error.strerror or error}. {last}. "
+            "Free some space or make the folder writable, or copy the run's folder to another disk; then resume."
+        )
+
+
+def _write(folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any], info: dict[str, Any]) -> None:
+    """All files of a checkpoint, on the disk for certain when this returns."""
+    folder.mkdir()
+    write_tensors(folder / WEIGHTS, weights)
+    save_state(folder, STATE, state)
+    _write_json(folder / INFO, info)
+    _write_json(folder / MANIFEST, {"files": {name: _sum(folder / name) for name in _FILES}})
+    for name in (*_FILES, MANIFEST):
+        sync(folder / name)
+    sync(folder)
+
+
+def _put_in_place(partial: Path, final: Path) -> None:
+    """Give a whole checkpoint its name; one that has the name already is stepped aside for, then removed."""
+    aside = _beside(final, "replaced")
+    if final.exists():
+        final.rename(aside)
+    try:
+        partial.rename(final)
+    except OSError:
+        if aside.exists():
+            aside.rename(final)
+        raise
+    sync(final.parent)
+    if aside.exists():
+        _discard(aside)
+
+
+def _discard(path: Path) -> None:
+    """Remove a checkpoint, its name first: none is ever seen half removed.
+
+    What cannot be removed now is left to the next save: it is no reason to stop a run.
+    """
+    with contextlib.suppress(OSError):
+        shutil.rmtree(path.rename(_beside(path, "deleted")))
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".step-{_split(path)[0]:08d}.{kind}-{os.getpid()}")
+
+
+def _split(path: Path) -> tuple[int | None, str]:
+    """A checkpoint's step and what is happening to it; (None, "") for any other name."""
+    match = re.fullmatch(r"step-(\d{8,})|\.step-(\d{8,})\.(partial|replaced|deleted)-\d+", path.name)
+    return (int(match[1] or match[2]), match[3] or "") if match else (None, "")
+
+
+def _find(folder: Path) -> dict[int, Path]:
+    """Each step's whole checkpoint."""
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob("*step-*"), reverse=True):  # "step-N" comes before ".step-N.replaced-PID"
+        step, kind = _split(path)
+        if step is not None and kind in ("", "replaced"):
+            found.setdefault(step, path)
+    return found
+
+
+def _loss(path: Path) -> float | None:
+    try:
+        return json.loads((path / INFO).read_text(encoding="utf-8"))["loss"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None  # a damaged checkpoint is not the best one; `load` says what is wrong with it
+
+
+def _finite(loss: float | None) -> float | None:
+    return float(loss) if loss is not None and math.isfinite(loss) else None
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _sum(path: Path) -> dict[str, Any]:
+    """A file's entry in the manifest."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+def _verify(path: Path, names: tuple[str, ...]) -> None:
+    """Compare files with the manifest."""
+    fault = _fault(path, names)
+    if fault:
+        raise InputError(f"{fault}. {_remedy(path)}")
+
+
+def _fault(path: Path, names: tuple[str, ...]) -> str:
+    """What is wrong with the first file that is not as the manifest says; empty if nothing is."""
+    if not path.is_dir():
+        return f"{path} is not the folder of a checkpoint, which is named like step-00001200"
+    try:
+        expected = {name: json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"][name] for name in names}
+    except FileNotFoundError:
+        return f"{path / MANIFEST} is missing: the checkpoint is not whole"
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return f"{path / MANIFEST} cannot be read, it is damaged: {error!r}"
+    return next((fault for name in names if (fault := _difference(path / name, expected[name]))), "")
+
+
+def _difference(file: Path, expected: Any) -> str:
+    try:
+        found = _sum(file)
+    except OSError as error:
+        return f"{file} is missing" if not file.exists() else f"{file} cannot be read: {error.strerror}"
+    size = expected.get("size") if isinstance(expected, dict) else None
+    if found["size"] != size:
+        return f"{file} has {found['size']} bytes where {MANIFEST} says {size}: it was cut short or changed"
+    if found != expected:
+        return f"{file} does not have the SHA-256 sum in {MANIFEST}: one of the two was changed or damaged"
+    return ""
+
+
+def _remedy(path: Path) -> str:
+    """Names the last whole checkpoint before one that cannot be used, or else any whole one beside it."""
+    found = _find(path.parent)
+    step = _split(path)[0]
+    later = sorted(other for other in found if step is not None and other > step)
+    earlier = sorted((other for other in found if step is None or other < step), reverse=True)
+    for other in earlier + later:
+        if not _fault(found[other], _FILES):
+            return f"Use {found[other]} instead."
+    return "No other whole checkpoint is beside it: restore it from a copy, or start the run afresh."

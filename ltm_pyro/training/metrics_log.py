@@ -1,0 +1,121 @@
+"""A run's numbers, one JSON object a line, in a file that survives kills and resumptions."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.state_files import sync
+
+_NOT_JSON = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class MetricsLog:
+    """An append-only `metrics.jsonl`.
+
+    Floats keep every bit. NaN and infinities, which JSON does not have, are written as the strings "NaN",
+    "Infinity" and "-Infinity", so that every reader of JSON reads the file; `read` gives them back as floats.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one record as a whole line that a killed process does not lose.
+
+        Raises:
+            InputError: if the file cannot be written.
+            TypeError: for a value JSON cannot hold, such as a tensor, naming its key.
+        """
+        line = json.dumps(_encode(record, "record"), allow_nan=False) + "\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:  # closing it hands the line to the operating system
+                file.write(line.encode())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def read(self) -> list[dict[str, Any]]:
+        """All whole records; a last line that a kill cut short is left out.
+
+        Raises:
+            InputError: for any other line that is not a JSON object, naming it.
+        """
+        return [_decode(record) for _, record in self._lines()]
+
+    def truncate_after(self, step: int) -> None:
+        """Drop the records of later steps, and a line cut short by a kill, before a run goes on from `step`.
+
+        Resumed from a checkpoint, the run writes those records again: its file ends up equal to that of a run
+        that was never interrupted. Records without a "step" stay. A kill meanwhile leaves the old file or the new.
+        """
+        if not self.path.exists():
+            return
+        kept = [line for line, record in self._lines() if not _is_after(record, step)]
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        try:
+            partial.write_bytes(b"".join(kept))
+            sync(partial)
+            os.replace(partial, self.path)
+            sync(self.path.parent)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _lines(self) -> list[tuple[bytes, dict[str, Any]]]:
+        """Each whole line's bytes with what they say."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        whole = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                whole.append((line.rstrip(b"\r\n") + b"\n", _parse(line)))
+            except ValueError as error:
+                if number < len(lines):
+                    raise InputError(
+                        f"{self.path}, line {number} is not a JSON object ({error}). Delete that line, or move the "
+                        "file away and start a new one."
+                    ) from error
+        return whole
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self.path} cannot be written: {error.strerror}. Free some space or make the folder writable, "
+            "then resume the run."
+        )
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError(f"found {type(record).__name__}")
+    return record
+
+
+def _is_after(record: Mapping[str, Any], step: int) -> bool:
+    return isinstance(record.get("step"), int | float) and record["step"] > step
+
+
+def _encode(value: Any, where: str) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _encode(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise TypeError(
+        f"{where} is a {type(value).__name__}, which JSON does not have; give a number, for a tensor .item()."
+    )
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _decode(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_decode(item) for item in value]
+    return _NOT_JSON.get(value, value) if isinstance(value, str) else value

@@ -1,0 +1,204 @@
+"""Tensors and nested state (optimizers, schedules, random generators) in plain files, without pickle.
+
+`save_state` writes two files: `name.safetensors` holds the tensors, `name.json` everything else, with each
+tensor replaced by its name. JSON has no tuples, integer keys, NaN or infinities, so a JSON object always has
+exactly one key, which says what it stands for: `dict` (a list of pairs), `tuple`, `tensor`, or `float` (bits).
+"""
+
+import errno
+import json
+import os
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ltm_pyro.errors import InputError
+
+_WRITABLE = {
+    torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int8, torch.int16, torch.int32,
+    torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
+    torch.float8_e4m3fn, torch.float8_e5m2,
+}  # fmt: skip
+_NOTES = "ltm_pyro"  # one metadata entry only: safetensors writes several in an order that changes from run to run
+
+
+def save_state(folder: Path, name: str, state: Mapping) -> list[Path]:
+    """Write a nested structure of dicts, lists, tuples, tensors and plain values; return the two files.
+
+    The round trip is exact: types, key types, order, the bits of every float, dtypes, shapes, and which names
+    are one and the same tensor. Tensors come back on the CPU, contiguous; every kind of dict comes back as `dict`.
+
+    Raises:
+        TypeError: for anything else, naming where in the structure it is.
+    """
+    tensors: dict[str, Tensor] = {}
+    structure = _encode(state, "state", tensors)
+    weights_file, json_file = Path(folder, f"{name}.safetensors"), Path(folder, f"{name}.json")
+    write_tensors(weights_file, tensors)
+    json_file.write_text(json.dumps(structure, allow_nan=False) + "\n", encoding="utf-8")
+    return [weights_file, json_file]
+
+
+def load_state(folder: Path, name: str) -> dict:
+    """Read back what `save_state` wrote.
+
+    Raises:
+        InputError: if a file is missing or is not such a file.
+    """
+    tensors = read_tensors(Path(folder, f"{name}.safetensors"))
+    json_file = Path(folder, f"{name}.json")
+    try:
+        return _decode(json.loads(json_file.read_text(encoding="utf-8")), tensors)
+    except OSError as error:
+        raise InputError(f"{json_file} cannot be read: {error.strerror}. Restore it, or save it anew.") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{json_file} is not a state file, or it is damaged ({error!r}); expected the pair {name}.json and "
+            f"{name}.safetensors that were saved together. Restore both, or save them anew."
+        ) from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors by name. Names that are one tensor (tied weights) are stored once and are one again when read.
+
+    Raises:
+        OSError: if the disk is full, read-only, …
+        TypeError: for a tensor that cannot be written, naming it.
+    """
+    plain = {name: _plain(name, tensor) for name, tensor in tensors.items()}
+    stored, same = _split_ties(plain)
+    notes = {"same": same, "complex": [name for name in stored if stored[name].dtype == torch.complex128]}
+    separate = _separate(stored)
+    path.touch()  # asks for the usual permissions, which are lost below: safetensors writes files for their owner only
+    mode = path.stat().st_mode
+    try:
+        save_file(separate, path, metadata={_NOTES: json.dumps(notes)})
+    except SafetensorError as error:
+        raise _as_os_error(error, path) from error
+    path.chmod(mode)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read back what `write_tensors` wrote, or any safetensors file, onto the CPU.
+
+    Raises:
+        InputError: if the file is missing or is not such a file.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
+            # Copied out of the memory-mapped file: memory aligned as torch aligns it gives the same bits in every
+            # later sum as an uninterrupted run does, and the file can then be deleted on every system.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        tensors |= {name: torch.view_as_complex(tensors[name]) for name in notes.get("complex", [])}
+        return tensors | {name: tensors[kept] for name, kept in notes.get("same", {}).items()}
+    except (SafetensorError, OSError, ValueError, LookupError) as error:
+        raise InputError(f"{path} cannot be read as safetensors: {error}. Restore it, or save it anew.") from error
+
+
+def _encode(value: Any, where: str, tensors: dict[str, Tensor]) -> Any:
+    """`value` as JSON can hold it; its tensors go to `tensors`, named by where they are."""
+    if isinstance(value, Tensor):
+        tensors[where] = value
+        return {"tensor": where}
+    if isinstance(value, Mapping):
+        return {"dict": [[_key(k, where), _encode(v, f"{where}[{k!r}]", tensors)] for k, v in value.items()]}
+    if type(value) in (list, tuple):
+        items = [_encode(item, f"{where}[{i}]", tensors) for i, item in enumerate(value)]
+        return items if type(value) is list else {"tuple": items}
+    if type(value) is float and value - value != 0.0:  # NaN and infinities, which JSON does not have
+        return {"float": struct.pack(">d", value).hex()}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    raise TypeError(
+        f"{where} is a {kind}; only dict, list, tuple, None, bool, int, float, str and tensors can be saved. "
+        "Convert it, for example with float(...), tuple(...) or torch.as_tensor(...)."
+    )
+
+
+def _key(key: Any, where: str) -> str | int:
+    if type(key) not in (str, int):
+        raise TypeError(f"{where} has the key {key!r} of type {type(key).__name__}; keys are str or int.")
+    return key
+
+
+def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_decode(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    return {
+        "dict": lambda: {key: _decode(item, tensors) for key, item in content},
+        "tuple": lambda: tuple(_decode(item, tensors) for item in content),
+        "tensor": lambda: tensors[content],
+        "float": lambda: struct.unpack(">d", bytes.fromhex(content))[0],
+    }[kind]()
+
+
+def _plain(name: str, tensor: Tensor) -> Tensor:
+    """The bare tensor without gradient, conjugate or negative bits; refuses what has no plain bytes."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} is a {type(tensor).__name__}; expected a tensor.")
+    tensor = tensor.detach()
+    if type(tensor) is not Tensor or tensor.layout != torch.strided or tensor.dtype not in _WRITABLE or tensor.is_meta:
+        raise TypeError(
+            f"{name} is a {type(tensor).__name__} of {tensor.dtype}, {tensor.layout}, on {tensor.device}, which cannot "
+            "be saved. Convert it to an ordinary dense tensor first (to_dense(), dequantize(), full_tensor())."
+        )
+    return tensor.resolve_conj().resolve_neg()
+
+
+def _split_ties(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Each distinct tensor under its first name, and the first name of every further one."""
+    first: dict[tuple, str] = {}
+    same: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        view = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        kept = first.setdefault(view, name) if tensor.numel() else name
+        if kept != name:
+            same[name] = kept
+    return {name: tensor for name, tensor in tensors.items() if name not in same}, same
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, contiguous, no two in one storage: safetensors refuses those that overlap."""
+    separate: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.complex128:  # not in the format: written as pairs of float64
+            tensor = torch.view_as_real(tensor)
+        tensor = tensor.cpu().contiguous()
+        if tensor.untyped_storage().data_ptr() in storages:
+            tensor = tensor.clone()
+        storages.add(tensor.untyped_storage().data_ptr())
+        separate[name] = tensor
+    return separate
+
+
+def _as_os_error(error: SafetensorError, path: Path) -> Exception:
+    """The operating system's error inside safetensors' own, which gives its number only in words."""
+    found = re.search(r"os error (\d+)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else error
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk and survives a power failure."""
+    if path.is_dir() and os.name == "nt":  # Windows does not open folders, and keeps their names safe itself
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some network file systems do not know how to sync a folder
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
+    finally:
+        os.close(handle)
