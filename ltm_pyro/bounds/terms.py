@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from torch import Tensor
 
@@ -31,3 +31,8 @@ class Terms:
     def elbo(self) -> Tensor:
         """log_likelihood - kl, shape (B,)."""
         return self.log_likelihood - self.kl
+
+    def detach(self) -> Terms:
+        """The same values without their history."""
+        tensors = {f.name: v.detach() for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        return replace(self, **tensors)

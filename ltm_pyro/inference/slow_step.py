@@ -109,12 +109,13 @@ class SlowStep:
             loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip or math.inf)
         if not torch.isfinite(loss.detach() + norm):  # the one look at the device in a step
-            raise NonFiniteError("the bound" if not torch.isfinite(loss) else "the gradient of the bound", terms)
+            what = "the gradient of the bound" if torch.isfinite(loss) else "the bound"
+            raise NonFiniteError(what, terms.detach())
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.taken)
         self.optimizer.step()
         self.taken += 1
-        return terms
+        return terms.detach()
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs: the optimizer's state and the schedule's place."""

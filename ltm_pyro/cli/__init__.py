@@ -1,0 +1,1 @@
+"""The command line. It builds the objects of the public API, and it alone talks."""

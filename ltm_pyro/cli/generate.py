@@ -1,0 +1,110 @@
+"""`ltm generate`: text from a trained run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ltm_pyro.cli.arguments import parse
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+    from torch import Tensor
+
+    from ltm_pyro.generation import Sampling
+    from ltm_pyro.training.blueprint import Blueprint
+
+
+def main(words: Sequence[str]) -> int:
+    """Generate; returns the exit code."""
+    import torch
+
+    from ltm_pyro.generation import Sampling
+
+    options = parse(_parser(), words)
+    sampling = Sampling(options.temperature, options.top_k, options.top_p)
+    if options.samples < 1 or (options.tokens is not None and options.tokens < 1):
+        raise InputError(f"--samples {options.samples} --tokens {options.tokens}: expected 1 or more of each")
+    run = Run.open(options.run)
+    blueprint = run.load(options.checkpoint)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    blueprint.model.to(device)
+    blueprint.guide.to(device)
+    torch.manual_seed(options.seed)
+    for number in range(1, options.samples + 1):
+        if options.samples > 1:
+            print(f"--- {number} ---")
+        for piece in stream(run, blueprint, options.prompt, options.tokens, sampling):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        print()
+    return 0
+
+
+def stream(
+    run: Run, blueprint: Blueprint, prompt: str = "", tokens: int | None = None, sampling: Sampling | None = None
+) -> Iterator[str]:
+    """One text as it is written, the prompt first.
+
+    Args:
+        run, blueprint: a run and its trained objects.
+        prompt: q is fitted on it and then held; empty takes z from the prior.
+        tokens: the most to write; as many as the decoder's length holds if None.
+        sampling: how tokens are drawn.
+    """
+    import torch
+
+    from ltm_pyro.data import StreamDecoder
+    from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompt, write
+
+    model, decoder = blueprint.model, StreamDecoder(run.tokenizer)
+    device = next(model.parameters()).device
+    ids = torch.as_tensor(run.tokenizer.encode(prompt), dtype=torch.long, device=device)
+    room = model.decoder.length - len(ids)
+    if room < 1:
+        raise InputError(
+            f"the prompt is {len(ids)} tokens long, and this run's sequences hold {model.decoder.length}: shorten it"
+        )
+    if len(ids):
+        z = thoughts_from_prompt(model, blueprint.guide, blueprint.fast, ids, 1)
+    else:
+        z = thoughts_from_prior(model, 1)
+    yield prompt
+    for token in write(model, z, ids[None], tokens or room, sampling, end=run.tokenizer.end):
+        if int(token) != run.tokenizer.end:
+            yield decoder.feed(int(token))
+    yield decoder.flush()
+
+
+def write_samples(run: Run, blueprint: Blueprint, count: int, seed: int) -> list[str]:
+    """Texts with z from the prior, kept under `samples/` in the run's folder."""
+    import torch
+
+    texts = []
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        texts = ["".join(stream(run, blueprint)) for _ in range(count)]
+    folder = run.folder / "samples"
+    folder.mkdir(exist_ok=True)
+    for number, text in enumerate(texts, 1):
+        (folder / f"prior-{number}.txt").write_text(text + "\n", encoding="utf-8")
+    return texts
+
+
+def _parser() -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="ltm generate", exit_on_error=False, description=__doc__)
+    parser.add_argument("run", help="the run's folder")
+    parser.add_argument("--prompt", default="", help="q is fitted on it and then held; z is from the prior if left out")
+    parser.add_argument("--samples", type=int, default=1, help="how many texts, each with thoughts of its own")
+    parser.add_argument("--tokens", type=int | None, default=None, help="the most to write; the run's length if left out")  # type: ignore[arg-type]
+    parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits; 0: the likeliest token")
+    parser.add_argument("--top_k", type=int, default=0, help="draw from the k likeliest tokens; 0: from all")
+    parser.add_argument("--top_p", type=float, default=1.0, help="draw from the likeliest tokens of total mass p")
+    parser.add_argument("--seed", type=int, default=0, help="of thoughts and tokens")
+    parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
+    return parser

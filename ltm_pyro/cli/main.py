@@ -1,0 +1,64 @@
+"""`ltm`: one command, a file for each thing it does."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ltm_pyro import __version__
+from ltm_pyro.errors import InputError
+
+COMMANDS = {
+    "train": "train a model on a corpus (the built-in one if none is given)",
+    "evaluate": "print a run's honest numbers on held-out or other text",
+    "generate": "write text with a trained run",
+    "import-weights": "make a run from weights of the paper's released code",
+}
+
+GREETING = f"""ltm {__version__}: Latent Thought Models as Pyro programs.
+
+usage: ltm COMMAND ...          (ltm COMMAND --help lists what it takes)
+
+{chr(10).join(f"  {name:15} {summary}" for name, summary in COMMANDS.items())}
+
+To begin:
+  ltm train                     trains the default model on the built-in corpus, in some minutes
+  ltm evaluate RUN              its four numbers; RUN is the folder that `ltm train` names
+  ltm generate RUN              text from it
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 2 bad input, 1 a run that failed."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(GREETING, end="")
+        return 0
+    if words[0] == "--version":
+        print(f"ltm_pyro {__version__}")
+        return 0
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # so that classes of the user's own are found by import path
+    try:
+        return _command(words[0])(words[1:])
+    except InputError as error:
+        print(f"ltm: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has gone, as in `ltm generate RUN | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _command(name: str):
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(f"unknown command {name!r}: {hint}The commands are {', '.join(COMMANDS)}")
+    return import_module(f"ltm_pyro.cli.{name.replace('-', '_')}").main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

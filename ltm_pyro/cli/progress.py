@@ -1,0 +1,74 @@
+"""What is shown while something runs: one live line in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import Any, TextIO
+
+QUIET_SECONDS = 15.0  # between two lines where no terminal shows a live one
+LIVE_SECONDS = 0.1
+
+
+class Progress:
+    """Shows how far something has come.
+
+    Args:
+        total: how many steps there are.
+        done: how many were done before.
+        stream: where to; standard error, so that a command's output stays clean.
+    """
+
+    def __init__(self, total: int, done: int = 0, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.total, self.first, self.began = total, done, time.monotonic()
+        self.live = self.stream.isatty()
+        self.shown = -1e9
+        self.width = 0
+
+    def update(self, done: int, text: str = "") -> None:
+        """Show that `done` steps are done, with what else there is to say."""
+        now = time.monotonic()
+        if now - self.shown < (LIVE_SECONDS if self.live else QUIET_SECONDS) and done < self.total:
+            return
+        self.shown = now
+        left = (now - self.began) / max(1, done - self.first) * (self.total - done)
+        line = f"{done}/{self.total}  {text}  {clock(left)} left" if text else f"{done}/{self.total}  {clock(left)} left"
+        if self.live:
+            line = line[: shutil.get_terminal_size().columns - 1]
+            self.stream.write("\r" + line.ljust(self.width))
+            self.width = len(line)
+        else:
+            self.stream.write(line + "\n")
+        self.stream.flush()
+
+    def clear(self) -> None:
+        """Take the live line away, so that something else can be printed."""
+        if self.live and self.width:
+            self.stream.write("\r" + " " * self.width + "\r")
+            self.stream.flush()
+            self.width = 0
+
+
+def training_line(record: dict[str, Any]) -> str:
+    """A training step's metrics in one line, in nats per token."""
+    layers = " ".join(f"{kl:.3f}" for kl in record["kl_per_layer"])
+    return (
+        f"{_count(record['tokens'])} tokens  {_count(record['tokens_per_second'])}/s  ELBO {record['elbo']:.3f}  "
+        f"log-lik {record['log_likelihood']:.3f}  KL {record['kl']:.3f}" + (f" [{layers}]" if layers else "")
+    )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _count(number: float) -> str:
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.2f}{letter}"
+    return f"{number:.0f}"

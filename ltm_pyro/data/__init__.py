@@ -1,0 +1,31 @@
+"""Text in, batches of tokens out: corpora, the validation split, tokenizers, sequences and batches.
+
+Shapes: B sequences, T tokens, V vocabulary. Nothing here imports `datasets`, `tokenizers`, pandas or pyarrow
+before it is used.
+"""
+
+from ltm_pyro.data.batches import Batches, in_order
+from ltm_pyro.data.corpus import describe, read_corpus
+from ltm_pyro.data.cutting import cut, documents, windows
+from ltm_pyro.data.document import Document
+from ltm_pyro.data.sequences import Batch, Sequences
+from ltm_pyro.data.split import split
+from ltm_pyro.data.streaming import StreamDecoder
+from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "Document",
+    "Sequences",
+    "StreamDecoder",
+    "Tokenizer",
+    "cut",
+    "describe",
+    "documents",
+    "in_order",
+    "read_corpus",
+    "split",
+    "train_tokenizer",
+    "windows",
+]

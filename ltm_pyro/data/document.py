@@ -1,0 +1,19 @@
+"""A document: the unit in which text is read and split."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Document(NamedTuple):
+    """One text, and where it came from.
+
+    Args:
+        text: the text itself, with LF line ends.
+        name: where it came from: a file, a file and a row, an address. Used in messages and as an identifier.
+        group: documents of one group never fall on both sides of a split. Empty: the document is its own group.
+    """
+
+    text: str
+    name: str
+    group: str = ""

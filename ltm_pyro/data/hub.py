@@ -1,0 +1,66 @@
+"""Data sets of the Hugging Face hub, written ``hf:NAME[:CONFIG[:SPLIT]]``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ltm_pyro.data.document import Document
+from ltm_pyro.data.fields import as_text, choose_field
+from ltm_pyro.errors import InputError
+
+PREFIX = "hf:"
+
+
+class HubName(NamedTuple):
+    """What to load from the hub."""
+
+    name: str
+    config: str | None
+    split: str
+
+    def __str__(self) -> str:
+        config = f", configuration {self.config}" if self.config else ""
+        return f"{self.name} ({self.split} split{config})"
+
+
+def parse_hub_name(spec: str) -> HubName:
+    """``hf:NAME``, ``hf:NAME:CONFIG``, ``hf:NAME:CONFIG:SPLIT`` or ``hf:NAME::SPLIT``; the split is train unless named.
+
+    Raises:
+        InputError: there is no name, or there are too many parts.
+    """
+    parts = spec.removeprefix(PREFIX).split(":")
+    if not parts[0] or len(parts) > 3:
+        raise InputError(f"{spec!r} names no data set of the hub; expected hf:NAME, hf:NAME:CONFIG or hf:NAME::SPLIT")
+    name, config, split = (*parts, "", "")[:3]
+    return HubName(name, config or None, split or "train")
+
+
+def read_hub(spec: str, field: str | None = None) -> list[Document]:
+    """The rows of a hub data set, a document each, empty rows left out.
+
+    Raises:
+        InputError: it could not be loaded; the message says what was tried and what works without the hub.
+    """
+    wanted = parse_hub_name(spec)
+    rows = _load(wanted)
+    name = choose_field(rows.column_names, field, f"the data set {wanted}")
+    texts = (as_text(value, f"{wanted}, row {row}, field {name!r}") for row, value in enumerate(rows[name]))
+    documents = [Document(text, f"{spec}:{row}", f"{spec}:{row}") for row, text in enumerate(texts) if text.strip()]
+    if not documents:
+        raise InputError(f"the field {name!r} of the data set {wanted} holds no text: every row is empty")
+    return documents
+
+
+def _load(wanted: HubName):  # type: ignore[no-untyped-def]  # datasets.Dataset, which is not imported up here
+    import datasets
+
+    try:
+        return datasets.load_dataset(wanted.name, wanted.config, split=wanted.split)
+    except Exception as error:  # the library raises a dozen unrelated types here, opaque ones among them
+        reason = str(error).strip().split("\n")[0] or "no reason given"
+        raise InputError(
+            f"tried to load {wanted} from the Hugging Face hub: {type(error).__name__}: {reason}. "
+            "Check the name and the network, or use a local file instead: --data.source PATH "
+            "(.txt, .jsonl, .json, .csv, .parquet or a folder of them)"
+        ) from error

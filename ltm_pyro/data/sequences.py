@@ -1,0 +1,109 @@
+"""Token sequences in one flat array, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Token sequences side by side.
+
+    Args:
+        x: the tokens, int64 (B, T).
+        mask: True where a token is scored, (B, T); None when all are.
+        previous: the token before the first, (B,); the end token at the start of a document.
+        ids: the index of each sequence in its `Sequences`, (B,).
+        bytes: how many UTF-8 bytes the scored tokens stand for, (B,); an end token stands for none.
+    """
+
+    x: Int[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"] | None
+    previous: Int[Tensor, " B"]
+    ids: Int[Tensor, " B"]
+    bytes: Int[Tensor, " B"]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return Batch(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
+
+    @property
+    def tokens(self) -> Int[Tensor, " B"]:
+        """How many tokens of each sequence are scored, (B,)."""
+        if self.mask is None:
+            return torch.full_like(self.ids, self.x.shape[1])
+        return self.mask.sum(-1)
+
+
+class Sequences:
+    """A data set of token sequences, each at most T tokens long; see `windows` and `documents`, which build it.
+
+    The tokens lie back to back in one array of two or four bytes a token: sequence i is
+    ``tokens[offsets[i]:offsets[i + 1]]``.
+
+    Args:
+        tokens: all tokens, uint16 or uint32.
+        offsets: where each sequence starts, and where the last one stops, (N + 1,).
+        previous: the token before each sequence, (N,).
+        bytes: the UTF-8 bytes each sequence stands for, (N,).
+        names: what to call each sequence.
+        length: T.
+        pad: the token that fills a batch.
+        fixed: whether batches are always T wide, or as wide as their longest sequence.
+        truncated: how many documents were cut off at T tokens.
+    """
+
+    def __init__(
+        self,
+        tokens: np.ndarray,
+        offsets: np.ndarray,
+        previous: np.ndarray,
+        bytes: np.ndarray,
+        names: Sequence[str],
+        length: int,
+        pad: int,
+        fixed: bool,
+        truncated: int = 0,
+    ) -> None:
+        self.tokens, self.offsets = tokens, offsets
+        self.previous, self.bytes, self.names = previous, bytes, names
+        self.length, self.pad, self.fixed, self.truncated = length, pad, fixed, truncated
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def token_count(self) -> int:
+        """How many tokens are scored in all."""
+        return len(self.tokens)
+
+    @property
+    def byte_count(self) -> int:
+        """How many UTF-8 bytes they stand for."""
+        return int(self.bytes.sum())
+
+    def name(self, i: int) -> str:
+        """Where sequence i comes from: its document, and ``+N`` if it starts N tokens into it."""
+        return self.names[i]
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
+        """The sequences of these indices, padded to T or to the longest of them."""
+        ids = np.asarray(indices, dtype=np.int64)
+        starts = self.offsets[ids]
+        lengths = self.offsets[ids + 1] - starts
+        columns = np.arange(self.length if self.fixed else lengths.max())
+        scored = columns < lengths[:, None]  # (B, T)
+        places = np.where(scored, starts[:, None] + columns, 0)
+        x = np.where(scored, self.tokens[places].astype(np.int64), self.pad)  # (B, T)
+        return Batch(
+            x=torch.from_numpy(x),
+            mask=None if scored.all() else torch.from_numpy(scored),
+            previous=torch.from_numpy(self.previous[ids]),
+            ids=torch.from_numpy(ids.copy()),
+            bytes=torch.from_numpy(self.bytes[ids]),
+        )

@@ -1,0 +1,191 @@
+"""Text to token ids and back, with the bytes each token stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltm_pyro.data.tokenizer_source import load_backend
+from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    import tokenizers
+
+END = "<|endoftext|>"
+PAD = "<|pad|>"
+END_NAMES = (END, "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
+SMALLEST_VOCABULARY = 258  # every byte, END and PAD
+CHARACTERS_AT_ONCE = 4_000_000  # bounds the memory that encoding a large corpus takes
+LONG_RUN = re.compile(r"\S{256}(?=\S)|\s{256}(?=\s)")
+
+
+class Tokenizer:
+    """A `tokenizers.Tokenizer` with a known end token, and text that never turns into special tokens.
+
+    A document that contains the characters ``<|endoftext|>`` is encoded letter by letter, like any other text; only
+    code that asks for `end` gets the end token.
+
+    Args:
+        backend: the tokenizer to wrap. It is set to neither truncate, pad nor look for special tokens in text.
+
+    Attributes:
+        vocabulary: V, one more than the largest id.
+        end: the id that ends a document.
+        pad: the id that fills a batch; `end` where the backend has none.
+
+    Raises:
+        InputError: the backend has no token that ends a document.
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer) -> None:
+        backend.no_truncation()
+        backend.no_padding()
+        backend.encode_special_tokens = True
+        self.backend = backend
+        ids = backend.get_vocab(with_added_tokens=True)
+        self.vocabulary: int = max(ids.values(), default=-1) + 1  # ids may have gaps: not the number of entries
+        self.end: int = _first_id(ids, END_NAMES)
+        self.pad: int = ids.get(PAD, self.end)
+
+    @classmethod
+    def load(cls, spec: str | Path) -> Tokenizer:
+        """A tokenizer from a ``tokenizer.json``, a folder that holds one, or the hub (``gpt2`` or ``hf:gpt2``).
+
+        Raises:
+            InputError: there is none, or it does not parse, or it has no token that ends a document.
+        """
+        return cls(load_backend(str(spec)))
+
+    def save(self, path: str | Path) -> None:
+        """Write a ``tokenizer.json`` that `load` reads back."""
+        self.backend.save(str(path))
+
+    def encode(self, text: str) -> np.ndarray:
+        """The ids of a text, int32 (T,), without an end token."""
+        return np.array(self.backend.encode(text, add_special_tokens=False).ids, dtype=np.int32)
+
+    def encode_with_bytes(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of a text, int32 (T,), and the UTF-8 bytes each one stands for, int64 (T,).
+
+        A token stands for the bytes from the end of the token before it to its own end, so that the bytes of all
+        tokens add up to those of the text. Of several tokens that share one character the first stands for all its
+        bytes, the others for none.
+        """
+        return _with_bytes(text, self.backend.encode(text, add_special_tokens=False))
+
+    def encode_many(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """`encode_with_bytes` of each text, several at once."""
+        for group in _groups(texts):
+            encodings = self.backend.encode_batch(group, add_special_tokens=False)
+            yield from map(_with_bytes, group, encodings)
+
+    def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
+        """The text of ids; bytes that are not UTF-8 become U+FFFD."""
+        return self.backend.decode([int(i) for i in ids], skip_special_tokens=skip_special)
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Learn a byte-level BPE vocabulary (Sennrich et al., 2016; bytes as in GPT-2): any text encodes, and decodes exactly.
+
+    The only special tokens are ``<|endoftext|>`` and ``<|pad|>``. One corpus gives one tokenizer: nothing is random.
+
+    Args:
+        texts: what to learn from.
+        vocabulary: V, at least 258 (256 bytes and two special tokens).
+
+    Raises:
+        InputError: V is too small, or larger than the texts have pairs to merge for.
+    """
+    if vocabulary < SMALLEST_VOCABULARY:
+        raise InputError(
+            f"a vocabulary of {vocabulary} is too small: 256 bytes and two special tokens make "
+            f"{SMALLEST_VOCABULARY} (--data.vocabulary)"
+        )
+    backend = _untrained()
+    backend.train_from_iterator((piece for text in texts for piece in _pieces(text)), _trainer(vocabulary))
+    reached = backend.get_vocab_size()
+    if reached < vocabulary:
+        raise InputError(
+            f"a vocabulary of {vocabulary} was asked for, but the text only supports {reached}. "
+            f"Ask for at most that, --data.vocabulary {reached}, or give more text"
+        )
+    return Tokenizer(backend)
+
+
+def _untrained() -> tokenizers.Tokenizer:
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers
+
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return backend
+
+
+def _trainer(vocabulary: int) -> tokenizers.trainers.BpeTrainer:
+    from tokenizers import pre_tokenizers, trainers
+
+    return trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text, cut inside runs of over 256 characters without (or of nothing but) white space.
+
+    Such a run is one word to the trainer, whose time grows with the square of a word's length: one of a million
+    letters takes minutes. Ordinary text comes back whole.
+    """
+    start = 0
+    for run in LONG_RUN.finditer(text):
+        yield text[start : run.end()]
+        start = run.end()
+    yield text[start:]
+
+
+def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
+    group: list[str] = []
+    size = 0
+    for text in texts:
+        group.append(text)
+        size += len(text)
+        if size > CHARACTERS_AT_ONCE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _with_bytes(text: str, encoding: tokenizers.Encoding) -> tuple[np.ndarray, np.ndarray]:
+    ids = np.array(encoding.ids, dtype=np.int32)
+    if not len(ids):
+        return ids, np.zeros(0, dtype=np.int64)
+    ends = np.maximum.accumulate(np.array(encoding.offsets, dtype=np.int64)[:, 1])
+    ends[-1] = len(text)  # a backend may drop white space at the end: the last token answers for it
+    return ids, np.diff(_bytes_before(text)[ends], prepend=0)
+
+
+def _bytes_before(text: str) -> np.ndarray:
+    """How many UTF-8 bytes come before each character, and before the end: (characters + 1,)."""
+    if text.isascii():
+        return np.arange(len(text) + 1)
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    widths = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
+    return np.concatenate([[0], np.cumsum(widths)])
+
+
+def _first_id(ids: dict[str, int], names: Sequence[str]) -> int:
+    for name in names:
+        if name in ids:
+            return ids[name]
+    raise InputError(
+        f"the tokenizer has no token that ends a document; looked for {', '.join(names)}. "
+        f"Add {END} to it as a special token, or train one: --data.vocabulary N"
+    )

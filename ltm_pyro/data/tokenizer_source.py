@@ -1,0 +1,63 @@
+"""Where an existing tokenizer comes from: a file, a folder or the hub."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.data.hub import PREFIX
+from ltm_pyro.data.text_file import read_text
+from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    import tokenizers
+
+FILE = "tokenizer.json"
+
+
+def load_backend(spec: str) -> tokenizers.Tokenizer:
+    """A `tokenizers.Tokenizer` from a ``tokenizer.json``, a folder that holds one, or a hub name.
+
+    Raises:
+        InputError: nothing can be loaded from there; the message says what was tried.
+    """
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        path = path / FILE
+    if path.is_file():
+        return _from_file(path)
+    if spec.startswith(PREFIX):
+        return _from_hub(spec.removeprefix(PREFIX))
+    if path.suffix or path.is_absolute() or spec.startswith((".", "~")) or spec.count("/") > 1:
+        raise InputError(f"there is no tokenizer file {path}.{_near(path)}")
+    return _from_hub(spec)
+
+
+def _from_file(path: Path) -> tokenizers.Tokenizer:
+    from tokenizers import Tokenizer as Backend
+
+    text = read_text(path)
+    try:
+        return Backend.from_str(text)
+    except Exception as error:  # the library raises bare Exception
+        raise InputError(f"{path} does not parse as a tokenizer ({FILE}): {error}") from error
+
+
+def _from_hub(name: str) -> tokenizers.Tokenizer:
+    from tokenizers import Tokenizer as Backend
+
+    try:
+        return Backend.from_pretrained(name)
+    except Exception as error:  # of many unrelated types
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"tried to load the tokenizer {name} from the Hugging Face hub: {type(error).__name__}: {reason} "
+            f"Check the name and the network, or give a file: --data.tokenizer PATH/{FILE}"
+        ) from error
+
+
+def _near(path: Path) -> str:
+    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    return f" Near names in {path.parent}: {', '.join(near)}" if near else " Check the path"

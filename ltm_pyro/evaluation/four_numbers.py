@@ -1,0 +1,176 @@
+"""The numbers that belong together: ELBO, importance-weighted, predictive, prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ltm_pyro.bounds.importance_weighted import effective_sample_size, log_mean_exp
+from ltm_pyro.data import Batch
+from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
+from ltm_pyro.evaluation.log_weights import under_posterior, under_prior
+from ltm_pyro.evaluation.score import Score
+from ltm_pyro.inference import FastLoop
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one model on one text.
+
+    Attributes:
+        scores: by name; see `FourNumbers`.
+        kl_per_token: KL(q || p), nats per token.
+        kl_per_layer: the same by layer, nats per token; empty where it does not split.
+        kl_closed_form: whether the KL is exact or a Monte Carlo estimate.
+        effective_sample_size: of the importance weights, mean over sequences, from 1 to `draws`.
+        draws: S.
+    """
+
+    scores: dict[str, Score]
+    kl_per_token: float
+    kl_per_layer: list[float]
+    kl_closed_form: bool
+    effective_sample_size: float
+    draws: int
+
+    def to_dict(self) -> dict:
+        """All of it as plain numbers, for JSON."""
+        plain = {name: value for name, value in vars(self).items() if name != "scores"}
+        return {"scores": {name: score.to_dict() for name, score in self.scores.items()}, **plain}
+
+
+@dataclass
+class FourNumbers:
+    r"""Evaluates a model with fresh noise throughout; nothing is scored with noise that it was fitted to.
+
+    For a model with latent thoughts:
+
+    - `elbo`: q fitted on the text, :math:`\mathbb{E}_q \log p(x|z) - \mathrm{KL}`, mean over S draws;
+    - `importance_weighted`: :math:`\log \frac1S \sum_s w_s` with the same S draws;
+    - `prior`: :math:`\mathbb{E}_{p(z)} \log p(x|z)`, nothing fitted, mean over S draws;
+    - `predictive`: q fitted on the first half only, the second half scored,
+      :math:`\log \frac1S \sum_s p(x_{2}|x_{1},z_s)`; what a generator can use;
+    - `prior_predictive`: the same with z from the prior;
+    - `fixed_noise`: the released code's protocol, not a bound (only with `fixed_noise=True`).
+
+    For a model without latents: `exact`, and `predictive` (its exact log-likelihood of the second half).
+
+    Args:
+        model, guide: the guide is started afresh for every batch.
+        fast: the fast loop that fits the guide.
+        draws: S.
+        seed: of all noise; the global random state is left as it was.
+        at_once: particles in one pass.
+        fixed_noise: also compute the released code's protocol.
+    """
+
+    model: nn.Module
+    guide: Any
+    fast: FastLoop
+    draws: int = 16
+    seed: int = 0
+    at_once: int = 8
+    fixed_noise: bool = False
+    _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
+
+    def evaluate(self, batches: Iterable[Batch], listener: Callable[[int], None] = lambda done: None) -> Evaluation:
+        """Score all batches.
+
+        Args:
+            batches: on the model's device.
+            listener: told the number of sequences done, after each batch.
+        """
+        self._columns, done = {}, 0
+        devices = list(range(torch.cuda.device_count()))
+        was_training = self.model.training
+        self.model.eval()
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.seed)
+            for batch in batches:
+                self._score(batch)
+                done += len(batch.x)
+                listener(done)
+        self.model.train(was_training)
+        return self._summary()
+
+    def _score(self, batch: Batch) -> None:
+        whole = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
+        scored = torch.ones_like(batch.x, dtype=torch.bool) if batch.mask is None else batch.mask
+        prefix = scored & (scored.cumsum(-1) <= scored.sum(-1, keepdim=True) // 2)
+        rest = {**whole, "mask": scored & ~prefix}
+        self._keep(tokens=scored.sum(-1), bytes=batch.byte_counts.masked_fill(~scored, 0).sum(-1))
+        self._keep(tokens_rest=rest["mask"].sum(-1), bytes_rest=batch.byte_counts.masked_fill(~rest["mask"], 0).sum(-1))
+        self._keep_fitted(whole)
+        if self._has_latents():
+            self._keep(prior=-under_prior(self.model, self.draws, self.at_once, **whole).mean(0))
+            self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **rest)))
+            if self.fixed_noise:
+                seed = self.seed + sum(len(part) for part in self._columns.get("fixed_noise", []))
+                cost = fixed_noise_cost(self.model, self.guide.z_shape, self.fast.steps, seed, **whole)
+                self._keep(fixed_noise=cost)
+        # The guide sees the prefix alone: what is to be predicted is blotted out, not merely masked.
+        blotted = batch.x.masked_fill(~prefix, self.model.decoder.begin)
+        self.fast.fit(self.model, self.guide, x=blotted, mask=prefix, previous=batch.previous)
+        fitted = under_posterior(self.model, self.guide, self.draws, self.at_once, **rest)
+        self._keep(predictive=-log_mean_exp(fitted.log_likelihood))
+
+    def _keep_fitted(self, whole: dict[str, Any]) -> None:
+        self.fast.fit(self.model, self.guide, **whole)
+        fitted = under_posterior(self.model, self.guide, self.draws, self.at_once, **whole)
+        self._closed_form = fitted.kl_closed_form
+        if not self._has_latents():
+            self._keep(exact=-fitted.log_likelihood.mean(0))
+            return
+        self._keep(
+            elbo=fitted.kl - fitted.log_likelihood.mean(0),
+            importance_weighted=-log_mean_exp(fitted.log_weight),
+            kl=fitted.kl,
+            size=effective_sample_size(fitted.log_weight),
+        )
+        if fitted.kl_per_layer is not None:
+            self._keep(kl_per_layer=fitted.kl_per_layer)
+
+    def _has_latents(self) -> bool:
+        return hasattr(self.model, "prior")
+
+    def _keep(self, **columns: Tensor) -> None:
+        for name, values in columns.items():
+            self._columns.setdefault(name, []).append(values.detach().cpu())
+
+    def _summary(self) -> Evaluation:
+        columns = {name: torch.cat(parts).double().numpy() for name, parts in self._columns.items()}
+        total = columns["tokens"].sum()
+        scores = {}
+        for name, label in self._labels().items():
+            if name in columns:
+                rest = "_rest" if name.endswith("predictive") else ""
+                told = columns["tokens" + rest] > 0
+                parts = (columns[key][told] for key in (name, "tokens" + rest, "bytes" + rest))
+                scores[name] = Score(label, *parts, is_bound=name != "fixed_noise")
+        per_layer = columns.get("kl_per_layer", np.zeros((0, 0)))
+        return Evaluation(
+            scores=scores,
+            kl_per_token=float(columns["kl"].sum() / total) if "kl" in columns else 0.0,
+            kl_per_layer=[float(kl / total) for kl in per_layer.sum(0)],
+            kl_closed_form=self._closed_form,
+            effective_sample_size=float(columns["size"].mean()) if "size" in columns else float(self.draws),
+            draws=self.draws,
+        )
+
+    def _labels(self) -> dict[str, str]:
+        return {
+            "exact": "exact log-likelihood (no latents)",
+            "elbo": "ELBO, q fitted on the text",
+            "importance_weighted": f"importance-weighted, {self.draws} draws from q",
+            "prior": "z from the prior, nothing fitted",
+            "predictive": "second half, after the first"
+            if not self._has_latents()
+            else f"predictive: second half, q fitted on the first, {self.draws} draws",
+            "prior_predictive": f"second half, z from the prior, {self.draws} draws",
+            "fixed_noise": "released code's protocol, fixed noise: NOT A BOUND",
+        }

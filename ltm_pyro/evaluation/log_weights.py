@@ -1,0 +1,58 @@
+"""Scores of one batch under many draws of z, a few at a time so that memory holds."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pyro
+import torch
+from torch import Tensor, nn
+
+from ltm_pyro.bounds import ELBO
+
+
+class Posterior(NamedTuple):
+    """Draws from a fitted guide: (S, B) log-likelihoods and log-weights, and the KL with its split by layer."""
+
+    log_likelihood: Tensor  # (S, B)
+    log_weight: Tensor  # (S, B)
+    kl: Tensor  # (B,)
+    kl_per_layer: Tensor | None  # (B, L)
+    kl_closed_form: bool
+
+
+@torch.no_grad()
+def under_posterior(model: nn.Module, guide: Any, draws: int, at_once: int = 8, **batch: Any) -> Posterior:
+    """Score a batch under `draws` fresh samples of the guide as it stands, `at_once` in one pass."""
+    parts = []
+    for size in _chunks(draws, at_once):
+        drawn = ELBO(size).draw(model, guide, **batch)
+        kl = drawn.kl()
+        per_layer = None if kl.per_layer is None else kl.per_layer.sum(0)
+        parts.append((drawn.log_likelihood(), drawn.log_weight(), kl.total.sum(0), per_layer, kl.closed_form))
+    log_likelihood, log_weight, kl_total, per_layers, exact = zip(*parts, strict=True)
+    return Posterior(
+        torch.cat(log_likelihood),
+        torch.cat(log_weight),
+        sum(kl_total) / draws,
+        None if per_layers[0] is None else sum(per_layers) / draws,
+        all(exact),
+    )
+
+
+@torch.no_grad()
+def under_prior(model: nn.Module, draws: int, at_once: int = 8, **batch: Any) -> Tensor:
+    """log p(x | z) with `draws` samples of z from the model's own prior, shape (S, B)."""
+    parts = []
+    for size in _chunks(draws, at_once):
+        with pyro.plate("particles", size, dim=-2):
+            trace = pyro.poutine.trace(model).get_trace(**batch)
+        trace.compute_log_prob(lambda name, site: site["is_observed"])
+        observed = [site["log_prob"] for site in trace.nodes.values() if site["type"] == "sample" and site["is_observed"]]
+        parts.append(torch.stack([values.expand(size, values.shape[-1]) for values in observed]).sum(0))
+    return torch.cat(parts)
+
+
+def _chunks(draws: int, at_once: int) -> list[int]:
+    whole, rest = divmod(draws, at_once)
+    return [at_once] * whole + [rest] * bool(rest)

@@ -1,0 +1,84 @@
+"""The evaluation as people read it: Markdown that is also a plain terminal's table."""
+
+from __future__ import annotations
+
+import math
+
+from ltm_pyro.evaluation.four_numbers import Evaluation
+from ltm_pyro.evaluation.score import Score
+
+HEADER = ("", "nats/token", "bits/byte", "perplexity")
+
+
+def markdown(evaluation: Evaluation, baseline: Evaluation | None = None) -> str:
+    """A table of all scores with their standard errors over sequences, and what stands behind them.
+
+    Args:
+        evaluation: of the model in question.
+        baseline: of another, on the same text, shown below it.
+    """
+    rows = [_row(score) for score in evaluation.scores.values()]
+    if baseline is not None:
+        rows += [_row(score, "baseline: ") for score in baseline.scores.values()]
+    return "\n".join([*_aligned([HEADER, *rows]), "", *_notes(evaluation, baseline)])
+
+
+def _row(score: Score, prefix: str = "") -> tuple[str, ...]:
+    perplexity = f"{score.perplexity:.2f} ± {score.perplexity_error:.2f}"
+    if not score.is_bound:
+        perplexity = f"{score.mean_sequence_perplexity:.2f} (mean over sequences)"
+    return (
+        prefix + score.label,
+        f"{score.nats_per_token:.4f} ± {score.standard_error:.4f}",
+        f"{score.bits_per_byte:.4f} ± {score.bits_per_byte_error:.4f}",
+        perplexity,
+    )
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(_pad(row, widths)) + " |" for row in rows]
+    rule = "| " + " | ".join("-" * (w - 1) + ("-" if i == 0 else ":") for i, w in enumerate(widths)) + " |"
+    return [lines[0], rule, *lines[1:]]
+
+
+def _pad(row: tuple[str, ...], widths: list[int]) -> list[str]:
+    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+
+
+def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
+    scores = evaluation.scores
+    any_score = next(iter(scores.values()))
+    notes = [
+        f"{len(any_score.nats)} sequences, {int(any_score.tokens.sum()):,} tokens, {int(any_score.bytes.sum()):,} bytes; "
+        "± one standard error over sequences."
+    ]
+    if "elbo" in scores:
+        layers = ", ".join(f"{kl:.4f}" for kl in evaluation.kl_per_layer) or "does not split"
+        kind = "closed form" if evaluation.kl_closed_form else "Monte Carlo"
+        gain, error = scores["prior"].minus(scores["elbo"])
+        notes += [
+            f"KL {evaluation.kl_per_token:.4f} nats/token ({kind}); by layer: {layers}.",
+            f"prior - ELBO: {gain:+.4f} ± {error:.4f} nats/token (above zero: the thoughts are worth having).",
+            f"Effective sample size of the importance weights: {evaluation.effective_sample_size:.1f} of "
+            f"{evaluation.draws}.",
+        ]
+    if baseline is not None:
+        notes += _differences(evaluation, baseline)
+    return notes
+
+
+def _differences(evaluation: Evaluation, baseline: Evaluation) -> list[str]:
+    """The best bound of each on the whole text, and the second halves, compared sequence by sequence."""
+    ours, theirs = evaluation.scores, baseline.scores
+    whole = [next(s[key] for key in ("importance_weighted", "exact") if key in s) for s in (ours, theirs)]
+    halves = [ours["predictive"], theirs["predictive"]]
+    notes = []
+    for name, (mine, other) in {"whole text": whole, "second half": halves}.items():
+        if len(mine.nats) == len(other.nats) and (mine.tokens == other.tokens).all():
+            difference, error = mine.minus(other)
+            if not math.isnan(error):
+                notes.append(f"This model - baseline, {name}: {difference:+.4f} ± {error:.4f} nats/token (paired).")
+        else:
+            notes.append(f"{name}: the baseline cuts the text into other tokens; compare bits/byte, not nats/token.")
+    return notes

@@ -1,0 +1,61 @@
+"""Choosing the next token from its logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softmax
+
+from ltm_pyro.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn.
+
+    Args:
+        temperature: divides the logits; 0 takes the most likely token. Other than 1, the text is no longer
+            a sample of the model.
+        top_k: draw from the k most likely tokens only; 0 from all.
+        top_p: draw from the fewest tokens whose probability adds up to p (Holtzman et al., 2020); 1 from all.
+
+    Raises:
+        InputError: for values out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise InputError(f"temperature={self.temperature}: expected 0 (the most likely token) or more")
+        if self.top_k < 0:
+            raise InputError(f"top_k={self.top_k}: expected 0 (all tokens) or more")
+        if not 0 < self.top_p <= 1:
+            raise InputError(f"top_p={self.top_p}: expected a probability above 0, up to 1 (all tokens)")
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """What the next token is drawn from, shape (N, V), from logits (N, V)."""
+        if self.temperature == 0:
+            return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+        logits = logits / self.temperature
+        if self.top_k and self.top_k < logits.shape[-1]:
+            kept = logits.topk(self.top_k).indices
+            logits = torch.full_like(logits, -torch.inf).scatter(-1, kept, logits.gather(-1, kept))
+        if self.top_p < 1:
+            logits = logits.masked_fill(_beyond(logits, self.top_p), -torch.inf)
+        return softmax(logits, -1)
+
+    def draw(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The next tokens, shape (N,)."""
+        return torch.multinomial(self.probabilities(logits), 1, generator=generator).squeeze(-1)
+
+
+def _beyond(logits: Tensor, top_p: float) -> Tensor:
+    """Which tokens come after enough likelier ones have added up to `top_p`, shape (N, V)."""
+    ordered, order = softmax(logits, -1).sort(-1, descending=True)
+    before = ordered.cumsum(-1) - ordered  # the likeliest token has nothing before it and always stays
+    return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= top_p)

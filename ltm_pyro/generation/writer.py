@@ -1,0 +1,81 @@
+"""Writing text: thoughts from the prior, or fitted on a prompt and then held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.generation.sampling import Sampling
+from ltm_pyro.inference import FastLoop
+
+
+def thoughts_from_prior(model: nn.Module, count: int) -> Tensor | None:
+    """z ~ p(z), shape (N, L, K, D); None for a model without thoughts."""
+    with torch.no_grad():
+        return model.prior().sample((count,)) if hasattr(model, "prior") else None
+
+
+def thoughts_from_prompt(model: nn.Module, guide: Any, fast: FastLoop, prompt: Tensor, count: int) -> Tensor | None:
+    """z ~ q(z | prompt), shape (N, L, K, D); None for a model without thoughts.
+
+    Args:
+        prompt: token ids, shape (P,); q is fitted on these alone.
+        count: N, each with a posterior inference of its own.
+    """
+    if not hasattr(model, "prior"):
+        return None
+    x = prompt.expand(count, -1)
+    fast.fit(model, guide, x)
+    with torch.no_grad():
+        return guide(x)
+
+
+@torch.no_grad()
+def write(
+    model: nn.Module,
+    z: Tensor | None,
+    prompt: Tensor,
+    tokens: int,
+    sampling: Sampling | None = None,
+    end: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Continue a prompt token by token, the thoughts held.
+
+    Args:
+        model: has a `decoder`.
+        z: thoughts, shape (N, L, K, D); None without thoughts.
+        prompt: token ids to continue, shape (N, P); P may be 0.
+        tokens: the most to write.
+        sampling: how a token is drawn; from the model's own distribution if None.
+        end: the token at which a text is over; None never ends one.
+        generator: of the draws; the global one if None.
+
+    Yields:
+        The next token of each text, shape (N,); `end` again for those that are over. Stops when all are.
+
+    Raises:
+        InputError: if prompt and text would be longer than the decoder's sequences.
+    """
+    decoder, sampling = model.decoder, sampling or Sampling()
+    if prompt.shape[1] + tokens > decoder.length:
+        raise InputError(
+            f"a prompt of {prompt.shape[1]} tokens and {tokens} new ones exceed the {decoder.length} tokens this "
+            f"model was built for: shorten the prompt, or write at most {max(0, decoder.length - prompt.shape[1])}"
+        )
+    begin = prompt.new_full((len(prompt), 1), decoder.begin)
+    logits, cache = decoder.read(torch.cat((begin, prompt), 1), z)
+    over = torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
+    for written in range(1, tokens + 1):
+        token = sampling.draw(logits, generator)
+        if end is not None:
+            token = token.masked_fill(over, end)
+            over |= token == end
+        yield token
+        if over.all() or written == tokens:
+            return
+        logits = decoder.step(token, cache)

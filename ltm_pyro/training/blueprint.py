@@ -1,0 +1,108 @@
+"""What a run is made of: arguments read from the classes' own signatures, and the objects they describe."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from torch import nn
+
+from ltm_pyro.guides import AbstractGuide, EmptyGuide
+from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
+from ltm_pyro.models import AbstractPrior, AutoregressiveModel, Decoder, LatentThoughtModel
+from ltm_pyro.training.settings import DataSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+ZShape = tuple[int, int, int]
+
+
+class Blueprint(NamedTuple):
+    """The objects of a run, without a trained weight."""
+
+    model: nn.Module
+    guide: AbstractGuide
+    fast: FastLoop
+    slow: SlowStep
+
+    def global_parameters(self) -> Iterator[nn.Parameter]:
+        """θ: the weights of model, prior and guide."""
+        return chain(self.model.parameters(), self.guide.parameters())
+
+    def state_dict(self) -> dict[str, Any]:
+        """θ by name, under `model.` and `guide.`."""
+        return nn.ModuleDict({"model": self.model, "guide": self.guide}).state_dict()
+
+    def load_state_dict(self, weights: dict[str, Any]) -> None:
+        """Restore θ; raises RuntimeError if names or shapes differ."""
+        nn.ModuleDict({"model": self.model, "guide": self.guide}).load_state_dict(weights)
+
+    def svi(self) -> DualRateSVI:
+        """Both rates joined, with a fresh slow optimizer."""
+        return DualRateSVI(self.model, self.guide, self.fast, self.slow)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Give a parser every argument of a run: `corpus`, and one group for each class a run is made of."""
+    parser.add_argument(
+        "corpus",
+        nargs="?",
+        help="text files, folders or hf:NAME[:CONFIG]; several are joined by commas. The built-in `sotu` if left out",
+    )
+    parser.add_argument(
+        "--model",
+        type=Literal["latent-thought", "autoregressive"],  # type: ignore[arg-type]
+        default="latent-thought",
+        help="autoregressive is the same decoder without thoughts, the reference in every table",
+    )
+    parser.add_class_arguments(DataSettings, "data")
+    parser.add_class_arguments(Decoder, "decoder", skip={"vocabulary", "begin", "length"}, instantiate=False)
+    parser.add_argument(
+        "--prior",
+        type=Callable[[ZShape], AbstractPrior],  # type: ignore[arg-type]
+        default={"class_path": "ltm_pyro.GaussianPrior"},
+        help="a class, by name or import path; its own arguments follow as --prior.NAME",
+    )
+    parser.add_argument(
+        "--guide",
+        type=Callable[[ZShape], AbstractGuide],  # type: ignore[arg-type]
+        default={"class_path": "ltm_pyro.MeanFieldGuide"},
+        help="a class, by name or import path; its own arguments follow as --guide.NAME",
+    )
+    parser.add_class_arguments(FastLoop, "fast")
+    parser.add_class_arguments(SlowStep, "slow", skip={"steps"})
+    parser.add_class_arguments(TrainSettings, "train")
+    elbo = {"class_path": "ltm_pyro.ELBO"}
+    parser.set_defaults({"fast.bound": elbo, "slow.bound": elbo})
+
+
+def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: int) -> Blueprint:
+    """Build the objects that a parsed configuration describes.
+
+    Args:
+        parser: one that `add_arguments` has seen.
+        config: what it parsed.
+        vocabulary: V, of the run's tokenizer.
+        begin: the token id that stands before a text.
+    """
+    built = parser.instantiate(config)
+    autoregressive = config.model == "autoregressive"
+    sizes = {**vars(config.decoder), **({"thoughts": 0} if autoregressive else {})}
+    decoder = Decoder(vocabulary, length=config.data.length, begin=begin, **sizes)
+    built.slow.steps = config.train.steps
+    if autoregressive:
+        return Blueprint(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
+    model = LatentThoughtModel(built.prior(decoder.z_shape), decoder)
+    return Blueprint(model, built.guide(decoder.z_shape), built.fast, built.slow)
+
+
+def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
+    """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
+    shaping = {name: repr(config.get(name)) for name in ("model", "decoder", "prior", "guide", "data.length")}
+    content = repr(shaping).encode() + tokenizer_file.read_bytes()
+    return hashlib.sha256(content).hexdigest()[:16]

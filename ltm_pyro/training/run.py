@@ -1,0 +1,127 @@
+"""A run's folder: all that is needed to repeat it, to go on with it, and to use what it learned."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
+from ltm_pyro.training.checkpoints import Checkpoints
+from ltm_pyro.training.metrics_log import MetricsLog
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from ltm_pyro.data import Tokenizer
+
+CONFIG, TOKENIZER = "config.yaml", "tokenizer.json"
+
+
+def run_parser(prog: str = "ltm train") -> ArgumentParser:
+    """A parser of every argument of a run; errors are raised, not printed."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog=prog, exit_on_error=False)
+    add_arguments(parser)
+    return parser
+
+
+class Run:
+    """`folder/`: config.yaml, tokenizer.json, metrics.jsonl, checkpoints/, samples/, evaluation/.
+
+    Use `Run.create` for a new one and `Run.open` for one that is there.
+    """
+
+    def __init__(self, folder: Path, config: Namespace) -> None:
+        self.folder, self.config = folder, config
+        self.checkpoints = Checkpoints(folder / "checkpoints", keep=config.train.keep)
+        self.metrics = MetricsLog(folder / "metrics.jsonl")
+
+    @classmethod
+    def create(cls, folder: Path | str, config: Namespace, tokenizer: Tokenizer) -> Run:
+        """Make a run's folder.
+
+        Raises:
+            InputError: if it exists, or cannot be made or written.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise InputError(
+                f"{folder} exists: choose another --run, or go on with that run by `ltm train --resume {folder}`"
+            )
+        try:
+            folder.mkdir(parents=True)
+            (folder / CONFIG).write_text(run_parser().dump(config, skip_none=False), encoding="utf-8")
+            tokenizer.save(folder / TOKENIZER)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be made: {error.strerror}. Give a folder to write to by --run") from error
+        return cls(folder, config)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Run:
+        """Open a run's folder.
+
+        Raises:
+            InputError: if it is none, or its configuration cannot be read.
+        """
+        folder = Path(folder)
+        if not (folder / CONFIG).is_file():
+            raise InputError(f"{folder} is not a run: it has no {CONFIG}. {_runs_beside(folder)}")
+        from jsonargparse import ArgumentError
+
+        try:
+            config = run_parser().parse_path(str(folder / CONFIG))
+        except (ArgumentError, OSError, ValueError) as error:
+            raise InputError(f"{folder / CONFIG} cannot be read: {error}. Restore it from a copy") from error
+        return cls(folder, config)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The run's own tokenizer."""
+        from ltm_pyro.data import Tokenizer
+
+        if not (self.folder / TOKENIZER).is_file():
+            raise InputError(f"{self.folder / TOKENIZER} is missing: restore it from a copy")
+        return Tokenizer.load(str(self.folder / TOKENIZER))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies the configuration that a checkpoint's weights belong to."""
+        return fingerprint(self.config, self.folder / TOKENIZER)
+
+    def assemble(self) -> Blueprint:
+        """The run's objects with initial weights."""
+        return assemble(run_parser(), self.config, self.tokenizer.vocabulary, self.tokenizer.end)
+
+    def load(self, which: str = "best") -> Blueprint:
+        """The run's objects with trained weights, ready to evaluate.
+
+        Args:
+            which: `best` (by validation ELBO; the latest if none was validated), `latest`, or a step's number.
+
+        Raises:
+            InputError: if there is no such checkpoint, or it is damaged or of another configuration.
+        """
+        blueprint = self.assemble()
+        checkpoint = self.checkpoints.load(self.find(which), self.fingerprint)
+        blueprint.load_state_dict(checkpoint.weights)
+        blueprint.model.eval()
+        return blueprint
+
+    def find(self, which: str) -> Path:
+        """The folder of a checkpoint; `which` as in `load`."""
+        named = {"best": self.checkpoints.best() or self.checkpoints.latest(), "latest": self.checkpoints.latest()}
+        path = named.get(which)
+        if path is None and which.isdigit() and int(which) in self.checkpoints.steps():
+            path = self.checkpoints.folder / f"step-{int(which):08d}"
+        if path is None:
+            steps = ", ".join(map(str, self.checkpoints.steps())) or "none"
+            raise InputError(f"{self.folder} has no checkpoint {which!r}: expected best, latest or a step of: {steps}")
+        return path
+
+
+def _runs_beside(folder: Path) -> str:
+    runs = sorted(str(path.parent) for path in folder.parent.glob(f"*/{CONFIG}"))
+    return f"Runs beside it: {', '.join(runs)}" if runs else "`ltm train` makes one"

@@ -1,0 +1,70 @@
+"""What a run is told, apart from the classes it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ltm_pyro.errors import InputError
+
+
+@dataclass
+class DataSettings:
+    """How the corpus becomes sequences.
+
+    Args:
+        mode: `windows` joins the documents and cuts them to `length`; `documents` gives every document one
+            sequence, cut off at `length`.
+        length: T, tokens of a sequence.
+        vocabulary: token ids of the byte-level BPE that is trained on the training split.
+        tokenizer: an existing one instead: a tokenizer.json, or a name on the Hugging Face hub.
+        field: the column or key that holds the text, in .jsonl, .csv, .parquet and hub corpora.
+        validation: share of the documents held out.
+    """
+
+    mode: Literal["windows", "documents"] = "windows"
+    length: int = 256
+    vocabulary: int = 1024
+    tokenizer: str | None = None
+    field: str | None = None
+    validation: float = 0.05
+
+
+@dataclass
+class TrainSettings:
+    """How long, how much at once, and what is kept.
+
+    Args:
+        steps: slow steps.
+        batch_size: B, sequences of a step.
+        seed: of the weights, the split, the order and all noise.
+        evaluate_every: steps between two validations; one follows the last step in any case.
+        evaluate_sequences: held-out sequences of a validation; the final table takes all of them, up to
+            `final_sequences`.
+        final_sequences: held-out sequences of the final table.
+        draws: S, samples of z per sequence in the tables.
+        save_every: steps between two checkpoints, besides one at every validation.
+        keep: how many of the last checkpoints stay, besides the best.
+        samples: texts written at the end.
+        precision: `bf16` runs the decoder in mixed precision; posteriors and bounds stay in float32.
+        trackers: where else the metrics go, through Accelerate: `tensorboard`, `wandb`, ...
+    """
+
+    steps: int = 1000
+    batch_size: int = 16
+    seed: int = 0
+    evaluate_every: int = 250
+    evaluate_sequences: int = 64
+    final_sequences: int = 512
+    draws: int = 16
+    save_every: int = 250
+    keep: int = 2
+    samples: int = 2
+    precision: Literal["no", "bf16"] = "no"
+    trackers: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        least = {"steps": 1, "batch_size": 1, "evaluate_every": 1, "evaluate_sequences": 1, "final_sequences": 1}
+        for name, smallest in {**least, "draws": 1, "save_every": 1, "keep": 1, "samples": 0}.items():
+            if getattr(self, name) < smallest:
+                raise InputError(f"train.{name}={getattr(self, name)}: expected {smallest} or more")
