@@ -19,8 +19,8 @@ class Encoded(NamedTuple):
     """Documents as tokens, an end token after each, back to back."""
 
     tokens: np.ndarray  # uint16 or uint32
-    bytes: np.ndarray  # the UTF-8 bytes of each token
-    offsets: np.ndarray  # where each document starts, and where the last one stops
+    byte_counts: np.ndarray  # uint16 or uint32
+    bounds: np.ndarray  # where each document starts, and where the last one stops
     names: list[str]
 
 
@@ -45,9 +45,9 @@ def windows(documents: Iterable[Document], tokenizer: Tokenizer, length: int) ->
     starts = np.arange(0, total, length)
     return Sequences(
         tokens=encoded.tokens,
-        offsets=np.append(starts, total),
+        byte_counts=encoded.byte_counts,
+        bounds=np.append(starts, total),
         previous=np.append(tokenizer.end, encoded.tokens[starts[1:] - 1]).astype(np.int64),
-        bytes=np.add.reduceat(encoded.bytes, starts),
         names=_window_names(encoded, starts),
         length=length,
         pad=tokenizer.pad,
@@ -64,17 +64,15 @@ def documents(documents: Iterable[Document], tokenizer: Tokenizer, length: int) 
         InputError: T is under two, or there is no text.
     """
     encoded = _encode(documents, tokenizer, length)
-    lengths = np.diff(encoded.offsets)
+    lengths = np.diff(encoded.bounds)
     kept = np.minimum(lengths, length)
-    starts = encoded.offsets[:-1]
+    starts = encoded.bounds[:-1]
     inside = np.arange(len(encoded.tokens)) - np.repeat(starts, lengths) < length
-    tokens, bytes = encoded.tokens[inside], encoded.bytes[inside]
-    offsets = np.append(0, np.cumsum(kept))
     return Sequences(
-        tokens=tokens,
-        offsets=offsets,
+        tokens=encoded.tokens[inside],
+        byte_counts=encoded.byte_counts[inside],
+        bounds=np.append(0, np.cumsum(kept)),
         previous=np.full(len(kept), tokenizer.end, dtype=np.int64),
-        bytes=np.add.reduceat(bytes, offsets[:-1]),
         names=encoded.names,
         length=length,
         pad=tokenizer.pad,
@@ -92,17 +90,20 @@ def _encode(documents: Iterable[Document], tokenizer: Tokenizer, length: int) ->
     filled = [document for document in documents if document.text]
     if not filled:
         raise InputError("there is no text to cut into sequences: every document is empty")
-    dtype = np.uint16 if tokenizer.vocabulary <= 2**16 else np.uint32
-    tokens, bytes, offsets = [], [], [0]
+    tokens, byte_counts, bounds = [], [], [0]
     for ids, sizes in tokenizer.encode_many(document.text for document in filled):
-        tokens.append(np.append(ids, tokenizer.end).astype(dtype))
-        bytes.append(np.append(sizes, 0).astype(np.uint32))
-        offsets.append(offsets[-1] + len(ids) + 1)
+        tokens.append(_narrow(np.append(ids, tokenizer.end), tokenizer.vocabulary - 1))
+        byte_counts.append(_narrow(np.append(sizes, 0), sizes.max(initial=0)))
+        bounds.append(bounds[-1] + len(ids) + 1)
     names = [document.name for document in filled]
-    return Encoded(np.concatenate(tokens), np.concatenate(bytes), np.array(offsets), names)
+    return Encoded(np.concatenate(tokens), np.concatenate(byte_counts), np.array(bounds), names)
+
+
+def _narrow(values: np.ndarray, largest: int) -> np.ndarray:
+    return values.astype(np.uint16 if largest < 2**16 else np.uint32)
 
 
 def _window_names(encoded: Encoded, starts: np.ndarray) -> list[str]:
-    sources = np.searchsorted(encoded.offsets, starts, side="right") - 1
-    inside = starts - encoded.offsets[sources]
+    sources = np.searchsorted(encoded.bounds, starts, side="right") - 1
+    inside = starts - encoded.bounds[sources]
     return [encoded.names[i] + (f"+{n}" if n else "") for i, n in zip(sources, inside, strict=True)]

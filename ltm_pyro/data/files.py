@@ -21,7 +21,8 @@ def read_files(paths: Iterable[str | os.PathLike[str]], field: str | None = None
     found = {Path(path): find_files(Path(path).expanduser()) for path in paths}
     parents = [file.absolute().parent for files in found.values() for file in files]
     root = os.path.commonpath(parents)
-    result, seen = [], set()
+    result: list[Document] = []
+    seen: set[str] = set()
     for path, files in found.items():
         documents = [document for file in files for document in _read_file(file, root, field)]
         if not documents:

@@ -19,14 +19,14 @@ class Batch(NamedTuple):
         mask: True where a token is scored, (B, T); None when all are.
         previous: the token before the first, (B,); the end token at the start of a document.
         ids: the index of each sequence in its `Sequences`, (B,).
-        bytes: how many UTF-8 bytes the scored tokens stand for, (B,); an end token stands for none.
+        byte_counts: how many UTF-8 bytes each token stands for, (B, T); an end token and padding stand for none.
     """
 
     x: Int[Tensor, "B T"]
     mask: Bool[Tensor, "B T"] | None
     previous: Int[Tensor, " B"]
     ids: Int[Tensor, " B"]
-    bytes: Int[Tensor, " B"]
+    byte_counts: Int[Tensor, "B T"]
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -39,18 +39,23 @@ class Batch(NamedTuple):
             return torch.full_like(self.ids, self.x.shape[1])
         return self.mask.sum(-1)
 
+    @property
+    def bytes(self) -> Int[Tensor, " B"]:
+        """How many UTF-8 bytes the scored tokens of each sequence stand for, (B,)."""
+        return self.byte_counts.sum(-1)
+
 
 class Sequences:
     """A data set of token sequences, each at most T tokens long; see `windows` and `documents`, which build it.
 
     The tokens lie back to back in one array of two or four bytes a token: sequence i is
-    ``tokens[offsets[i]:offsets[i + 1]]``.
+    ``tokens[bounds[i]:bounds[i + 1]]``.
 
     Args:
         tokens: all tokens, uint16 or uint32.
-        offsets: where each sequence starts, and where the last one stops, (N + 1,).
+        byte_counts: the UTF-8 bytes that each token stands for.
+        bounds: where each sequence starts, and where the last one stops, (N + 1,).
         previous: the token before each sequence, (N,).
-        bytes: the UTF-8 bytes each sequence stands for, (N,).
         names: what to call each sequence.
         length: T.
         pad: the token that fills a batch.
@@ -61,21 +66,21 @@ class Sequences:
     def __init__(
         self,
         tokens: np.ndarray,
-        offsets: np.ndarray,
+        byte_counts: np.ndarray,
+        bounds: np.ndarray,
         previous: np.ndarray,
-        bytes: np.ndarray,
         names: Sequence[str],
         length: int,
         pad: int,
         fixed: bool,
         truncated: int = 0,
     ) -> None:
-        self.tokens, self.offsets = tokens, offsets
-        self.previous, self.bytes, self.names = previous, bytes, names
+        self.tokens, self.byte_counts, self.bounds = tokens, byte_counts, bounds
+        self.previous, self.names = previous, names
         self.length, self.pad, self.fixed, self.truncated = length, pad, fixed, truncated
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.bounds) - 1
 
     @property
     def token_count(self) -> int:
@@ -85,7 +90,7 @@ class Sequences:
     @property
     def byte_count(self) -> int:
         """How many UTF-8 bytes they stand for."""
-        return int(self.bytes.sum())
+        return int(self.byte_counts.sum(dtype=np.int64))
 
     def name(self, i: int) -> str:
         """Where sequence i comes from: its document, and ``+N`` if it starts N tokens into it."""
@@ -94,8 +99,8 @@ class Sequences:
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         """The sequences of these indices, padded to T or to the longest of them."""
         ids = np.asarray(indices, dtype=np.int64)
-        starts = self.offsets[ids]
-        lengths = self.offsets[ids + 1] - starts
+        starts = self.bounds[ids]
+        lengths = self.bounds[ids + 1] - starts
         columns = np.arange(self.length if self.fixed else lengths.max())
         scored = columns < lengths[:, None]  # (B, T)
         places = np.where(scored, starts[:, None] + columns, 0)
@@ -105,5 +110,5 @@ class Sequences:
             mask=None if scored.all() else torch.from_numpy(scored),
             previous=torch.from_numpy(self.previous[ids]),
             ids=torch.from_numpy(ids.copy()),
-            bytes=torch.from_numpy(self.bytes[ids]),
+            byte_counts=torch.from_numpy(np.where(scored, self.byte_counts[places].astype(np.int64), 0)),
         )

@@ -62,7 +62,7 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write a ``tokenizer.json`` that `load` reads back."""
-        self.backend.save(str(path))
+        Path(path).write_text(self.backend.to_str(pretty=True), encoding="utf-8")  # the backend's own raises no OSError
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of a text, int32 (T,), without an end token."""
@@ -89,7 +89,7 @@ class Tokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """Learn a byte-level BPE vocabulary (Sennrich et al., 2016; bytes as in GPT-2): any text encodes, and decodes exactly.
+    """Learn a byte-level BPE vocabulary (Sennrich et al., 2016; bytes as in GPT-2), exact for any text.
 
     The only special tokens are ``<|endoftext|>`` and ``<|pad|>``. One corpus gives one tokenizer: nothing is random.
 

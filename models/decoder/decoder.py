@@ -90,7 +90,7 @@ class Decoder(nn.Module):
         """Hidden states after each token, shape (B, T, D), or (S, B, T, D) with S particles of z."""
         h = self.embedding(tokens)
         size = tokens.shape[-1]
-        table, mask = self.rotary[:, :size], self.sees[:size, :size]
+        table, mask = self.rotary[:size], self.sees[:size, :size]
         for block, thoughts in zip(self.blocks, self.thoughts(z), strict=True):
             h = block(h, table, mask, thoughts)
         return self.norm(h)
@@ -152,7 +152,7 @@ class Decoder(nn.Module):
         begin, end = cache.position, cache.position + tokens.shape[-1]
         if end > self.length:
             raise InputError(f"this decoder writes texts of up to {self.length} tokens, not {end}")
-        h, table = self.embedding(tokens), self.rotary[:, begin:end]
+        h, table = self.embedding(tokens), self.rotary[begin:end]
         mask = self.sees[:end, :end] if end - begin > 1 else None  # a lone token sees all that the cache holds
         for block, thoughts, layer in zip(self.blocks, cache.thoughts, cache.layers, strict=True):
             h = block(h, table, mask, thoughts, layer)

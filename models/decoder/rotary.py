@@ -20,20 +20,24 @@ def rotary_table(positions: Tensor, channels: int, theta: float = 10_000.0) -> T
         theta: base of the wavelengths.
 
     Returns:
-        Shape (2, T, channels / 2): cosines, then sines, in float32.
+        Shape (T, channels / 2, 2): cosine and sine, in float32.
     """
     frequencies = theta ** (-torch.arange(0, channels, 2, device=positions.device).float() / channels)
     angles = torch.outer(positions.float(), frequencies)
-    return torch.stack((angles.cos(), angles.sin()))
+    return torch.stack((angles.cos(), angles.sin()), -1)
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Turn each neighbouring pair of channels by its position's angle.
 
+    A pair is a complex number and the turn a product: one pass over memory, several times faster than
+    to pick even and odd channels apart.
+
     Args:
         x: queries or keys, shape (..., T, channels).
-        table: the positions' `rotary_table`, shape (2, T, channels / 2).
+        table: the positions' `rotary_table`, shape (T, channels / 2, 2).
     """
-    cos, sin = table.to(x.dtype)
-    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+    exact = x if x.dtype == torch.float64 else x.float()  # no complex numbers of lower precision
+    pairs = torch.view_as_complex(exact.unflatten(-1, (-1, 2)))
+    turned = pairs * torch.view_as_complex(table.to(exact.dtype))
+    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
