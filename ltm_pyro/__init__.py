@@ -9,6 +9,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide, MeanFieldGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, NonFiniteError, SlowStep
 from ltm_pyro.models import (
+    AbstractModel,
     AbstractPrior,
     AutoregressiveModel,
     Decoder,
@@ -23,6 +24,7 @@ __all__ = [
     "ELBO",
     "AbstractBound",
     "AbstractGuide",
+    "AbstractModel",
     "AbstractPrior",
     "AutoregressiveModel",
     "Decoder",

@@ -10,6 +10,7 @@ if __name__ != "ltm_pyro.models":
         "The same file under two names would be two different sets of classes."
     )
 
+from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.autoregressive import AutoregressiveModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.latent_thought import LatentThoughtModel
@@ -17,6 +18,7 @@ from ltm_pyro.models.priors import AbstractPrior, GaussianPrior
 from ltm_pyro.models.token_sequence import TokenSequence
 
 __all__ = [
+    "AbstractModel",
     "AbstractPrior",
     "AutoregressiveModel",
     "Decoder",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pyro
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.token_sequence import TokenSequence
 
 
-class AutoregressiveModel(nn.Module):
+class AutoregressiveModel(AbstractModel):
     r"""A causal Transformer, :math:`p_\theta(x) = \prod_t p_\theta(x_t \mid x_{t-w:t-1})`.
 
     It has no latent site, so that its "bound" is its exact log-likelihood.
@@ -27,7 +28,7 @@ class AutoregressiveModel(nn.Module):
         super().__init__()
         if decoder.z_shape[1]:
             raise InputError("an autoregressive model has no thoughts: build its decoder with thoughts=0")
-        self.decoder = decoder
+        self.decoder, self.prior = decoder, None
 
     def forward(
         self,
@@ -36,7 +37,6 @@ class AutoregressiveModel(nn.Module):
         batch_size: int | None = None,
         previous: Tensor | None = None,
     ) -> Tensor:
-        """Score x, shape (B, T), or write `batch_size` texts; arguments as in `LatentThoughtModel.forward`."""
         length = None if x is None else x.shape[-1]
         size = batch_size or (1 if x is None else len(x))
         with pyro.plate("sequences", size, dim=-1):

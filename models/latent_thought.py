@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pyro
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.priors import AbstractPrior
 from ltm_pyro.models.token_sequence import TokenSequence
 
 
-class LatentThoughtModel(nn.Module):
+class LatentThoughtModel(AbstractModel):
     r"""Thoughts from the prior, then text from the decoder.
 
     .. math:: p_\theta(x, z) = p(z)\,p_\theta(x \mid z)
@@ -50,17 +51,6 @@ class LatentThoughtModel(nn.Module):
         batch_size: int | None = None,
         previous: Tensor | None = None,
     ) -> Tensor:
-        """Score x, or write texts of the decoder's length.
-
-        Args:
-            x: token ids to condition on, shape (B, T); None to write.
-            mask: True where a token is scored, shape (B, T).
-            batch_size: B, where x is None; 1 if left out.
-            previous: the token before each sequence, shape (B,); the decoder's `begin` if None.
-
-        Returns:
-            x, shape (B, T).
-        """
         length = None if x is None else x.shape[-1]
         with pyro.plate("sequences", batch_size or (1 if x is None else len(x)), dim=-1):
             z = pyro.sample("z", self.prior())

@@ -64,38 +64,42 @@ class TokenSequence(TorchDistribution):
         batch_shape = torch.Size(batch_shape)
         z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape)
         length = self.event_shape[0]
-        return TokenSequence(self.decoder, z, self.mask, self.previous, length, batch_shape, validate_args=False)
+        return TokenSequence(self.decoder, z, self.mask, self.previous, length, batch_shape, self._validate_args)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-probability of each text, in nats, shape (B,) or (S, B); a masked token contributes exactly zero.
 
         Args:
-            x: token ids, shape (B, T), with any T up to the decoder's length.
+            x: token ids, shape (B, T), with any T up to the decoder's length; what `sample` returned is scored too.
         """
         if self._validate_args:
             self._check(x)
         nats = self.decoder.token_log_prob(x, self.z, self.previous)  # (..., B, T)
         if self.mask is not None:
             nats = nats.masked_fill(~self.mask, 0.0)
-        return nats.sum(-1).expand(self.batch_shape)
+        nats = nats.sum(-1)
+        return nats.expand(torch.broadcast_shapes(nats.shape, self.batch_shape))
 
     @torch.no_grad()
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
         """Write texts token by token, shape (*sample_shape, *batch_shape, T)."""
         batch_shape = torch.Size(sample_shape) + self.batch_shape
         count, device = batch_shape.numel(), self.decoder.embedding.weight.device
-        z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape).flatten(0, -4)
+        z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape)
+        z = None if z is None else z.reshape(count, *self.decoder.z_shape)
         previous = torch.full((count,), self.decoder.begin, device=device)
         if self.previous is not None:
             previous = self.previous.expand(batch_shape).flatten()
-        logits, cache = self.decoder.read(previous[:, None], z if self.batch_shape or sample_shape else z[None])
+        logits, cache = self.decoder.read(previous[:, None], z)
         tokens = [Categorical(logits=logits).sample()]
         while len(tokens) < self.event_shape[0]:
             tokens.append(Categorical(logits=self.decoder.step(tokens[-1], cache)).sample())
         return torch.stack(tokens, -1).view(*batch_shape, -1)
 
     def _check(self, x: Tensor) -> None:
-        if self.mask is not None and self.mask.shape != x.shape:
+        if self.mask is not None and self.mask.dtype != torch.bool:
+            raise InputError(f"the mask is of {self.mask.dtype}: expected booleans, True where a token is scored")
+        if self.mask is not None and self.mask.shape != x.shape[-2:]:
             raise InputError(f"the mask has shape {tuple(self.mask.shape)}, x has {tuple(x.shape)}: they must agree")
         if x.is_floating_point() or bool(((x < 0) | (x >= self.decoder.vocabulary)).any()):
             raise InputError(

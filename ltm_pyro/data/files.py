@@ -77,6 +77,6 @@ def _near(path: Path) -> str:
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     if near:
         return f" Near names in {folder}: {', '.join(near)}"
-    if not folder.is_dir() and len(path.parts) == 2:
+    if not folder.is_dir() and len(path.parts) == 2 and path.suffix.lower() not in READERS:
         return f" For a data set of the Hugging Face hub, write hf:{path.as_posix()}"
     return f" The folder {folder} does not exist" if not folder.is_dir() else " Check the path"

@@ -61,6 +61,6 @@ def _load(wanted: HubName):  # type: ignore[no-untyped-def]  # datasets.Dataset,
         reason = str(error).strip().split("\n")[0] or "no reason given"
         raise InputError(
             f"tried to load {wanted} from the Hugging Face hub: {type(error).__name__}: {reason}. "
-            "Check the name and the network, or use a local file instead: --data.source PATH "
-            "(.txt, .jsonl, .json, .csv, .parquet or a folder of them)"
+            "Check the name and the network, or give the path of a local file instead "
+            "(.txt, .jsonl, .json, .csv, .parquet, or a folder of them)"
         ) from error

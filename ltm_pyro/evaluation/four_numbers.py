@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltm_pyro.bounds.importance_weighted import effective_sample_size, log_mean_exp
 from ltm_pyro.data import Batch
@@ -16,6 +16,7 @@ from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import under_posterior, under_prior
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.inference import FastLoop
+from ltm_pyro.models import AbstractModel
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class FourNumbers:
         fixed_noise: also compute the released code's protocol.
     """
 
-    model: nn.Module
+    model: AbstractModel
     guide: Any
     fast: FastLoop
     draws: int = 16
@@ -136,7 +137,7 @@ class FourNumbers:
             self._keep(kl_per_layer=fitted.kl_per_layer)
 
     def _has_latents(self) -> bool:
-        return hasattr(self.model, "prior")
+        return self.model.prior is not None
 
     def _keep(self, **columns: Tensor) -> None:
         for name, values in columns.items():

@@ -6,27 +6,28 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.inference import FastLoop
+from ltm_pyro.models import AbstractModel
 
 
-def thoughts_from_prior(model: nn.Module, count: int) -> Tensor | None:
+def thoughts_from_prior(model: AbstractModel, count: int) -> Tensor | None:
     """z ~ p(z), shape (N, L, K, D); None for a model without thoughts."""
     with torch.no_grad():
-        return model.prior().sample((count,)) if hasattr(model, "prior") else None
+        return None if model.prior is None else model.prior().sample((count,))
 
 
-def thoughts_from_prompt(model: nn.Module, guide: Any, fast: FastLoop, prompt: Tensor, count: int) -> Tensor | None:
+def thoughts_from_prompt(model: AbstractModel, guide: Any, fast: FastLoop, prompt: Tensor, count: int) -> Tensor | None:
     """z ~ q(z | prompt), shape (N, L, K, D); None for a model without thoughts.
 
     Args:
         prompt: token ids, shape (P,); q is fitted on these alone.
         count: N, each with a posterior inference of its own.
     """
-    if not hasattr(model, "prior"):
+    if model.prior is None:
         return None
     x = prompt.expand(count, -1)
     fast.fit(model, guide, x)
@@ -36,7 +37,7 @@ def thoughts_from_prompt(model: nn.Module, guide: Any, fast: FastLoop, prompt: T
 
 @torch.no_grad()
 def write(
-    model: nn.Module,
+    model: AbstractModel,
     z: Tensor | None,
     prompt: Tensor,
     tokens: int,

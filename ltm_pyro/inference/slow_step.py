@@ -81,7 +81,8 @@ class SlowStep:
 
     def prepare(self, parameters: Iterable[nn.Parameter]) -> None:
         """Make the optimizer of these parameters; steps taken before are forgotten."""
-        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        # each once: a guide may share parameters with the model
+        self.parameters = list(dict.fromkeys(parameter for parameter in parameters if parameter.requires_grad))
         groups = [
             {"params": [p for p in self.parameters if p.dim() >= 2], "weight_decay": self.weight_decay},
             {"params": [p for p in self.parameters if p.dim() < 2], "weight_decay": 0.0},

@@ -12,7 +12,7 @@ from torch import nn
 
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
-from ltm_pyro.models import AbstractPrior, AutoregressiveModel, Decoder, LatentThoughtModel
+from ltm_pyro.models import AbstractModel, AbstractPrior, AutoregressiveModel, Decoder, LatentThoughtModel
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ZShape = tuple[int, int, int]
 class Blueprint(NamedTuple):
     """The objects of a run, without a trained weight."""
 
-    model: nn.Module
+    model: AbstractModel
     guide: AbstractGuide
     fast: FastLoop
     slow: SlowStep

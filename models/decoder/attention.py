@@ -46,7 +46,7 @@ class SelfAttention(_Heads):
             mask: True where a query sees a key, shape (T, T); None when it sees every key there is.
             cache: keys and values of the tokens before these, which grows by these.
         """
-        rows = h.flatten(0, -3)  # (N, T, D): the fused kernels take four dimensions
+        rows = h.reshape(-1, *h.shape[-2:])  # (N, T, D): the fused kernels take four dimensions
         q, k, v = (self.split(project(rows)) for project in (self.query, self.key, self.value))
         q, k = rotate(q, table), rotate(k, table)
         if cache is not None:
@@ -66,5 +66,6 @@ class CrossAttention(_Heads):
         """Attend, shape (B, T, D) to (B, T, D); thoughts with leading particles S give (S, B, T, D)."""
         q = rotate(self.split(self.query(h)), table)
         leading = torch.broadcast_shapes(q.shape[:-3], thoughts[0].shape[:-3])
-        q, k, v = (t.expand(*leading, *t.shape[-3:]).flatten(0, -4) for t in (q, *thoughts))
-        return self.merge(scaled_dot_product_attention(q, k, v)).unflatten(0, leading)
+        q, k, v = (t.expand(*leading, *t.shape[-3:]).reshape(-1, *t.shape[-3:]) for t in (q, *thoughts))
+        attended = self.merge(scaled_dot_product_attention(q, k, v))
+        return attended.view(*leading, *attended.shape[-2:])

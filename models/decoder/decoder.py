@@ -97,8 +97,10 @@ class Decoder(nn.Module):
 
     def thoughts(self, z: Tensor | None) -> list:
         """Each layer's thought keys and values, or None a layer for a decoder without thoughts."""
-        if z is None or not self.z_shape[1]:
+        if not self.z_shape[1]:
             return [None] * len(self.blocks)
+        if z is None:
+            raise InputError(f"z is missing: this decoder attends to thoughts of shape (L, K, D) = {self.z_shape}")
         return [
             block.cross_attention.thoughts(z_l, self.thought_rotary)
             for block, z_l in zip(self.blocks, z.unbind(-3), strict=True)
@@ -110,7 +112,7 @@ class Decoder(nn.Module):
 
     def token_log_prob(
         self,
-        x: Int[Tensor, "B T"],
+        x: Int[Tensor, "*B T"],
         z: Float[Tensor, "*SB L K D"] | None = None,
         previous: Int[Tensor, " B"] | None = None,
     ) -> Tensor:
@@ -130,14 +132,14 @@ class Decoder(nn.Module):
         return -nats.view(h.shape[:-1])
 
     def inputs(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
-        """What the decoder reads to predict x: x moved one place to the right, shape (B, T)."""
+        """What the decoder reads to predict x: x moved one place to the right, shape (..., T)."""
         if x.shape[-1] > self.length:
             raise InputError(
                 f"a sequence of {x.shape[-1]} tokens is longer than the decoder's {self.length}: "
                 f"cut the text to {self.length} tokens, or build the decoder with length={x.shape[-1]}"
             )
-        first = torch.full_like(x[:, 0], self.begin) if previous is None else previous
-        return torch.cat((first[:, None], x[:, :-1]), dim=1)
+        first = torch.full_like(x[..., 0], self.begin) if previous is None else previous.expand(x.shape[:-1])
+        return torch.cat((first[..., None], x[..., :-1]), dim=-1)
 
     def read(self, tokens: Int[Tensor, "N T"], z: Float[Tensor, "N L K D"] | None) -> tuple[Tensor, DecoderCache]:
         """Read a text's beginning and remember it: logits of the next token (N, V), and the cache to `step` with."""

@@ -1,0 +1,263 @@
+"""Weights that were trained with the paper authors' code, as a `Decoder` of this library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.decoder.block import EPSILON, FeedForward
+
+# Their names to ours, applied in this order. torch.compile and DDP leave their prefixes anywhere in a name.
+RENAMES = (
+    (r"(?:^|(?<=\.))(?:module|_orig_mod)\.", ""),
+    (r"^(?:tok_embeddings|output)\.weight$", "embedding.weight"),  # tied
+    (r"^layers\.", "blocks."),
+    (r"\.attention_norm\.", ".norm_1."),
+    (r"\.cross_attention_norm\.", ".norm_2."),
+    (r"\.ffn_norm\.", ".norm_3."),
+    (r"\.attention\.", ".self_attention."),
+    (r"\.wq\.", ".query."),
+    (r"\.wk\.", ".key."),
+    (r"\.wv\.", ".value."),
+    (r"\.wo\.", ".output."),
+    (r"\.(?:w1|gate_proj)\.", ".gate."),
+    (r"\.(?:w2|down_proj)\.", ".down."),
+    (r"\.(?:w3|up_proj)\.", ".up."),
+)
+BUFFERS = re.compile(r"(?:^|\.)(?:freqs_(?:cos|sin)(?:_z)?|(?:attn_)?mask)$")  # computed from the sizes, not learned
+ATTENTION = ("wq", "wk", "wv", "wo")
+LAYER = (  # what each of their layers holds
+    *("attention_norm", "cross_attention_norm", "ffn_norm"),
+    *(f"attention.{part}" for part in ATTENTION),
+    *(f"cross_attention.{part}" for part in ATTENTION),
+    *(f"feed_forward.{part}" for part in ("w1", "w2", "w3")),
+)
+HINTS = ("dim", "n_layers", "n_heads", "vocab_size", "max_seq_len", "window_size", "max_z_len")
+FIXED = {"norm_eps": EPSILON, "use_z_pos_emb": True}  # what their models may have otherwise, and a `Decoder` may not
+OPTIONS = {  # what the weights do not show: their name for it, and what the paper's models have
+    "heads": ("n_heads", "8"),
+    "thoughts": ("max_z_len", "N_z = 24, or 96 for the large one, divided by the number of layers"),
+    "window": ("window_size", "256"),
+    "length": ("max_seq_len", "1024"),
+}
+
+
+class AuthorsCheckpoint(NamedTuple):
+    """What a file of the authors' code holds: weights by their names, and the sizes it states, by theirs."""
+
+    weights: dict[str, Tensor]
+    sizes: dict[str, int]
+
+
+def decoder_from_authors(
+    path: str | Path,
+    heads: int | None = None,
+    thoughts: int | None = None,
+    window: int | None = None,
+    length: int | None = None,
+    begin: int | None = None,
+) -> Decoder:
+    """Build a decoder with the weights of a file that the authors' code saved.
+
+    Vocabulary, width and layers are read from the weights. The other sizes leave no trace there: each is taken
+    from the argument, else from the file's `model_args` or `config`. They must be those of the training, or the
+    decoder computes something else without any error; the positions of the thoughts follow from `length` and
+    `thoughts`. Everything a run needs to know is on the decoder: `vocabulary`, `z_shape`, `window`, `length`,
+    `begin`, and `blocks[0].self_attention.heads`.
+
+    Args:
+        path: a PyTorch file with a state dict, alone or under "model"; opened without running any code in it.
+        heads: H; the paper's models have 8.
+        thoughts: K, thought vectors a layer; the paper's N_z (24, or 96) counts those of all layers.
+        window: how many of the last tokens, the current one included, a token sees; 256 in the paper.
+        length: T, the longest sequence; 1024 in the paper.
+        begin: the token id that stands before a text; the last one of the vocabulary if None.
+
+    Returns:
+        A decoder in float32, on the CPU.
+
+    Raises:
+        InputError: if the file cannot be read, is of another model, or leaves a size open.
+    """
+    checkpoint = read_authors_checkpoint(path)
+    given = {"heads": heads, "thoughts": thoughts, "window": window, "length": length}
+    try:
+        weights = convert(checkpoint.weights)
+        sizes = _sizes(weights, checkpoint.sizes, given)
+        decoder = Decoder(**sizes, begin=sizes["vocabulary"] - 1 if begin is None else begin)
+        _check_shapes(weights, decoder.state_dict())
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    decoder.load_state_dict(weights)
+    return decoder
+
+
+def read_authors_checkpoint(path: str | Path) -> AuthorsCheckpoint:
+    """Read a PyTorch file: a state dict, or a dict with one under "model" beside optimizer, settings and so on.
+
+    Args:
+        path: the file. It is opened with `weights_only=True`, so that nothing in it is run.
+
+    Returns:
+        The weights, under the file's own names, and those of `HINTS` that its `model_args` or `config` state.
+
+    Raises:
+        InputError: if there is no such file, it cannot be opened so, it holds no weights, or it says that
+            its model differs from a `Decoder` in what has no option here.
+    """
+    content = _load(Path(path))
+    weights = content.get("model", content) if isinstance(content, Mapping) else content
+    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+        keys = f"a dict of {sorted(map(str, content))}" if isinstance(content, Mapping) else type(content).__name__
+        raise InputError(
+            f"{path} holds no weights by name, but {keys}: expected a state dict, alone or under 'model'. "
+            "Resave the state dict alone, with torch.save(model.state_dict(), FILE)."
+        )
+    stated = _stated(content)
+    for name, value in FIXED.items():
+        if stated.get(name, value) != value:
+            raise InputError(f"{path}: its model has {name}={stated[name]}, but a Decoder always has {name}={value}")
+    return AuthorsCheckpoint(dict(weights), {name: stated[name] for name in HINTS if type(stated.get(name)) is int})
+
+
+def convert(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights under the authors' names, as the state dict of a `Decoder`.
+
+    Args:
+        weights: by name, with any prefixes that torch.compile and DDP left. Masks and rotary tables are dropped.
+
+    Raises:
+        InputError: if a weight is missing, there is one too many, or two that are one (tied embeddings) differ.
+    """
+    source: dict[str, str] = {}  # our name: theirs
+    for name in weights:
+        if BUFFERS.search(name):
+            continue
+        first = source.setdefault(_rename(name), name)
+        if not _same(weights[first], weights[name]):
+            raise InputError(
+                f"{first} and {name} differ, but they are one weight in a Decoder, whose input and output embeddings "
+                "are tied: leave out of the file the one that was not trained, if there is one"
+            )
+    _check_names(source)
+    return {ours: weights[theirs] for ours, theirs in source.items()}
+
+
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}. Give the path of a weights file.") from error
+    except Exception as error:  # a file of another kind fails in the unpickler with almost any exception
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it needs the code of {code[1]}" if code else f"no file of torch.save, or damaged: {error!r:.80}"
+        raise InputError(
+            f"{path} cannot be opened as tensors and plain values alone ({reason}). Anything more is refused "
+            "(weights_only=True), since a pickle can run any code. With the program that wrote the file, resave the "
+            "state dict alone: torch.save(model.state_dict(), FILE)."
+        ) from error
+
+
+def _stated(content: Mapping) -> dict[str, Any]:
+    """What the file says about its model; `model_args` built it, while `config` may only have been asked for."""
+    tables = (content.get(name) for name in ("config", "model_args"))
+    return {key: value for table in tables if isinstance(table, Mapping) for key, value in table.items()}
+
+
+def _rename(name: str) -> str:
+    for pattern, replacement in RENAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one is other or (one.shape == other.shape and torch.equal(one.float(), other.float()))
+
+
+def _layers(names: Mapping[str, Any]) -> int:
+    """L: how many different numbers of layers the names, ours, have."""
+    return len({found[1] for name in names if (found := re.match(r"blocks\.([0-9]+)\.", name))})
+
+
+def _check_names(source: Mapping[str, str]) -> None:
+    """Refuse names, given as ours to theirs, that are not exactly those of a decoder."""
+    layers = range(max(1, _layers(source)))
+    theirs = ["tok_embeddings", *(f"layers.{i}.{part}" for i in layers for part in LAYER), "norm"]
+    expected = {_rename(f"{name}.weight"): f"{name}.weight" for name in theirs}
+    missing = [name for ours, name in expected.items() if ours not in source]
+    unexpected = [name for ours, name in source.items() if ours not in expected]
+    if missing or unexpected:
+        raise InputError(
+            "these are not the weights of the authors' decoder with a cross-attention to thoughts in every layer. "
+            f"Missing: {', '.join(missing) or 'none'}. Unexpected: {', '.join(unexpected) or 'none'}. "
+            "Save the state dict of that decoder alone."
+        )
+
+
+def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapping[str, int | None]) -> dict[str, int]:
+    """The arguments of `Decoder`, but `begin`: from the weights, from what was given, from what the file states."""
+    if weights["embedding.weight"].dim() != 2:
+        raise InputError(f"tok_embeddings.weight has shape {tuple(weights['embedding.weight'].shape)}, expected (V, D)")
+    vocabulary, width = weights["embedding.weight"].shape
+    layers = _layers(weights)
+    for name, size in {"vocab_size": vocabulary, "dim": width, "n_layers": layers}.items():
+        if stated.get(name, size) != size:
+            raise InputError(
+                f"it states {name}={stated[name]}, but its weights have {size}: the file is not whole, or mixed. "
+                "Take another copy, or resave the state dict alone if its weights are right"
+            )
+    _check_inner_width(weights, width)
+    return {"vocabulary": vocabulary, "width": width, "layers": layers, **_options(stated, given, layers)}
+
+
+def _check_inner_width(weights: Mapping[str, Tensor], width: int) -> None:
+    inner = weights["blocks.0.feed_forward.gate.weight"].shape[0]
+    with torch.device("meta"):
+        expected = FeedForward(width).gate.out_features
+    if inner != expected:
+        raise InputError(
+            f"its feed-forward has an inner width of {inner}, but a Decoder of width {width} always has {expected} "
+            "(8/3 of the width, rounded up to a multiple of 32): only models of that inner width can be imported"
+        )
+
+
+def _options(stated: Mapping[str, int], given: Mapping[str, int | None], layers: int) -> dict[str, int]:
+    """The sizes that leave no trace in the weights."""
+    found: dict[str, int] = {}
+    for name, (hint, _) in OPTIONS.items():
+        value = given[name]
+        if value is None and hint in stated:
+            value = _per_layer(stated[hint], layers) if name == "thoughts" else stated[hint]
+        if value is not None:
+            found[name] = value
+    if open_ones := [f"{name} (the paper's: {paper})" for name, (_, paper) in OPTIONS.items() if name not in found]:
+        raise InputError(f"neither its weights nor its settings say {', '.join(open_ones)}: give what it was trained with")
+    if found["thoughts"] < 1:
+        raise InputError(f"thoughts={found['thoughts']}: its model attends to thoughts in every layer; give at least 1")
+    return found
+
+
+def _per_layer(total: int, layers: int) -> int:
+    if total % layers:
+        raise InputError(
+            f"it states max_z_len={total}, thoughts of all layers, which {layers} layers cannot share equally: "
+            "give thoughts, their number a layer"
+        )
+    return total // layers
+
+
+def _check_shapes(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:
+    wrong = [
+        f"{name} is {tuple(weights[name].shape)} of {weights[name].dtype}, expected {tuple(tensor.shape)} of floats"
+        for name, tensor in ours.items()
+        if weights[name].shape != tensor.shape or not weights[name].is_floating_point()
+    ]
+    if wrong:
+        raise InputError(f"these weights do not fit a Decoder, which has no options for them: {'; '.join(wrong)}")

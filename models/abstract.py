@@ -1,0 +1,42 @@
+"""What every model of text is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.priors import AbstractPrior
+
+
+class AbstractModel(nn.Module, ABC):
+    """A Pyro model with a site `x`, batch (B,), event (T,), in a plate named `sequences` at dim -1.
+
+    Attributes:
+        decoder: what writes the text.
+        prior: of the site `z`; None for a model without latent variables.
+    """
+
+    decoder: Decoder
+    prior: AbstractPrior | None
+
+    @abstractmethod
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """Score x, or write texts of the decoder's length.
+
+        Args:
+            x: token ids to condition on, shape (B, T); None to write.
+            mask: True where a token is scored, shape (B, T).
+            batch_size: B, where x is None; 1 if left out.
+            previous: the token before each sequence, shape (B,); the decoder's `begin` if None.
+
+        Returns:
+            x, shape (B, T).
+        """

@@ -1,0 +1,42 @@
+"""Every test starts from the same seeds, with Pyro's checks on, offline, and without a screen."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+
+import pyro
+import pytest
+import torch
+from toys import LinearGaussian, TinyModel
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the workers share the cores already
+
+
+def pytest_collection_modifyitems(items):
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if "cuda" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def _same_start():
+    pyro.clear_param_store()
+    pyro.enable_validation(True)
+    torch.manual_seed(0)
+    pyro.set_rng_seed(0)
+
+
+@pytest.fixture
+def tiny():
+    """A Latent Thought Model in float64 whose weights are large enough for everything to matter."""
+    return TinyModel()
+
+
+@pytest.fixture
+def toy():
+    """A linear-Gaussian model in float64, with its exact evidence and posterior."""
+    return LinearGaussian()

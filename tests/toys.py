@@ -1,0 +1,161 @@
+"""Small models whose answers are known, and the test that compares an estimate with a known answer."""
+
+import math
+from itertools import product
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import nn
+from torch.distributions.transforms import ReshapeTransform
+
+from ltm_pyro import AutoregressiveModel, Decoder, GaussianPrior, LatentThoughtModel, MeanFieldGuide
+
+SIZES = {"vocabulary": 30, "width": 16, "layers": 2, "heads": 2, "thoughts": 2, "window": 4, "length": 20, "begin": 1}
+
+
+def large_weights(module, scale=0.4):
+    """Weights far from their small initial values, so that nothing is nearly uniform or nearly zero."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(std=scale).add_(1.0 if parameter.dim() == 1 else 0.0)
+    return module.double()
+
+
+def decoder_with(**sizes):
+    """A float64 decoder of tiny sizes, with large weights."""
+    return large_weights(Decoder(**{**SIZES, **sizes}))
+
+
+def autoregressive_with(**sizes):
+    return AutoregressiveModel(decoder_with(thoughts=0, **sizes))
+
+
+def every_text(vocabulary, length):
+    """All token sequences of a length, shape (V^T, T)."""
+    return torch.tensor(list(product(range(vocabulary), repeat=length)))
+
+
+class TinyModel:
+    """A float64 Latent Thought Model, texts for it, and a mean-field guide that has been moved off the prior."""
+
+    def __init__(self, batch=3, **sizes):
+        self.decoder = decoder_with(**sizes)
+        self.model = LatentThoughtModel(GaussianPrior(self.decoder.z_shape).double(), self.decoder)
+        self.guide = MeanFieldGuide(self.decoder.z_shape)
+        self.x = self.texts(batch)
+        self.z = torch.randn(batch, *self.decoder.z_shape, dtype=torch.float64)
+        start(self.guide, self.model, self.x)
+
+    def texts(self, batch, length=None):
+        return torch.randint(self.decoder.vocabulary, (batch, length or self.decoder.length))
+
+
+def start(guide, model, x, spread=0.5):
+    """Start a guide on a batch, and move its rows to random places."""
+    guide.start(x, prior=model.prior())
+    with torch.no_grad():
+        for row in guide.local_parameters():
+            row.add_(spread * torch.randn_like(row))
+
+
+class LinearGaussian(nn.Module):
+    r"""z ~ N(0, I) and x | z ~ N(Wz + b, s² I), in float64, with everything about it in closed form.
+
+    z has event shape (L, K, D), as every guide expects; x has event shape (observed,).
+    """
+
+    def __init__(self, z_shape=(2, 1, 2), observed=3, noise=0.7, batch=4):
+        super().__init__()
+        self.z_shape, self.noise, self.size = z_shape, noise, math.prod(z_shape)
+        self.prior = GaussianPrior(z_shape).double()
+        self.weight = nn.Parameter(torch.randn(observed, self.size, dtype=torch.float64))
+        self.bias = nn.Parameter(torch.randn(observed, dtype=torch.float64))
+        self.x = 2 * torch.randn(batch, observed, dtype=torch.float64)
+
+    def forward(self, x=None, mask=None, batch_size=None, previous=None):
+        with pyro.plate("sequences", batch_size or len(x), dim=-1):
+            z = pyro.sample("z", self.prior())
+            mean = z.flatten(-3) @ self.weight.T + self.bias
+            return pyro.sample("x", dist.Normal(mean, self.noise).to_event(1), obs=x)
+
+    def precision(self):
+        """Λ of p(z | x), shape (L K D, L K D)."""
+        return torch.eye(self.size, dtype=torch.float64) + self.weight.T @ self.weight / self.noise**2
+
+    def posterior_mean(self, x):
+        """Mean of p(z | x), shape (B, L K D)."""
+        return torch.linalg.solve(self.precision(), (self.weight.T @ (x - self.bias).T) / self.noise**2).T
+
+    def evidence(self, x):
+        """log p(x), shape (B,)."""
+        noise = self.noise**2 * torch.eye(len(self.bias), dtype=torch.float64)
+        return dist.MultivariateNormal(self.bias, self.weight @ self.weight.T + noise).log_prob(x).detach()
+
+    def elbo(self, x, mu, sigma):
+        """The ELBO of a diagonal Gaussian q, shape (B,), from mu and sigma of shape (B, L, K, D)."""
+        return self.expected_log_likelihood(x, mu, sigma) - self.kl(mu, sigma)
+
+    def expected_log_likelihood(self, x, mu, sigma):
+        mean = mu.flatten(1) @ self.weight.T + self.bias
+        spread = (sigma.flatten(1) ** 2) @ (self.weight**2).sum(0) / (2 * self.noise**2)
+        return dist.Normal(mean, self.noise).log_prob(x).sum(-1) - spread
+
+    def kl(self, mu, sigma):
+        return 0.5 * (mu**2 + sigma**2 - 1 - 2 * sigma.log()).flatten(1).sum(-1)
+
+    def exact_guide(self):
+        return ExactGuide(self)
+
+
+class ExactGuide(nn.Module):
+    """The exact posterior of a `LinearGaussian`: every bound is tight here, sample by sample."""
+
+    def __init__(self, toy):
+        super().__init__()
+        self.toy = [toy]  # a list, so that its weights are not the guide's
+
+    def start(self, x, mask=None, prior=None):
+        """Nothing begins."""
+
+    def local_parameters(self):
+        return []
+
+    def forward(self, x=None, mask=None, batch_size=None, previous=None):
+        (toy,) = self.toy
+        flat = dist.MultivariateNormal(toy.posterior_mean(x), precision_matrix=toy.precision())
+        with pyro.plate("sequences", len(x), dim=-1):
+            reshape = ReshapeTransform((toy.size,), toy.z_shape)
+            return pyro.sample("z", dist.TransformedDistribution(flat, [reshape]))
+
+
+class FixedGuide(nn.Module):
+    """A diagonal Gaussian at the mu and sigma that it is given, which it does not learn."""
+
+    def __init__(self, mu, sigma):
+        super().__init__()
+        self.mu, self.sigma = mu, sigma
+
+    def forward(self, x=None, mask=None, batch_size=None, previous=None):
+        with pyro.plate("sequences", len(self.mu), dim=-1):
+            return pyro.sample("z", dist.Normal(self.mu, self.sigma).to_event(3))
+
+
+def z_test(samples, expected, limit=4.0):
+    """Assert that the mean of independent samples, over the first dimension, is the expected value.
+
+    Every entry must be within `limit` standard errors; the seeds are fixed, so this does not flicker.
+    """
+    samples = samples.detach()
+    expected = expected.detach() if isinstance(expected, torch.Tensor) else torch.tensor(expected)
+    error = samples.std(0) / math.sqrt(len(samples))
+    z = (samples.mean(0) - expected) / error
+    worst = z.abs().max().item()
+    assert worst < limit, f"the mean is {worst:.1f} standard errors from where it should be (z = {z.tolist()})"
+
+
+def replaying(guide, z):
+    """The guide, with its draw of z replaced by a given one of any particles and rows."""
+    trace = pyro.poutine.trace(guide).get_trace()
+    trace.nodes["z"]["value"] = z
+    return pyro.poutine.replay(guide, trace=trace)
