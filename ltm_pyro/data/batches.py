@@ -98,7 +98,7 @@ def in_order(sequences: Sequences, batch_size: int, limit: int | None = None) ->
     Args:
         sequences: the data set.
         batch_size: B.
-        limit: stop after this many sequences.
+        limit: the most sequences; fewer than all are spread evenly over the data, so that they represent it.
 
     Raises:
         InputError: B or the limit is under one.
@@ -107,7 +107,8 @@ def in_order(sequences: Sequences, batch_size: int, limit: int | None = None) ->
     if limit is not None and limit < 1:
         raise InputError(f"the limit is {limit} sequences; expected at least 1, or none")
     count = len(sequences) if limit is None else min(limit, len(sequences))
-    return (sequences.batch(np.arange(start, min(start + size, count))) for start in range(0, count, size))
+    ids = np.arange(count) * len(sequences) // count
+    return (sequences.batch(ids[start : start + size]) for start in range(0, count, size))
 
 
 def _checked(batch_size: int) -> int:

@@ -114,7 +114,7 @@ def read_authors_checkpoint(path: str | Path) -> AuthorsCheckpoint:
     """
     content = _load(Path(path))
     weights = content.get("model", content) if isinstance(content, Mapping) else content
-    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not _is_state_dict(weights):
         keys = f"a dict of {sorted(map(str, content))}" if isinstance(content, Mapping) else type(content).__name__
         raise InputError(
             f"{path} holds no weights by name, but {keys}: expected a state dict, alone or under 'model'. "
@@ -154,7 +154,7 @@ def _load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}. Give the path of a weights file.") from error
+        raise InputError(f"{path} cannot be read: {error.strerror or error}. Give a weights file.") from error
     except Exception as error:  # a file of another kind fails in the unpickler with almost any exception
         code = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it needs the code of {code[1]}" if code else f"no file of torch.save, or damaged: {error!r:.80}"
@@ -163,6 +163,10 @@ def _load(path: Path) -> Any:
             "(weights_only=True), since a pickle can run any code. With the program that wrote the file, resave the "
             "state dict alone: torch.save(model.state_dict(), FILE)."
         ) from error
+
+
+def _is_state_dict(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(type(k) is str and isinstance(v, Tensor) for k, v in value.items())
 
 
 def _stated(content: Mapping) -> dict[str, Any]:
@@ -218,7 +222,7 @@ def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapp
 
 
 def _check_inner_width(weights: Mapping[str, Tensor], width: int) -> None:
-    inner = weights["blocks.0.feed_forward.gate.weight"].shape[0]
+    inner = sum(weights["blocks.0.feed_forward.gate.weight"].shape[:1])  # 0 for a scalar
     with torch.device("meta"):
         expected = FeedForward(width).gate.out_features
     if inner != expected:
@@ -238,7 +242,7 @@ def _options(stated: Mapping[str, int], given: Mapping[str, int | None], layers:
         if value is not None:
             found[name] = value
     if open_ones := [f"{name} (the paper's: {paper})" for name, (_, paper) in OPTIONS.items() if name not in found]:
-        raise InputError(f"neither its weights nor its settings say {', '.join(open_ones)}: give what it was trained with")
+        raise InputError(f"neither its weights nor its settings say {', '.join(open_ones)}: give its own")
     if found["thoughts"] < 1:
         raise InputError(f"thoughts={found['thoughts']}: its model attends to thoughts in every layer; give at least 1")
     return found
