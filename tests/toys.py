@@ -130,15 +130,33 @@ class ExactGuide(nn.Module):
 
 
 class FixedGuide(nn.Module):
-    """A diagonal Gaussian at the mu and sigma that it is given, which it does not learn."""
+    """A diagonal Gaussian at the mu and sigma that it is given, which it does not learn.
 
-    def __init__(self, mu, sigma):
+    Given z, shape (S, B, L, K, D) or (B, L, K, D), that is what it "draws".
+    """
+
+    def __init__(self, mu, sigma, z=None):
         super().__init__()
-        self.mu, self.sigma = mu, sigma
+        self.mu, self.sigma, self.z = mu, sigma, z
 
     def forward(self, x=None, mask=None, batch_size=None, previous=None):
-        with pyro.plate("sequences", len(self.mu), dim=-1):
-            return pyro.sample("z", dist.Normal(self.mu, self.sigma).to_event(3))
+        q = dist.Normal(self.mu, self.sigma) if self.z is None else Drawn(self.mu, self.sigma, self.z)
+        with pyro.plate("sequences", self.mu.shape[-4], dim=-1):
+            return pyro.sample("z", q.to_event(3))
+
+
+class Drawn(dist.Normal):
+    """A normal distribution whose draw is already made."""
+
+    def __init__(self, mu, sigma, z):
+        super().__init__(mu.expand_as(z), sigma.expand_as(z))
+        self.z = z
+
+    def expand(self, batch_shape, _instance=None):
+        return Drawn(self.loc, self.scale, self.z.expand(batch_shape))
+
+    def rsample(self, sample_shape=()):
+        return self.z
 
 
 def z_test(samples, expected, limit=4.0):
@@ -152,10 +170,3 @@ def z_test(samples, expected, limit=4.0):
     z = (samples.mean(0) - expected) / error
     worst = z.abs().max().item()
     assert worst < limit, f"the mean is {worst:.1f} standard errors from where it should be (z = {z.tolist()})"
-
-
-def replaying(guide, z):
-    """The guide, with its draw of z replaced by a given one of any particles and rows."""
-    trace = pyro.poutine.trace(guide).get_trace()
-    trace.nodes["z"]["value"] = z
-    return pyro.poutine.replay(guide, trace=trace)

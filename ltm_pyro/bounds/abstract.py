@@ -79,6 +79,8 @@ class Draws:
         self.observed = [site for site in _sites(model_trace) if site["is_observed"]]
         prior = {site["name"]: site for site in _sites(model_trace) if not site["is_observed"]}
         self.latent = [(site, prior.get(site["name"])) for site in _sites(guide_trace)]
+        if not self.observed:
+            raise InputError("nothing is observed: give the model its data, as x=...")
         if torch.is_grad_enabled():
             self._check_reparameterised()
         for name in prior.keys() - {site["name"] for site, _ in self.latent}:
@@ -86,8 +88,6 @@ class Draws:
 
     def log_likelihood(self) -> Tensor:
         """log p(x | z), shape (S, B)."""
-        if not self.observed:
-            raise InputError("nothing is observed: give the model its data, as x=...")
         return sum((self._per_particle(site["log_prob"]) for site in self.observed), torch.tensor(0.0))
 
     def log_weight(self) -> Tensor:

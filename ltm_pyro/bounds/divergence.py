@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
@@ -29,26 +28,23 @@ def divergence(q: Distribution, p: Distribution, z: Tensor, closed_form: bool = 
         z: the sample, shape (S, B, *event) or (B, *event).
         closed_form: look for an exact one; False always takes the sample's.
     """
-    batch = len(torch.broadcast_shapes(q.batch_shape, p.batch_shape))
-    peeled_q, peeled_p = _peel(q, p)
-    split, exact = None, False
-    if closed_form:
-        try:
-            split, exact = kl_divergence(peeled_q, peeled_p), True
-        except NotImplementedError:
-            pass
+    depth = min(_depth(q), _depth(p))
+    q, p = _without(q, depth), _without(p, depth)
+    split = _closed_form(q, p) if closed_form else None  # (*batch, *depth event dimensions)
+    exact = split is not None
     if split is None:
-        split = peeled_q.log_prob(z) - peeled_p.log_prob(z)
-    if split.dim() == batch:
+        split = q.log_prob(z) - p.log_prob(z)
+    if not depth:
         return Divergence(split, None, exact)
-    per_layer = split if split.dim() == batch + 1 else split.flatten(batch + 1).sum(-1)
+    per_layer = split.flatten(1 - depth).sum(-1) if depth > 1 else split
     return Divergence(per_layer.sum(-1), per_layer, exact)
 
 
-def _peel(q: Distribution, p: Distribution) -> tuple[Distribution, Distribution]:
-    """Take off the outer `Independent` dimensions that q and p have in common."""
-    depth = min(_depth(q), _depth(p))
-    return _without(q, depth), _without(p, depth)
+def _closed_form(q: Distribution, p: Distribution) -> Tensor | None:
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return None
 
 
 def _depth(distribution: Distribution) -> int:

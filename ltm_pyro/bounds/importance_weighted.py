@@ -48,4 +48,4 @@ def log_mean_exp(log_w: Tensor) -> Tensor:
 
 def effective_sample_size(log_w: Tensor) -> Tensor:
     """How many equal weights would be as good as these, (Σw)² / Σw², (S, B) -> (B,)."""
-    return (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
+    return 1 / log_w.softmax(0).square().sum(0)

@@ -83,7 +83,7 @@ def _start(folder: Path, config: Namespace) -> int:
         Run.create(folder, config, None)  # type: ignore[arg-type]  # says that it exists, before any work is done
     material = _read(config)
     seed_everything(config.train.seed)
-    blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.end)
+    blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
     run = Run.create(folder, config, material.tokenizer)
     (folder / DATA).write_text(json.dumps(_describe(material), indent=2) + "\n", encoding="utf-8")
     return _train(run, blueprint, material, resume=False)

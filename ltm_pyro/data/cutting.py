@@ -35,12 +35,13 @@ def windows(documents: Iterable[Document], tokenizer: Tokenizer, length: int) ->
     """Documents, each followed by the end token, joined and cut into consecutive windows of T tokens.
 
     No token is lost or repeated: the last window, if shorter, is kept and padded. The token before a window is the
-    last one of the window before it, and the end token for the first.
+    last one of the window before it, and the end token for the first. Where the tokenizer has a begin token
+    besides, one stands at the head of each document.
 
     Raises:
         InputError: T is under two, or there is no text.
     """
-    encoded = _encode(documents, tokenizer, length)
+    encoded = _encode(documents, tokenizer, length, begins=tokenizer.begin != tokenizer.end)
     total = len(encoded.tokens)
     starts = np.arange(0, total, length)
     return Sequences(
@@ -56,7 +57,7 @@ def windows(documents: Iterable[Document], tokenizer: Tokenizer, length: int) ->
 
 
 def documents(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
-    """One sequence a document: its text and the end token, cut off at T tokens.
+    """One sequence a document: its text and the end token, cut off at T tokens; the begin token stands before it.
 
     Empty documents are left out. `truncated` of the result says how many documents were longer than T.
 
@@ -72,7 +73,7 @@ def documents(documents: Iterable[Document], tokenizer: Tokenizer, length: int) 
         tokens=encoded.tokens[inside],
         byte_counts=encoded.byte_counts[inside],
         bounds=np.append(0, np.cumsum(kept)),
-        previous=np.full(len(kept), tokenizer.end, dtype=np.int64),
+        previous=np.full(len(kept), tokenizer.begin, dtype=np.int64),
         names=encoded.names,
         length=length,
         pad=tokenizer.pad,
@@ -84,7 +85,7 @@ def documents(documents: Iterable[Document], tokenizer: Tokenizer, length: int) 
 MODES = {"windows": windows, "documents": documents}
 
 
-def _encode(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Encoded:
+def _encode(documents: Iterable[Document], tokenizer: Tokenizer, length: int, begins: bool = False) -> Encoded:
     if length < 2:
         raise InputError(f"sequences of {length} token(s) were asked for; expected at least 2 (--data.length)")
     filled = [document for document in documents if document.text]
@@ -92,9 +93,10 @@ def _encode(documents: Iterable[Document], tokenizer: Tokenizer, length: int) ->
         raise InputError("there is no text to cut into sequences: every document is empty")
     tokens, byte_counts, bounds = [], [], [0]
     for ids, sizes in tokenizer.encode_many(document.text for document in filled):
-        tokens.append(_narrow(np.append(ids, tokenizer.end), tokenizer.vocabulary - 1))
-        byte_counts.append(_narrow(np.append(sizes, 0), sizes.max(initial=0)))
-        bounds.append(bounds[-1] + len(ids) + 1)
+        head = [tokenizer.begin] * begins
+        tokens.append(_narrow(np.concatenate((head, ids, [tokenizer.end])), tokenizer.vocabulary - 1))
+        byte_counts.append(_narrow(np.concatenate(([0] * begins, sizes, [0])), sizes.max(initial=0)))
+        bounds.append(bounds[-1] + len(tokens[-1]))
     names = [document.name for document in filled]
     return Encoded(np.concatenate(tokens), np.concatenate(byte_counts), np.array(bounds), names)
 

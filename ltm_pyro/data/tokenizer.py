@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
+BEGIN = "<|begin|>"
+BEGIN_NAMES = (BEGIN, "<|startoftext|>", "<|begin_of_text|>", "<s>", "<bos>", "[CLS]")
 END_NAMES = (END, "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
 SMALLEST_VOCABULARY = 258  # every byte, END and PAD
 CHARACTERS_AT_ONCE = 4_000_000  # bounds the memory that encoding a large corpus takes
@@ -35,6 +37,7 @@ class Tokenizer:
     Attributes:
         vocabulary: V, one more than the largest id.
         end: the id that ends a document.
+        begin: the id that stands before a document; `end` where the backend has none.
         pad: the id that fills a batch; `end` where the backend has none.
 
     Raises:
@@ -46,9 +49,13 @@ class Tokenizer:
         backend.no_padding()
         backend.encode_special_tokens = True
         self.backend = backend
-        ids = backend.get_vocab(with_added_tokens=True)
+        self._find_special()
+
+    def _find_special(self) -> None:
+        ids = self.backend.get_vocab(with_added_tokens=True)
         self.vocabulary: int = max(ids.values(), default=-1) + 1  # ids may have gaps: not the number of entries
         self.end: int = _first_id(ids, END_NAMES)
+        self.begin: int = next((ids[name] for name in BEGIN_NAMES if name in ids), self.end)
         self.pad: int = ids.get(PAD, self.end)
 
     @classmethod
@@ -59,6 +66,11 @@ class Tokenizer:
             InputError: there is none, or it does not parse, or it has no token that ends a document.
         """
         return cls(load_backend(str(spec)))
+
+    def add_begin(self) -> None:
+        """Give a tokenizer without one a token of its own that stands before a document: the next free id."""
+        self.backend.add_special_tokens([BEGIN])
+        self._find_special()
 
     def save(self, path: str | Path) -> None:
         """Write a ``tokenizer.json`` that `load` reads back."""

@@ -53,7 +53,7 @@ class Run:
             )
         try:
             folder.mkdir(parents=True)
-            (folder / CONFIG).write_text(run_parser().dump(config, skip_none=False), encoding="utf-8")
+            (folder / CONFIG).write_text(run_parser().dump(config, skip_unset=False), encoding="utf-8")
             tokenizer.save(folder / TOKENIZER)
         except OSError as error:
             raise InputError(f"{folder} cannot be made: {error.strerror}. Give a folder to write to by --run") from error
@@ -93,7 +93,7 @@ class Run:
 
     def assemble(self) -> Blueprint:
         """The run's objects with initial weights."""
-        return assemble(run_parser(), self.config, self.tokenizer.vocabulary, self.tokenizer.end)
+        return assemble(run_parser(), self.config, self.tokenizer.vocabulary, self.tokenizer.begin)
 
     def load(self, which: str = "best") -> Blueprint:
         """The run's objects with trained weights, ready to evaluate.

@@ -119,7 +119,7 @@ def test_tokens_of_large_vocabularies_fit(mode, vocabulary, dtype):
 class _Numbers:
     """A tokenizer whose every text is its largest token."""
 
-    end = pad = 0
+    begin = end = pad = 0
 
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary
@@ -147,3 +147,16 @@ def test_too_short_or_empty(tokenizer, mode):
 def test_unknown_mode(tokenizer):
     with pytest.raises(InputError, match="expected one of windows, documents"):
         cut("paragraphs", CORPUS, tokenizer, 8)
+
+
+def test_a_begin_token_of_its_own_heads_each_document():
+    tokenizer = train_tokenizer(["one two", "three"], 258)
+    tokenizer.add_begin()
+    assert tokenizer.begin == tokenizer.vocabulary - 1 == 258
+    texts = [Document("ab", "first"), Document("c", "second")]
+    a, b, c = tokenizer.encode("abc").tolist()
+    begin, end = tokenizer.begin, tokenizer.end
+    assert windows(texts, tokenizer, 8).tokens.tolist() == [begin, a, b, end, begin, c, end]
+    assert windows(texts, tokenizer, 8).byte_count == 3
+    assert documents(texts, tokenizer, 8).batch([0, 1]).previous.tolist() == [begin, begin]
+    assert documents(texts, tokenizer, 8).tokens.tolist() == [a, b, end, c, end]

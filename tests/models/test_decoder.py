@@ -1,0 +1,189 @@
+"""The decoder: what it can see, what it costs, and that writing and scoring agree."""
+
+import math
+
+import pytest
+import torch
+from toys import SIZES, autoregressive_with, decoder_with, every_text
+
+from ltm_pyro import Decoder, InputError
+from ltm_pyro.models.decoder import DecoderCache
+
+TIGHT = {"atol": 1e-10, "rtol": 0}
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_token_reaches_exactly_as_far_as_the_windows_of_all_layers(layers):
+    """x_s is read at s + 1 and seen `window` - 1 further in each layer: it moves log p(x_t | ...) for
+    t = s (its own) to s + 1 + L (window - 1), none before and none beyond."""
+    decoder, changed, window = decoder_with(layers=layers, window=3), 5, 3
+    x = torch.randint(30, (1, 20))
+    other = x.clone()
+    other[:, changed] = (x[:, changed] + 1) % 30
+    z = torch.randn(1, *decoder.z_shape, dtype=torch.float64)
+    moved = (decoder.token_log_prob(x, z) - decoder.token_log_prob(other, z)).abs()[0]
+    last = changed + 1 + layers * (window - 1)
+    assert moved[:changed].max() == 0
+    assert moved[last + 1 :].max() < 1e-12
+    assert moved[changed : last + 1].min() > 1e-9
+
+
+def test_a_window_of_one_sees_nothing_but_the_token_itself():
+    decoder = decoder_with(window=1)
+    x = torch.randint(30, (1, 20))
+    other = torch.cat((torch.randint(30, (1, 10)), x[:, 10:]), 1)
+    z = torch.randn(1, *decoder.z_shape, dtype=torch.float64)
+    difference = decoder.token_log_prob(x, z) - decoder.token_log_prob(other, z)
+    torch.testing.assert_close(difference[:, 11:], torch.zeros(1, 9, dtype=torch.float64), **TIGHT)
+
+
+def test_every_layer_listens_to_its_own_thoughts(tiny):
+    for layer in range(2):
+        other = tiny.z.clone()
+        other[:, layer] += 1.0
+        difference = tiny.decoder.token_log_prob(tiny.x, tiny.z) - tiny.decoder.token_log_prob(tiny.x, other)
+        assert difference.abs().min(-1).values.min() > 1e-9  # every token of every sequence
+
+
+def test_particles_in_one_pass_are_separate_passes(tiny):
+    z = torch.randn(4, *tiny.z.shape, dtype=torch.float64)
+    apart = torch.stack([tiny.decoder.token_log_prob(tiny.x, one) for one in z])
+    torch.testing.assert_close(tiny.decoder.token_log_prob(tiny.x, z), apart, **TIGHT)
+
+
+def test_particles_of_texts_in_one_pass_are_separate_passes(tiny):
+    x = torch.randint(30, (4, *tiny.x.shape))
+    apart = torch.stack([tiny.decoder.token_log_prob(one, tiny.z) for one in x])
+    torch.testing.assert_close(tiny.decoder.token_log_prob(x, tiny.z), apart, **TIGHT)
+
+
+@pytest.mark.parametrize("thoughts", [0, 2])
+@pytest.mark.parametrize("prompt", [1, 2, 4, 5, 11])  # shorter than the window of 4, as long, and longer
+@pytest.mark.parametrize("window", [1, 4, 20])
+def test_reading_then_stepping_gives_the_teacher_forced_logits(thoughts, prompt, window):
+    decoder = decoder_with(thoughts=thoughts, window=window)
+    z = torch.randn(3, *decoder.z_shape, dtype=torch.float64) if thoughts else None
+    tokens = torch.randint(30, (3, 20))
+    forced = decoder.logits(tokens, z)
+    logits, cache = decoder.read(tokens[:, :prompt], z)
+    collected = [logits] + [decoder.step(token, cache) for token in tokens[:, prompt:].T]
+    torch.testing.assert_close(torch.stack(collected, 1), forced[:, prompt - 1 :], **TIGHT)
+    assert cache.position == 20
+
+
+def test_the_cache_keeps_no_more_than_the_window(tiny):
+    _, cache = tiny.decoder.read(tiny.x[:, :15], tiny.z)
+    tiny.decoder.step(tiny.x[:, 15], cache)
+    assert {layer.ring.shape[-2] for layer in cache.layers} == {SIZES["window"]}
+    with pytest.raises(RuntimeError, match="while it is empty"):
+        cache.layers[0].extend(*torch.zeros(2, 3, 2, 2, 8, dtype=torch.float64))
+    assert isinstance(cache, DecoderCache)
+
+
+def test_the_probabilities_of_all_texts_add_up_to_one():
+    decoder = decoder_with(vocabulary=3, length=3, window=2)
+    z = torch.randn(1, *decoder.z_shape, dtype=torch.float64)
+    total = decoder.token_log_prob(every_text(3, 3), z).sum(-1).exp().sum()
+    torch.testing.assert_close(total, torch.ones_like(total), **TIGHT)
+
+
+def test_the_probabilities_of_all_texts_add_up_to_one_without_thoughts():
+    model = autoregressive_with(vocabulary=3, length=3, window=2)
+    total = model.decoder.token_log_prob(every_text(3, 3)).sum(-1).exp().sum()
+    torch.testing.assert_close(total, torch.ones_like(total), **TIGHT)
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
+@pytest.mark.parametrize("particles", [(), (2,)])
+def test_the_fused_log_probability_and_its_gradients_are_those_of_log_softmax(dtype, close, particles):
+    decoder = decoder_with().to(dtype)
+    x = torch.randint(30, (14, 20))  # 280 tokens and more: over one chunk of the fused kernel
+    z = torch.randn(*particles, 14, *decoder.z_shape, dtype=dtype, requires_grad=True)
+    wanted = [z, *decoder.parameters()]
+
+    def plain():
+        nats = decoder.logits(decoder.inputs(x), z).log_softmax(-1)
+        return nats.gather(-1, x.expand(nats.shape[:-1])[..., None]).squeeze(-1)
+
+    upstream = torch.randn(*particles, 14, 20, dtype=dtype)
+    fused_nats, plain_nats = decoder.token_log_prob(x, z), plain()
+    torch.testing.assert_close(fused_nats, plain_nats, atol=close, rtol=close)
+    fused = torch.autograd.grad(fused_nats, wanted, upstream)
+    for one, other in zip(fused, torch.autograd.grad(plain_nats, wanted, upstream), strict=True):
+        scale = other.abs().max()
+        torch.testing.assert_close(one / scale, other / scale, atol=close, rtol=0)
+
+
+def test_the_initial_weights_have_the_papers_scales():
+    decoder = Decoder(vocabulary=500, width=128, layers=3, heads=4)
+    for name, parameter in decoder.named_parameters():
+        if parameter.dim() == 1:
+            assert torch.equal(parameter, torch.ones_like(parameter))
+            continue
+        expected = 0.02 / math.sqrt(6) if name.endswith(("output.weight", "down.weight")) else 0.02
+        # the standard deviation of n normal numbers is known to 1 / sqrt(2n)
+        assert abs(parameter.std().item() / expected - 1) < 5 / math.sqrt(2 * parameter.numel()), name
+
+
+def test_there_are_no_biases_and_no_second_embedding():
+    names = [name for name, _ in decoder_with().named_parameters()]
+    assert not [name for name in names if "bias" in name]
+    assert [name for name in names if "embedding" in name] == ["embedding.weight"]
+
+
+def test_without_thoughts_there_is_no_cross_attention():
+    assert not [name for name, _ in decoder_with(thoughts=0).named_parameters() if "cross" in name or "norm_2" in name]
+
+
+@pytest.mark.parametrize(("layers", "thoughts", "millions"), [(3, 8, 38), (6, 4, 51), (12, 8, 76)])
+def test_the_papers_sizes_have_the_papers_number_of_parameters(layers, thoughts, millions):
+    with torch.device("meta"):
+        decoder = Decoder(50_258, 512, layers, 8, thoughts, window=256, length=1024)
+    count = sum(parameter.numel() for parameter in decoder.parameters())
+    assert count == pytest.approx(50_258 * 512 + layers * 4.21e6, rel=0.005)
+    assert round(count / 1e6) == millions
+
+
+def test_the_tables_follow_the_weights_but_are_not_saved(tiny):
+    assert tiny.decoder.rotary.dtype == torch.float64
+    assert set(tiny.decoder.state_dict()) == {name for name, _ in tiny.decoder.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"vocabulary": 0}, "vocabulary=0"),
+        ({"width": 0}, "width=0"),
+        ({"layers": 0}, "layers=0"),
+        ({"heads": 0}, "heads=0"),
+        ({"window": 0}, "window=0"),
+        ({"width": 18, "heads": 4}, "width=16 would do"),
+        ({"width": 6, "heads": 2}, "even number of channels"),
+        ({"length": 1}, "length=1"),
+        ({"thoughts": -1}, "thoughts=-1"),
+        ({"begin": 30}, "begin=30"),
+        ({"begin": -1}, "begin=-1"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_by_name(sizes, message):
+    with pytest.raises(InputError, match=message):
+        Decoder(**{**SIZES, **sizes})
+
+
+def test_a_remedy_that_is_offered_works():
+    Decoder(**{**SIZES, "width": 16, "heads": 4})
+
+
+def test_texts_longer_than_the_decoder_are_refused(tiny):
+    with pytest.raises(InputError, match="length=21"):
+        tiny.decoder.token_log_prob(tiny.texts(3, 21), tiny.z)
+    with pytest.raises(InputError, match="up to 20 tokens"):
+        tiny.decoder.read(tiny.texts(3, 21), tiny.z)
+    _, cache = tiny.decoder.read(tiny.texts(3, 20), tiny.z)
+    with pytest.raises(InputError, match="not 21"):
+        tiny.decoder.step(tiny.x[:, 0], cache)
+
+
+def test_a_decoder_with_thoughts_does_not_go_without(tiny):
+    with pytest.raises(InputError, match="z is missing"):
+        tiny.decoder.token_log_prob(tiny.x)

@@ -1,0 +1,198 @@
+"""The architecture: who may import whom, what importing costs, and what the code never does."""
+
+import ast
+import doctest
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "ltm_pyro"
+
+BELOW = {  # floor: the floors below it, from which it may import; every floor may import `errors`
+    "errors": set(),
+    "bounds": set(),
+    "models": set(),
+    "guides": set(),
+    "data": set(),
+    "inference": {"bounds"},
+    "generation": {"models", "inference"},
+    "training": {"generation", "inference", "bounds", "models", "guides", "data"},
+    "evaluation": {"generation", "inference", "bounds", "models", "guides", "data"},
+    "plots": {"generation", "inference", "bounds", "models", "guides", "data"},
+}  # and `cli` may import everything
+PACKAGES = {  # what the lower floors may import beside the standard library
+    "errors": set(),
+    "bounds": {"torch", "pyro"},
+    "models": {"torch", "pyro", "jaxtyping"},
+    "guides": {"torch", "pyro", "jaxtyping"},
+    "inference": {"torch", "pyro"},
+    "generation": {"torch", "pyro"},
+}
+ABSTRACT = {"AbstractBound", "Terms"}  # all that inference knows of bounds
+HEAVY = ["accelerate", "datasets", "jsonargparse", "matplotlib", "pandas", "pyarrow", "safetensors", "tokenizers"]
+
+
+def python_files():
+    """Every file of the package, the linked folders included."""
+    for folder, _, files in os.walk(PACKAGE, followlinks=True):
+        yield from (Path(folder) / file for file in files if file.endswith(".py"))
+
+
+def floor_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(tree):
+    """(module, name) of every import anywhere in a file, those for type checkers and in functions included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from ((module, alias.name) for alias in node.names)
+
+
+def faults(source, floor):
+    """What a file on a floor imports and should not."""
+    for module, name in imports(ast.parse(source)):
+        parts = f"{module}.{name}".strip(".").split(".")
+        if module.startswith("."):
+            yield f"relative import of {module}"
+        elif parts[0] == "ltm_pyro":
+            target = parts[1] if len(parts) > 1 else "__init__"
+            if target not in {floor, "errors", *BELOW[floor]}:
+                yield f"{floor} imports {module} ({name})"
+            elif floor == "inference" and target == "bounds" and name not in ABSTRACT:
+                yield f"inference knows a concrete bound: {name}"
+        elif floor in PACKAGES and parts[0] not in sys.stdlib_module_names | PACKAGES[floor]:
+            yield f"{floor} imports {parts[0]}"
+
+
+def calls(tree):
+    """The dotted name of everything that is called."""
+    return [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def every_file(*, but=()):
+    paths = [path for path in sorted(python_files()) if floor_of(path) not in but]
+    return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(PACKAGE)) for path in paths])
+
+
+@every_file(but={"__init__", "cli"})
+def test_imports_run_one_way(path):
+    assert list(faults(path.read_text(encoding="utf-8"), floor_of(path))) == []
+
+
+@pytest.mark.parametrize(
+    ("floor", "source"),
+    [
+        ("models", "from ltm_pyro.guides import MeanFieldGuide"),
+        ("models", "def f():\n    import numpy"),
+        ("guides", "from ltm_pyro import models"),
+        ("bounds", "from ltm_pyro.inference import FastLoop"),
+        ("inference", "from ltm_pyro.bounds import ELBO"),
+        ("inference", "import ltm_pyro"),
+        ("inference", "from ltm_pyro.models import Decoder"),
+        ("data", "from ltm_pyro.models import Decoder"),
+        ("training", "from ltm_pyro.cli import main"),
+        ("generation", "from ltm_pyro.training import run"),
+        ("models", "from ..guides import MeanFieldGuide"),
+    ],
+)
+def test_an_import_the_other_way_would_be_noticed(floor, source):
+    assert len(list(faults(source, floor))) == 1
+
+
+def test_all_floors_were_seen():
+    seen = {floor_of(path) for path in python_files()}
+    assert {"models", "guides", "bounds", "inference", "errors"} <= seen
+    assert seen <= {"__init__", "cli", *BELOW}
+
+
+def test_models_and_guides_live_at_the_top_and_are_linked():
+    for name in ("models", "guides"):
+        link = PACKAGE / name
+        assert link.is_symlink()
+        assert link.resolve() == ROOT / name
+        assert not Path(os.readlink(link)).is_absolute()
+
+
+@pytest.mark.parametrize("name", ["models", "guides"])
+def test_a_bare_name_is_refused_with_the_remedy(name):
+    result = run_python(f"import {name}")
+    assert result.returncode == 1
+    assert f"ImportError: this package was imported as '{name}': import it as ltm_pyro.{name}" in result.stderr
+
+
+def test_importing_the_library_imports_nothing_heavy_and_sets_nothing():
+    code = (
+        "import sys, torch, pyro\n"
+        "before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().sum().item()\n"
+        "import ltm_pyro\n"
+        "after = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().sum().item()\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], before == after)"
+    )
+    result = run_python(code)
+    assert result.stdout.strip() == "[] True", result.stderr
+
+
+def test_all_that_is_offered_exists():
+    for name in ("ltm_pyro", *(f"ltm_pyro.{part}" for part in ("models", "guides", "bounds", "inference"))):
+        module = importlib.import_module(name)
+        assert sorted(module.__all__) == sorted(set(module.__all__))
+        assert all(hasattr(module, offered) for offered in module.__all__)
+
+
+@every_file()
+def test_pyros_parameter_store_and_pickle_are_not_used(path):
+    source = path.read_text(encoding="utf-8")
+    named = {*calls(ast.parse(source)), *(name for pair in imports(ast.parse(source)) for name in pair)}
+    avoided = {
+        "pyro.param",
+        "pyro.module",
+        "PyroModule",
+        "PyroParam",
+        "PyroOptim",
+        "SVI",
+        "pyro.infer.SVI",
+        "pickle",
+        "cPickle",
+        "torch.save",
+    }
+    assert not named & avoided
+    loads = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    loads = [ast.unparse(node) for node in loads if ast.unparse(node.func) == "torch.load"]
+    assert all("weights_only=True" in load for load in loads)
+
+
+@every_file(but={"cli"})
+def test_the_library_does_not_print(path):
+    assert "print" not in calls(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def has_example(path):
+    return ">>>" in path.read_text(encoding="utf-8")
+
+
+EXAMPLES = sorted(filter(has_example, python_files()))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[module_of(path) for path in EXAMPLES])
+def test_the_examples_in_the_docstrings_run(path):
+    module = importlib.import_module(module_of(path))
+    result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.attempted > 0
+    assert result.failed == 0
