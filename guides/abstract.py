@@ -20,7 +20,7 @@ class AbstractGuide(nn.Module, ABC):
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.z_shape = tuple(z_shape)
+        self.z_shape: tuple[int, int, int] = (z_shape[0], z_shape[1], z_shape[2])
 
     @abstractmethod
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:

@@ -35,6 +35,8 @@ class LatentThoughtModel(AbstractModel):
         torch.Size([3, 6])
     """
 
+    prior: AbstractPrior
+
     def __init__(self, prior: AbstractPrior, decoder: Decoder) -> None:
         super().__init__()
         if tuple(prior.z_shape) != tuple(decoder.z_shape):

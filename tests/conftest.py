@@ -1,4 +1,4 @@
-"""Every test starts from the same seeds, with Pyro's checks on, offline, and without a screen."""
+"""Every test starts from the same seeds, with the checks of Pyro and of shapes on, offline, and without a screen."""
 
 import os
 
@@ -8,7 +8,11 @@ os.environ["MPLBACKEND"] = "Agg"
 import pyro
 import pytest
 import torch
-from toys import LinearGaussian, TinyModel
+from jaxtyping import install_import_hook
+
+install_import_hook("ltm_pyro.models.decoder", "beartype.beartype")  # before anything imports it
+
+from toys import LinearGaussian, TinyModel  # noqa: E402
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers share the cores already

@@ -52,7 +52,7 @@ def _depth(distribution: Distribution) -> int:
 
 
 def _without(distribution: Distribution, depth: int) -> Distribution:
-    if not depth:
+    if not depth or not isinstance(distribution, Independent):
         return distribution
     left = distribution.reinterpreted_batch_ndims - depth
     return Independent(distribution.base_dist, left) if left else distribution.base_dist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -34,5 +35,7 @@ class Terms:
 
     def detach(self) -> Terms:
         """The same values without their history."""
-        tensors = {f.name: v.detach() for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        tensors: dict[str, Any] = {
+            f.name: v.detach() for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)
+        }
         return replace(self, **tensors)

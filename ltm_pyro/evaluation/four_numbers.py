@@ -100,7 +100,7 @@ class FourNumbers:
         return self._summary()
 
     def _score(self, batch: Batch) -> None:
-        whole = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
+        whole: dict[str, Any] = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
         scored = torch.ones_like(batch.x, dtype=torch.bool) if batch.mask is None else batch.mask
         prefix = scored & (scored.cumsum(-1) <= scored.sum(-1, keepdim=True) // 2)
         rest = {**whole, "mask": scored & ~prefix}
@@ -151,8 +151,8 @@ class FourNumbers:
             if name in columns:
                 rest = "_rest" if name.endswith("predictive") else ""
                 told = columns["tokens" + rest] > 0
-                parts = (columns[key][told] for key in (name, "tokens" + rest, "bytes" + rest))
-                scores[name] = Score(label, *parts, is_bound=name != "fixed_noise")
+                nats, tokens, bytes_ = (columns[key][told] for key in (name, "tokens" + rest, "bytes" + rest))
+                scores[name] = Score(label, nats, tokens, bytes_, is_bound=name != "fixed_noise")
         per_layer = columns.get("kl_per_layer", np.zeros((0, 0)))
         return Evaluation(
             scores=scores,

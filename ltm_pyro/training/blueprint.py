@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from inspect import isabstract
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import torch
 from torch import nn
 
+from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
 from ltm_pyro.models import AbstractModel, AbstractPrior, AutoregressiveModel, Decoder, LatentThoughtModel
@@ -29,6 +33,12 @@ class Blueprint(NamedTuple):
     guide: AbstractGuide
     fast: FastLoop
     slow: SlowStep
+
+    def to(self, device: torch.device | str) -> Blueprint:
+        """The same objects, with model and guide moved to a device."""
+        self.model.to(device)
+        self.guide.to(device)
+        return self
 
     def global_parameters(self) -> Iterator[nn.Parameter]:
         """θ: the weights of model, prior and guide."""
@@ -56,7 +66,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        type=Literal["latent-thought", "autoregressive"],  # type: ignore[arg-type]
+        type=Literal["latent-thought", "autoregressive"],
         default="latent-thought",
         help="autoregressive is the same decoder without thoughts, the reference in every table",
     )
@@ -64,13 +74,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_class_arguments(Decoder, "decoder", skip={"vocabulary", "begin", "length"}, instantiate=False)
     parser.add_argument(
         "--prior",
-        type=Callable[[ZShape], AbstractPrior],  # type: ignore[arg-type]
+        type=Callable[[ZShape], AbstractPrior],
         default={"class_path": "ltm_pyro.GaussianPrior"},
         help="a class, by name or import path; its own arguments follow as --prior.NAME",
     )
     parser.add_argument(
         "--guide",
-        type=Callable[[ZShape], AbstractGuide],  # type: ignore[arg-type]
+        type=Callable[[ZShape], AbstractGuide],
         default={"class_path": "ltm_pyro.MeanFieldGuide"},
         help="a class, by name or import path; its own arguments follow as --guide.NAME",
     )
@@ -91,14 +101,49 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
         begin: the token id that stands before a text.
     """
     built = parser.instantiate(config)
-    autoregressive = config.model == "autoregressive"
-    sizes = {**vars(config.decoder), **({"thoughts": 0} if autoregressive else {})}
-    decoder = Decoder(vocabulary, length=config.data.length, begin=begin, **sizes)
+    decoder = _decoder(config, vocabulary, begin)
     built.slow.steps = config.train.steps
-    if autoregressive:
+    if config.model == "autoregressive":
         return Blueprint(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
+    if not decoder.z_shape[1]:
+        raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")
     model = LatentThoughtModel(built.prior(decoder.z_shape), decoder)
     return Blueprint(model, built.guide(decoder.z_shape), built.fast, built.slow)
+
+
+def check(parser: ArgumentParser, config: Namespace) -> None:
+    """Build once, at a fraction of the size, what `assemble` will build, so that faults show before any work is done.
+
+    Args:
+        parser, config: as for `assemble`.
+
+    Raises:
+        InputError: if classes, sizes or optimizers cannot be made.
+    """
+    for name in ("prior", "guide", "fast.bound", "slow.bound"):
+        _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
+    blueprint = assemble(parser, config, vocabulary=2, begin=0)
+    try:
+        blueprint.svi()
+        blueprint.fast.optimizer([torch.zeros(1, requires_grad=True)], lr=blueprint.fast.learning_rate)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"an optimizer cannot be made: {error}. That of --slow takes parameter groups, lr and betas, as AdamW "
+            "does; that of --fast takes parameters and lr"
+        ) from error
+
+
+def _decoder(config: Namespace, vocabulary: int, begin: int) -> Decoder:
+    sizes = dict(vars(config.decoder))
+    if config.model == "autoregressive":
+        sizes["thoughts"] = 0
+    return Decoder(vocabulary, length=config.data.length, begin=begin, **sizes)
+
+
+def _refuse_abstract(argument: str, class_path: str) -> None:
+    module, name = class_path.rsplit(".", 1)
+    if isabstract(getattr(import_module(module), name, None)):
+        raise InputError(f"{argument} {name}: this is an abstract class; give one that derives from it")
 
 
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyro
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from ltm_pyro.bounds import Terms
 
 
 class DivergedError(RuntimeError):
-    """Training met a NaN or an infinity. The weights before it are saved; the message says where it arose."""
+    """Training met a NaN or an infinity. The message says where it arose, and which checkpoint is the last."""
 
 
 def offending_rows(terms: Terms) -> list[int]:
@@ -26,7 +27,9 @@ def first_non_finite(model: nn.Module, guide: Any, **batch: Any) -> str:
         if not torch.isfinite(parameter).all():
             return f"weight {name}"
     if any(not torch.isfinite(local).all() for local in guide.local_parameters()):
-        return "the fitted posterior (fast loop)"
+        prior = getattr(model, "prior", None)
+        guide.start(batch["x"], batch.get("mask"), prior=None if prior is None else prior())  # where its fit began
+        return _first_output(model, guide, batch) or "the fitted posterior (fast loop)"
     return _first_output(model, guide, batch) or _first_gradient(model) or "no single layer"
 
 
@@ -43,9 +46,8 @@ def _first_output(model: nn.Module, guide: Any, batch: dict[str, Any]) -> str:
 
     hooks = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
     try:
-        guide(**batch)
-        model(**batch)
-        model.decoder(batch["x"], guide(**batch))
+        drawn = pyro.poutine.trace(guide).get_trace(**batch)
+        pyro.poutine.replay(model, trace=drawn)(**batch)
     finally:
         for hook_handle in hooks:
             hook_handle.remove()

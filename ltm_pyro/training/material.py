@@ -38,8 +38,7 @@ def prepare(config: Namespace, tokenizer: Tokenizer | None = None) -> Material:
     """
     from ltm_pyro import data
 
-    documents = data.read_corpus(corpus_of(config), config.data.field)
-    training, validation = data.split(documents, config.data.validation, config.train.seed)
+    training, validation = read_split(config)
     if tokenizer is None:
         tokenizer = _tokenizer(config, training)
     mode, length = config.data.mode, config.data.length
@@ -48,6 +47,14 @@ def prepare(config: Namespace, tokenizer: Tokenizer | None = None) -> Material:
         if not len(part):
             raise InputError(f"the corpus gives no {name} sequence: it is too small, give more text")
     return Material(tokenizer, *cut)
+
+
+def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:
+    """The documents of a run's corpus to learn from, and those held out."""
+    from ltm_pyro import data
+
+    documents = data.read_corpus(corpus_of(config), config.data.field)
+    return data.split(documents, config.data.validation, config.train.seed)
 
 
 def corpus_of(config: Namespace) -> str | list[str] | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.metrics_log import MetricsLog
+from ltm_pyro.training.parse_errors import explain
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -29,7 +32,7 @@ def run_parser(prog: str = "ltm train") -> ArgumentParser:
 
 
 class Run:
-    """`folder/`: config.yaml, tokenizer.json, metrics.jsonl, checkpoints/, samples/, evaluation/.
+    """`folder/`: config.yaml, tokenizer.json, data.json, metrics.jsonl, checkpoints/, samples/, evaluation/.
 
     Use `Run.create` for a new one and `Run.open` for one that is there.
     """
@@ -56,7 +59,7 @@ class Run:
             (folder / CONFIG).write_text(run_parser().dump(config, skip_unset=False), encoding="utf-8")
             tokenizer.save(folder / TOKENIZER)
         except OSError as error:
-            raise InputError(f"{folder} cannot be made: {error.strerror}. Give a folder to write to by --run") from error
+            raise InputError(f"{folder} cannot be made: {error.strerror}. Give one to write to by --run") from error
         return cls(folder, config)
 
     @classmethod
@@ -71,11 +74,47 @@ class Run:
             raise InputError(f"{folder} is not a run: it has no {CONFIG}. {_runs_beside(folder)}")
         from jsonargparse import ArgumentError
 
+        parser = run_parser()
         try:
-            config = run_parser().parse_path(str(folder / CONFIG))
-        except (ArgumentError, OSError, ValueError) as error:
-            raise InputError(f"{folder / CONFIG} cannot be read: {error}. Restore it from a copy") from error
+            config = parser.parse_path(str(folder / CONFIG))
+        except (ArgumentError, OSError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{folder / CONFIG} cannot be read: {explain(parser, error)}. Restore the file from a copy; if it names "
+                "a class of your own, start the command in the folder that holds its code"
+            ) from error
         return cls(folder, config)
+
+    def discard_unless_begun(self) -> None:
+        """Remove the folder of a run that has not taken a step, so that its name is free again."""
+        if not self.metrics.path.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a text file into the folder; returns its path.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
+        path = self.folder / name
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be written: {error.strerror or error}. Free some space, or make the folder writable"
+            ) from error
+        return path
+
+    def read_json(self, name: str) -> Any:
+        """What a JSON file of the folder holds.
+
+        Raises:
+            InputError: if it is missing or damaged.
+        """
+        try:
+            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.folder / name} cannot be read: {error}. Restore it from a copy") from error
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -120,6 +159,16 @@ class Run:
             steps = ", ".join(map(str, self.checkpoints.steps())) or "none"
             raise InputError(f"{self.folder} has no checkpoint {which!r}: expected best, latest or a step of: {steps}")
         return path
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raises InputError if something is where a new run is to be."""
+    if (folder / CONFIG).exists():
+        raise InputError(
+            f"{folder} exists: choose another --run, or go on with that run by `ltm train --resume {folder}`"
+        )
+    if folder.exists():
+        raise InputError(f"{folder} exists, and is not a run: choose another --run, or remove it")
 
 
 def _runs_beside(folder: Path) -> str:

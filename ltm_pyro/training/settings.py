@@ -65,6 +65,6 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "batch_size": 1, "evaluate_every": 1, "evaluate_sequences": 1, "final_sequences": 1}
-        for name, smallest in {**least, "draws": 1, "save_every": 1, "keep": 1, "samples": 0}.items():
+        for name, smallest in {**least, "draws": 1, "save_every": 1, "keep": 1, "samples": 0, "seed": 0}.items():
             if getattr(self, name) < smallest:
                 raise InputError(f"train.{name}={getattr(self, name)}: expected {smallest} or more")

@@ -50,14 +50,13 @@ class Trainer:
     ) -> None:
         if accelerator.num_processes > 1:
             raise InputError(
-                f"{accelerator.num_processes} processes were launched; this version trains in one: start `ltm train` alone"
+                f"{accelerator.num_processes} processes were launched; this version trains in one: "
+                "start `ltm train` alone"
             )
         self.run, self.blueprint, self.batches = run, blueprint, batches
         self.accelerator, self.validate, self.listener = accelerator, validate, listener
         self.settings = run.config.train
-        self.blueprint.model.to(accelerator.device)
-        self.blueprint.guide.to(accelerator.device)
-        self.svi = blueprint.svi()
+        self.svi = blueprint.to(accelerator.device).svi()
         self.step, self.tokens = 0, 0
 
     def resume(self) -> None:
@@ -79,7 +78,7 @@ class Trainer:
         """Train to the last step; returns the name of the signal that ended it early, or None.
 
         Raises:
-            DivergedError: at a NaN or an infinity; the weights before it are saved.
+            DivergedError: at a NaN or an infinity; the checkpoints before it stay.
         """
         self.blueprint.model.train()
         with Interruption() as interruption:
@@ -107,7 +106,7 @@ class Trainer:
     def _step(self) -> None:
         began = time.perf_counter()
         batch = next(self.batches).to(self.accelerator.device)
-        inputs = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
+        inputs: dict[str, Any] = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
         try:
             with self.accelerator.autocast():
                 terms = self.svi.step(**inputs)

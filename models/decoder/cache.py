@@ -46,7 +46,7 @@ class LayerCache:
 class DecoderCache:
     """The state of a text being written: one `LayerCache` a layer, and each layer's thought keys and values."""
 
-    def __init__(self, layers: int, window: int, thoughts: list[tuple[Tensor, Tensor]] | None) -> None:
+    def __init__(self, layers: int, window: int, thoughts: list) -> None:
         self.layers = [LayerCache(window) for _ in range(layers)]
         self.thoughts = thoughts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -43,6 +44,7 @@ class Decoder(nn.Module):
         InputError: for sizes that do not fit together.
     """
 
+    blocks: Sequence[Block]
     rotary: Tensor
     thought_rotary: Tensor
     sees: Tensor
@@ -63,7 +65,9 @@ class Decoder(nn.Module):
         self.z_shape = (layers, thoughts, width)
         self.window, self.length, self.begin = window, length, begin
         self.embedding = nn.Embedding(vocabulary, width)
-        self.blocks = nn.ModuleList(Block(width, heads, thinks=thoughts > 0) for _ in range(layers))
+        self.blocks = nn.ModuleList(  # type: ignore[assignment]  # seen as what it holds
+            Block(width, heads, thinks=thoughts > 0) for _ in range(layers)
+        )
         self.norm = nn.RMSNorm(width, eps=EPSILON)
         channels = width // heads
         # The first thought's key stands at position 0; the others step by T // N_z, as in the paper's code.
@@ -161,7 +165,9 @@ class Decoder(nn.Module):
         return linear(self.norm(h[:, -1]), self.embedding.weight)
 
 
-def _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin) -> None:
+def _check_sizes(
+    vocabulary: int, width: int, layers: int, heads: int, thoughts: int, window: int, length: int, begin: int
+) -> None:
     positive = {"vocabulary": vocabulary, "width": width, "layers": layers, "heads": heads, "window": window}
     for name, size in positive.items():
         if size < 1:

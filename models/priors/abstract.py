@@ -19,7 +19,7 @@ class AbstractPrior(nn.Module, ABC):
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.z_shape = tuple(z_shape)
+        self.z_shape: tuple[int, int, int] = (z_shape[0], z_shape[1], z_shape[2])
 
     @abstractmethod
     def forward(self) -> Distribution:

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import re
 
 import pytest
 import torch

@@ -1,0 +1,115 @@
+"""What the parser of arguments complains about, as a sentence with the names that come near."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from ltm_pyro.bounds import AbstractBound
+from ltm_pyro.guides import AbstractGuide
+from ltm_pyro.models import AbstractPrior
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+FAMILIES = {"prior": AbstractPrior, "guide": AbstractGuide, "bound": AbstractBound}
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
+KINDS |= {"list": "a list, as [a,b]", "tuple": "a list, as [a,b]"}
+
+LAYER = re.compile(r"Parser key \"(?P<key>[\w.]+)\": |Type \S*Callable.*? a callable class: |Problem with given \S+ '\S+': ")
+NO_OPTION = re.compile(r"(?:Group '(?P<group>[\w.]+)' does not accept option|Option) '(?P<option>[\w.]+)'")
+NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+WRONG_CLASS = re.compile(r"Import path (\S+) does not correspond|Expected '(\S+)' to be a subclass")
+
+
+class Complaint(NamedTuple):
+    """The innermost complaint of a message."""
+
+    key: str  # the argument, dots between its parts; empty where it is not about one
+    reason: str
+    value: str  # what was given
+    class_path: str  # of the class whose argument it is
+
+
+def explain(parser: ArgumentParser, error: Exception) -> str:
+    """One sentence on what was wrong and what was expected, then what may have been meant."""
+    complaint = _innermost(" ".join(str(error).split()))
+    if no_option := NO_OPTION.match(complaint.reason):
+        parts = (complaint.key, no_option["group"], no_option["option"])
+        return _no_option(parser, ".".join(part for part in parts if part), complaint.class_path)
+    family = FAMILIES.get(complaint.key.rsplit(".", 1)[-1])
+    if family is not None:
+        return _no_class(complaint, family)
+    return f"{_sentence(complaint)}. {_near_option(parser, complaint.reason)}`{parser.prog} --help` lists all arguments"
+
+
+def _innermost(message: str) -> Complaint:
+    """Peel off the layers around a complaint; their keys become one."""
+    keys, class_path = [], ""
+    if given := re.search(r" Got value: Namespace\(class_path='([\w.]+)'.*$", message):
+        message, class_path = message[: given.start()], given[1]
+    if inside := re.search(r"given class_path '([\w.]+)'", message):
+        class_path = inside[1]
+    while layer := LAYER.match(message):
+        keys += [layer["key"]] if layer["key"] else []
+        message = message[layer.end() :]
+    value = re.search(r"\.? (?:Got|Given) value: (.*?)\.?$", message)
+    reason = message[: value.start()] if value else message
+    return Complaint(".".join(keys), reason.rstrip("."), value[1] if value else "", class_path)
+
+
+def _sentence(complaint: Complaint) -> str:
+    reason = complaint.reason
+    if kinds := re.findall(r"<class '([\w.]+)'>", reason.split(" Errors: ")[0]):
+        reason = "expected " + " or ".join(KINDS.get(kind, kind) for kind in kinds)
+    if choices := re.match(r"Expected a typing\.Literal\[(.*)\]", reason):
+        reason = f"expected one of {choices[1]}"
+    given = f"--{complaint.key} {complaint.value}".rstrip() + ": " if complaint.key else ""
+    return given + reason
+
+
+def _no_class(complaint: Complaint, family: type) -> str:
+    known = {cls.__name__ for cls in _concrete(family)}
+    value, reason = complaint.value or complaint.class_path, complaint.reason
+    if missing := NO_CLASS.match(reason):
+        value, reason = missing[1], f"there is no such {complaint.key.rsplit('.', 1)[-1]}"
+    elif wrong := WRONG_CLASS.match(reason):
+        value = wrong[1] or wrong[2]
+        reason = f"this is no {family.__name__}; a class of your own derives from ltm_pyro.{family.__name__}"
+    near = _near(value.rsplit(".", 1)[-1], known - {value.rsplit(".", 1)[-1]})
+    names = ", ".join(sorted(known))
+    return f"--{complaint.key} {value}: {reason}. {near}Known: {names}; or the import path of a class of your own"
+
+
+def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
+    if not class_path:
+        near = _near(f"--{name}", _options(parser))
+        return f"there is no argument --{name}. {near}`{parser.prog} --help` lists all arguments"
+    owner, option = name.rsplit(".", 1)
+    module, cls = class_path.rsplit(".", 1)
+    taken = set(inspect.signature(getattr(import_module(module), cls)).parameters) - {"z_shape"}
+    near = _near(f"--{name}", {f"--{owner}.{argument}" for argument in taken})
+    return f"--{name}: {cls} takes no argument {option!r}. {near}It takes: {', '.join(sorted(taken)) or 'none'}"
+
+
+def _near_option(parser: ArgumentParser, message: str) -> str:
+    unknown = [option for option in re.findall(r"--[\w.-]+", message) if option not in _options(parser)]
+    return _near(unknown[0], _options(parser)) if unknown else ""
+
+
+def _options(parser: ArgumentParser) -> set[str]:
+    return {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+
+
+def _near(word: str, known: set[str]) -> str:
+    """A question that names what comes near, best first, or nothing."""
+    near = difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.7)
+    return f"Did you mean {' or '.join(near)}? " if near else ""
+
+
+def _concrete(base: type) -> set[type]:
+    below = {sub for cls in base.__subclasses__() for sub in {cls, *_concrete(cls)}}
+    return {cls for cls in below if not inspect.isabstract(cls)}
