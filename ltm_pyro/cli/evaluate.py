@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.arguments import corpus_name, parse, refuse_below
+from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.material import prepare, read_split
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -26,15 +28,17 @@ def main(words: Sequence[str]) -> int:
     from ltm_pyro.evaluation import markdown
 
     options = parse(_parser(), words)
+    refuse_below(options, draws=1, batch_size=1, limit=1, fast_steps=0, seed=0)
     run = Run.open(options.run)
-    evaluation = _evaluate(run, options)
-    baseline = None
-    if options.baseline:
-        baseline = _evaluate(Run.open(options.baseline), options, like=run)
-    name = "validation" if options.corpus is None else Path(options.corpus).stem
+    other = Run.open(options.baseline) if options.baseline else None
+    if other and options.corpus is None:
+        _check_same_text(run, other)
+    evaluation = _evaluate(run, options, options.checkpoint)
+    baseline = _evaluate(other, options, "best") if other else None
+    name = "validation" if options.corpus is None else corpus_name(options.corpus)
     print(markdown(evaluation, baseline))
-    path = save(run, name, evaluation, baseline, {**vars(options), "run": str(run.folder)})
-    print(f"\nSaved as {path.with_suffix('.json')} and .md", file=sys.stderr)
+    path = save(run, name, evaluation, baseline, options.as_dict())
+    print(f"\nSaved as {path} and {path.with_suffix('.md').name}", file=sys.stderr)
     return 0
 
 
@@ -45,24 +49,18 @@ def save(
     baseline: Evaluation | None = None,
     options: dict[str, Any] | None = None,
 ) -> Path:
-    """Write an evaluation into the run's folder as JSON and Markdown; returns the Markdown's path.
+    """Write an evaluation into the run's folder as Markdown and JSON; returns the path of the JSON.
 
     Raises:
         InputError: if they cannot be written.
     """
     from ltm_pyro.evaluation import markdown
 
-    path = run.folder / "evaluation" / f"{name}.md"
     content = {"options": options or {}, "evaluation": evaluation.to_dict()}
     if baseline is not None:
         content["baseline"] = baseline.to_dict()
-    try:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(markdown(evaluation, baseline) + "\n", encoding="utf-8")
-        path.with_suffix(".json").write_text(json.dumps(_finite(content), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}. Make the run's folder writable") from error
-    return path
+    run.write(f"evaluation/{name}.md", markdown(evaluation, baseline) + "\n")
+    return run.write(f"evaluation/{name}.json", json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
 
 def _parser() -> ArgumentParser:
@@ -73,7 +71,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("corpus", nargs="?", help="text to score, as for `ltm train`; the run's held-out split if left out")
     parser.add_argument("--baseline", metavar="RUN2", help="another run, an autoregressive one say, in the same table")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
-    parser.add_argument("--field", type=str | None, default=None, help="the field that holds the text")  # type: ignore[arg-type]
+    parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")  # type: ignore[arg-type]
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z per sequence")
     parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")  # type: ignore[arg-type]
     parser.add_argument("--limit", type=int | None, default=None, help="the most sequences to score")  # type: ignore[arg-type]
@@ -83,21 +81,21 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _evaluate(run: Run, options: Namespace, like: Run | None = None) -> Evaluation:
-    import pyro
-    import torch
+def _check_same_text(run: Run, other: Run) -> None:
+    """Two tables side by side must be of one text, and of one that neither run has learned from."""
+    held_out, others = ([document.text for document in read_split(r.config)[1]] for r in (run, other))
+    if held_out != others:
+        raise InputError(
+            f"{run.folder} and {other.folder} hold out different texts, so that one may have learned the other's: "
+            "name a corpus that neither has seen, as in `ltm evaluate RUN CORPUS --baseline RUN2`"
+        )
 
+
+def _evaluate(run: Run, options: Namespace, checkpoint: str) -> Evaluation:
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation import FourNumbers
 
-    for name in ("draws", "batch_size"):
-        if options[name] < 1:
-            raise InputError(f"--{name} {options[name]}: expected 1 or more")
-    pyro.enable_validation(False)
-    blueprint = run.load(options.checkpoint if like is None else "best")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    blueprint.model.to(device)
-    blueprint.guide.to(device)
+    blueprint, device = load(run, checkpoint)
     if options.fast_steps is not None:
         blueprint.fast.steps = options.fast_steps
     sequences = _sequences(run, options)
@@ -114,12 +112,11 @@ def _evaluate(run: Run, options: Namespace, like: Run | None = None) -> Evaluati
 
 def _sequences(run: Run, options: Namespace) -> Sequences:
     from ltm_pyro import data
-    from ltm_pyro.training.material import prepare
 
     if options.corpus is None:
         return prepare(run.config, run.tokenizer).validation
     paths = options.corpus.split(",")
-    documents = data.read_corpus(paths if len(paths) > 1 else options.corpus, options.field)
+    documents = data.read_corpus(paths if len(paths) > 1 else options.corpus, options.data.field)
     sequences = data.cut(run.config.data.mode, documents, run.tokenizer, run.config.data.length)
     if not len(sequences):
         raise InputError(f"{options.corpus} gives no sequence to score: it is too small")

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.loading import load
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -20,24 +21,20 @@ if TYPE_CHECKING:
 
 def main(words: Sequence[str]) -> int:
     """Generate; returns the exit code."""
-    import torch
-
     from ltm_pyro.generation import Sampling
+    from ltm_pyro.training.randomness import seed_everything
 
     options = parse(_parser(), words)
+    refuse_below(options, samples=1, tokens=1)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
-    if options.samples < 1 or (options.tokens is not None and options.tokens < 1):
-        raise InputError(f"--samples {options.samples} --tokens {options.tokens}: expected 1 or more of each")
+    seed_everything(options.seed)
     run = Run.open(options.run)
-    blueprint = run.load(options.checkpoint)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    blueprint.model.to(device)
-    blueprint.guide.to(device)
-    torch.manual_seed(options.seed)
+    blueprint, _ = load(run, options.checkpoint)
     for number in range(1, options.samples + 1):
+        pieces = stream(run, blueprint, options.prompt, options.tokens, sampling)
         if options.samples > 1:
             print(f"--- {number} ---")
-        for piece in stream(run, blueprint, options.prompt, options.tokens, sampling):
+        for piece in pieces:
             sys.stdout.write(piece)
             sys.stdout.flush()
         print()
@@ -54,43 +51,61 @@ def stream(
         prompt: q is fitted on it and then held; empty takes z from the prior.
         tokens: the most to write; as many as the decoder's length holds if None.
         sampling: how tokens are drawn.
-    """
-    import torch
 
-    from ltm_pyro.data import StreamDecoder
+    Raises:
+        InputError: if the prompt is no text, or too long; before anything is written.
+    """
     from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompt, write
 
-    model, decoder = blueprint.model, StreamDecoder(run.tokenizer)
-    device = next(model.parameters()).device
-    ids = torch.as_tensor(run.tokenizer.encode(prompt), dtype=torch.long, device=device)
+    model = blueprint.model
+    ids = _encode(run, prompt).to(next(model.parameters()).device)
     room = model.decoder.length - len(ids)
-    if room < 1:
+    if room < (tokens or 1):
         raise InputError(
-            f"the prompt is {len(ids)} tokens long, and this run's sequences hold {model.decoder.length}: shorten it"
+            f"the prompt is {len(ids)} tokens long, and this run's texts hold {model.decoder.length}: that leaves "
+            f"{max(0, room)} to write. Shorten the prompt" + (f", or ask for fewer than {tokens} tokens" if tokens else "")
         )
     if len(ids):
         z = thoughts_from_prompt(model, blueprint.guide, blueprint.fast, ids, 1)
     else:
         z = thoughts_from_prior(model, 1)
+    return _text(run, prompt, write(model, z, ids[None], tokens or room, sampling, end=run.tokenizer.end))
+
+
+def _encode(run: Run, prompt: str) -> Tensor:
+    import torch
+
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"the prompt is not UTF-8 at character {error.start}: give it as UTF-8 text") from error
+    return torch.as_tensor(run.tokenizer.encode(prompt), dtype=torch.long)
+
+
+def _text(run: Run, prompt: str, written: Iterator[Tensor]) -> Iterator[str]:
+    from ltm_pyro.data import StreamDecoder
+
+    decoder = StreamDecoder(run.tokenizer)
     yield prompt
-    for token in write(model, z, ids[None], tokens or room, sampling, end=run.tokenizer.end):
+    for token in written:
         if int(token) != run.tokenizer.end:
             yield decoder.feed(int(token))
     yield decoder.flush()
 
 
 def write_samples(run: Run, blueprint: Blueprint, count: int, seed: int) -> list[str]:
-    """Texts with z from the prior, kept under `samples/` in the run's folder."""
+    """Texts with z from the prior, kept under `samples/` in the run's folder; the random state is left as it was.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
     import torch
 
-    texts = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         texts = ["".join(stream(run, blueprint)) for _ in range(count)]
-    folder = run.folder / "samples"
-    folder.mkdir(exist_ok=True)
     for number, text in enumerate(texts, 1):
-        (folder / f"prior-{number}.txt").write_text(text + "\n", encoding="utf-8")
+        run.write(f"samples/prior-{number}.txt", text + "\n")
     return texts
 
 

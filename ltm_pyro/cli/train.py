@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.arguments import corpus_name, parse
 from ltm_pyro.cli.progress import Progress, clock, training_line
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.blueprint import RECIPES, Blueprint, assemble
+from ltm_pyro.training.blueprint import RECIPES, Blueprint, assemble, check
 from ltm_pyro.training.diagnosis import DivergedError
 from ltm_pyro.training.material import Material, corpus_of, prepare
-from ltm_pyro.training.run import Run, run_parser
+from ltm_pyro.training.run import Run, refuse_existing, run_parser
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -32,23 +32,48 @@ HERE_ONLY = ("run", "resume", "recipe", "config")
 
 def main(words: Sequence[str]) -> int:
     """Train; returns the exit code."""
-    parser = _parser(words)
-    config = parse(parser, words)
-    if config.resume:
-        return _resume(Path(config.resume), words)
+    resumed = _resumed(words)
+    if resumed is not None:
+        return _resume(resumed)
+    config = parse(_parser(words), words)
     folder = Path(config.run or _default_folder(config))
     for name in HERE_ONLY:
         config.pop(name, None)
     return _start(folder, config)
 
 
+def _resumed(words: Sequence[str]) -> Path | None:
+    """RUN, where the words are `--resume RUN`; None where they ask for a new run.
+
+    Raises:
+        InputError: if other arguments stand beside it.
+    """
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", nargs="?")
+    known, others = parser.parse_known_args(words)
+    if known.resume is None or {"-h", "--help"} & set(others):
+        return None
+    if others:
+        raise InputError(
+            f"--resume goes on with a run as it was configured, and takes nothing else: drop {' '.join(others)}, "
+            f"or start a new run from it by --config {Path(known.resume) / 'config.yaml'}"
+        )
+    return Path(known.resume)
+
+
 def _parser(words: Sequence[str]) -> ArgumentParser:
     parser = run_parser()
+    parser.usage = "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n       ltm train --resume RUN"
+    parser.description = __doc__
     parser.add_argument("--recipe", default="tiny", help=f"defaults to start from: {', '.join(_recipes())}")
-    parser.add_argument("--config", action="config", help="a run's config.yaml, or any part of one, to start from")
+    parser.add_argument(
+        "--config", action="config", help="a run's config.yaml, or any part of one; what stands after it overrides it"
+    )
     parser.add_argument("--run", help="the run's folder; runs/CORPUS-RECIPE-TIME if left out")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes nothing else")
-    parser.default_config_files = [str(_recipe(words))]
+    parser.set_defaults(_recipe(words))
     return parser
 
 
@@ -56,8 +81,10 @@ def _recipes() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
-def _recipe(words: Sequence[str]) -> Path:
-    """The recipe's file: its values are the defaults that all other arguments override."""
+def _recipe(words: Sequence[str]) -> dict[str, Any]:
+    """The recipe's values by argument: the defaults that all other arguments override."""
+    import yaml
+
     name = "tiny"
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word == "--recipe":
@@ -68,50 +95,53 @@ def _recipe(words: Sequence[str]) -> Path:
         near = difflib.get_close_matches(name, _recipes(), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"unknown recipe {name!r}: {hint}The recipes are {', '.join(_recipes())}")
-    return RECIPES / f"{name}.yaml"
+    groups = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
+    return {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
 
 
 def _default_folder(config: Namespace) -> Path:
-    corpus = Path(config.corpus.split(",")[0].split(":")[-1]).stem if config.corpus else "sotu"
-    return Path("runs") / f"{corpus}-{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path("runs") / f"{corpus_name(config.corpus)}-{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _start(folder: Path, config: Namespace) -> int:
     from ltm_pyro.training.randomness import seed_everything
 
-    if folder.exists():
-        Run.create(folder, config, None)  # type: ignore[arg-type]  # says that it exists, before any work is done
+    refuse_existing(folder)
+    check(run_parser(), config)
+    accelerator = _accelerator(folder, config)
     material = _read(config)
     seed_everything(config.train.seed)
     blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
     run = Run.create(folder, config, material.tokenizer)
-    (folder / DATA).write_text(json.dumps(_describe(material), indent=2) + "\n", encoding="utf-8")
-    return _train(run, blueprint, material, resume=False)
+    try:
+        run.write(DATA, json.dumps(_describe(material), indent=2) + "\n")
+        return _train(run, blueprint, material, accelerator, resume=False)
+    except InputError:
+        run.discard_unless_begun()
+        raise
 
 
-def _resume(folder: Path, words: Sequence[str]) -> int:
+def _resume(folder: Path) -> int:
     from ltm_pyro.training.randomness import seed_everything
 
-    others = [word for word in words if word not in ("--resume", f"--resume={folder}") and Path(word) != folder]
-    if others:
-        raise InputError(f"--resume goes on with the run as it was configured, and takes nothing else: drop {others}")
     run = Run.open(folder)
     run.find("latest")  # a run without a checkpoint is refused before any work is done
+    saved = run.read_json(DATA)
     material = _read(run.config, run)
-    saved = json.loads((folder / DATA).read_text(encoding="utf-8"))
     if saved["fingerprint"] != material.fingerprint:
         raise InputError(
             f"the corpus of {folder} has changed since it began: it gave {saved['training']['tokens']} training "
             f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
         )
     seed_everything(run.config.train.seed)
-    return _train(run, run.assemble(), material, resume=True)
+    return _train(run, run.assemble(), material, _accelerator(folder, run.config), resume=True)
 
 
 def _read(config: Namespace, run: Run | None = None) -> Material:
     from ltm_pyro.data import describe
 
-    _say(f"Reading {describe(corpus_of(config))} ...")
+    told = describe(corpus_of(config))
+    _say(f"{told[0].upper()}{told[1:]} ...")
     material = prepare(config, run.tokenizer if run else None)
     for name, part in (("training", material.training), ("validation", material.validation)):
         cut = f"; {part.truncated} documents cut off at {part.length} tokens" if part.truncated else ""
@@ -125,7 +155,7 @@ def _describe(material: Material) -> dict[str, Any]:
     return {"fingerprint": material.fingerprint, **counts}
 
 
-def _train(run: Run, blueprint: Blueprint, material: Material, resume: bool) -> int:
+def _train(run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator, resume: bool) -> int:
     import pyro
 
     from ltm_pyro.data import Batches
@@ -133,7 +163,8 @@ def _train(run: Run, blueprint: Blueprint, material: Material, resume: bool) -> 
 
     pyro.enable_validation(False)
     settings = run.config.train
-    accelerator = _accelerator(run)
+    if settings.trackers:
+        accelerator.init_trackers("trackers")
     batches = Batches(material.training, settings.batch_size, settings.seed)
     progress: list[Progress] = []
 
@@ -154,7 +185,7 @@ def _train(run: Run, blueprint: Blueprint, material: Material, resume: bool) -> 
         _say(f"Going on with {run.folder} after step {trainer.step}.")
     progress.append(Progress(settings.steps, trainer.step))
     count = sum(parameter.numel() for parameter in blueprint.global_parameters())
-    _say(f"Training {count:,} parameters on {accelerator.device} for {settings.steps} steps; the run is {run.folder}")
+    _say(f"Training {count:,} parameters on {accelerator.device} to step {settings.steps}; the run is {run.folder}")
     return _outcome(run, trainer, blueprint, material, accelerator, progress[0])
 
 
@@ -183,7 +214,7 @@ def _finish(run: Run, blueprint: Blueprint, material: Material, accelerator: Acc
 
     settings = run.config.train
     trained = run.load("best")
-    trained.model.to(accelerator.device)
+    trained.to(accelerator.device)
     evaluation = _evaluate(run, trained, material, accelerator, settings.final_sequences, fixed_noise=True)
     print(_table(evaluation))
     save(run, "validation", evaluation)
@@ -213,17 +244,17 @@ def _table(evaluation: Evaluation) -> str:
     return markdown(evaluation)
 
 
-def _accelerator(run: Run) -> Accelerator:
+def _accelerator(folder: Path, config: Namespace) -> Accelerator:
+    os.environ.setdefault("ACCELERATE_LOG_LEVEL", "ERROR")
     from accelerate import Accelerator
 
-    os.environ.setdefault("ACCELERATE_LOG_LEVEL", "ERROR")
-    settings = run.config.train
-    accelerator = Accelerator(
-        mixed_precision=settings.precision, log_with=settings.trackers or None, project_dir=str(run.folder)
-    )
-    if settings.trackers:
-        accelerator.init_trackers("trackers")
-    return accelerator
+    settings = config.train
+    try:
+        return Accelerator(
+            mixed_precision=settings.precision, log_with=settings.trackers or None, project_dir=str(folder)
+        )
+    except ValueError as error:
+        raise InputError(f"--train.precision {settings.precision} --train.trackers {settings.trackers}: {error}") from error
 
 
 def _say(text: str) -> None:

@@ -90,13 +90,15 @@ class FourNumbers:
         devices = list(range(torch.cuda.device_count()))
         was_training = self.model.training
         self.model.eval()
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.seed)
-            for batch in batches:
-                self._score(batch)
-                done += len(batch.x)
-                listener(done)
-        self.model.train(was_training)
+        try:
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed(self.seed)
+                for batch in batches:
+                    self._score(batch)
+                    done += len(batch.x)
+                    listener(done)
+        finally:
+            self.model.train(was_training)
         return self._summary()
 
     def _score(self, batch: Batch) -> None:

@@ -24,15 +24,19 @@ def markdown(evaluation: Evaluation, baseline: Evaluation | None = None) -> str:
 
 
 def _row(score: Score, prefix: str = "") -> tuple[str, ...]:
-    perplexity = f"{score.perplexity:.2f} ± {score.perplexity_error:.2f}"
+    perplexity = f"{_short(score.perplexity)} ± {_short(score.perplexity_error)}"
     if not score.is_bound:
-        perplexity = f"{score.mean_sequence_perplexity:.2f} (mean over sequences)"
+        perplexity = f"{_short(score.mean_sequence_perplexity)} (mean over sequences)"
     return (
         prefix + score.label,
         f"{score.nats_per_token:.4f} ± {score.standard_error:.4f}",
         f"{score.bits_per_byte:.4f} ± {score.bits_per_byte_error:.4f}",
         perplexity,
     )
+
+
+def _short(perplexity: float) -> str:
+    return f"{perplexity:.2f}" if perplexity < 1e6 else f"{perplexity:.2e}"
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.inference import FastLoop
-from ltm_pyro.models import AbstractModel
+from ltm_pyro.models import AbstractModel, Decoder
 
 
 def thoughts_from_prior(model: AbstractModel, count: int) -> Tensor | None:
@@ -35,7 +35,6 @@ def thoughts_from_prompt(model: AbstractModel, guide: Any, fast: FastLoop, promp
         return guide(x)
 
 
-@torch.no_grad()
 def write(
     model: AbstractModel,
     z: Tensor | None,
@@ -60,14 +59,27 @@ def write(
         The next token of each text, shape (N,); `end` again for those that are over. Stops when all are.
 
     Raises:
-        InputError: if prompt and text would be longer than the decoder's sequences.
+        InputError: at once, if prompt and text would be longer than the decoder's sequences.
     """
-    decoder, sampling = model.decoder, sampling or Sampling()
+    decoder = model.decoder
     if prompt.shape[1] + tokens > decoder.length:
         raise InputError(
             f"a prompt of {prompt.shape[1]} tokens and {tokens} new ones exceed the {decoder.length} tokens this "
             f"model was built for: shorten the prompt, or write at most {max(0, decoder.length - prompt.shape[1])}"
         )
+    return _write(decoder, z, prompt, tokens, sampling or Sampling(), end, generator)
+
+
+@torch.no_grad()
+def _write(
+    decoder: Decoder,
+    z: Tensor | None,
+    prompt: Tensor,
+    tokens: int,
+    sampling: Sampling,
+    end: int | None,
+    generator: torch.Generator | None,
+) -> Iterator[Tensor]:
     begin = prompt.new_full((len(prompt), 1), decoder.begin)
     logits, cache = decoder.read(torch.cat((begin, prompt), 1), z)
     over = torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
