@@ -26,7 +26,7 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     except SyntaxError as error:  # in a module that an import path leads to
         raise InputError(f"{error.filename}, line {error.lineno} does not parse as Python: {error.msg}") from error
     except (ArgumentError, TypeError, ValueError) as error:
-        raise InputError(explain(parser, error)) from error
+        raise InputError(f"{explain(parser, error)} `{parser.prog} --help` lists all arguments") from error
 
 
 def refuse_below(options: Namespace, **least: int) -> None:

@@ -68,13 +68,15 @@ def _parser() -> ArgumentParser:
 
     parser = ArgumentParser(prog="ltm evaluate", exit_on_error=False, description=__doc__)
     parser.add_argument("run", help="the run's folder")
-    parser.add_argument("corpus", nargs="?", help="text to score, as for `ltm train`; the run's held-out split if left out")
+    parser.add_argument(
+        "corpus", nargs="?", help="text to score, as for `ltm train`; what the run held out if left out"
+    )
     parser.add_argument("--baseline", metavar="RUN2", help="another run, an autoregressive one say, in the same table")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
-    parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")  # type: ignore[arg-type]
+    parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z per sequence")
-    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")  # type: ignore[arg-type]
-    parser.add_argument("--limit", type=int | None, default=None, help="the most sequences to score")  # type: ignore[arg-type]
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--limit", type=int | None, default=None, help="the most sequences to score")
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at once")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--fixed_noise", type=bool, default=True, help="also the released code's protocol, no bound")
@@ -105,7 +107,8 @@ def _evaluate(run: Run, options: Namespace, checkpoint: str) -> Evaluation:
     )
     progress = Progress(total)
     batches = in_order(sequences, options.batch_size, total)
-    evaluation = numbers.evaluate((b.to(device) for b in batches), lambda n: progress.update(n, f"scoring {run.folder}"))
+    moved = (batch.to(device) for batch in batches)
+    evaluation = numbers.evaluate(moved, lambda done: progress.update(done, f"scoring {run.folder}"))
     progress.clear()
     return evaluation
 

@@ -63,7 +63,7 @@ def stream(
     if room < (tokens or 1):
         raise InputError(
             f"the prompt is {len(ids)} tokens long, and this run's texts hold {model.decoder.length}: that leaves "
-            f"{max(0, room)} to write. Shorten the prompt" + (f", or ask for fewer than {tokens} tokens" if tokens else "")
+            f"{max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or write less (--tokens)"
         )
     if len(ids):
         z = thoughts_from_prompt(model, blueprint.guide, blueprint.fast, ids, 1)
@@ -116,7 +116,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("run", help="the run's folder")
     parser.add_argument("--prompt", default="", help="q is fitted on it and then held; z is from the prior if left out")
     parser.add_argument("--samples", type=int, default=1, help="how many texts, each with thoughts of its own")
-    parser.add_argument("--tokens", type=int | None, default=None, help="the most to write; the run's length if left out")  # type: ignore[arg-type]
+    parser.add_argument(
+        "--tokens", type=int | None, default=None, help="the most to write; all there is room for if left out"
+    )
     parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits; 0: the likeliest token")
     parser.add_argument("--top_k", type=int, default=0, help="draw from the k likeliest tokens; 0: from all")
     parser.add_argument("--top_p", type=float, default=1.0, help="draw from the likeliest tokens of total mass p")

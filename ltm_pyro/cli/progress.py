@@ -34,7 +34,7 @@ class Progress:
             return
         self.shown = now
         left = (now - self.began) / max(1, done - self.first) * (self.total - done)
-        line = f"{done}/{self.total}  {text}  {clock(left)} left" if text else f"{done}/{self.total}  {clock(left)} left"
+        line = "  ".join(part for part in (f"{done}/{self.total}", text, f"{clock(left)} left") if part)
         if self.live:
             line = line[: shutil.get_terminal_size().columns - 1]
             self.stream.write("\r" + line.ljust(self.width))

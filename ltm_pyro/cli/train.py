@@ -5,18 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import signal
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import corpus_name, parse
-from ltm_pyro.cli.progress import Progress, clock, training_line
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.blueprint import RECIPES, Blueprint, assemble, check
-from ltm_pyro.training.diagnosis import DivergedError
+from ltm_pyro.training.blueprint import RECIPES, assemble, check
 from ltm_pyro.training.material import Material, corpus_of, prepare
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from jsonargparse import ArgumentParser, Namespace
 
-    from ltm_pyro.evaluation import Evaluation
 
 DATA = "data.json"
 HERE_ONLY = ("run", "resume", "recipe", "config")
@@ -115,7 +110,7 @@ def _start(folder: Path, config: Namespace) -> int:
     run = Run.create(folder, config, material.tokenizer)
     try:
         run.write(DATA, json.dumps(_describe(material), indent=2) + "\n")
-        return _train(run, blueprint, material, accelerator, resume=False)
+        return carry_out(run, blueprint, material, accelerator, resume=False)
     except InputError:
         run.discard_unless_begun()
         raise
@@ -134,18 +129,18 @@ def _resume(folder: Path) -> int:
             f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
         )
     seed_everything(run.config.train.seed)
-    return _train(run, run.assemble(), material, _accelerator(folder, run.config), resume=True)
+    return carry_out(run, run.assemble(), material, _accelerator(folder, run.config), resume=True)
 
 
 def _read(config: Namespace, run: Run | None = None) -> Material:
     from ltm_pyro.data import describe
 
     told = describe(corpus_of(config))
-    _say(f"{told[0].upper()}{told[1:]} ...")
+    say(f"{told[0].upper()}{told[1:]} ...")
     material = prepare(config, run.tokenizer if run else None)
     for name, part in (("training", material.training), ("validation", material.validation)):
         cut = f"; {part.truncated} documents cut off at {part.length} tokens" if part.truncated else ""
-        _say(f"  {name}: {len(part):,} sequences, {part.token_count:,} tokens, {part.byte_count:,} bytes{cut}")
+        say(f"  {name}: {len(part):,} sequences, {part.token_count:,} tokens, {part.byte_count:,} bytes{cut}")
     return material
 
 
@@ -153,95 +148,6 @@ def _describe(material: Material) -> dict[str, Any]:
     parts = {"training": material.training, "validation": material.validation}
     counts = {name: {"sequences": len(p), "tokens": p.token_count, "bytes": p.byte_count} for name, p in parts.items()}
     return {"fingerprint": material.fingerprint, **counts}
-
-
-def _train(run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator, resume: bool) -> int:
-    import pyro
-
-    from ltm_pyro.data import Batches
-    from ltm_pyro.training.trainer import Trainer
-
-    pyro.enable_validation(False)
-    settings = run.config.train
-    if settings.trackers:
-        accelerator.init_trackers("trackers")
-    batches = Batches(material.training, settings.batch_size, settings.seed)
-    progress: list[Progress] = []
-
-    def validate() -> dict[str, Any]:
-        evaluation = _evaluate(run, blueprint, material, accelerator, settings.evaluate_sequences)
-        progress[0].clear()
-        _say(f"\nValidation after {trainer.step} steps:\n{_table(evaluation)}\n")
-        scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}
-        return {"elbo": scores.get("elbo", scores.get("exact")), **scores, "kl_per_layer": evaluation.kl_per_layer}
-
-    def show(record: dict[str, Any]) -> None:
-        if "validation" not in record:
-            progress[0].update(record["step"], training_line(record))
-
-    trainer = Trainer(run, blueprint, batches, accelerator, validate, show)
-    if resume:
-        trainer.resume()
-        _say(f"Going on with {run.folder} after step {trainer.step}.")
-    progress.append(Progress(settings.steps, trainer.step))
-    count = sum(parameter.numel() for parameter in blueprint.global_parameters())
-    _say(f"Training {count:,} parameters on {accelerator.device} to step {settings.steps}; the run is {run.folder}")
-    return _outcome(run, trainer, blueprint, material, accelerator, progress[0])
-
-
-def _outcome(run, trainer, blueprint, material, accelerator, progress) -> int:
-    began = time.monotonic()
-    try:
-        stopped = trainer.train()
-    except DivergedError as error:
-        progress.clear()
-        print(f"ltm: {error}", file=sys.stderr)
-        return 1
-    finally:
-        progress.clear()
-        accelerator.end_training()
-    if stopped:
-        _say(f"{stopped}: saved after step {trainer.step}. Go on with: ltm train --resume {run.folder}")
-        return 128 + getattr(signal, stopped)
-    _say(f"Trained in {clock(time.monotonic() - began)}; evaluating ...")
-    _finish(run, blueprint, material, accelerator)
-    return 0
-
-
-def _finish(run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator) -> None:
-    from ltm_pyro.cli.evaluate import save
-    from ltm_pyro.cli.generate import write_samples
-
-    settings = run.config.train
-    trained = run.load("best")
-    trained.to(accelerator.device)
-    evaluation = _evaluate(run, trained, material, accelerator, settings.final_sequences, fixed_noise=True)
-    print(_table(evaluation))
-    save(run, "validation", evaluation)
-    samples = write_samples(run, trained, settings.samples, seed=settings.seed)
-    for number, text in enumerate(samples, 1):
-        print(f"\nSample {number}, z from the prior:\n{text}")
-    _say(f"\nAll of it is in {run.folder}. Next: ltm generate {run.folder}")
-
-
-def _evaluate(
-    run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator, limit: int, fixed_noise: bool = False
-) -> Evaluation:
-    from ltm_pyro.data import in_order
-    from ltm_pyro.evaluation import FourNumbers
-
-    settings = run.config.train
-    numbers = FourNumbers(
-        blueprint.model, blueprint.guide, blueprint.fast, settings.draws, settings.seed, fixed_noise=fixed_noise
-    )
-    batches = in_order(material.validation, max(settings.batch_size, 32), limit)
-    return numbers.evaluate(batch.to(accelerator.device) for batch in batches)
-
-
-def _table(evaluation: Evaluation) -> str:
-    from ltm_pyro.evaluation import markdown
-
-    return markdown(evaluation)
 
 
 def _accelerator(folder: Path, config: Namespace) -> Accelerator:
@@ -254,8 +160,5 @@ def _accelerator(folder: Path, config: Namespace) -> Accelerator:
             mixed_precision=settings.precision, log_with=settings.trackers or None, project_dir=str(folder)
         )
     except ValueError as error:
-        raise InputError(f"--train.precision {settings.precision} --train.trackers {settings.trackers}: {error}") from error
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        asked = f"--train.precision {settings.precision} --train.trackers {settings.trackers}"
+        raise InputError(f"{asked}: {error}") from error

@@ -48,8 +48,9 @@ def under_prior(model: nn.Module, draws: int, at_once: int = 8, **batch: Any) ->
         with pyro.plate("particles", size, dim=-2):
             trace = pyro.poutine.trace(model).get_trace(**batch)
         trace.compute_log_prob(lambda name, site: site["is_observed"])
-        observed = [site["log_prob"] for site in trace.nodes.values() if site["type"] == "sample" and site["is_observed"]]
-        parts.append(torch.stack([values.expand(size, values.shape[-1]) for values in observed]).sum(0))
+        sites = [site for site in trace.nodes.values() if site["type"] == "sample" and site["is_observed"]]
+        values = [site["log_prob"].expand(size, site["log_prob"].shape[-1]) for site in sites]
+        parts.append(torch.stack(values).sum(0))
     return torch.cat(parts)
 
 

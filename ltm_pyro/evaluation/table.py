@@ -54,8 +54,8 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
     scores = evaluation.scores
     any_score = next(iter(scores.values()))
     notes = [
-        f"{len(any_score.nats)} sequences, {int(any_score.tokens.sum()):,} tokens, {int(any_score.bytes.sum()):,} bytes; "
-        "± one standard error over sequences."
+        f"{len(any_score.nats):,} sequences, {int(any_score.tokens.sum()):,} tokens, "
+        f"{int(any_score.bytes.sum()):,} bytes; ± one standard error over sequences."
     ]
     if "elbo" in scores:
         layers = ", ".join(f"{kl:.4f}" for kl in evaluation.kl_per_layer) or "does not split"

@@ -19,7 +19,9 @@ FAMILIES = {"prior": AbstractPrior, "guide": AbstractGuide, "bound": AbstractBou
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
 KINDS |= {"list": "a list, as [a,b]", "tuple": "a list, as [a,b]"}
 
-LAYER = re.compile(r"Parser key \"(?P<key>[\w.]+)\": |Type \S*Callable.*? a callable class: |Problem with given \S+ '\S+': ")
+LAYER = re.compile(
+    r"Parser key \"(?P<key>[\w.]+)\": |Type \S*Callable.*? a callable class: |Problem with given class_path '\S+': "
+)
 NO_OPTION = re.compile(r"(?:Group '(?P<group>[\w.]+)' does not accept option|Option) '(?P<option>[\w.]+)'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 WRONG_CLASS = re.compile(r"Import path (\S+) does not correspond|Expected '(\S+)' to be a subclass")
@@ -35,7 +37,7 @@ class Complaint(NamedTuple):
 
 
 def explain(parser: ArgumentParser, error: Exception) -> str:
-    """One sentence on what was wrong and what was expected, then what may have been meant."""
+    """What was wrong and what was expected, then what may have been meant: whole sentences."""
     complaint = _innermost(" ".join(str(error).split()))
     if no_option := NO_OPTION.match(complaint.reason):
         parts = (complaint.key, no_option["group"], no_option["option"])
@@ -43,7 +45,7 @@ def explain(parser: ArgumentParser, error: Exception) -> str:
     family = FAMILIES.get(complaint.key.rsplit(".", 1)[-1])
     if family is not None:
         return _no_class(complaint, family)
-    return f"{_sentence(complaint)}. {_near_option(parser, complaint.reason)}`{parser.prog} --help` lists all arguments"
+    return _sentences(_sentence(complaint), _near_option(parser, complaint.reason))
 
 
 def _innermost(message: str) -> Complaint:
@@ -67,6 +69,9 @@ def _sentence(complaint: Complaint) -> str:
         reason = "expected " + " or ".join(KINDS.get(kind, kind) for kind in kinds)
     if choices := re.match(r"Expected a typing\.Literal\[(.*)\]", reason):
         reason = f"expected one of {choices[1]}"
+    reason = reason.split(" - Parser key")[0]
+    if re.match("Problems parsing config|Unexpected config|'utf-8' codec", reason):
+        reason = f"expected a file of arguments in YAML: {reason}"
     given = f"--{complaint.key} {complaint.value}".rstrip() + ": " if complaint.key else ""
     return given + reason
 
@@ -81,18 +86,19 @@ def _no_class(complaint: Complaint, family: type) -> str:
         reason = f"this is no {family.__name__}; a class of your own derives from ltm_pyro.{family.__name__}"
     near = _near(value.rsplit(".", 1)[-1], known - {value.rsplit(".", 1)[-1]})
     names = ", ".join(sorted(known))
-    return f"--{complaint.key} {value}: {reason}. {near}Known: {names}; or the import path of a class of your own"
+    others = f"Known: {names}; or the import path of a class of your own"
+    return _sentences(f"--{complaint.key} {value}: {reason}", near, others)
 
 
 def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
     if not class_path:
-        near = _near(f"--{name}", _options(parser))
-        return f"there is no argument --{name}. {near}`{parser.prog} --help` lists all arguments"
+        return _sentences(f"there is no argument --{name}", _near(f"--{name}", _options(parser)))
     owner, option = name.rsplit(".", 1)
     module, cls = class_path.rsplit(".", 1)
     taken = set(inspect.signature(getattr(import_module(module), cls)).parameters) - {"z_shape"}
     near = _near(f"--{name}", {f"--{owner}.{argument}" for argument in taken})
-    return f"--{name}: {cls} takes no argument {option!r}. {near}It takes: {', '.join(sorted(taken)) or 'none'}"
+    takes = f"It takes: {', '.join(sorted(taken)) or 'none'}"
+    return _sentences(f"--{name}: {cls} takes no argument {option!r}", near, takes)
 
 
 def _near_option(parser: ArgumentParser, message: str) -> str:
@@ -107,9 +113,16 @@ def _options(parser: ArgumentParser) -> set[str]:
 def _near(word: str, known: set[str]) -> str:
     """A question that names what comes near, best first, or nothing."""
     near = difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.7)
-    return f"Did you mean {' or '.join(near)}? " if near else ""
+    return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part if part.endswith("?") else f"{part}." for part in parts if part)
 
 
 def _concrete(base: type) -> set[type]:
-    below = {sub for cls in base.__subclasses__() for sub in {cls, *_concrete(cls)}}
+    below: set[type] = set()
+    derived: type
+    for derived in base.__subclasses__():
+        below |= {derived, *_concrete(derived)}
     return {cls for cls in below if not inspect.isabstract(cls)}

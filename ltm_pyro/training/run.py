@@ -44,22 +44,22 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path | str, config: Namespace, tokenizer: Tokenizer) -> Run:
-        """Make a run's folder.
+        """Make a run's folder; nothing is left behind if that fails.
 
         Raises:
             InputError: if it exists, or cannot be made or written.
         """
         folder = Path(folder)
-        if folder.exists():
-            raise InputError(
-                f"{folder} exists: choose another --run, or go on with that run by `ltm train --resume {folder}`"
-            )
+        refuse_existing(folder)
         try:
             folder.mkdir(parents=True)
             (folder / CONFIG).write_text(run_parser().dump(config, skip_unset=False), encoding="utf-8")
             tokenizer.save(folder / TOKENIZER)
         except OSError as error:
-            raise InputError(f"{folder} cannot be made: {error.strerror}. Give one to write to by --run") from error
+            shutil.rmtree(folder, ignore_errors=True)
+            raise InputError(
+                f"{folder} cannot be made: {error.strerror or error}. Give a folder to write to by --run"
+            ) from error
         return cls(folder, config)
 
     @classmethod
@@ -79,8 +79,8 @@ class Run:
             config = parser.parse_path(str(folder / CONFIG))
         except (ArgumentError, OSError, TypeError, ValueError) as error:
             raise InputError(
-                f"{folder / CONFIG} cannot be read: {explain(parser, error)}. Restore the file from a copy; if it names "
-                "a class of your own, start the command in the folder that holds its code"
+                f"{folder / CONFIG} cannot be read: {explain(parser, error)} Restore the file from a copy; if it "
+                "names a class of your own, start the command in the folder that holds its code"
             ) from error
         return cls(folder, config)
 
