@@ -15,7 +15,6 @@ One process at a time writes to a folder; any number may read.
 """
 
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -28,9 +27,10 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.manifest import MANIFEST, fault, write_manifest
 from ltm_pyro.training.state_files import load_state, read_tensors, save_state, sync, write_tensors
 
-WEIGHTS, STATE, INFO, MANIFEST = "model.safetensors", "training-state", "info.json", "manifest.json"
+WEIGHTS, STATE, INFO = "model.safetensors", "training-state", "info.json"
 _FILES = (WEIGHTS, f"{STATE}.safetensors", f"{STATE}.json", INFO)
 
 
@@ -175,7 +175,7 @@ def _write(folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any]
     write_tensors(folder / WEIGHTS, weights)
     save_state(folder, STATE, state)
     _write_json(folder / INFO, info)
-    _write_json(folder / MANIFEST, {"files": {name: _sum(folder / name) for name in _FILES}})
+    write_manifest(folder, _FILES)
     for name in (*_FILES, MANIFEST):
         sync(folder / name)
     sync(folder)
@@ -241,47 +241,11 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _sum(path: Path) -> dict[str, Any]:
-    """A file's entry in the manifest."""
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    return {"size": size, "sha256": digest.hexdigest()}
-
-
 def _verify(path: Path, names: tuple[str, ...]) -> None:
     """Compare files with the manifest."""
-    fault = _fault(path, names)
-    if fault:
-        raise InputError(f"{fault}. {_remedy(path)}")
-
-
-def _fault(path: Path, names: tuple[str, ...]) -> str:
-    """What is wrong with the first file that is not as the manifest says; empty if nothing is."""
-    if not path.is_dir():
-        return f"{path} is not the folder of a checkpoint, which is named like step-00001200"
-    try:
-        expected = {name: json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"][name] for name in names}
-    except FileNotFoundError:
-        return f"{path / MANIFEST} is missing: the checkpoint is not whole"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        return f"{path / MANIFEST} cannot be read, it is damaged: {error!r}"
-    return next((fault for name in names if (fault := _difference(path / name, expected[name]))), "")
-
-
-def _difference(file: Path, expected: Any) -> str:
-    try:
-        found = _sum(file)
-    except OSError as error:
-        return f"{file} is missing" if not file.exists() else f"{file} cannot be read: {error.strerror}"
-    size = expected.get("size") if isinstance(expected, dict) else None
-    if found["size"] != size:
-        return f"{file} has {found['size']} bytes where {MANIFEST} says {size}: it was cut short or changed"
-    if found != expected:
-        return f"{file} does not have the SHA-256 sum in {MANIFEST}: one of the two was changed or damaged"
-    return ""
+    damage = fault(path, names)
+    if damage:
+        raise InputError(f"{damage}. {_remedy(path)}")
 
 
 def _remedy(path: Path) -> str:
@@ -291,6 +255,6 @@ def _remedy(path: Path) -> str:
     later = sorted(other for other in found if step is not None and other > step)
     earlier = sorted((other for other in found if step is None or other < step), reverse=True)
     for other in earlier + later:
-        if not _fault(found[other], _FILES):
+        if not fault(found[other], _FILES):
             return f"Use {found[other]} instead."
     return "No other whole checkpoint is beside it: restore it from a copy, or start the run afresh."
