@@ -98,8 +98,7 @@ def _evaluate(run: Run, options: Namespace, checkpoint: str) -> Evaluation:
     from ltm_pyro.evaluation import FourNumbers
 
     blueprint, device = load(run, checkpoint)
-    if options.fast_steps is not None:
-        blueprint.fast.steps = options.fast_steps
+    blueprint = blueprint.with_fast_steps(options.fast_steps)
     sequences = _sequences(run, options)
     total = min(len(sequences), options.limit or len(sequences))
     numbers = FourNumbers(

@@ -17,105 +17,93 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from ltm_pyro.evaluation import Evaluation
-    from ltm_pyro.training.trainer import Trainer
 
 
-def carry_out(run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator, resume: bool) -> int:
-    """Train to the last step, evaluate and write samples; returns the exit code.
+class Session:
+    """Trains a run, evaluates it and writes its samples.
 
     Args:
         run, blueprint, material: what is trained, and on what.
         accelerator: device, precision and trackers.
-        resume: go on from the latest checkpoint.
     """
-    import pyro
 
-    from ltm_pyro.data import Batches
-    from ltm_pyro.training.trainer import Trainer
+    def __init__(self, run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator) -> None:
+        from ltm_pyro.data import Batches
+        from ltm_pyro.training.trainer import Trainer
 
-    pyro.enable_validation(False)
-    settings = run.config.train
-    if settings.trackers:
-        accelerator.init_trackers("trackers")
-    batches = Batches(material.training, settings.batch_size, settings.seed)
-    progress: list[Progress] = []
+        self.run, self.material, self.accelerator = run, material, accelerator
+        self.blueprint, self.settings = blueprint, run.config.train
+        if self.settings.trackers:
+            accelerator.init_trackers("trackers")
+        batches = Batches(material.training, self.settings.batch_size, self.settings.seed)
+        self.trainer = Trainer(run, blueprint, batches, accelerator, self._validate, self._show)
+        self.progress = Progress(self.settings.steps)
 
-    def validate() -> dict[str, Any]:
-        evaluation = _evaluate(run, blueprint, material, accelerator, settings.evaluate_sequences)
-        progress[0].clear()
-        say(f"\nValidation after {trainer.step} steps:\n{_table(evaluation)}\n")
+    def carry_out(self, resume: bool = False) -> int:
+        """Do all of it, or what is left of it; returns the exit code."""
+        import pyro
+
+        pyro.enable_validation(False)  # its checks look at the device many times a step
+        if resume:
+            self.trainer.resume()
+            say(f"Going on with {self.run.folder} after step {self.trainer.step}.")
+        self.progress = Progress(self.settings.steps, self.trainer.step)
+        count = sum(parameter.numel() for parameter in self.blueprint.global_parameters())
+        device, steps = self.accelerator.device, self.settings.steps
+        say(f"Training {count:,} parameters on {device} to step {steps:,}; the run is {self.run.folder}")
+        began = time.monotonic()
+        try:
+            stopped = self.trainer.train()
+        except DivergedError as error:
+            say(f"ltm: {error}")
+            return 1
+        finally:
+            self.progress.clear()
+            self.accelerator.end_training()
+        if stopped:
+            say(f"{stopped}: saved after step {self.trainer.step}. Go on with: ltm train --resume {self.run.folder}")
+            return 128 + getattr(signal, stopped)
+        say(f"Trained in {clock(time.monotonic() - began)}; evaluating ...")
+        self._finish()
+        return 0
+
+    def _finish(self) -> None:
+        from ltm_pyro.cli.evaluate import save
+        from ltm_pyro.cli.generate import write_samples
+        from ltm_pyro.evaluation import markdown
+
+        trained = self.run.load("best").to(self.accelerator.device)
+        evaluation = self._evaluate(trained, self.settings.final_sequences, fixed_noise=True)
+        print(markdown(evaluation))
+        save(self.run, "validation", evaluation)
+        samples = write_samples(self.run, trained, self.settings.samples, seed=self.settings.seed)
+        for number, text in enumerate(samples, 1):
+            print(f"\nSample {number}, z from the prior:\n{text}")
+        say(f"\nAll of it is in {self.run.folder}. Next: ltm generate {self.run.folder}")
+
+    def _validate(self) -> dict[str, Any]:
+        from ltm_pyro.evaluation import markdown
+
+        blueprint = self.blueprint.with_fast_steps(self.settings.evaluate_fast_steps)
+        evaluation = self._evaluate(blueprint, self.settings.evaluate_sequences)
+        self.progress.clear()
+        say(f"\nValidation after {self.trainer.step} steps:\n{markdown(evaluation)}\n")
         scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}
         return {"elbo": scores.get("elbo", scores.get("exact")), **scores, "kl_per_layer": evaluation.kl_per_layer}
 
-    def show(record: dict[str, Any]) -> None:
+    def _evaluate(self, blueprint: Blueprint, limit: int, fixed_noise: bool = False) -> Evaluation:
+        from ltm_pyro.data import in_order
+        from ltm_pyro.evaluation import FourNumbers
+
+        draws, seed = self.settings.draws, self.settings.seed
+        model, guide, fast, _ = blueprint
+        numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise)
+        batches = in_order(self.material.validation, max(self.settings.batch_size, 32), limit)
+        return numbers.evaluate(batch.to(self.accelerator.device) for batch in batches)
+
+    def _show(self, record: dict[str, Any]) -> None:
         if "validation" not in record:
-            progress[0].update(record["step"], training_line(record))
-
-    trainer = Trainer(run, blueprint, batches, accelerator, validate, show)
-    if resume:
-        trainer.resume()
-        say(f"Going on with {run.folder} after step {trainer.step}.")
-    progress.append(Progress(settings.steps, trainer.step))
-    count = sum(parameter.numel() for parameter in blueprint.global_parameters())
-    say(f"Training {count:,} parameters on {accelerator.device} to step {settings.steps}; the run is {run.folder}")
-    return _outcome(run, trainer, blueprint, material, accelerator, progress[0])
-
-
-def _outcome(
-    run: Run, trainer: Trainer, blueprint: Blueprint, material: Material, accelerator: Accelerator, progress: Progress
-) -> int:
-    began = time.monotonic()
-    try:
-        stopped = trainer.train()
-    except DivergedError as error:
-        progress.clear()
-        print(f"ltm: {error}", file=sys.stderr)
-        return 1
-    finally:
-        progress.clear()
-        accelerator.end_training()
-    if stopped:
-        say(f"{stopped}: saved after step {trainer.step}. Go on with: ltm train --resume {run.folder}")
-        return 128 + getattr(signal, stopped)
-    say(f"Trained in {clock(time.monotonic() - began)}; evaluating ...")
-    _finish(run, blueprint, material, accelerator)
-    return 0
-
-
-def _finish(run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator) -> None:
-    from ltm_pyro.cli.evaluate import save
-    from ltm_pyro.cli.generate import write_samples
-
-    settings = run.config.train
-    trained = run.load("best")
-    trained.to(accelerator.device)
-    evaluation = _evaluate(run, trained, material, accelerator, settings.final_sequences, fixed_noise=True)
-    print(_table(evaluation))
-    save(run, "validation", evaluation)
-    samples = write_samples(run, trained, settings.samples, seed=settings.seed)
-    for number, text in enumerate(samples, 1):
-        print(f"\nSample {number}, z from the prior:\n{text}")
-    say(f"\nAll of it is in {run.folder}. Next: ltm generate {run.folder}")
-
-
-def _evaluate(
-    run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator, limit: int, fixed_noise: bool = False
-) -> Evaluation:
-    from ltm_pyro.data import in_order
-    from ltm_pyro.evaluation import FourNumbers
-
-    settings = run.config.train
-    numbers = FourNumbers(
-        blueprint.model, blueprint.guide, blueprint.fast, settings.draws, settings.seed, fixed_noise=fixed_noise
-    )
-    batches = in_order(material.validation, max(settings.batch_size, 32), limit)
-    return numbers.evaluate(batch.to(accelerator.device) for batch in batches)
-
-
-def _table(evaluation: Evaluation) -> str:
-    from ltm_pyro.evaluation import markdown
-
-    return markdown(evaluation)
+            self.progress.update(record["step"], training_line(record))
 
 
 def say(text: str) -> None:

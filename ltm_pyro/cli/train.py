@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import corpus_name, parse
+from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
 from ltm_pyro.training.material import Material, corpus_of, prepare
@@ -30,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     resumed = _resumed(words)
     if resumed is not None:
         return _resume(resumed)
-    config = parse(_parser(words), words)
+    config = parse(_parser(words), _files_first(words))
     folder = Path(config.run or _default_folder(config))
     for name in HERE_ONLY:
         config.pop(name, None)
@@ -58,13 +59,23 @@ def _resumed(words: Sequence[str]) -> Path | None:
     return Path(known.resume)
 
 
+def _files_first(words: Sequence[str]) -> list[str]:
+    """The words with `--config FILE` before all others: what is given by itself overrides a file, wherever it stands."""
+    files: list[str] = []
+    others: list[str] = []
+    for word in words:
+        of_file = word.startswith("--config=") or word == "--config" or files[-1:] == ["--config"]
+        (files if of_file else others).append(word)
+    return files + others
+
+
 def _parser(words: Sequence[str]) -> ArgumentParser:
     parser = run_parser()
     parser.usage = "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n       ltm train --resume RUN"
     parser.description = __doc__
     parser.add_argument("--recipe", default="tiny", help=f"defaults to start from: {', '.join(_recipes())}")
     parser.add_argument(
-        "--config", action="config", help="a run's config.yaml, or any part of one; what stands after it overrides it"
+        "--config", action="config", help="a run's config.yaml, or any part of one; other arguments override it"
     )
     parser.add_argument("--run", help="the run's folder; runs/CORPUS-RECIPE-TIME if left out")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes nothing else")
@@ -110,7 +121,7 @@ def _start(folder: Path, config: Namespace) -> int:
     run = Run.create(folder, config, material.tokenizer)
     try:
         run.write(DATA, json.dumps(_describe(material), indent=2) + "\n")
-        return carry_out(run, blueprint, material, accelerator, resume=False)
+        return Session(run, blueprint, material, accelerator).carry_out()
     except InputError:
         run.discard_unless_begun()
         raise
@@ -129,7 +140,8 @@ def _resume(folder: Path) -> int:
             f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
         )
     seed_everything(run.config.train.seed)
-    return carry_out(run, run.assemble(), material, _accelerator(folder, run.config), resume=True)
+    accelerator = _accelerator(folder, run.config)
+    return Session(run, run.assemble(), material, accelerator).carry_out(resume=True)
 
 
 def _read(config: Namespace, run: Run | None = None) -> Material:
@@ -153,7 +165,9 @@ def _describe(material: Material) -> dict[str, Any]:
 def _accelerator(folder: Path, config: Namespace) -> Accelerator:
     os.environ.setdefault("ACCELERATE_LOG_LEVEL", "ERROR")
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
+    AcceleratorState._reset_state()  # a process that trains twice may do so in two precisions
     settings = config.train
     try:
         return Accelerator(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from ltm_pyro.evaluation.four_numbers import Evaluation
 from ltm_pyro.evaluation.score import Score
 
@@ -24,15 +22,19 @@ def markdown(evaluation: Evaluation, baseline: Evaluation | None = None) -> str:
 
 
 def _row(score: Score, prefix: str = "") -> tuple[str, ...]:
-    perplexity = f"{_short(score.perplexity)} ± {_short(score.perplexity_error)}"
+    perplexity = _with_error(_short(score.perplexity), _short(score.perplexity_error))
     if not score.is_bound:
         perplexity = f"{_short(score.mean_sequence_perplexity)} (mean over sequences)"
     return (
         prefix + score.label,
-        f"{score.nats_per_token:.4f} ± {score.standard_error:.4f}",
-        f"{score.bits_per_byte:.4f} ± {score.bits_per_byte_error:.4f}",
+        _with_error(f"{score.nats_per_token:.4f}", f"{score.standard_error:.4f}"),
+        _with_error(f"{score.bits_per_byte:.4f}", f"{score.bits_per_byte_error:.4f}"),
         perplexity,
     )
+
+
+def _with_error(value: str, error: str) -> str:
+    return value if error == "nan" else f"{value} ± {error}"  # one sequence alone has no error
 
 
 def _short(perplexity: float) -> str:
@@ -53,8 +55,9 @@ def _pad(row: tuple[str, ...], widths: list[int]) -> list[str]:
 def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
     scores = evaluation.scores
     any_score = next(iter(scores.values()))
+    count = len(any_score.nats)
     notes = [
-        f"{len(any_score.nats):,} sequences, {int(any_score.tokens.sum()):,} tokens, "
+        f"{count:,} sequence{'s' * (count != 1)}, {int(any_score.tokens.sum()):,} tokens, "
         f"{int(any_score.bytes.sum()):,} bytes; ± one standard error over sequences."
     ]
     if "elbo" in scores:
@@ -63,7 +66,8 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
         gain, error = scores["prior"].minus(scores["elbo"])
         notes += [
             f"KL {evaluation.kl_per_token:.4f} nats/token ({kind}); by layer: {layers}.",
-            f"prior - ELBO: {gain:+.4f} ± {error:.4f} nats/token (above zero: the thoughts are worth having).",
+            f"prior - ELBO: {_with_error(f'{gain:+.4f}', f'{error:.4f}')} nats/token "
+            "(above zero: the thoughts are worth having).",
             f"Effective sample size of the importance weights: {evaluation.effective_sample_size:.1f} of "
             f"{evaluation.draws}.",
         ]
@@ -81,8 +85,8 @@ def _differences(evaluation: Evaluation, baseline: Evaluation) -> list[str]:
     for name, (mine, other) in {"whole text": whole, "second half": halves}.items():
         if len(mine.nats) == len(other.nats) and (mine.tokens == other.tokens).all():
             difference, error = mine.minus(other)
-            if not math.isnan(error):
-                notes.append(f"This model - baseline, {name}: {difference:+.4f} ± {error:.4f} nats/token (paired).")
+            paired = _with_error(f"{difference:+.4f}", f"{error:.4f}")
+            notes.append(f"This model - baseline, {name}: {paired} nats/token (paired).")
         else:
             notes.append(f"{name}: the baseline cuts the text into other tokens; compare bits/byte, not nats/token.")
     return notes

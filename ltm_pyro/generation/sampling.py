@@ -30,7 +30,7 @@ class Sampling:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
+        if not self.temperature >= 0:  # NaN too
             raise InputError(f"temperature={self.temperature}: expected 0 (the most likely token) or more")
         if self.top_k < 0:
             raise InputError(f"top_k={self.top_k}: expected 0 (all tokens) or more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from copy import copy
 from itertools import chain
 from typing import Any
 
@@ -67,6 +68,12 @@ class FastLoop:
         progress = step / max(1, self.steps - 1)
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * cosine)
+
+    def lasting(self, steps: int) -> FastLoop:
+        """The same loop with another number of steps: inference-time compute is a dial."""
+        loop = copy(self)
+        loop.steps = steps
+        return loop
 
     def fit(self, model: nn.Module, guide: Any, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> None:
         """Start the guide on a batch and fit its local parameters.

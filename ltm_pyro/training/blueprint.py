@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from argparse import SUPPRESS
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import isabstract
@@ -52,6 +53,10 @@ class Blueprint(NamedTuple):
         """Restore θ; raises RuntimeError if names or shapes differ."""
         nn.ModuleDict({"model": self.model, "guide": self.guide}).load_state_dict(weights)
 
+    def with_fast_steps(self, steps: int | None) -> Blueprint:
+        """The same objects with a fast loop of another length; as it is if None."""
+        return self if steps is None else self._replace(fast=self.fast.lasting(steps))
+
     def svi(self) -> DualRateSVI:
         """Both rates joined, with a fresh slow optimizer."""
         return DualRateSVI(self.model, self.guide, self.fast, self.slow)
@@ -62,6 +67,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "corpus",
         nargs="?",
+        default=SUPPRESS,  # with another default, a corpus that is left out would overrule that of --config
         help="text files, folders or hf:NAME[:CONFIG]; several are joined by commas. The built-in `sotu` if left out",
     )
     parser.add_argument(
@@ -120,7 +126,7 @@ def check(parser: ArgumentParser, config: Namespace) -> None:
     Raises:
         InputError: if classes, sizes or optimizers cannot be made.
     """
-    for name in ("prior", "guide", "fast.bound", "slow.bound"):
+    for name in ("prior", "guide"):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
     blueprint = assemble(parser, config, vocabulary=2, begin=0)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyro
@@ -29,7 +30,7 @@ def first_non_finite(model: nn.Module, guide: Any, **batch: Any) -> str:
     if any(not torch.isfinite(local).all() for local in guide.local_parameters()):
         prior = getattr(model, "prior", None)
         guide.start(batch["x"], batch.get("mask"), prior=None if prior is None else prior())  # where its fit began
-        return _first_output(model, guide, batch) or "the fitted posterior (fast loop)"
+        return _first_output(model, guide, batch) or _first_backward(model, guide, batch) or "the posterior's fast loop"
     return _first_output(model, guide, batch) or _first_gradient(model) or "no single layer"
 
 
@@ -38,20 +39,42 @@ def _first_output(model: nn.Module, guide: Any, batch: dict[str, Any]) -> str:
     found: list[str] = []
 
     def watch(name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and not torch.isfinite(output).all():
-                found.append(name)
+        return lambda module, inputs, output: found.append(name) if _is_bad(output) else None
 
-        return hook
+    _run(model, guide, batch, [module.register_forward_hook(watch(name)) for name, module in _layers(model)])
+    return f"layer {found[0]}" if found else ""
 
-    hooks = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
+
+def _first_backward(model: Any, guide: Any, batch: dict[str, Any]) -> str:
+    found: list[str] = []
+
+    def watch(name: str) -> Any:
+        return lambda module, inputs, outputs: found.append(name) if any(map(_is_bad, inputs)) else None
+
+    hooks = [module.register_full_backward_hook(watch(name)) for name, module in _layers(model.decoder)]
+    _run(model, guide, batch, hooks, backward=True)
+    return f"the gradient through layer decoder.{found[0]} (fast loop)" if found else ""
+
+
+def _run(model: nn.Module, guide: Any, batch: dict[str, Any], hooks: list[Any], backward: bool = False) -> None:
+    """One pass through guide and model, watched; with `backward`, also that of the fast loop."""
     try:
         drawn = pyro.poutine.trace(guide).get_trace(**batch)
-        pyro.poutine.replay(model, trace=drawn)(**batch)
+        trace = pyro.poutine.trace(pyro.poutine.replay(model, trace=drawn)).get_trace(**batch)
+        log_prob = trace.log_prob_sum()
+        if backward:
+            torch.autograd.grad(log_prob, guide.local_parameters(), allow_unused=True)
     finally:
-        for hook_handle in hooks:
-            hook_handle.remove()
-    return f"layer {found[0]}" if found else ""
+        for hook in hooks:
+            hook.remove()
+
+
+def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    return ((name, module) for name, module in model.named_modules() if name)
+
+
+def _is_bad(value: Any) -> bool:
+    return isinstance(value, Tensor) and not bool(torch.isfinite(value).all())
 
 
 def _first_gradient(model: nn.Module) -> str:

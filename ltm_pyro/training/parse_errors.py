@@ -25,6 +25,7 @@ LAYER = re.compile(
 NO_OPTION = re.compile(r"(?:Group '(?P<group>[\w.]+)' does not accept option|Option) '(?P<option>[\w.]+)'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 WRONG_CLASS = re.compile(r"Import path (\S+) does not correspond|Expected '(\S+)' to be a subclass")
+ABSTRACT = re.compile(r"Expected an instantiatable class, but (\S+) is abstract")
 
 
 class Complaint(NamedTuple):
@@ -84,6 +85,8 @@ def _no_class(complaint: Complaint, family: type) -> str:
     elif wrong := WRONG_CLASS.match(reason):
         value = wrong[1] or wrong[2]
         reason = f"this is no {family.__name__}; a class of your own derives from ltm_pyro.{family.__name__}"
+    elif abstract := ABSTRACT.match(reason):
+        value, reason = abstract[1], "this is an abstract class; give one that derives from it"
     near = _near(value.rsplit(".", 1)[-1], known - {value.rsplit(".", 1)[-1]})
     names = ", ".join(sorted(known))
     others = f"Known: {names}; or the import path of a class of your own"

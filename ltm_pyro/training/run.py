@@ -147,7 +147,7 @@ class Run:
         checkpoint = self.checkpoints.load(self.find(which), self.fingerprint)
         blueprint.load_state_dict(checkpoint.weights)
         blueprint.model.eval()
-        return blueprint
+        return blueprint.with_fast_steps(self.config.train.evaluate_fast_steps)
 
     def find(self, which: str) -> Path:
         """The folder of a checkpoint; `which` as in `load`."""

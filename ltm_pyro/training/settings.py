@@ -42,6 +42,8 @@ class TrainSettings:
         evaluate_sequences: held-out sequences of a validation; the final table takes all of them, up to
             `final_sequences`.
         final_sequences: held-out sequences of the final table.
+        evaluate_fast_steps: T_fast of the tables and of prompts; the fast loop's own if None. More steps than in
+            training find a tighter bound.
         draws: S, samples of z per sequence in the tables.
         save_every: steps between two checkpoints, besides one at every validation.
         keep: how many of the last checkpoints stay, besides the best.
@@ -56,6 +58,7 @@ class TrainSettings:
     evaluate_every: int = 250
     evaluate_sequences: int = 64
     final_sequences: int = 512
+    evaluate_fast_steps: int | None = None
     draws: int = 16
     save_every: int = 250
     keep: int = 2

@@ -1,0 +1,124 @@
+"""`ltm train` reads its arguments from anywhere, and what it wrote down repeats it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from runs import TINY, arguments, checkpoint, ltm, metrics, train
+
+from ltm_pyro.cli.arguments import corpus_name
+from ltm_pyro.training.run import Run
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def weights(folder):
+    return checkpoint(folder).weights
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def printed(capsys, *words):
+    """What --print_config says, as a dictionary."""
+    capsys.readouterr()
+    assert ltm("train", "--print_config", *words) == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+def test_a_runs_configuration_repeats_it(corpus, trained):
+    assert ltm("train", "--config", trained / "config.yaml", "--run", "again") == 0
+    assert equal(weights(trained), weights("again"))
+    assert metrics(trained) == metrics("again")
+    assert (trained / "config.yaml").read_text() == Path("again/config.yaml").read_text()
+    assert (trained / "samples/prior-1.txt").read_text() == Path("again/samples/prior-1.txt").read_text()
+
+
+def test_what_stands_after_a_configuration_overrides_it(trained):
+    assert ltm("train", "--config", trained / "config.yaml", "--train.seed", "1", "--run", "other") == 0
+    assert not equal(weights(trained), weights("other"))
+    assert Run.open("other").config.train.seed == 1
+    assert Run.open("other").config.decoder.width == 16
+
+
+def test_print_config_says_everything_and_does_nothing(capsys):
+    config = printed(capsys, "some.txt")
+    assert {"corpus", "model", "data", "decoder", "prior", "guide", "fast", "slow", "train"} <= config.keys()
+    assert config["corpus"] == "some.txt"
+    assert config["prior"]["class_path"].endswith("GaussianPrior")
+    assert list(Path().iterdir()) == []
+
+
+def test_the_recipe_tiny_is_the_default_and_others_are_named(capsys):
+    assert printed(capsys)["decoder"]["width"] == 96
+    assert printed(capsys, "--recipe", "tiny")["decoder"]["width"] == 96
+    medium = printed(capsys, "--recipe=medium")
+    assert (medium["decoder"]["width"], medium["decoder"]["layers"], medium["fast"]["steps"]) == (512, 6, 16)
+
+
+def test_arguments_override_a_recipe_wherever_they_stand(capsys):
+    for words in (["--recipe", "large", "--fast.steps", "3"], ["--fast.steps", "3", "--recipe", "large"]):
+        config = printed(capsys, *words)
+        assert (config["fast"]["steps"], config["decoder"]["layers"]) == (3, 12)
+
+
+def test_results_go_to_standard_output_and_all_else_beside_it(corpus, capsys):
+    assert train(corpus, "run") == 0
+    out, err = capsys.readouterr()
+    assert "NOT A BOUND" in out
+    assert "Sample 1, z from the prior:" in out
+    assert Path("run/evaluation/validation.md").read_text().strip() in out
+    assert re.search(r"Reading \S*corpus.jsonl \.\.\.\n  training: \d+ sequences, [\d,]+ tokens, [\d,]+ bytes\n", err)
+    assert re.search(r"Training [\d,]+ parameters on cpu to step 6; the run is run\n", err)
+    assert "Validation after 3 steps:" in err
+    assert re.search(r"1/6  64 tokens  \S+/s  ELBO -\d\.\d{3}  log-lik -\d\.\d{3}  KL \d\.\d{3} \[\d", err)
+    assert err.splitlines()[-1] == "All of it is in run. Next: ltm generate run"
+
+
+def test_the_data_are_written_down(corpus, trained):
+    data = json.loads((trained / "data.json").read_text())
+    assert data["training"]["tokens"] > data["validation"]["tokens"] > 0
+    assert len(data["fingerprint"]) == 16
+
+
+def test_a_run_gets_a_name_of_its_own(corpus):
+    assert ltm("train", corpus, *arguments({**TINY, "train.steps": 1})) == 0
+    (folder,) = Path("runs").iterdir()
+    assert re.fullmatch(r"corpus\.jsonl-tiny-\d{8}-\d{6}", folder.name)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name"),
+    [
+        (None, "sotu"),
+        ("some/where/book.txt", "book"),
+        ("one.txt,two.txt", "one"),
+        ("hf:owner/name:config", "name-config"),
+        ("folder/", "folder"),
+        ("..", "text"),
+    ],
+)
+def test_a_corpus_gives_its_name(corpus, name):
+    assert corpus_name(corpus) == name
+
+
+def test_the_reference_trains_too(reference):
+    steps = [record for record in metrics(reference) if "validation" not in record]
+    assert all(record["kl"] == 0 and record["elbo"] == record["log_likelihood"] for record in steps)
+    assert metrics(reference)[-1]["validation"].keys() >= {"exact", "predictive", "elbo"}
+    assert not any("cross_attention" in name for name in weights(reference))
+
+
+def test_a_finished_run_that_is_resumed_is_evaluated_again(corpus, capsys):
+    assert train(corpus, "run", train__steps=2) == 0
+    before = weights("run")
+    assert ltm("train", "--resume", "run") == 0
+    assert equal(before, weights("run"))
+    assert "Going on with run after step 2." in capsys.readouterr().err

@@ -1,0 +1,64 @@
+"""Tiny runs, made by the command line in this process."""
+
+import json
+import random
+
+from ltm_pyro.cli.main import main
+from ltm_pyro.training.run import Run
+
+TINY = {
+    "data.length": 16,
+    "data.vocabulary": 270,
+    "data.validation": 0.2,
+    "decoder.width": 16,
+    "decoder.layers": 2,
+    "decoder.heads": 2,
+    "decoder.thoughts": 2,
+    "decoder.window": 4,
+    "fast.steps": 2,
+    "train.steps": 6,
+    "train.batch_size": 4,
+    "train.evaluate_every": 3,
+    "train.evaluate_sequences": 4,
+    "train.final_sequences": 4,
+    "train.draws": 2,
+    "train.save_every": 2,
+    "train.samples": 1,
+}
+WORDS = ["the", "of", "and", "thought", "model", "people", "war", "peace", "union", "congress", "economy", "year"]
+
+
+def arguments(settings):
+    """Settings as the words of a command line."""
+    return [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+
+
+def ltm(*words):
+    """Run `ltm` with these words; returns the exit code."""
+    return main([str(word) for word in words])
+
+
+def train(corpus, folder, *words, **settings):
+    """`ltm train` at a tiny size; settings are named with `__` for a dot. Returns the exit code."""
+    changed = {name.replace("__", "."): value for name, value in settings.items()}
+    return ltm("train", corpus, "--run", folder, *arguments({**TINY, **changed}), *words)
+
+
+def write_corpus(path, documents=12, words=40, seed=0):
+    """A small corpus of .jsonl, a document a line, some shorter and some longer than a tiny run's sequences."""
+    choose = random.Random(seed)
+    texts = [" ".join(choose.choices(WORDS, k=choose.randint(3, words))) for _ in range(documents)]
+    path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
+    return path
+
+
+def checkpoint(folder, which="latest"):
+    """All that a run's checkpoint holds."""
+    run = Run.open(folder)
+    return run.checkpoints.load(run.find(which))
+
+
+def metrics(folder):
+    """A run's metrics, without what a clock says."""
+    records = Run.open(folder).metrics.read()
+    return [{name: value for name, value in record.items() if name != "tokens_per_second"} for record in records]
