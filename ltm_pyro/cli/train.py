@@ -106,7 +106,7 @@ def _recipe(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _default_folder(config: Namespace) -> Path:
-    return Path("runs") / f"{corpus_name(config.corpus)}-{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path("runs") / f"{corpus_name(config.get('corpus'))}-{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _start(folder: Path, config: Namespace) -> int:

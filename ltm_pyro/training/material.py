@@ -59,8 +59,9 @@ def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:
 
 def corpus_of(config: Namespace) -> str | list[str] | None:
     """The corpus as `read_corpus` takes it: several paths are joined by commas on the command line."""
-    parts = (config.corpus or "").split(",")
-    return parts if len(parts) > 1 else config.corpus or None
+    named = config.get("corpus") or ""
+    parts = named.split(",")
+    return parts if len(parts) > 1 else named or None
 
 
 def _tokenizer(config: Namespace, training: list[Document]) -> Tokenizer:

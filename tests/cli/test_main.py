@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from runs import ltm
 
 import ltm_pyro
 from ltm_pyro.cli import generate
 from ltm_pyro.cli.main import COMMANDS
+from ltm_pyro.training.blueprint import RECIPES
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
@@ -38,7 +40,8 @@ def test_the_help_of_train_begins_with_what_matters(capsys):
     assert out.startswith("usage: ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n")
     assert "ltm train --resume RUN" in out.splitlines()[1]
     assert "tiny.yaml" not in out  # the recipe's values are shown as defaults, not the file they come from
-    assert "(type: int, default: 1200)" in " ".join(out.split())
+    steps = yaml.safe_load((RECIPES / "tiny.yaml").read_text())["train"]["steps"]
+    assert f"--train.steps STEPS slow steps. (type: int, default: {steps})" in " ".join(out.split())
 
 
 def test_an_unknown_command_is_refused_with_the_near_one(capsys):

@@ -76,11 +76,16 @@ def test_the_recipes_have_the_papers_sizes(name, millions, layers, thoughts, ste
 def test_every_recipe_is_made_of_arguments():
     assert {path.stem for path in RECIPES.glob("*.yaml")} == {"tiny", "small", "medium", "large"}
     for path in RECIPES.glob("*.yaml"):
-        config, values = run_parser().parse_path(path), yaml.safe_load(path.read_text())
-        for group, settings in values.items():
-            for name, value in settings.items():
-                found = config[f"{group}.{name}"]
-                assert (list(found) if isinstance(value, list) else found) == value
+        assert_within(yaml.safe_load(path.read_text()), run_parser().parse_path(path).as_dict())
+
+
+def assert_within(part, whole):
+    """Every value of nested dictionaries stands in others."""
+    for name, value in part.items():
+        if isinstance(value, dict):
+            assert_within(value, whole[name])
+        else:
+            assert (list(whole[name]) if isinstance(value, list) else whole[name]) == value
 
 
 @pytest.mark.parametrize(
