@@ -18,6 +18,7 @@ TINY = {
     "fast.steps": 2,
     "fast.learning_rate": 0.1,
     "fast.optimizer.eps": 1e-8,
+    "train.evaluate_fast_steps": 2,
     "slow.learning_rate": 0.02,
     "slow.warmup": 1,
     "train.steps": 6,

@@ -60,7 +60,7 @@ def _resumed(words: Sequence[str]) -> Path | None:
 
 
 def _files_first(words: Sequence[str]) -> list[str]:
-    """The words with `--config FILE` before all others: what is given by itself overrides a file, wherever it stands."""
+    """The words with `--config FILE` before all others, since later ones override it."""
     files: list[str] = []
     others: list[str] = []
     for word in words:

@@ -202,6 +202,28 @@ def test_the_predictive_posterior_never_sees_the_second_half(tiny):
     assert not any(map(torch.equal, fitted, fitted_on_the_prefix(tiny, other_beginning)))
 
 
+class Onlooker(MeanFieldGuide):
+    """A guide that remembers every text it was started on, as one with an encoder would read it."""
+
+    def __init__(self, z_shape):
+        super().__init__(z_shape)
+        self.seen = []
+
+    def start(self, x, mask=None, prior=None):
+        self.seen.append((x, mask))
+        super().start(x, mask, prior)
+
+
+def test_a_guide_that_reads_the_text_is_shown_the_first_half_alone(tiny):
+    guide = Onlooker(tiny.decoder.z_shape)
+    evaluate(tiny.model, guide, [batch(tiny.x)], steps=0)
+    (whole, _), (prefix, mask) = guide.seen
+    assert torch.equal(whole, tiny.x)
+    assert torch.equal(prefix[:, :10], tiny.x[:, :10])
+    assert (prefix[:, 10:] == tiny.decoder.begin).all()
+    assert mask.sum(-1).tolist() == [10, 10, 10]
+
+
 def test_padding_counts_for_nothing():
     tiny = TinyModel(batch=6)
     padded = batch(tiny.x, LENGTHS)
