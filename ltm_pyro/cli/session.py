@@ -39,13 +39,13 @@ class Session:
         self.trainer = Trainer(run, blueprint, batches, accelerator, self._validate, self._show)
         self.progress = Progress(self.settings.steps)
 
-    def carry_out(self, resume: bool = False) -> int:
-        """Do all of it, or what is left of it; returns the exit code."""
+    def carry_out(self, resume: str | None = None) -> int:
+        """Do all of it, or what is left of it after the checkpoint `resume`; returns the exit code."""
         import pyro
 
         pyro.enable_validation(False)  # its checks look at the device many times a step
         if resume:
-            self.trainer.resume()
+            self.trainer.resume(resume)
             say(f"Going on with {self.run.folder} after step {self.trainer.step}.")
         self.progress = Progress(self.settings.steps, self.trainer.step)
         count = sum(parameter.numel() for parameter in self.blueprint.global_parameters())

@@ -78,7 +78,11 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
         "--config", action="config", help="a run's config.yaml, or any part of one; other arguments override it"
     )
     parser.add_argument("--run", help="the run's folder; runs/CORPUS-RECIPE-TIME if left out")
-    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes nothing else")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run that was interrupted, or from one of its checkpoints; takes nothing else",
+    )
     parser.set_defaults(_recipe(words))
     return parser
 
@@ -127,11 +131,14 @@ def _start(folder: Path, config: Namespace) -> int:
         raise
 
 
-def _resume(folder: Path) -> int:
+def _resume(path: Path) -> int:
+    """Go on with a run from its latest checkpoint, or from the one whose folder is given."""
     from ltm_pyro.training.randomness import seed_everything
 
+    step = path.name.removeprefix("step-") if path.parent.name == "checkpoints" else ""
+    folder, which = (path.parent.parent, str(int(step))) if step.isdigit() else (path, "latest")
     run = Run.open(folder)
-    run.find("latest")  # a run without a checkpoint is refused before any work is done
+    run.find(which)  # a run without a checkpoint is refused before any work is done
     saved = run.read_json(DATA)
     material = _read(run.config, run)
     if saved["fingerprint"] != material.fingerprint:
@@ -141,7 +148,7 @@ def _resume(folder: Path) -> int:
         )
     seed_everything(run.config.train.seed)
     accelerator = _accelerator(folder, run.config)
-    return Session(run, run.assemble(), material, accelerator).carry_out(resume=True)
+    return Session(run, run.assemble(), material, accelerator).carry_out(resume=which)
 
 
 def _read(config: Namespace, run: Run | None = None) -> Material:

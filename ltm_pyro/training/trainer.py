@@ -59,13 +59,16 @@ class Trainer:
         self.svi = blueprint.to(accelerator.device).svi()
         self.step, self.tokens = 0, 0
 
-    def resume(self) -> None:
-        """Go on from the latest checkpoint; what was logged after it is dropped, to be written again.
+    def resume(self, which: str = "latest") -> None:
+        """Go on from a checkpoint; what was logged and saved after it is dropped, to be made again.
+
+        Args:
+            which: `latest`, or a step's number.
 
         Raises:
             InputError: if there is none, or it is damaged or of another configuration.
         """
-        checkpoint = self.run.checkpoints.load(self.run.find("latest"), self.run.fingerprint)
+        checkpoint = self.run.checkpoints.load(self.run.find(which), self.run.fingerprint)
         self.blueprint.load_state_dict(checkpoint.weights)
         assert self.svi.slow is not None
         self.svi.slow.load_state_dict(checkpoint.state["slow"])
@@ -73,6 +76,7 @@ class Trainer:
         restore_random_state(checkpoint.state["random"])
         self.step, self.tokens = checkpoint.step, checkpoint.state["tokens"]
         self.run.metrics.truncate_after(self.step)
+        self.run.checkpoints.discard_after(self.step)
 
     def train(self) -> str | None:
         """Train to the last step; returns the name of the signal that ended it early, or None.

@@ -123,3 +123,15 @@ def test_a_finished_run_that_is_resumed_is_evaluated_again(corpus, capsys):
     assert ltm("train", "--resume", "run") == 0
     assert equal(before, weights("run"))
     assert "Going on with run after step 2." in capsys.readouterr().err
+
+
+def test_a_damaged_last_checkpoint_names_another_to_go_on_from(corpus, capsys):
+    assert train(corpus, "run") == 0
+    before, logged = weights("run"), metrics("run")
+    damaged = Path("run/checkpoints/step-00000006/model.safetensors")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert ltm("train", "--resume", "run") == 2
+    good = re.search(r"Use (run/checkpoints/step-\d+) instead", capsys.readouterr().err)[1]
+    assert ltm("train", "--resume", good) == 0
+    assert equal(before, weights("run"))
+    assert metrics("run") == logged
