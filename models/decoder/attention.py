@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from ltm_pyro.models.decoder.banded import banded_attention
 from ltm_pyro.models.decoder.cache import LayerCache
 from ltm_pyro.models.decoder.rotary import rotate
 
@@ -43,7 +44,8 @@ class SelfAttention(_Heads):
         Args:
             h: token states.
             table: rotary table of the tokens' positions.
-            mask: True where a query sees a key, shape (T, T); None when it sees every key there is.
+            mask: True where a query sees a key: shape (T, T), or the `band_masks` of a long text,
+                shape (blocks, C, 2C); None when every query sees every key there is.
             cache: keys and values of the tokens before these, which grows by these.
         """
         rows = h.reshape(-1, *h.shape[-2:])  # (N, T, D): the fused kernels take four dimensions
@@ -51,7 +53,10 @@ class SelfAttention(_Heads):
         q, k = rotate(q, table), rotate(k, table)
         if cache is not None:
             k, v = cache.extend(k, v)
-        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        if mask is not None and mask.dim() == 3:
+            attended = banded_attention(q, k, v, mask)
+        else:
+            attended = scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.merge(attended).view_as(h)
 
 

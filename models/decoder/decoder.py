@@ -13,6 +13,7 @@ from torch.nn.functional import linear, linear_cross_entropy
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder.attention import window_mask
+from ltm_pyro.models.decoder.banded import band_masks
 from ltm_pyro.models.decoder.block import EPSILON, Block
 from ltm_pyro.models.decoder.cache import DecoderCache
 from ltm_pyro.models.decoder.rotary import rotary_table
@@ -50,6 +51,7 @@ class Decoder(nn.Module):
     rotary: Tensor
     thought_rotary: Tensor
     sees: Tensor
+    bands: Tensor
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Decoder(nn.Module):
         self.register_buffer("rotary", rotary_table(torch.arange(length), channels), persistent=False)
         self.register_buffer("thought_rotary", rotary_table(torch.arange(thoughts) * step, channels), persistent=False)
         self.register_buffer("sees", window_mask(length, window), persistent=False)
+        self.register_buffer("bands", band_masks(length, window), persistent=False)
         self.reset_parameters()
 
     @property
@@ -97,7 +100,7 @@ class Decoder(nn.Module):
         """Hidden states after each token, shape (B, T, D), or (S, B, T, D) with S particles of z."""
         h = self.embedding(tokens)
         size = tokens.shape[-1]
-        table, mask = self.rotary[:size], self.sees[:size, :size]
+        table, mask = self.rotary[:size], self.sees[:size, :size] if size <= 2 * self.bands.shape[1] else self.bands
         for block, thoughts in zip(self.blocks, self.thoughts(z), strict=True):
             h = block(h, table, mask, thoughts)
         return self.norm(h)

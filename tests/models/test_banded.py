@@ -1,0 +1,32 @@
+"""Attention in blocks is attention under the dense mask."""
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from ltm_pyro.models import Decoder
+from ltm_pyro.models.decoder.attention import window_mask
+from ltm_pyro.models.decoder.banded import band_masks, banded_attention, block_size
+
+
+@pytest.mark.parametrize("window", [1, 5, 32, 33, 50])
+@pytest.mark.parametrize("length", [1, 32, 65, 128, 201])
+def test_blocks_equal_the_dense_mask(length, window):
+    q, k, v = torch.randn(3, 2, 3, length, 4, dtype=torch.float64, requires_grad=True).unbind(0)
+    dense = scaled_dot_product_attention(q, k, v, attn_mask=window_mask(length, window))
+    banded = banded_attention(q, k, v, band_masks(300, window))
+    torch.testing.assert_close(banded, dense, atol=1e-12, rtol=0)
+    weights = torch.randn_like(dense)
+    for ours, theirs in zip(
+        *(torch.autograd.grad((o * weights).sum(), (q, k, v)) for o in (banded, dense)), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=0)
+
+
+def test_a_long_text_is_scored_as_its_cache_writes_it():
+    decoder = Decoder(vocabulary=11, width=16, layers=2, heads=2, thoughts=2, window=7, length=150).double()
+    x, z = torch.randint(11, (2, 150)), torch.randn(2, *decoder.z_shape, dtype=torch.float64)
+    assert x.shape[1] > 2 * block_size(decoder.window)
+    logits, cache = decoder.read(x[:, :1], z)
+    written = [logits, *(decoder.step(token, cache) for token in x[:, 1:].unbind(1))]
+    torch.testing.assert_close(decoder.logits(x, z), torch.stack(written, 1), atol=1e-10, rtol=0)
