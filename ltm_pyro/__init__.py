@@ -4,7 +4,7 @@ Shapes are written with one legend everywhere: S particles, B sequences, T token
 K thoughts a layer, D width, H heads, V vocabulary. A bound is in nats per sequence, higher is better.
 """
 
-from ltm_pyro.bounds import ELBO, AbstractBound, ImportanceWeighted, Terms
+from ltm_pyro.bounds import ELBO, AbstractBound, AbstractObjective, ImportanceWeighted, KLWeighted, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide, MeanFieldGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, NonFiniteError, SlowStep
@@ -25,6 +25,7 @@ __all__ = [
     "AbstractBound",
     "AbstractGuide",
     "AbstractModel",
+    "AbstractObjective",
     "AbstractPrior",
     "AutoregressiveModel",
     "Decoder",
@@ -34,6 +35,7 @@ __all__ = [
     "GaussianPrior",
     "ImportanceWeighted",
     "InputError",
+    "KLWeighted",
     "LatentThoughtModel",
     "MeanFieldGuide",
     "NonFiniteError",

@@ -33,7 +33,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "inference": {"torch", "pyro"},
     "generation": {"torch", "pyro"},
 }
-ABSTRACT = {"AbstractBound", "Terms"}  # all that inference knows of bounds
+ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
 HEAVY = ["accelerate", "datasets", "jsonargparse", "matplotlib", "pandas", "pyarrow", "safetensors", "tokenizers"]
 
 

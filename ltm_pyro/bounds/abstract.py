@@ -1,4 +1,4 @@
-"""What every bound is: a `pyro.infer.ELBO` that works per sequence and names its terms."""
+"""What every objective and every bound is: a `pyro.infer.ELBO` that works per sequence and names its terms."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from ltm_pyro.bounds.terms import Terms
 from ltm_pyro.errors import InputError
 
 
-class AbstractBound(PyroELBO):
-    """A lower bound on log p(x), per sequence, for any model and guide that share a plate of sequences.
+class AbstractObjective(PyroELBO):
+    """What inference maximises, per sequence, for any model and guide that share a plate of sequences.
+
+    Only an `AbstractBound` bounds log p(x); the other objectives are for learning, never for a table.
 
     The plate stands at dim -1 and holds every site; no log-weight is ever mixed across it. `bound(model,
     guide)` is a loss module as in Pyro; `bound.terms(model, guide, ...)` is the same with its parts.
@@ -38,10 +40,10 @@ class AbstractBound(PyroELBO):
 
     @abstractmethod
     def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
-        """The bound and its parts, differentiable, shape (B,) each; arguments go to model and guide alike."""
+        """The objective and its parts, differentiable, shape (B,) each; arguments go to model and guide alike."""
 
     def differentiable_loss(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
-        """The negative bound, summed over the batch, in nats: a scalar to call `backward` on.
+        """The negative objective, summed over the batch, in nats: a scalar to call `backward` on.
 
         Raises:
             InputError: if the guide samples a site without reparameterisation: its gradient would be wrong.
@@ -50,7 +52,7 @@ class AbstractBound(PyroELBO):
 
     @torch.no_grad()
     def loss(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> float:
-        """The negative bound, summed over the batch, in nats, as a number."""
+        """The negative objective, summed over the batch, in nats, as a number."""
         return self.differentiable_loss(model, guide, *args, **kwargs).item()
 
     def loss_and_grads(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> float:
@@ -69,6 +71,10 @@ class AbstractBound(PyroELBO):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(particles={self.particles})"
+
+
+class AbstractBound(AbstractObjective):
+    """A lower bound on log p(x), in expectation, per sequence: `Terms.bound` of every one can stand in a table."""
 
 
 class Draws:

@@ -13,7 +13,7 @@ class Terms:
     """A bound and its parts, one value per sequence, in nats, higher is better.
 
     Attributes:
-        bound: the value of the bound itself, shape (B,).
+        bound: the value of the bound itself, or of an objective that is no bound, shape (B,).
         log_likelihood: E_q[log p(x | z)], shape (B,).
         kl: KL(q(z) || p(z)), shape (B,).
         kl_per_layer: the same by layer, shape (B, L); None where q or p do not split by layer.

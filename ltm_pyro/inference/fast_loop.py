@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ltm_pyro.bounds import AbstractBound
+from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference.freezing import frozen
 
@@ -42,7 +42,7 @@ class FastLoop:
 
     def __init__(
         self,
-        bound: AbstractBound,
+        bound: AbstractObjective,
         steps: int = 16,
         learning_rate: float = 0.3,
         final_fraction: float = 0.1,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ltm_pyro.bounds import AbstractBound, Terms
+from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference.freezing import frozen
 
@@ -51,7 +51,7 @@ class SlowStep:
 
     def __init__(
         self,
-        bound: AbstractBound,
+        bound: AbstractObjective,
         learning_rate: float = 4e-4,
         steps: int | None = None,
         warmup: int = 0,

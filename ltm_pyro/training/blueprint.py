@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import nn
 
+from ltm_pyro.bounds import ELBO, AbstractBound
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
@@ -54,8 +55,14 @@ class Blueprint(NamedTuple):
         nn.ModuleDict({"model": self.model, "guide": self.guide}).load_state_dict(weights)
 
     def with_fast_steps(self, steps: int | None) -> Blueprint:
-        """The same objects with a fast loop of another length; as it is if None."""
-        return self if steps is None else self._replace(fast=self.fast.lasting(steps))
+        """The same objects to evaluate: a fast loop of this many steps (its own if None), towards a bound.
+
+        Where training fits q to an objective that is no bound, tables and prompts fit it to the ELBO.
+        """
+        fast = self.fast.lasting(self.fast.steps if steps is None else steps)
+        if not isinstance(fast.bound, AbstractBound):
+            fast.bound = ELBO()
+        return self._replace(fast=fast)
 
     def svi(self) -> DualRateSVI:
         """Both rates joined, with a fresh slow optimizer."""

@@ -8,14 +8,14 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltm_pyro.bounds import AbstractBound
+from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.guides import AbstractGuide
 from ltm_pyro.models import AbstractPrior
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
-FAMILIES = {"prior": AbstractPrior, "guide": AbstractGuide, "bound": AbstractBound}
+FAMILIES = {"prior": AbstractPrior, "guide": AbstractGuide, "bound": AbstractObjective}
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
 KINDS |= {"list": "a list, as [a,b]", "tuple": "a list, as [a,b]"}
 
