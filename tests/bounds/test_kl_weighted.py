@@ -3,9 +3,9 @@
 import pytest
 import torch
 from runs import TINY, arguments
-from toys import LinearGaussian
+from toys import FixedGuide, LinearGaussian
 
-from ltm_pyro import ELBO, AbstractBound, InputError, KLWeighted, MeanFieldGuide
+from ltm_pyro import ELBO, AbstractBound, InputError, KLWeighted
 from ltm_pyro.training.blueprint import assemble
 from ltm_pyro.training.run import run_parser
 
@@ -13,12 +13,8 @@ from ltm_pyro.training.run import run_parser
 @pytest.fixture
 def fitted():
     toy = LinearGaussian()
-    x = toy(batch_size=4)
-    guide = MeanFieldGuide(toy.z_shape)
-    guide.start(x)
-    for row in guide.local_parameters():
-        row.data.add_(0.3 * torch.randn_like(row))
-    return toy, guide, x
+    mu = torch.randn(len(toy.x), *toy.z_shape, dtype=torch.float64)
+    return toy, FixedGuide(mu, torch.rand_like(mu) + 0.5), toy.x
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.2, 1.0, 3.0])
