@@ -80,7 +80,7 @@ def assert_says(message, *parts):
             ["--prior.rnk: MyPrior takes", "Did you mean --prior.rank?"],
         ),
         ("--prior mine.MyPrior --prior.rank x", ["--prior.rank x: expected a whole number"]),
-        ("--fast.bound.prticles 3", ["--fast.bound.prticles: ELBO takes no", "Did you mean --fast.bound.particles?"]),
+        ("--slow.bound.prticles 3", ["--slow.bound.prticles: ELBO takes no", "Did you mean --slow.bound.particles?"]),
         ("--fast.bound AbstractBound", ["--fast.bound AbstractBound: this is an abstract class"]),
         ("--recipe smal", ["unknown recipe 'smal': did you mean small?", "large, medium, small, tiny"]),
         ("--config nowhere.yaml", ["--config", "nowhere.yaml"]),
