@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ def _recipe(words: Sequence[str]) -> dict[str, Any]:
     import yaml
 
     name = "tiny"
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word == "--recipe":
             name = following
         elif word.startswith("--recipe="):

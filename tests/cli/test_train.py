@@ -64,6 +64,15 @@ def test_the_recipe_tiny_is_the_default_and_others_are_named(capsys):
     assert (medium["decoder"]["width"], medium["decoder"]["layers"], medium["fast"]["steps"]) == (512, 6, 16)
 
 
+def test_without_a_single_word_the_default_run_is_started(monkeypatch):
+    started = []
+    monkeypatch.setattr("ltm_pyro.cli.train._start", lambda folder, config: started.append((folder, config)) or 0)
+    assert ltm("train") == 0
+    ((folder, config),) = started
+    assert folder.match("runs/sotu-tiny-*")
+    assert config.decoder.width == 96
+
+
 def test_arguments_override_a_recipe_wherever_they_stand(capsys):
     for words in (["--recipe", "large", "--fast.steps", "3"], ["--fast.steps", "3", "--recipe", "large"]):
         config = printed(capsys, *words)
