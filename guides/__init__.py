@@ -7,7 +7,8 @@ if __name__ != "ltm_pyro.guides":
     )
 
 from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.categorical import CategoricalGuide
 from ltm_pyro.guides.empty import EmptyGuide
 from ltm_pyro.guides.mean_field import MeanFieldGuide
 
-__all__ = ["AbstractGuide", "EmptyGuide", "MeanFieldGuide"]
+__all__ = ["AbstractGuide", "CategoricalGuide", "EmptyGuide", "MeanFieldGuide"]

@@ -12,7 +12,9 @@ from jaxtyping import install_import_hook
 
 install_import_hook("ltm_pyro.models.decoder", "beartype.beartype")  # before anything imports it
 
-from toys import LinearGaussian, TinyModel  # noqa: E402
+from toys import TinyModel  # noqa: E402
+
+from ltm_pyro.models.exact import LinearGaussian  # noqa: E402
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers share the cores already

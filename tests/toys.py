@@ -7,7 +7,6 @@ import pyro
 import pyro.distributions as dist
 import torch
 from torch import nn
-from torch.distributions.transforms import ReshapeTransform
 
 from ltm_pyro import AutoregressiveModel, Decoder, GaussianPrior, LatentThoughtModel, MeanFieldGuide
 
@@ -57,76 +56,6 @@ def start(guide, model, x, spread=0.5):
     with torch.no_grad():
         for row in guide.local_parameters():
             row.add_(spread * torch.randn_like(row))
-
-
-class LinearGaussian(nn.Module):
-    r"""z ~ N(0, I) and x | z ~ N(Wz + b, s² I), in float64, with everything about it in closed form.
-
-    z has event shape (L, K, D), as every guide expects; x has event shape (observed,).
-    """
-
-    def __init__(self, z_shape=(2, 1, 2), observed=3, noise=0.7, batch=4):
-        super().__init__()
-        self.z_shape, self.noise, self.size = z_shape, noise, math.prod(z_shape)
-        self.prior = GaussianPrior(z_shape).double()
-        self.weight = nn.Parameter(torch.randn(observed, self.size, dtype=torch.float64))
-        self.bias = nn.Parameter(torch.randn(observed, dtype=torch.float64))
-        self.x = 2 * torch.randn(batch, observed, dtype=torch.float64)
-
-    def forward(self, x=None, mask=None, batch_size=None, previous=None):
-        with pyro.plate("sequences", batch_size or len(x), dim=-1):
-            z = pyro.sample("z", self.prior())
-            mean = z.flatten(-3) @ self.weight.T + self.bias
-            return pyro.sample("x", dist.Normal(mean, self.noise).to_event(1), obs=x)
-
-    def precision(self):
-        """Λ of p(z | x), shape (L K D, L K D)."""
-        return torch.eye(self.size, dtype=torch.float64) + self.weight.T @ self.weight / self.noise**2
-
-    def posterior_mean(self, x):
-        """Mean of p(z | x), shape (B, L K D)."""
-        return torch.linalg.solve(self.precision(), (self.weight.T @ (x - self.bias).T) / self.noise**2).T
-
-    def evidence(self, x):
-        """log p(x), shape (B,)."""
-        noise = self.noise**2 * torch.eye(len(self.bias), dtype=torch.float64)
-        return dist.MultivariateNormal(self.bias, self.weight @ self.weight.T + noise).log_prob(x).detach()
-
-    def elbo(self, x, mu, sigma):
-        """The ELBO of a diagonal Gaussian q, shape (B,), from mu and sigma of shape (B, L, K, D)."""
-        return self.expected_log_likelihood(x, mu, sigma) - self.kl(mu, sigma)
-
-    def expected_log_likelihood(self, x, mu, sigma):
-        mean = mu.flatten(1) @ self.weight.T + self.bias
-        spread = (sigma.flatten(1) ** 2) @ (self.weight**2).sum(0) / (2 * self.noise**2)
-        return dist.Normal(mean, self.noise).log_prob(x).sum(-1) - spread
-
-    def kl(self, mu, sigma):
-        return 0.5 * (mu**2 + sigma**2 - 1 - 2 * sigma.log()).flatten(1).sum(-1)
-
-    def exact_guide(self):
-        return ExactGuide(self)
-
-
-class ExactGuide(nn.Module):
-    """The exact posterior of a `LinearGaussian`: every bound is tight here, sample by sample."""
-
-    def __init__(self, toy):
-        super().__init__()
-        self.toy = [toy]  # a list, so that its weights are not the guide's
-
-    def start(self, x, mask=None, prior=None):
-        """Nothing begins."""
-
-    def local_parameters(self):
-        return []
-
-    def forward(self, x=None, mask=None, batch_size=None, previous=None):
-        (toy,) = self.toy
-        flat = dist.MultivariateNormal(toy.posterior_mean(x), precision_matrix=toy.precision())
-        with pyro.plate("sequences", len(x), dim=-1):
-            reshape = ReshapeTransform((toy.size,), toy.z_shape)
-            return pyro.sample("z", dist.TransformedDistribution(flat, [reshape]))
 
 
 class FixedGuide(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pyro.infer import ELBO as PyroELBO
@@ -11,44 +11,98 @@ from pyro.infer.enum import get_importance_trace
 from pyro.poutine import Trace
 from torch import Tensor, nn
 
-from ltm_pyro.bounds.divergence import Divergence, divergence
+from ltm_pyro.bounds.claim import Claim
+from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient
+from ltm_pyro.bounds.gradients.reparameterised import Reparameterised
 from ltm_pyro.bounds.terms import Terms
+from ltm_pyro.bounds.weights import effective_sample_size
 from ltm_pyro.errors import InputError
 
 
 class AbstractObjective(PyroELBO):
     """What inference maximises, per sequence, for any model and guide that share a plate of sequences.
 
-    Only an `AbstractBound` bounds log p(x); the other objectives are for learning, never for a table.
-
     The plate stands at dim -1 and holds every site; no log-weight is ever mixed across it. `bound(model,
     guide)` is a loss module as in Pyro; `bound.terms(model, guide, ...)` is the same with its parts.
+    A subclass sets its own attributes before it calls `super().__init__`, which checks that the gradient fits.
 
     Args:
-        particles: S, samples of z per sequence, drawn in one vectorised pass.
+        particles: S, samples of z per sequence.
+        gradient: how the gradient is estimated; by reparameterisation if None.
+        at_once: particles in one pass through the model; None takes all. Fewer need less memory and recompute the
+            pass in `backward`; the samples, the values and the gradients are the same.
+
+    Attributes:
+        claim: what the objective says about log p(x).
+        linear: whether it is a mean over particles, so that it knows no importance weights.
+        kl_weight: of log q - log p(z) in every log-weight.
+        closed_form_kl: whether an exact KL is looked for.
 
     Raises:
-        InputError: if S is not positive; from `terms`, if a site is outside the plate of sequences or
-            its log-probability is scaled (by a subsampled plate, say), since then nothing is bounded.
+        InputError: if S is too small, or the gradient makes no sense here; from `terms`, if a site is outside
+            the plate of sequences or its log-probability is scaled (by a subsampled plate, say), since then
+            nothing is bounded.
     """
 
-    def __init__(self, particles: int = 1) -> None:
-        if particles < 1:
-            raise InputError(f"particles={particles}: a bound needs at least one sample of z")
+    claim: Claim = Claim.NONE
+    linear: bool = False
+    kl_weight: float = 1.0
+    closed_form_kl: bool = True
+    splits: ClassVar[bool] = False  # whether γ follows another function of the weights than θ
+    least_particles: int = 1
+
+    def __init__(
+        self, particles: int = 1, gradient: AbstractGradient | None = None, at_once: int | None = None
+    ) -> None:
+        least = self.least_particles
+        if particles < least:
+            needs = "a bound needs at least one sample of z" if least == 1 else f"{self.name} needs at least {least}"
+            raise InputError(f"particles={particles}: {needs}")
+        if at_once is not None and at_once < 1:
+            raise InputError(f"at_once={at_once}: expected one or more particles in a pass, or None for all")
         super().__init__(num_particles=particles, vectorize_particles=True, max_plate_nesting=1)
-        self.particles = particles
+        self.particles, self.at_once = particles, at_once
+        self.gradient = gradient or Reparameterised()
+        self.gradient.check(self)
 
     @abstractmethod
+    def estimate(self, draws: Draws) -> Tensor:
+        """The objective on these draws, shape (B,), differentiable along z."""
+
+    def value(self, log_w: Tensor) -> Tensor:
+        """The objective as a function of log-weights alone, (S, B) -> (B,), where it is one."""
+        raise NotImplementedError
+
+    def inference_value(self, log_w: Tensor) -> Tensor:
+        """What γ follows, (S, B) -> (B,); another than `value` only where `splits`."""
+        return self.value(log_w)
+
     def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
         """The objective and its parts, differentiable, shape (B,) each; arguments go to model and guide alike."""
+        draws = self.draw(model, guide, *args, **kwargs)
+        estimate = self.estimate(draws)
+        if torch.is_grad_enabled():
+            estimate = self.gradient.attach(self, draws, estimate)
+        kl = draws.kl(self.closed_form_kl)
+        weighs = self.is_function_of_weights and not self.linear
+        return Terms(
+            objective=-estimate if self.claim.is_upper else estimate,
+            log_likelihood=draws.log_likelihood.mean(0),
+            kl=kl.total.mean(0),
+            kl_per_layer=None if kl.per_layer is None else kl.per_layer.mean(0),
+            kl_closed_form=kl.closed_form,
+            effective_sample_size=effective_sample_size(draws.log_weight.detach()) if weighs else None,
+            bound=None if self.claim is Claim.NONE else estimate,
+        )
 
     def differentiable_loss(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         """The negative objective, summed over the batch, in nats: a scalar to call `backward` on.
 
         Raises:
-            InputError: if the guide samples a site without reparameterisation: its gradient would be wrong.
+            InputError: if the gradient goes along z and the guide samples a site without reparameterisation.
         """
-        return -self.terms(model, guide, *args, **kwargs).bound.sum()
+        return -self.terms(model, guide, *args, **kwargs).objective.sum()
 
     @torch.no_grad()
     def loss(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> float:
@@ -63,88 +117,65 @@ class AbstractObjective(PyroELBO):
 
     def draw(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Draws:
         """Run the guide, and the model on what it drew."""
-        model_trace, guide_trace = next(iter(self._get_traces(model, guide, args, kwargs)))
-        return Draws(model_trace, guide_trace, self.particles)
+        cut = self.gradient.cuts and torch.is_grad_enabled()
+        draws = Draws(model, guide, args, kwargs, self.particles, self.at_once, cut, self.kl_weight)
+        if torch.is_grad_enabled() and not self.gradient.cuts:
+            draws.check_reparameterised()
+        return draws
+
+    def begin(self, step: int) -> None:
+        """Told the number of slow steps taken, before each batch: for objectives that change as learning goes on."""
+
+    @property
+    def is_function_of_weights(self) -> bool:
+        """Whether `value` is defined, which every gradient but the reparameterised one needs."""
+        return type(self).value is not AbstractObjective.value
+
+    @property
+    def name(self) -> str:
+        """As it stands in a table."""
+        return type(self).__name__
+
+    @property
+    def refusal_of_slow_step(self) -> str | None:
+        """Why θ cannot follow this objective; None where it can."""
+        if self.claim.is_upper:
+            return (
+                f"{self.name} is an {self.claim.value}: it is minimised, and over the model's weights that would "
+                "make texts less probable. Use it in the fast loop, and a lower bound here"
+            )
+        return None
 
     def _get_trace(self, model: nn.Module, guide: nn.Module, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
+        # asked for by Pyro's base class, for its own `_get_traces`
         return get_importance_trace("flat", self.max_plate_nesting, model, guide, args, kwargs)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(particles={self.particles})"
+        gradient = "" if type(self.gradient) is Reparameterised else f", gradient={self.gradient}"
+        return f"{self.name}({self.extra_repr()}particles={self.particles}{gradient})"
+
+    def extra_repr(self) -> str:
+        """Its own arguments, each followed by a comma and a space."""
+        return ""
 
 
 class AbstractBound(AbstractObjective):
-    """A lower bound on log p(x), in expectation, per sequence: `Terms.bound` of every one can stand in a table."""
+    """A function of the log-weights that bounds, or estimates, log p(x): `claim` says which.
+
+    A subclass is its equation, `value`; every gradient estimator then works with it.
+    """
+
+    claim = Claim.LOWER
+
+    @abstractmethod
+    def value(self, log_w: Tensor) -> Tensor:
+        """The bound from log w = log p(x, z) - log q(z), (S, B) -> (B,), in nats."""
+
+    def estimate(self, draws: Draws) -> Tensor:
+        return self.value(draws.log_weight)
 
 
-class Draws:
-    """The samples of one pass through guide and model, and the log-densities there, each of shape (S, B)."""
+class AbstractNonBound(AbstractObjective):
+    """For learning only: its value says nothing about log p(x), and no table of bounds holds it."""
 
-    def __init__(self, model_trace: Trace, guide_trace: Trace, particles: int) -> None:
-        self.particles = particles
-        self.observed = [site for site in _sites(model_trace) if site["is_observed"]]
-        prior = {site["name"]: site for site in _sites(model_trace) if not site["is_observed"]}
-        self.latent = [(site, prior.get(site["name"])) for site in _sites(guide_trace)]
-        if not self.observed:
-            raise InputError("nothing is observed: give the model its data, as x=...")
-        if torch.is_grad_enabled():
-            self._check_reparameterised()
-        for name in prior.keys() - {site["name"] for site, _ in self.latent}:
-            raise InputError(f"the guide does not sample the model's site {name!r}: add pyro.sample({name!r}, ...)")
-
-    def log_likelihood(self) -> Tensor:
-        """log p(x | z), shape (S, B)."""
-        return sum((self._per_particle(site["log_prob"]) for site in self.observed), torch.tensor(0.0))
-
-    def log_weight(self) -> Tensor:
-        """log p(x, z) - log q(z), shape (S, B)."""
-        log_w = self.log_likelihood()
-        for q, p in self.latent:
-            log_w = log_w - self._per_particle(q["log_prob"])
-            if p is not None:
-                log_w = log_w + self._per_particle(p["log_prob"])
-        return log_w
-
-    def kl(self, closed_form: bool = True) -> Divergence:
-        """KL(q || p) over all latent sites, shape (S, B); zero, and exact, where there are none.
-
-        A closed form serves a single site. Several may depend on one another, and the sum of their
-        closed forms would then not be the KL: their samples estimate it. It knows nothing of `poutine.mask` either.
-        """
-        q, p = self.latent[0] if len(self.latent) == 1 else (None, None)
-        if q is not None and p is not None and q["mask"] is None and p["mask"] is None:
-            total, per_layer, exact = divergence(q["fn"], p["fn"], q["value"], closed_form)
-            if per_layer is not None:
-                per_layer = per_layer.expand(self.particles, *per_layer.shape[-2:])
-            return Divergence(self._per_particle(total), per_layer, exact)
-        estimate = self.log_likelihood() - self.log_weight()
-        return Divergence(estimate, None, closed_form=not self.latent)
-
-    def _check_reparameterised(self) -> None:
-        for site, _ in self.latent:
-            if not site["fn"].has_rsample and site["log_prob"].requires_grad:
-                raise InputError(
-                    f"the guide samples site {site['name']!r} from {type(site['fn']).__name__}, which cannot be "
-                    "reparameterised, so this bound's gradient would be wrong: evaluate it under torch.no_grad(), "
-                    "or use a guide whose distribution has rsample"
-                )
-
-    def _per_particle(self, values: Tensor) -> Tensor:
-        return values.expand(self.particles, values.shape[-1])  # (B,) or (S, B) -> (S, B)
-
-
-def _sites(trace: Trace) -> list[dict]:
-    """The sample sites of a trace, each of them checked."""
-    sites = [site for site in trace.nodes.values() if site["type"] == "sample"]
-    for site in sites:
-        if not any(frame.vectorized and frame.dim == -1 for frame in site["cond_indep_stack"]):
-            raise InputError(
-                f"site {site['name']!r} is outside the plate of sequences: a bound per sequence needs every "
-                'site within pyro.plate("sequences", B, dim=-1)'
-            )
-        if not (isinstance(site["scale"], (int, float)) and site["scale"] == 1):
-            raise InputError(
-                f"the log-probability of site {site['name']!r} is scaled, so that nothing is bounded: "
-                "use a plate of the batch's own size and scale the loss outside"
-            )
-    return sites
+    claim = Claim.NONE

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
 
 class Divergence(NamedTuple):
-    """KL per particle and sequence, whether it is exact, and its split over the first event dimension."""
+    """KL per particle and sequence, its splits where q and p factorise, and whether it is exact."""
 
     total: Tensor  # (S, B)
-    per_layer: Tensor | None  # (S, B, L)
-    closed_form: bool
+    per_layer: Tensor | None = None  # (S, B, L)
+    per_dimension: Tensor | None = None  # (S, B, *event)
+    closed_form: bool = False
+
+    @classmethod
+    def cat(cls, parts: Sequence[Divergence]) -> Divergence:
+        """Join the particles of several passes."""
+        total, per_layer, per_dimension, exact = zip(*parts, strict=True)
+        return cls(torch.cat(total), _cat(per_layer), _cat(per_dimension), all(exact))
 
 
 def divergence(q: Distribution, p: Distribution, z: Tensor, closed_form: bool = True) -> Divergence:
     r"""KL(q || p), exact or as the one-sample estimate :math:`\log q(z) - \log p(z)`.
 
     Both are peeled of the `Independent` layers that they share, so that a factorised pair
-    also says how its KL splits over the layers.
+    also says how its KL splits over the layers, and over the dimensions.
 
     Args:
         q: the guide's distribution, batch shape (B,) or (S, B).
@@ -35,9 +44,9 @@ def divergence(q: Distribution, p: Distribution, z: Tensor, closed_form: bool = 
     if split is None:
         split = q.log_prob(z) - p.log_prob(z)
     if not depth:
-        return Divergence(split, None, exact)
+        return Divergence(split, closed_form=exact)
     per_layer = split.flatten(1 - depth).sum(-1) if depth > 1 else split
-    return Divergence(per_layer.sum(-1), per_layer, exact)
+    return Divergence(per_layer.sum(-1), per_layer, None if q.event_shape else split, exact)
 
 
 def _closed_form(q: Distribution, p: Distribution) -> Tensor | None:
@@ -56,3 +65,7 @@ def _without(distribution: Distribution, depth: int) -> Distribution:
         return distribution
     left = distribution.reinterpreted_batch_ndims - depth
     return Independent(distribution.base_dist, left) if left else distribution.base_dist
+
+
+def _cat(splits: Sequence[Tensor | None]) -> Tensor | None:
+    return None if splits[0] is None else torch.cat([split for split in splits if split is not None])

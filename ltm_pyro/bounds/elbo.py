@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import nn
+from torch import Tensor
 
 from ltm_pyro.bounds.abstract import AbstractBound
-from ltm_pyro.bounds.terms import Terms
+from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 
 
 class ELBO(AbstractBound):
@@ -16,11 +15,13 @@ class ELBO(AbstractBound):
     .. math:: \log p(x) \ge \mathbb{E}_{q(z)}[\log p(x \mid z)] - \mathrm{KL}(q(z) \,\|\, p(z))
 
     (Jordan et al., 1999.) The KL is exact wherever one is registered in closed form for the guide's and the
-    prior's families, else it is estimated from the same samples; `Terms.kl_closed_form` says which.
+    prior's families, else it is estimated from the same samples; `Terms.kl_closed_form` says which. A gradient
+    other than the reparameterised one is always that of the sampled KL.
 
     Args:
         particles: S.
         closed_form_kl: False estimates the KL even where an exact one exists.
+        gradient, at_once: as in `AbstractObjective`.
 
     Example:
         >>> bound = ELBO(particles=4)
@@ -28,14 +29,20 @@ class ELBO(AbstractBound):
         ELBO(particles=4)
     """
 
-    def __init__(self, particles: int = 1, closed_form_kl: bool = True) -> None:
-        super().__init__(particles)
-        self.closed_form_kl = closed_form_kl
+    linear = True
 
-    def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
-        draws = self.draw(model, guide, *args, **kwargs)
-        log_likelihood = draws.log_likelihood().mean(0)  # (S, B) -> (B,)
-        kl = draws.kl(self.closed_form_kl)
-        total = kl.total.mean(0)
-        per_layer = None if kl.per_layer is None else kl.per_layer.mean(0)
-        return Terms(log_likelihood - total, log_likelihood, total, per_layer, kl.closed_form)
+    def __init__(
+        self,
+        particles: int = 1,
+        closed_form_kl: bool = True,
+        gradient: AbstractGradient | None = None,
+        at_once: int | None = None,
+    ) -> None:
+        self.closed_form_kl = closed_form_kl
+        super().__init__(particles, gradient, at_once)
+
+    def value(self, log_w: Tensor) -> Tensor:
+        return log_w.mean(0)
+
+    def estimate(self, draws: Draws) -> Tensor:
+        return draws.log_likelihood.mean(0) - draws.kl(self.closed_form_kl).total.mean(0)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltm_pyro.bounds.abstract import AbstractBound
-from ltm_pyro.bounds.terms import Terms
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient
+from ltm_pyro.bounds.weights import log_mean_exp
 
 
 class ImportanceWeighted(AbstractBound):
@@ -22,30 +20,13 @@ class ImportanceWeighted(AbstractBound):
 
     Args:
         particles: S.
+        gradient, at_once: as in `AbstractObjective`.
     """
 
-    def __init__(self, particles: int = 8) -> None:
-        super().__init__(particles)
+    def __init__(
+        self, particles: int = 8, gradient: AbstractGradient | None = None, at_once: int | None = None
+    ) -> None:
+        super().__init__(particles, gradient, at_once)
 
-    def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
-        draws = self.draw(model, guide, *args, **kwargs)
-        log_w = draws.log_weight()  # (S, B)
-        kl = draws.kl()
-        return Terms(
-            bound=log_mean_exp(log_w),
-            log_likelihood=draws.log_likelihood().mean(0),
-            kl=kl.total.mean(0),
-            kl_per_layer=None if kl.per_layer is None else kl.per_layer.mean(0),
-            kl_closed_form=kl.closed_form,
-            effective_sample_size=effective_sample_size(log_w.detach()),
-        )
-
-
-def log_mean_exp(log_w: Tensor) -> Tensor:
-    """The log of the mean weight of each sequence, (S, B) -> (B,)."""
-    return log_w.logsumexp(0) - math.log(len(log_w))
-
-
-def effective_sample_size(log_w: Tensor) -> Tensor:
-    """How many equal weights would be as good as these, (Σw)² / Σw², (S, B) -> (B,)."""
-    return 1 / log_w.softmax(0).square().sum(0)
+    def value(self, log_w: Tensor) -> Tensor:
+        return log_mean_exp(log_w)

@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from torch import Tensor
 
-from torch import nn
-
-from ltm_pyro.bounds.abstract import AbstractObjective
-from ltm_pyro.bounds.elbo import ELBO
-from ltm_pyro.bounds.terms import Terms
+from ltm_pyro.bounds.abstract import AbstractNonBound
+from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient
+from ltm_pyro.bounds.schedules import AbstractSchedule, scheduled
 from ltm_pyro.errors import InputError
 
 
-class KLWeighted(AbstractObjective):
+class KLWeighted(AbstractNonBound):
     r"""The ELBO with a weight on its KL. Not a bound: with a weight below 1 it can exceed log p(x).
 
     .. math:: \mathbb{E}_{q(z)}[\log p(x \mid z)] - \beta\,\mathrm{KL}(q(z) \,\|\, p(z))
 
     (Higgins et al., 2017, with :math:`\beta` = `kl_weight`; Bowman et al., 2016, arXiv 1511.06349, against
-    posterior collapse.) Below 1, q tells the decoder more than it will be charged for, so that the decoder learns
-    to use z. What is learned is then measured with a bound.
+    posterior collapse, with a `LinearSchedule`; Fu et al., 2019, arXiv 1903.10145, with a `CyclicalSchedule`.) Below
+    1, q tells the decoder more than it will be charged for, so that the decoder learns to use z. What is learned is
+    then measured with a bound.
 
     Args:
-        kl_weight: of the KL; 0 or more.
+        kl_weight: of the KL, 0 or more; or a schedule over the slow steps.
         particles: S.
+        gradient, at_once: as in `AbstractObjective`.
 
     Raises:
         InputError: for a negative weight.
     """
 
-    def __init__(self, kl_weight: float = 1.0, particles: int = 1) -> None:
-        super().__init__(particles)
-        if kl_weight < 0:
-            raise InputError(f"kl_weight={kl_weight}: expected 0 or more")
-        self.kl_weight = kl_weight
-        self.elbo = ELBO(particles)
+    linear = True
 
-    def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
-        terms = self.elbo.terms(model, guide, *args, **kwargs)
-        return replace(terms, bound=terms.log_likelihood - self.kl_weight * terms.kl)
+    def __init__(
+        self,
+        kl_weight: float | AbstractSchedule = 1.0,
+        particles: int = 1,
+        gradient: AbstractGradient | None = None,
+        at_once: int | None = None,
+    ) -> None:
+        self.schedule = kl_weight
+        self.begin(0)
+        super().__init__(particles, gradient, at_once)
 
-    def __repr__(self) -> str:
-        return f"KLWeighted(kl_weight={self.kl_weight}, particles={self.particles})"
+    def begin(self, step: int) -> None:
+        self.kl_weight = scheduled(self.schedule, step)
+        if self.kl_weight < 0:
+            raise InputError(f"kl_weight={self.schedule}: expected 0 or more")
+
+    def value(self, log_w: Tensor) -> Tensor:
+        return log_w.mean(0)
+
+    def estimate(self, draws: Draws) -> Tensor:
+        return draws.log_likelihood.mean(0) - self.kl_weight * draws.kl().total.mean(0)
+
+    def extra_repr(self) -> str:
+        return f"kl_weight={self.schedule}, "

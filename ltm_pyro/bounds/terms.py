@@ -1,4 +1,4 @@
-"""What a bound says about a batch, term by term."""
+"""What an objective says about a batch, term by term."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Terms:
-    """A bound and its parts, one value per sequence, in nats, higher is better.
+    """An objective and its parts, one value per sequence, in nats.
 
     Attributes:
-        bound: the value of the bound itself, or of an objective that is no bound, shape (B,).
+        objective: what inference maximises, shape (B,): a lower bound, minus an upper one, or what bounds nothing.
         log_likelihood: E_q[log p(x | z)], shape (B,).
         kl: KL(q(z) || p(z)), shape (B,).
         kl_per_layer: the same by layer, shape (B, L); None where q or p do not split by layer.
         kl_closed_form: whether the KL is exact; otherwise it is a Monte Carlo estimate.
         effective_sample_size: 1 / Σ w̃², shape (B,), from 1 to S; None where nothing is weighted.
+        bound: the bound on (or estimate of) log p(x), shape (B,); None for an objective that is none.
     """
 
-    bound: Tensor
+    objective: Tensor
     log_likelihood: Tensor
     kl: Tensor
     kl_per_layer: Tensor | None = None
     kl_closed_form: bool = True
     effective_sample_size: Tensor | None = None
+    bound: Tensor | None = None
 
     @property
     def elbo(self) -> Tensor:

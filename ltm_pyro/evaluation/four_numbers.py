@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltm_pyro.bounds.importance_weighted import effective_sample_size, log_mean_exp
+from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import under_posterior, under_prior

@@ -8,7 +8,7 @@ import pyro
 import torch
 from torch import Tensor, nn
 
-from ltm_pyro.bounds import ELBO
+from ltm_pyro.bounds import Draws
 
 
 class Posterior(NamedTuple):
@@ -24,20 +24,10 @@ class Posterior(NamedTuple):
 @torch.no_grad()
 def under_posterior(model: nn.Module, guide: Any, draws: int, at_once: int = 8, **batch: Any) -> Posterior:
     """Score a batch under `draws` fresh samples of the guide as it stands, `at_once` in one pass."""
-    parts = []
-    for size in _chunks(draws, at_once):
-        drawn = ELBO(size).draw(model, guide, **batch)
-        kl = drawn.kl()
-        per_layer = None if kl.per_layer is None else kl.per_layer.sum(0)
-        parts.append((drawn.log_likelihood(), drawn.log_weight(), kl.total.sum(0), per_layer, kl.closed_form))
-    log_likelihood, log_weight, kl_total, per_layers, exact = zip(*parts, strict=True)
-    return Posterior(
-        torch.cat(log_likelihood),
-        torch.cat(log_weight),
-        sum(kl_total) / draws,
-        None if per_layers[0] is None else sum(per_layers) / draws,
-        all(exact),
-    )
+    drawn = Draws(model, guide, (), batch, draws, at_once)
+    kl = drawn.kl()
+    per_layer = None if kl.per_layer is None else kl.per_layer.mean(0)
+    return Posterior(drawn.log_likelihood, drawn.log_weight, kl.total.mean(0), per_layer, kl.closed_form)
 
 
 @torch.no_grad()

@@ -49,5 +49,7 @@ class DualRateSVI:
         """
         if self.slow is None:
             raise RuntimeError("this DualRateSVI has no slow step: it was made for inference alone")
+        for bound in (self.fast.bound, self.slow.bound):
+            bound.begin(self.slow.taken)
         self.fit(x, mask, **kwargs)
         return self.slow.step(self.model, self.guide, x, mask, **kwargs)

@@ -32,8 +32,8 @@ class FastLoop:
         learning_rate: of the first step.
         final_fraction: the last step's learning rate as a fraction of the first's; a cosine leads there. 1 is constant.
         optimizer: makes the optimizer of γ, from its parameters and `lr`. No weight decay: it would be a hidden prior.
-        tolerance: stop moving a sequence once the mean of its bound over `patience` steps has risen by less than
-            this many nats over the mean of the `patience` steps before; None takes all steps.
+        tolerance: stop moving a sequence once the mean of its objective over `patience` steps has risen by less
+            than this many nats over the mean of the `patience` steps before; None takes all steps.
         patience: steps in each of the two means.
 
     Raises:
@@ -98,10 +98,10 @@ class FastLoop:
                     group["lr"] = self.rate(step)
                 optimizer.zero_grad()
                 terms = self.bound.terms(model, guide, x=x, mask=mask, **kwargs)
-                (-terms.bound.sum()).backward()
+                (-terms.objective.sum()).backward()
                 if resting is None:
                     optimizer.step()
-                elif not resting.step(optimizer, local, terms.bound.detach()):
+                elif not resting.step(optimizer, local, terms.objective.detach()):
                     break
 
     def __repr__(self) -> str:
@@ -109,18 +109,18 @@ class FastLoop:
 
 
 class _Resting:
-    """Keeps the sequences still whose bound no longer rises, each by its own bound alone."""
+    """Keeps the sequences still whose objective no longer rises, each by its own alone."""
 
     def __init__(self, tolerance: float, patience: int) -> None:
         self.tolerance, self.patience = tolerance, patience
         self.history: deque[Tensor] = deque(maxlen=2 * patience)
         self.moves: Tensor | None = None  # (B,)
 
-    def step(self, optimizer: Optimizer, local: Iterable[Tensor], bound: Tensor) -> bool:
+    def step(self, optimizer: Optimizer, local: Iterable[Tensor], objective: Tensor) -> bool:
         """Step the moving sequences; whether any still moves."""
-        self.history.append(bound)
+        self.history.append(objective)
         if self.moves is None:
-            self.moves = torch.ones_like(bound, dtype=torch.bool)
+            self.moves = torch.ones_like(objective, dtype=torch.bool)
         if len(self.history) == 2 * self.patience:
             before, after = torch.stack(list(self.history)).unflatten(0, (2, -1)).mean(1)
             self.moves = self.moves & (after - before >= self.tolerance)

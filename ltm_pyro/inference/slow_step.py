@@ -46,7 +46,7 @@ class SlowStep:
         optimizer: makes the optimizer, from parameter groups, `lr`, `betas`.
 
     Raises:
-        InputError: for a learning rate that is not positive.
+        InputError: for a learning rate that is not positive, or a bound that θ cannot follow.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class SlowStep:
     ) -> None:
         if not learning_rate > 0:
             raise InputError(f"learning_rate={learning_rate}: expected a positive number")
+        if bound.refusal_of_slow_step:
+            raise InputError(bound.refusal_of_slow_step)
         self.bound, self.learning_rate = bound, learning_rate
         self.steps, self.warmup, self.final_fraction = steps, warmup, final_fraction
         self.weight_decay, self.betas, self.clip = weight_decay, betas, clip
@@ -106,11 +108,11 @@ class SlowStep:
         with torch.enable_grad(), frozen(guide.local_parameters()):
             terms = self.bound.terms(model, guide, x=x, mask=mask, **kwargs)
             tokens = x.numel() if mask is None else mask.sum()
-            loss = -terms.bound.sum() / tokens
+            loss = -terms.objective.sum() / tokens
             loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip or math.inf)
         if not torch.isfinite(loss.detach() + norm):  # the one look at the device in a step
-            what = "the gradient of the bound" if torch.isfinite(loss) else "the bound"
+            what = "the gradient of the objective" if torch.isfinite(loss) else "the objective"
             raise NonFiniteError(what, terms.detach())
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.taken)

@@ -17,9 +17,9 @@ class DivergedError(RuntimeError):
 
 
 def offending_rows(terms: Terms) -> list[int]:
-    """Which sequences of a batch have a bound that is not finite; all, if the fault is in the gradient alone."""
-    bad = (~torch.isfinite(terms.bound)).nonzero().flatten().tolist()
-    return bad or list(range(len(terms.bound)))
+    """Which sequences of a batch have an objective that is not finite; all, if the fault is in the gradient alone."""
+    bad = (~torch.isfinite(terms.objective)).nonzero().flatten().tolist()
+    return bad or list(range(len(terms.objective)))
 
 
 def first_non_finite(model: nn.Module, guide: Any, **batch: Any) -> str:

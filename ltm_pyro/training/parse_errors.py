@@ -8,14 +8,20 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltm_pyro.bounds import AbstractObjective
+from ltm_pyro.bounds import AbstractGradient, AbstractObjective
 from ltm_pyro.guides import AbstractGuide
 from ltm_pyro.models import AbstractPrior
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
-FAMILIES = {"prior": AbstractPrior, "guide": AbstractGuide, "bound": AbstractObjective}
+FAMILIES = {
+    "prior": AbstractPrior,
+    "guide": AbstractGuide,
+    "bound": AbstractObjective,
+    "objective": AbstractObjective,
+    "gradient": AbstractGradient,
+}
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
 KINDS |= {"list": "a list, as [a,b]", "tuple": "a list, as [a,b]"}
 
@@ -99,7 +105,7 @@ def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
     owner, option = name.rsplit(".", 1)
     module, cls = class_path.rsplit(".", 1)
     taken = set(inspect.signature(getattr(import_module(module), cls)).parameters) - {"z_shape"}
-    near = _near(f"--{name}", {f"--{owner}.{argument}" for argument in taken})
+    near = _near(option, taken, f"--{owner}.")
     takes = f"It takes: {', '.join(sorted(taken)) or 'none'}"
     return _sentences(f"--{name}: {cls} takes no argument {option!r}", near, takes)
 
@@ -113,9 +119,9 @@ def _options(parser: ArgumentParser) -> set[str]:
     return {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
 
 
-def _near(word: str, known: set[str]) -> str:
-    """A question that names what comes near, best first, or nothing."""
-    near = difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.7)
+def _near(word: str, known: set[str], prefix: str = "") -> str:
+    """A question that names what comes near, best first and each after the prefix, or nothing."""
+    near = [prefix + name for name in difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.7)]
     return f"Did you mean {' or '.join(near)}?" if near else ""
 
 

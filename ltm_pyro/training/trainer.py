@@ -154,10 +154,10 @@ class Trainer:
 
 def per_token(terms: Terms, tokens: int) -> dict[str, Any]:
     """A batch's terms in nats per token, as plain numbers."""
-    sums = torch.stack([terms.bound.sum(), terms.elbo.sum(), terms.log_likelihood.sum(), terms.kl.sum()])
-    bound, elbo, log_likelihood, kl = (sums.double() / tokens).tolist()
+    sums = torch.stack([terms.objective.sum(), terms.elbo.sum(), terms.log_likelihood.sum(), terms.kl.sum()])
+    objective, elbo, log_likelihood, kl = (sums.double() / tokens).tolist()
     layers = [] if terms.kl_per_layer is None else (terms.kl_per_layer.sum(0).double() / tokens).tolist()
-    record = {"objective": bound, "elbo": elbo, "log_likelihood": log_likelihood, "kl": kl, "kl_per_layer": layers}
+    record = {"objective": objective, "elbo": elbo, "log_likelihood": log_likelihood, "kl": kl, "kl_per_layer": layers}
     record["kl_closed_form"] = terms.kl_closed_form
     return record
 

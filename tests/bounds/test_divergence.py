@@ -6,10 +6,11 @@ import pytest
 import torch
 from pyro import poutine
 from torch import nn
-from toys import FixedGuide, LinearGaussian, z_test
+from toys import FixedGuide, z_test
 
 from ltm_pyro import ELBO, ImportanceWeighted
 from ltm_pyro.bounds.divergence import divergence
+from ltm_pyro.models.exact import LinearGaussian
 
 Z_SHAPE = (2, 3, 2)
 

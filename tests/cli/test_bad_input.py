@@ -69,7 +69,7 @@ def assert_says(message, *parts):
         ("--prior GausianPrior", ["--prior GausianPrior", "Did you mean GaussianPrior?", "import path"]),
         ("--guide MeanFieldGide", ["--guide MeanFieldGide", "Did you mean MeanFieldGuide?"]),
         ("--fast.bound ELBOO", ["--fast.bound ELBOO", "Did you mean ELBO?", "ImportanceWeighted"]),
-        ("--slow.bound ImportanceWeightd", ["--slow.bound ImportanceWeightd", "Did you mean ImportanceWeighted?"]),
+        ("--slow.bound ImportanceWeightd", ["--slow.bound ImportanceWeightd", "Did you mean ImportanceWeighted or "]),
         ("--slow.bound GaussianPrior", ["--slow.bound GaussianPrior: there is no such bound", "Known: ", "ELBO"]),
         ("--prior nowhere.MyPrior", ["--prior nowhere.MyPrior: No module named 'nowhere'"]),
         ("--prior mine.MyPriorr", ["'MyPriorr'", "Did you mean MyPrior?"]),

@@ -3,7 +3,7 @@
 import pyro
 import pytest
 import torch
-from toys import SIZES, LinearGaussian, TinyModel
+from toys import SIZES, TinyModel
 
 from ltm_pyro import (
     ELBO,
@@ -17,6 +17,7 @@ from ltm_pyro import (
     MeanFieldGuide,
     SlowStep,
 )
+from ltm_pyro.models.exact import LinearGaussian
 
 
 def dual_rate(model, guide, steps=4, **slow):

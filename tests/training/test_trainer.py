@@ -135,7 +135,7 @@ def test_a_poisoned_weight_stops_the_run_and_is_named(corpus, tmp_path, monkeypa
     at_step(monkeypatch, 3, spoil)
     assert train(corpus, tmp_path / "run", train__evaluate_every=6) == 1
     message = capsys.readouterr().err.splitlines()[-1]
-    assert "step 4: the bound is not finite, first at: weight decoder.blocks.1.feed_forward.up.weight" in message
+    assert "step 4: the objective is not finite, first at: weight decoder.blocks.1.feed_forward.up.weight" in message
     assert re.search(r"sequence ids: \[\d+, \d+, \d+, \d+\]", message)
     assert f"the last good checkpoint is {tmp_path / 'run' / 'checkpoints' / 'step-00000002'}" in message
     assert "Lower slow.learning_rate" in message

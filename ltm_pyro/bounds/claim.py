@@ -1,0 +1,25 @@
+"""What a number says about log p(x)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Claim(Enum):
+    """What the mean of an objective, over its samples of z, says about log p(x) at the number of particles it has."""
+
+    LOWER = "lower bound"
+    UPPER = "upper bound"
+    UPPER_IN_THE_LIMIT = "upper bound as S → ∞"
+    ESTIMATE = "estimate, NOT A BOUND"
+    NONE = "NOT A BOUND"
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether log p(x) is bounded at any number of particles."""
+        return self in (Claim.LOWER, Claim.UPPER)
+
+    @property
+    def is_upper(self) -> bool:
+        """Whether inference brings it down, not up."""
+        return self in (Claim.UPPER, Claim.UPPER_IN_THE_LIMIT)

@@ -1,0 +1,48 @@
+"""An objective that is no bound: another one, with the same noise at every step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ltm_pyro.bounds.abstract import AbstractNonBound, AbstractObjective
+from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.elbo import ELBO
+from ltm_pyro.bounds.terms import Terms
+
+
+class FixedNoise(AbstractNonBound):
+    """The protocol of the paper's released code: one draw of the noise for all fast steps and for the value reported.
+
+    q is fitted to that very draw, so that the value is no bound, whatever objective stands inside. In learning every
+    batch has a draw of its own; give fast and slow step one seed for the protocol whole.
+
+    Args:
+        objective: what is evaluated; the ELBO if None.
+        seed: of the noise. The global random state is left as it was.
+    """
+
+    def __init__(self, objective: AbstractObjective | None = None, seed: int = 0) -> None:
+        self.objective, self.seed, self.batch = objective or ELBO(), seed, 0
+        super().__init__(self.objective.particles, self.objective.gradient, self.objective.at_once)
+
+    def begin(self, step: int) -> None:
+        self.batch = step
+        self.objective.begin(step)
+
+    def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed((self.seed * 2_654_435_761 + self.batch) % 2**32)  # the CPU reads 32 bits of a seed
+            return replace(self.objective.terms(model, guide, *args, **kwargs), bound=None)
+
+    def estimate(self, draws: Draws) -> Tensor:
+        return self.objective.estimate(draws)
+
+    def value(self, log_w: Tensor) -> Tensor:
+        return self.objective.value(log_w)
+
+    def extra_repr(self) -> str:
+        return f"{self.objective}, seed={self.seed}, "

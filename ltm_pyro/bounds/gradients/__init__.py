@@ -1,0 +1,22 @@
+"""How a bound's gradient is estimated, one estimator a file: a choice of its own, beside that of the bound."""
+
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
+from ltm_pyro.bounds.gradients.covariance import Covariance
+from ltm_pyro.bounds.gradients.doubly_reparameterised import DoublyReparameterised
+from ltm_pyro.bounds.gradients.reparameterised import Reparameterised
+from ltm_pyro.bounds.gradients.reweighted_wake_sleep import ReweightedWakeSleep
+from ltm_pyro.bounds.gradients.score_function import ScoreFunction
+from ltm_pyro.bounds.gradients.sticking_the_landing import StickingTheLanding
+from ltm_pyro.bounds.gradients.vimco import VIMCO
+
+__all__ = [
+    "VIMCO",
+    "AbstractGradient",
+    "Coefficients",
+    "Covariance",
+    "DoublyReparameterised",
+    "Reparameterised",
+    "ReweightedWakeSleep",
+    "ScoreFunction",
+    "StickingTheLanding",
+]

@@ -1,0 +1,61 @@
+"""What every gradient estimator is: two coefficients for each particle."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from torch import Tensor
+
+from ltm_pyro.bounds.gradients.derivatives import slope
+from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    from ltm_pyro.bounds.abstract import AbstractObjective
+    from ltm_pyro.bounds.draws import Draws
+
+
+class Coefficients(NamedTuple):
+    """Of each particle, shape (S, B), without history; None is zero."""
+
+    path: Tensor | None = None
+    score: Tensor | None = None
+
+
+class AbstractGradient(ABC):
+    r"""An estimate of the gradient of :math:`f(\log w_1, \dots, \log w_S)`, f being an objective's `value`.
+
+    .. math:: \nabla_\theta = \sum_s f_s \nabla_\theta \log p(x, z_s), \qquad
+              \nabla_\gamma = \sum_s b_s \frac{\partial \log w_s}{\partial z_s} \frac{\partial z_s}{\partial \gamma}
+                            + \sum_s c_s \nabla_\gamma \log q(z_s), \qquad f_s = \frac{\partial f}{\partial \log w_s}
+
+    where :math:`\partial \log w_s / \partial z_s` holds q's parameters and :math:`\nabla_\gamma \log q` holds z. θ's
+    part is the same for all; an estimator is its choice of b (`path`) and c (`score`).
+    """
+
+    cuts: ClassVar[bool] = False  # whether the samples are cut from γ, so that q needs no reparameterisation
+
+    @abstractmethod
+    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+        """b and c from log-weights without history, (S, B)."""
+
+    def refusal(self, objective: AbstractObjective) -> str | None:
+        """Why this estimator makes no sense for an objective; None where it does."""
+        if objective.is_function_of_weights:
+            return None
+        return f"{objective.name} is not a function of importance weights: its gradient is Reparameterised()"
+
+    def check(self, objective: AbstractObjective) -> None:
+        """Raises InputError, with the reason, if this estimator makes no sense for an objective."""
+        reason = self.refusal(objective)
+        if reason:
+            raise InputError(f"{self} does not go with {objective.name}: {reason}")
+
+    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+        """The estimate, shape (B,), with this gradient as its own."""
+        log_w = draws.log_weight.detach()
+        surrogate = draws.recombine(slope(objective.value, log_w), *self.coefficients(objective, log_w))
+        return estimate.detach() + (surrogate - surrogate.detach())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"

@@ -1,0 +1,37 @@
+"""The gradient of the thermodynamic objective as a covariance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
+from ltm_pyro.bounds.gradients.derivatives import slope
+
+if TYPE_CHECKING:
+    from ltm_pyro.bounds.abstract import AbstractObjective
+
+
+class Covariance(AbstractGradient):
+    r"""TVO's own estimator: the score term as a covariance under each tempered distribution.
+
+    .. math:: c_s = \sum_\beta \Delta\beta\; \tilde w_s^{(\beta)} (\log w_s - \overline{\log w}^{(\beta)}) - f_s,
+              \quad b_s = 0
+
+    (Masrani et al., 2019, arXiv 1907.00031, equation 9.) Needs no reparameterisation and no second particle. Its
+    weights are self-normalised: biased by O(1/S), it follows the objective of infinitely many samples.
+    """
+
+    cuts = True
+
+    def refusal(self, objective: AbstractObjective) -> str | None:
+        if not hasattr(objective, "sum_points"):
+            return "it is the gradient of a sum over tempered distributions: Thermodynamic() is one"
+        return super().refusal(objective)
+
+    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+        beta, width = objective.sum_points(log_w)
+        weights = (beta * log_w).softmax(1)  # (points, S, B)
+        apart = log_w - (weights * log_w).sum(1, keepdim=True)
+        return Coefficients(score=(width * weights * apart).sum(0) - slope(objective.value, log_w))

@@ -1,0 +1,32 @@
+"""The gradient along z."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
+from ltm_pyro.bounds.gradients.derivatives import slope
+
+if TYPE_CHECKING:
+    from ltm_pyro.bounds.abstract import AbstractObjective
+    from ltm_pyro.bounds.draws import Draws
+
+
+class Reparameterised(AbstractGradient):
+    r"""The total derivative, along z = z(ε, γ) and through q's density: :math:`b_s = f_s,\; c_s = -f_s`.
+
+    (Kingma and Welling, 2014, arXiv 1312.6114.) Unbiased for every objective. Where the KL has a closed form, the
+    ELBO's is the exact derivative of that.
+    """
+
+    def refusal(self, objective: AbstractObjective) -> str | None:
+        return None
+
+    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+        first = slope(objective.inference_value, log_w)
+        return Coefficients(path=first, score=-first)
+
+    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+        return super().attach(objective, draws, estimate) if objective.splits else estimate

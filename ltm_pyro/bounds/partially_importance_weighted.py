@@ -1,0 +1,50 @@
+"""An importance-weighted bound for θ, and that of several groups for γ."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ltm_pyro.bounds.abstract import AbstractBound
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient
+from ltm_pyro.bounds.multiply_importance_weighted import check_groups, grouped
+from ltm_pyro.bounds.weights import log_mean_exp
+
+
+class PartiallyImportanceWeighted(AbstractBound):
+    r"""PIWAE: θ follows the importance-weighted bound of all S samples, γ the mean over M groups of them.
+
+    .. math:: \theta: \log \tfrac1S \sum_s w_s, \qquad
+              \gamma: \frac1M \sum_{m=1}^M \log \tfrac1K \sum_{k=1}^K w_{mk}, \quad K = S / M
+
+    (Rainforth et al., 2018, arXiv 1802.04537, section 6.) The tight bound for the model, the clear gradient for q. Its
+    value is θ's. Where both move at once, the model runs twice.
+
+    Args:
+        particles: S, in all groups together.
+        groups: M, a divisor of S.
+        gradient, at_once: as in `AbstractObjective`.
+
+    Raises:
+        InputError: if the groups cannot be of one size.
+    """
+
+    splits = True
+
+    def __init__(
+        self,
+        particles: int = 8,
+        groups: int = 2,
+        gradient: AbstractGradient | None = None,
+        at_once: int | None = None,
+    ) -> None:
+        self.groups = check_groups(particles, groups)
+        super().__init__(particles, gradient, at_once)
+
+    def value(self, log_w: Tensor) -> Tensor:
+        return log_mean_exp(log_w)
+
+    def inference_value(self, log_w: Tensor) -> Tensor:
+        return grouped(log_w, self.groups)
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}, "

@@ -1,0 +1,53 @@
+"""An objective that is no bound: the KL is held at a target."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ltm_pyro.bounds.abstract import AbstractNonBound
+from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.schedules import AbstractSchedule, scheduled
+from ltm_pyro.errors import InputError
+
+
+class TargetCapacity(AbstractNonBound):
+    r"""The KL is drawn to a capacity of C nats per sequence. Not a bound.
+
+    .. math:: \mathbb{E}_{q(z)}[\log p(x \mid z)] - \gamma\,\big|\mathrm{KL}(q(z) \,\|\, p(z)) - C\big|
+
+    (Burgess et al., 2018, arXiv 1804.03599, equation 8, with :math:`\gamma` = `strength`.)
+
+    Args:
+        capacity: C, nats per sequence; or a schedule over the slow steps, by which it usually rises.
+        strength: γ.
+        particles: S.
+        at_once: as in `AbstractObjective`.
+
+    Raises:
+        InputError: for a negative capacity or strength.
+    """
+
+    def __init__(
+        self,
+        capacity: float | AbstractSchedule = 10.0,
+        strength: float = 1.0,
+        particles: int = 1,
+        at_once: int | None = None,
+    ) -> None:
+        if strength < 0:
+            raise InputError(f"strength={strength}: expected 0 or more")
+        self.schedule, self.strength = capacity, strength
+        self.begin(0)
+        super().__init__(particles, at_once=at_once)
+
+    def begin(self, step: int) -> None:
+        self.capacity = scheduled(self.schedule, step)
+        if self.capacity < 0:
+            raise InputError(f"capacity={self.schedule}: expected 0 or more nats")
+
+    def estimate(self, draws: Draws) -> Tensor:
+        apart = (draws.kl().total.mean(0) - self.capacity).abs()
+        return draws.log_likelihood.mean(0) - self.strength * apart
+
+    def extra_repr(self) -> str:
+        return f"capacity={self.schedule}, strength={self.strength}, "
