@@ -53,7 +53,7 @@ class AbstractObjective(PyroELBO):
     least_particles: int = 1
 
     def __init__(
-        self, particles: int = 1, gradient: AbstractGradient | None = None, at_once: int | None = None
+        self, particles: int = 1, *, gradient: AbstractGradient | None = None, at_once: int | None = None
     ) -> None:
         least = self.least_particles
         if particles < least:
@@ -135,6 +135,11 @@ class AbstractObjective(PyroELBO):
     def name(self) -> str:
         """As it stands in a table."""
         return type(self).__name__
+
+    @property
+    def refusal_of_fast_loop(self) -> str | None:
+        """Why γ cannot follow this objective; None where it can."""
+        return None
 
     @property
     def refusal_of_slow_step(self) -> str | None:

@@ -39,13 +39,14 @@ class ChiUpper(AbstractBound):
         self,
         particles: int = 8,
         order: float = 2.0,
+        *,
         gradient: AbstractGradient | None = None,
         at_once: int | None = None,
     ) -> None:
         if not order > 1:
             raise InputError(f"order={order}: CUBO needs an order above 1; at 1 it is log p(x) itself")
         self.order = order
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def value(self, log_w: Tensor) -> Tensor:
         powers = self.order * log_w

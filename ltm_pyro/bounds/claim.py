@@ -21,5 +21,5 @@ class Claim(Enum):
 
     @property
     def is_upper(self) -> bool:
-        """Whether inference brings it down, not up."""
-        return self in (Claim.UPPER, Claim.UPPER_IN_THE_LIMIT)
+        """Whether log p(x) is below at any number of particles, so that inference brings it down, not up."""
+        return self is Claim.UPPER

@@ -30,6 +30,7 @@ class CombinedImportanceWeighted(AbstractBound):
         self,
         particles: int = 8,
         elbo_weight: float = 0.5,
+        *,
         gradient: AbstractGradient | None = None,
         at_once: int | None = None,
     ) -> None:
@@ -37,7 +38,7 @@ class CombinedImportanceWeighted(AbstractBound):
             raise InputError(f"elbo_weight={elbo_weight}: expected a number from 0 to 1")
         self.elbo_weight = elbo_weight
         self.linear = elbo_weight == 1
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def value(self, log_w: Tensor) -> Tensor:
         return self.elbo_weight * log_w.mean(0) + (1 - self.elbo_weight) * log_mean_exp(log_w)

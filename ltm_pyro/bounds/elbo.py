@@ -35,11 +35,12 @@ class ELBO(AbstractBound):
         self,
         particles: int = 1,
         closed_form_kl: bool = True,
+        *,
         gradient: AbstractGradient | None = None,
         at_once: int | None = None,
     ) -> None:
         self.closed_form_kl = closed_form_kl
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def value(self, log_w: Tensor) -> Tensor:
         return log_w.mean(0)

@@ -27,7 +27,8 @@ class FixedNoise(AbstractNonBound):
 
     def __init__(self, objective: AbstractObjective | None = None, seed: int = 0) -> None:
         self.objective, self.seed, self.batch = objective or ELBO(), seed, 0
-        super().__init__(self.objective.particles, self.objective.gradient, self.objective.at_once)
+        inner = self.objective
+        super().__init__(inner.particles, gradient=inner.gradient, at_once=inner.at_once)
 
     def begin(self, step: int) -> None:
         self.batch = step

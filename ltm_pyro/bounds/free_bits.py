@@ -34,6 +34,7 @@ class FreeBits(AbstractNonBound):
         nats: float = 0.1,
         per: Literal["dimension", "layer"] = "dimension",
         particles: int = 1,
+        *,
         at_once: int | None = None,
     ) -> None:
         if nats < 0 or per not in ("dimension", "layer"):

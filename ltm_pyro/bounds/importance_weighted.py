@@ -24,9 +24,9 @@ class ImportanceWeighted(AbstractBound):
     """
 
     def __init__(
-        self, particles: int = 8, gradient: AbstractGradient | None = None, at_once: int | None = None
+        self, particles: int = 8, *, gradient: AbstractGradient | None = None, at_once: int | None = None
     ) -> None:
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def value(self, log_w: Tensor) -> Tensor:
         return log_mean_exp(log_w)

@@ -31,7 +31,7 @@ class InfoVAE(AbstractNonBound):
     """
 
     def __init__(
-        self, alpha: float = 0.9, scale: float = 100.0, particles: int = 1, at_once: int | None = None
+        self, alpha: float = 0.9, scale: float = 100.0, particles: int = 1, *, at_once: int | None = None
     ) -> None:
         if alpha + scale < 1:
             raise InputError(f"alpha={alpha}, scale={scale}: together they must be 1 or more, or MMD is sought")

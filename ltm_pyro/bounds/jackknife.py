@@ -23,7 +23,8 @@ class Jackknife(AbstractBound):
 
     where :math:`\bar{\mathcal{L}}_{S-j}` is the mean of the importance-weighted bound over all subsets that leave
     j samples out (Nowozin, 2018, "Debiasing Evidence Approximations", equations 9 and 10). Its error falls as
-    :math:`S^{-(m+1)}`, but it can exceed log p(x) in the mean: an estimate, not a bound.
+    :math:`S^{-(m+1)}`, but it can exceed log p(x) in the mean: an estimate, not a bound. Where one weight outgrows the
+    others it grows with the difference of the largest two, so that q must not be fitted to it.
 
     Args:
         particles: S, more than m.
@@ -40,13 +41,14 @@ class Jackknife(AbstractBound):
         self,
         particles: int = 8,
         order: Literal[1, 2] = 1,
+        *,
         gradient: AbstractGradient | None = None,
         at_once: int | None = None,
     ) -> None:
         if order not in (1, 2):
             raise InputError(f"order={order}: the jackknife is of order 1 or 2")
         self.order, self.least_particles = order, order + 1
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def value(self, log_w: Tensor) -> Tensor:
         count, m = len(log_w), self.order
@@ -55,6 +57,13 @@ class Jackknife(AbstractBound):
             factor = (-1) ** j * (count - j) ** m / (factorial(m - j) * factorial(j))
             value = value + factor * _mean_without(log_w, j)
         return value
+
+    @property
+    def refusal_of_fast_loop(self) -> str | None:
+        return (
+            f"{self.name} is an estimate that q can raise without limit, by making the weights differ: fit q to a "
+            "lower bound, and use it in the slow step or to measure"
+        )
 
     def extra_repr(self) -> str:
         return f"order={self.order}, "

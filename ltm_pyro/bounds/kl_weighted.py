@@ -36,12 +36,13 @@ class KLWeighted(AbstractNonBound):
         self,
         kl_weight: float | AbstractSchedule = 1.0,
         particles: int = 1,
+        *,
         gradient: AbstractGradient | None = None,
         at_once: int | None = None,
     ) -> None:
         self.schedule = kl_weight
         self.begin(0)
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def begin(self, step: int) -> None:
         self.kl_weight = scheduled(self.schedule, step)

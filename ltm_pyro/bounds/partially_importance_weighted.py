@@ -34,11 +34,12 @@ class PartiallyImportanceWeighted(AbstractBound):
         self,
         particles: int = 8,
         groups: int = 2,
+        *,
         gradient: AbstractGradient | None = None,
         at_once: int | None = None,
     ) -> None:
         self.groups = check_groups(particles, groups)
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def value(self, log_w: Tensor) -> Tensor:
         return log_mean_exp(log_w)

@@ -20,8 +20,8 @@ class Renyi(AbstractBound):
 
     (Li and Turner, 2016, arXiv 1602.02311, equation 6.) α → 1 is the ELBO, α = 0 the importance-weighted bound,
     and α → ∞ the smallest log-weight. For α ≥ 0 the power mean is below the arithmetic one, so that it is a
-    lower bound at every S. For α < 0 it is an upper bound only as S → ∞: at S = 1 it is the ELBO. `ChiUpper`
-    is an upper bound at every S.
+    lower bound at every S. For α < 0 it is an upper bound only as S → ∞; at S = 1 it is the ELBO, and learning raises
+    it as it raises that (VR-max is α → -∞, section 4.2). `ChiUpper` is an upper bound at every S.
 
     Args:
         alpha: α, any real number.
@@ -33,13 +33,14 @@ class Renyi(AbstractBound):
         self,
         alpha: float = 0.5,
         particles: int = 8,
+        *,
         gradient: AbstractGradient | None = None,
         at_once: int | None = None,
     ) -> None:
         self.alpha = alpha
         self.linear = alpha == 1
         self.claim = Claim.LOWER if alpha >= 0 else Claim.UPPER_IN_THE_LIMIT
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def value(self, log_w: Tensor) -> Tensor:
         power = 1 - self.alpha

@@ -32,6 +32,7 @@ class TargetCapacity(AbstractNonBound):
         capacity: float | AbstractSchedule = 10.0,
         strength: float = 1.0,
         particles: int = 1,
+        *,
         at_once: int | None = None,
     ) -> None:
         if strength < 0:

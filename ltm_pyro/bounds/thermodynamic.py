@@ -47,6 +47,7 @@ class Thermodynamic(AbstractBound):
         schedule: Literal["uniform", "log"] | Sequence[float] = "log",
         first: float = 0.02,
         side: Literal["left", "right"] = "left",
+        *,
         gradient: AbstractGradient | None = None,
         at_once: int | None = None,
     ) -> None:
@@ -55,7 +56,7 @@ class Thermodynamic(AbstractBound):
         self.points = _points(schedule, intervals, first)
         self.side = side
         self.claim = Claim.LOWER if side == "left" else Claim.UPPER_IN_THE_LIMIT
-        super().__init__(particles, gradient, at_once)
+        super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def value(self, log_w: Tensor) -> Tensor:
         beta, width = self.sum_points(log_w)
@@ -66,6 +67,19 @@ class Thermodynamic(AbstractBound):
         """The points β of the sum and the widths of their intervals, shape (points, 1, 1) each."""
         points = torch.tensor(self.points, dtype=like.dtype, device=like.device).view(-1, 1, 1)
         return (points[:-1] if self.side == "left" else points[1:]), points.diff(dim=0)
+
+    @property
+    def refusal_of_fast_loop(self) -> str | None:
+        if self.side == "left":
+            return None
+        return (
+            f"{self.name}(side='right') is an upper bound only as S → ∞: at any S a worse q can both raise and lower "
+            "it. It is there to measure; learn with side='left'"
+        )
+
+    @property
+    def refusal_of_slow_step(self) -> str | None:
+        return self.refusal_of_fast_loop
 
     def extra_repr(self) -> str:
         return f"intervals={len(self.points) - 1}, side={self.side}, "

@@ -37,7 +37,7 @@ class FastLoop:
         patience: steps in each of the two means.
 
     Raises:
-        InputError: for negative steps, or a learning rate or patience that is not positive.
+        InputError: for negative steps, a learning rate or patience that is not positive, or a bound that γ cannot follow.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class FastLoop:
                 f"learning_rate={learning_rate}, final_fraction={final_fraction}: "
                 "expected a positive rate, and a fraction from 0 to 1"
             )
+        if bound.refusal_of_fast_loop:
+            raise InputError(bound.refusal_of_fast_loop)
         if patience < 1:
             raise InputError(f"patience={patience}: expected at least one step")
         self.bound, self.steps = bound, steps

@@ -15,14 +15,18 @@ from ltm_pyro import (
     GaussianPrior,
     ImportanceWeighted,
     InputError,
+    Jackknife,
     LatentThoughtModel,
     MeanFieldGuide,
+    Thermodynamic,
 )
 from ltm_pyro.models.exact import LinearGaussian
 
 
 class Spy:
     """A bound that looks around at every call, and may fail at one."""
+
+    refusal_of_fast_loop = None
 
     def __init__(self, model, fail_at=None):
         self.bound, self.model, self.fail_at = ELBO(), model, fail_at
@@ -212,6 +216,8 @@ def test_the_rates_that_are_stated_are_those_that_run(toy):
 class Scripted:
     """A bound whose values are written down: each row pulls on its own row of the guide's mu."""
 
+    refusal_of_fast_loop = None
+
     def __init__(self, values):
         self.values, self.calls = values, 0
 
@@ -288,6 +294,12 @@ def test_a_loop_that_ends_early_has_arrived_all_the_same(toy):
 def test_settings_out_of_range_are_refused_by_name(options, message):
     with pytest.raises(InputError, match=message):
         FastLoop(ELBO(), **options)
+
+
+@pytest.mark.parametrize("bound", [Jackknife(3), Thermodynamic(side="right")])
+def test_a_value_that_q_could_raise_or_lower_at_will_is_refused(bound):
+    with pytest.raises(InputError, match="to measure"):
+        FastLoop(bound)
 
 
 def test_it_says_what_it_is():
