@@ -84,8 +84,28 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
         metavar="RUN",
         help="go on with a run that was interrupted, or from one of its checkpoints; takes nothing else",
     )
-    parser.set_defaults(_recipe(words))
+    parser.set_defaults(_recipe(words) | dict.fromkeys(_bounds_named(words)))
     return parser
+
+
+def _bounds_named(words: Sequence[str]) -> set[str]:
+    """The bounds whose class is given: they start anew, without the arguments (S above all) of the default's class."""
+    import yaml
+
+    named = {word.split("=")[0].removeprefix("--") for word in words}
+    for path in _given(words, "--config"):
+        try:
+            given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            named |= {f"{group}.bound" for group in ("fast", "slow") if "bound" in given.get(group, ())}
+        except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError):
+            continue  # not a file of such arguments; where it should be one, the parser says so
+    return named & {"fast.bound", "slow.bound"}
+
+
+def _given(words: Sequence[str], option: str) -> list[str]:
+    """The values of an option, each either the next word or behind an equals sign."""
+    after = [following for word, following in pairwise([*words, ""]) if word == option]
+    return after + [word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}=")]
 
 
 def _recipes() -> list[str]:
@@ -96,12 +116,7 @@ def _recipe(words: Sequence[str]) -> dict[str, Any]:
     """The recipe's values by argument: the defaults that all other arguments override."""
     import yaml
 
-    name = "tiny"
-    for word, following in pairwise([*words, ""]):
-        if word == "--recipe":
-            name = following
-        elif word.startswith("--recipe="):
-            name = word.removeprefix("--recipe=")
+    name = ["tiny", *_given(words, "--recipe")][-1]
     if name not in _recipes():
         near = difflib.get_close_matches(name, _recipes(), n=1)
         hint = f"did you mean {near[0]}? " if near else ""

@@ -102,6 +102,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_class_arguments(TrainSettings, "train")
     elbo = {"class_path": "ltm_pyro.ELBO"}
     parser.set_defaults({"fast.bound": elbo, "slow.bound": elbo})
+    for action in parser._actions:  # the classes require a bound, a command line does not
+        action.required = action.required and action.dest not in ("fast.bound", "slow.bound")
 
 
 def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: int) -> Blueprint:

@@ -23,6 +23,7 @@ FAMILIES = {
     "gradient": AbstractGradient,
 }
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
+KINDS |= {"ltm_pyro.bounds.schedules.AbstractSchedule": "a schedule (LinearSchedule, CyclicalSchedule)"}
 KINDS |= {"list": "a list, as [a,b]", "tuple": "a list, as [a,b]"}
 
 LAYER = re.compile(
@@ -86,7 +87,7 @@ def _sentence(complaint: Complaint) -> str:
 def _no_class(complaint: Complaint, family: type) -> str:
     known = {cls.__name__ for cls in _concrete(family)}
     value, reason = complaint.value or complaint.class_path, complaint.reason
-    if missing := NO_CLASS.match(reason):
+    if missing := NO_CLASS.search(reason):  # at the start, or within those of a union
         value, reason = missing[1], f"there is no such {complaint.key.rsplit('.', 1)[-1]}"
     elif wrong := WRONG_CLASS.match(reason):
         value = wrong[1] or wrong[2]

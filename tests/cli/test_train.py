@@ -10,6 +10,8 @@ import yaml
 from runs import TINY, arguments, checkpoint, ltm, metrics, train
 
 from ltm_pyro.cli.arguments import corpus_name
+from ltm_pyro.cli.train import _parser
+from ltm_pyro.training.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +73,31 @@ def test_without_a_single_word_the_default_run_is_started(monkeypatch):
     ((folder, config),) = started
     assert folder.match("runs/sotu-tiny-*")
     assert config.decoder.width == 96
+
+
+@pytest.mark.parametrize("form", [["--slow.bound", "Renyi"], ["--slow.bound=Renyi"], ["--config", "part.yaml"]])
+def test_a_bound_that_is_named_has_its_own_defaults(capsys, form):
+    Path("part.yaml").write_text("slow:\n  bound:\n    class_path: Renyi\n")
+    bound = printed(capsys, *form)["slow"]["bound"]
+    assert bound["class_path"].endswith("Renyi")
+    assert bound["init_args"]["particles"] == 8  # not the one of the ELBO that stood there
+    assert printed(capsys)["slow"]["bound"]["class_path"].endswith("ELBO")
+
+
+def test_the_gradients_of_both_rates_are_chosen_apart(corpus, capsys):
+    words = ["--fast.bound", "ImportanceWeighted", "--fast.bound.gradient", "DoublyReparameterised"]
+    words += ["--slow.bound", "Renyi", "--slow.bound.alpha", "0.3", "--slow.bound.gradient", "VIMCO"]
+    assert train(corpus, "run", *words) == 0
+    blueprint = Run.open("run").load()
+    assert repr(blueprint.fast.bound) == "ImportanceWeighted(particles=8, gradient=DoublyReparameterised())"
+    assert repr(blueprint.slow.bound) == "Renyi(alpha=0.3, particles=8, gradient=VIMCO())"
+    assert [record["step"] for record in metrics("run") if "elbo" in record] == [1, 2, 3, 4, 5, 6]
+
+
+def test_help_calls_nothing_required_that_has_a_default(capsys):
+    with pytest.raises(SystemExit):
+        _parser([]).parse_args(["--help"])
+    assert "required" not in capsys.readouterr().out
 
 
 def test_arguments_override_a_recipe_wherever_they_stand(capsys):
