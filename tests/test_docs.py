@@ -1,0 +1,63 @@
+"""What the documentation shows is true: its examples run, its tables say what the classes do."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import ltm_pyro
+from ltm_pyro import AbstractGradient, AbstractObjective, ImportanceWeighted, InputError
+from ltm_pyro.models.exact import LinearGaussian
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def python_blocks(path):
+    return re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+BLOCKS = [(path, number, code) for path in sorted(DOCS.glob("*.md")) for number, code in enumerate(python_blocks(path))]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=[f"{path.stem} {number}" for path, number, _ in BLOCKS])
+def test_every_example_runs(block):
+    exec(block[2], {"__name__": "docs"})
+
+
+def concrete(base):
+    return [
+        cls
+        for cls in vars(ltm_pyro).values()
+        if inspect.isclass(cls) and issubclass(cls, base) and not inspect.isabstract(cls)
+    ]
+
+
+def test_the_table_of_pairs_is_what_is_refused_and_what_is_not():
+    text = (DOCS / "bounds.md").read_text(encoding="utf-8").split("<!-- pairs -->\n")[1].split("\n\n")[0]
+    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines())
+    told = {(row[0], gradient): cell == "yes" for row in rows for gradient, cell in zip(head[1:], row[1:], strict=True)}
+    found = {}
+    for objective in concrete(AbstractObjective):
+        for gradient in concrete(AbstractGradient):
+            try:
+                objective(particles=8, gradient=gradient())
+            except (InputError, TypeError):  # TypeError: it takes no gradient
+                found[objective.__name__, gradient.__name__] = gradient.__name__ == "Reparameterised"
+            else:
+                found[objective.__name__, gradient.__name__] = True
+    assert told == found
+
+
+def test_the_bound_of_the_example_is_one():
+    space = {"__name__": "docs"}
+    exec(python_blocks(DOCS / "bounds.md")[-1], space)
+    bound = space["LeaveOneOut"](4)
+    toy = LinearGaussian()
+    torch.testing.assert_close(bound.terms(toy, toy.exact_guide(), toy.x).bound, toy.evidence(toy.x))
+    log_w = torch.randn(4, 3, dtype=torch.float64)
+    by_hand = [torch.cat([log_w[:s], log_w[s + 1 :]]).exp().mean(0).log() for s in range(4)]
+    torch.testing.assert_close(bound.value(log_w), torch.stack(by_hand).mean(0))
+    assert not torch.allclose(bound.value(log_w), ImportanceWeighted(4).value(log_w))
