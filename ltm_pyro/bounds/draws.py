@@ -57,6 +57,7 @@ class Draws:
         self.guide_trace.compute_log_prob()
         self.z = {site["name"]: site["value"] for site in _sites(self.guide_trace)}  # (S, B, *event) each
         self._passes = list(self._score(self.z))
+        self._divergences: dict[bool, Divergence] = {}
 
     @cached_property
     def log_likelihood(self) -> Tensor:
@@ -89,10 +90,12 @@ class Draws:
         A closed form serves a single site. Several may depend on one another, and the sum of their
         closed forms would then not be the KL: their samples estimate it. It knows nothing of `poutine.mask` either.
         """
-        parts = [part.kl(closed_form) for part in self._passes]
-        if parts[0] is None:
-            return Divergence(self.log_q - self.log_prior, closed_form=not self.z)
-        return Divergence.cat([part for part in parts if part is not None])
+        if closed_form not in self._divergences:
+            parts = [part.kl(closed_form) for part in self._passes]
+            whole = [part for part in parts if part is not None]
+            estimate = Divergence(self.log_q - self.log_prior, closed_form=not self.z)
+            self._divergences[closed_form] = Divergence.cat(whole) if whole else estimate
+        return self._divergences[closed_form]
 
     def recombine(self, weights: Tensor, path: Tensor | None, score: Tensor | None) -> Tensor:
         r"""A value per sequence, shape (B,), that matters for its gradient alone.
