@@ -14,15 +14,38 @@ from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.autoregressive import AutoregressiveModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.latent_thought import LatentThoughtModel
-from ltm_pyro.models.priors import AbstractPrior, GaussianPrior
+from ltm_pyro.models.priors import (
+    AbstractPrior,
+    AutoregressivePrior,
+    CouplingFlowPrior,
+    GaussianPrior,
+    HierarchicalPrior,
+    LaplacePrior,
+    LearnedGaussianPrior,
+    MixturePrior,
+    SplineFlowPrior,
+    StudentTPrior,
+    ThoughtDistribution,
+    VampPrior,
+)
 from ltm_pyro.models.token_sequence import TokenSequence
 
 __all__ = [
     "AbstractModel",
     "AbstractPrior",
     "AutoregressiveModel",
+    "AutoregressivePrior",
+    "CouplingFlowPrior",
     "Decoder",
     "GaussianPrior",
+    "HierarchicalPrior",
+    "LaplacePrior",
     "LatentThoughtModel",
+    "LearnedGaussianPrior",
+    "MixturePrior",
+    "SplineFlowPrior",
+    "StudentTPrior",
+    "ThoughtDistribution",
     "TokenSequence",
+    "VampPrior",
 ]

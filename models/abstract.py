@@ -21,6 +21,10 @@ class AbstractModel(nn.Module, ABC):
     decoder: Decoder
     prior: AbstractPrior | None
 
+    def thoughts(self, z: Tensor) -> Tensor:
+        """What the decoder attends to, (..., L, K, D), from a value of the site `z`, (..., *prior.z_shape)."""
+        return z
+
     @abstractmethod
     def forward(
         self,

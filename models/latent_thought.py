@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyro
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.abstract import AbstractModel
@@ -20,12 +20,18 @@ class LatentThoughtModel(AbstractModel):
     (Kong et al., 2025, arXiv 2502.01567, section 2.) Run forward it writes; conditioned on x it scores.
     Sites: `z`, batch (B,), event (L, K, D); `x`, batch (B,), event (T,).
 
+    Where the prior's vectors are of another width than the decoder, one learned matrix carries them over; for one-hot
+    thoughts its rows are the codebook.
+
     Args:
-        prior: a module whose forward returns p(z), with event shape `decoder.z_shape`.
+        prior: a module whose forward returns p(z), of event shape `prior.z_shape`: (L, K) as the decoder's, any width.
         decoder: the Transformer.
 
+    Attributes:
+        projection: that matrix; None where the widths agree.
+
     Raises:
-        InputError: if prior and decoder disagree about the shape of z.
+        InputError: if prior and decoder disagree about layers or thoughts.
 
     Example:
         >>> from ltm_pyro.models import Decoder, GaussianPrior
@@ -36,15 +42,23 @@ class LatentThoughtModel(AbstractModel):
     """
 
     prior: AbstractPrior
+    projection: nn.Linear | None
 
     def __init__(self, prior: AbstractPrior, decoder: Decoder) -> None:
         super().__init__()
-        if tuple(prior.z_shape) != tuple(decoder.z_shape):
+        if tuple(prior.z_shape[:2]) != tuple(decoder.z_shape[:2]):
             raise InputError(
                 f"the prior models z of shape {tuple(prior.z_shape)}, the decoder expects (L, K, D) = "
-                f"{decoder.z_shape}: build the prior with decoder.z_shape"
+                f"{decoder.z_shape}: build the prior with decoder.z_shape, or with another D alone"
             )
-        self.prior, self.decoder = prior, decoder
+        self.prior, self.decoder, self.projection = prior, decoder, None
+        width = prior.z_shape[-1]
+        if width != decoder.z_shape[-1]:
+            self.projection = nn.Linear(width, decoder.z_shape[-1], bias=False)
+            nn.init.normal_(self.projection.weight, std=prior.square_norm**-0.5)  # so that a thought has unit variance
+
+    def thoughts(self, z: Tensor) -> Tensor:
+        return z if self.projection is None else self.projection(z)
 
     def forward(
         self,
@@ -56,4 +70,4 @@ class LatentThoughtModel(AbstractModel):
         length = None if x is None else x.shape[-1]
         with pyro.plate("sequences", batch_size or (1 if x is None else len(x)), dim=-1):
             z = pyro.sample("z", self.prior())
-            return pyro.sample("x", TokenSequence(self.decoder, z, mask, previous, length), obs=x)
+            return pyro.sample("x", TokenSequence(self.decoder, self.thoughts(z), mask, previous, length), obs=x)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import ltm_pyro
-from ltm_pyro import AbstractGradient, AbstractObjective, ImportanceWeighted, InputError
+from ltm_pyro import ELBO, AbstractGradient, AbstractObjective, ImportanceWeighted, InputError, MeanFieldGuide
 from ltm_pyro.models.exact import LinearGaussian
 
 ROOT = Path(__file__).parent.parent
@@ -19,7 +19,8 @@ def python_blocks(path):
     return re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-BLOCKS = [(path, number, code) for path in sorted(DOCS.glob("*.md")) for number, code in enumerate(python_blocks(path))]
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "CONTRIBUTING.md"]
+BLOCKS = [(path, number, code) for path in PAGES for number, code in enumerate(python_blocks(path))]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"{path.stem} {number}" for path, number, _ in BLOCKS])
@@ -61,3 +62,18 @@ def test_the_bound_of_the_example_is_one():
     by_hand = [torch.cat([log_w[:s], log_w[s + 1 :]]).exp().mean(0).log() for s in range(4)]
     torch.testing.assert_close(bound.value(log_w), torch.stack(by_hand).mean(0))
     assert not torch.allclose(bound.value(log_w), ImportanceWeighted(4).value(log_w))
+
+
+def test_the_prior_of_the_example_is_one():
+    space = {"__name__": "docs"}
+    exec(python_blocks(ROOT / "CONTRIBUTING.md")[0], space)
+    prior = space["GumbelPrior"]((1, 1, 2), scale=0.5).double()
+    z = torch.linspace(-6, 12, 2001, dtype=torch.float64)
+    density = prior().log_prob(torch.cartesian_prod(z[::10], z[::10]).view(-1, 1, 1, 2)).exp()
+    assert density.sum() * (18 / 200) ** 2 == pytest.approx(1.0, abs=1e-3)
+    toy = LinearGaussian(z_shape=(1, 1, 2))
+    toy.prior = prior
+    guide = MeanFieldGuide((1, 1, 2))
+    guide.start(toy.x, prior=prior())
+    terms = ELBO(4).terms(toy, guide, toy.x)
+    assert terms.bound.isfinite().all()

@@ -28,13 +28,13 @@ BELOW = {  # floor: the floors below it, from which it may import; every floor m
 PACKAGES = {  # what the lower floors may import beside the standard library
     "errors": set(),
     "bounds": {"torch", "pyro"},
-    "models": {"torch", "pyro", "jaxtyping"},
+    "models": {"torch", "pyro", "jaxtyping", "zuko"},
     "guides": {"torch", "pyro", "jaxtyping"},
     "inference": {"torch", "pyro"},
     "generation": {"torch", "pyro"},
 }
 ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
-HEAVY = ["accelerate", "datasets", "jsonargparse", "matplotlib", "pandas", "pyarrow", "safetensors", "tokenizers"]
+HEAVY = ["accelerate", "datasets", "jsonargparse", "matplotlib", "pandas", "pyarrow", "safetensors", "tokenizers", "zuko"]
 
 
 def python_files():

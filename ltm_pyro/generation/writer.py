@@ -48,7 +48,7 @@ def write(
 
     Args:
         model: has a `decoder`.
-        z: thoughts, shape (N, L, K, D); None without thoughts.
+        z: a value of the site `z`, shape (N, *prior.z_shape); None without thoughts.
         prompt: token ids to continue, shape (N, P); P may be 0.
         tokens: the most to write.
         sampling: how a token is drawn; from the model's own distribution if None.
@@ -62,18 +62,19 @@ def write(
         InputError: at once, if prompt and text would be longer than the decoder's sequences.
     """
     decoder = model.decoder
+    thoughts = None if z is None else model.thoughts(z).detach()
     if prompt.shape[1] + tokens > decoder.length:
         raise InputError(
             f"a prompt of {prompt.shape[1]} tokens and {tokens} new ones exceed the {decoder.length} tokens this "
             f"model was built for: shorten the prompt, or write at most {max(0, decoder.length - prompt.shape[1])}"
         )
-    return _write(decoder, z, prompt, tokens, sampling or Sampling(), end, generator)
+    return _write(decoder, thoughts, prompt, tokens, sampling or Sampling(), end, generator)
 
 
 @torch.no_grad()
 def _write(
     decoder: Decoder,
-    z: Tensor | None,
+    thoughts: Tensor | None,
     prompt: Tensor,
     tokens: int,
     sampling: Sampling,
@@ -81,7 +82,7 @@ def _write(
     generator: torch.Generator | None,
 ) -> Iterator[Tensor]:
     begin = prompt.new_full((len(prompt), 1), decoder.begin)
-    logits, cache = decoder.read(torch.cat((begin, prompt), 1), z)
+    logits, cache = decoder.read(torch.cat((begin, prompt), 1), thoughts)
     over = torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
     for written in range(1, tokens + 1):
         token = sampling.draw(logits, generator)

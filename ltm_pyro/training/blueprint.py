@@ -92,6 +92,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="a class, by name or import path; its own arguments follow as --prior.NAME",
     )
     parser.add_argument(
+        "--thought_width",
+        type=int,
+        default=None,
+        help="width of a thought vector; the decoder's if left out, else one learned matrix carries it over",
+    )
+    parser.add_argument(
         "--guide",
         type=Callable[[ZShape], AbstractGuide],
         default={"class_path": "ltm_pyro.MeanFieldGuide"},
@@ -122,8 +128,9 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
         return Blueprint(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if not decoder.z_shape[1]:
         raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")
-    model = LatentThoughtModel(built.prior(decoder.z_shape), decoder)
-    return Blueprint(model, built.guide(decoder.z_shape), built.fast, built.slow)
+    layers, thoughts, width = decoder.z_shape
+    prior = built.prior((layers, thoughts, config.thought_width or width))
+    return Blueprint(LatentThoughtModel(prior, decoder), built.guide(prior.z_shape), built.fast, built.slow)
 
 
 def check(parser: ArgumentParser, config: Namespace) -> None:
@@ -163,6 +170,7 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
     """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
-    shaping = {name: repr(config.get(name)) for name in ("model", "decoder", "prior", "guide", "data.length")}
+    names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
+    shaping = {name: repr(config.get(name)) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + tokenizer_file.read_bytes()
     return hashlib.sha256(content).hexdigest()[:16]

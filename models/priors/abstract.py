@@ -21,6 +21,11 @@ class AbstractPrior(nn.Module, ABC):
         super().__init__()
         self.z_shape: tuple[int, int, int] = (z_shape[0], z_shape[1], z_shape[2])
 
+    @property
+    def square_norm(self) -> float:
+        """E‖z_lk‖² of one thought vector at the start, about: D for vectors of unit variance, 1 for one-hot ones."""
+        return float(self.z_shape[-1])
+
     @abstractmethod
     def forward(self) -> Distribution:
         """p(z), with batch shape () and event shape (L, K, D)."""

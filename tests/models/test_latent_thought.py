@@ -9,7 +9,7 @@ from pyro import poutine
 from pyro.infer import Predictive
 from toys import decoder_with
 
-from ltm_pyro import GaussianPrior, InputError, LatentThoughtModel
+from ltm_pyro import GaussianPrior, InputError, LatentThoughtModel, TokenSequence
 
 TIGHT = {"atol": 1e-10, "rtol": 0}
 
@@ -89,3 +89,22 @@ def test_it_holds_no_parameters_but_those_of_prior_and_decoder(tiny):
 def test_a_prior_of_another_shape_is_refused():
     with pytest.raises(InputError, match=r"\(2, 3, 16\).*\(2, 2, 16\)"):
         LatentThoughtModel(GaussianPrior((2, 3, 16)), decoder_with())
+
+
+def test_a_prior_of_another_width_is_carried_over_by_one_matrix():
+    decoder = decoder_with()
+    model = LatentThoughtModel(GaussianPrior((2, 2, 5)), decoder).double()
+    assert model.projection.weight.shape == (16, 5)
+    z = torch.randn(3, 2, 2, 5, dtype=torch.float64)
+    x = torch.randint(30, (3, 20))
+    trace = poutine.trace(pyro.condition(model, {"z": z})).get_trace(x)
+    trace.compute_log_prob()
+    expected = TokenSequence(decoder, z @ model.projection.weight.T).log_prob(x)
+    torch.testing.assert_close(trace.nodes["x"]["log_prob"], expected)
+    assert model(batch_size=4).shape == (4, 20)
+
+
+def test_a_thought_that_is_carried_over_has_unit_variance_at_the_start():
+    model = LatentThoughtModel(GaussianPrior((2, 2, 50)), decoder_with())
+    spread = model.thoughts(model.prior().sample((2000,))).std()
+    assert 0.8 < spread < 1.2

@@ -1,0 +1,51 @@
+"""A prior that bends noise along splines."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.models.priors.distribution import ThoughtDistribution
+from ltm_pyro.models.priors.flow import Flow, import_zuko
+
+
+class SplineFlowPrior(AbstractPrior):
+    r"""Normalizing flow of coupling layers whose maps are monotonic rational-quadratic splines.
+
+    .. math:: p(z) = \mathcal{N}(f(z); 0, I) \left|\det \frac{\partial f}{\partial z}\right|, \qquad
+              f = f_M \circ \dots \circ f_1, \qquad f_m(z)_b = \mathrm{spline}_{\phi_m(z_a)}(z_b)
+
+    a and b are every second one of the L K D dimensions, in turns. A spline has `bins` pieces between -bound and bound
+    and is the identity beyond, so that the prior has N(0, I)'s tails; unlike affine maps it can part one mode into
+    several. It starts close to N(0, I). Its networks read and write all of z: they hold about `transforms` x
+    `hidden` x (3 `bins`) / 2 L K D weights. (Durkan et al., 2019, arXiv 1906.04032, section 3.)
+
+    Args:
+        z_shape: (L, K, D).
+        transforms: M, coupling layers; two move every dimension once.
+        hidden: width of each network's two hidden layers.
+        bins: pieces of a spline.
+        bound: thoughts further than this from zero are not moved.
+
+    Raises:
+        InputError: if zuko is not installed (`pip install 'ltm-pyro[flows]'`), or a size is not positive.
+    """
+
+    def __init__(
+        self, z_shape: tuple[int, int, int], transforms: int = 4, hidden: int = 64, bins: int = 8, bound: float = 5.0
+    ) -> None:
+        super().__init__(z_shape)
+        if bins < 2 or not bound > 0:
+            raise InputError(f"bins={bins}, bound={bound}: expected two bins or more, and a positive bound")
+        self.transforms, self.hidden, self.bins, self.bound = transforms, hidden, bins, bound
+        spline = partial(import_zuko().transforms.MonotonicRQSTransform, bound=bound)
+        shapes = ((bins,), (bins,), (bins - 1,))  # widths, heights, and slopes between the pieces
+        self.flow = Flow(self.z_shape, transforms, hidden, spline, shapes)
+
+    def forward(self) -> ThoughtDistribution:
+        return ThoughtDistribution(self.z_shape, self.flow.log_density, self.flow.draw)
+
+    def extra_repr(self) -> str:
+        sizes = f"transforms={self.transforms}, hidden={self.hidden}, bins={self.bins}, bound={self.bound:g}"
+        return f"z_shape={self.z_shape}, {sizes}"

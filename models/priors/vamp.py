@@ -1,0 +1,60 @@
+"""A prior that is the average of learned pseudo-posteriors."""
+
+from __future__ import annotations
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.models.priors.mixture import gaussian_mixture, spread_out
+
+
+class VampPrior(AbstractPrior):
+    r"""Variational mixture of posteriors: the average of C pseudo-posteriors :math:`(\mu_c, \sigma_c)`, learned.
+
+    .. math:: p(z) = \frac1C \sum_{c=1}^{C} \mathcal{N}(z; \mu_c, \mathrm{diag}(\sigma_c^2))
+
+    The best prior of all is the average of the posteriors of all texts; this is an average of C posteriors, of the
+    guide's own mean-field family. In the original a pseudo-posterior is what an encoder makes of a learned
+    pseudo-input. There is no encoder here, so the pseudo-posteriors are learned themselves: they can be
+    whatever pseudo-inputs could have led to, and more.
+
+    What sets it apart from `MixturePrior`: the weights are equal and stay so, as every pseudo-text counts alike, so
+    that no component can be starved; a component is always a whole z; and the means begin twice as far from one
+    another. That is still close to N(0, I) where dimensions are few, and well apart where they are many.
+
+    Args:
+        z_shape: (L, K, D).
+        components: C.
+        spread: standard deviation of the first means, between 0 and 1; the variances start at 1 - spread².
+        learn_weights: whether the weights are learned after all.
+
+    Raises:
+        InputError: for no components, or a spread that is not between 0 and 1.
+
+    (Tomczak and Welling, 2018, arXiv 1705.07120, equation 9.)
+    """
+
+    logits: Tensor
+
+    def __init__(
+        self, z_shape: tuple[int, int, int], components: int = 16, spread: float = 0.2, learn_weights: bool = False
+    ) -> None:
+        super().__init__(z_shape)
+        self.components, self.spread, self.learn_weights = components, spread, learn_weights
+        mu, log_sigma = spread_out(self.z_shape, components, units=0, spread=spread)
+        self.mu, self.log_sigma = nn.Parameter(mu), nn.Parameter(log_sigma)  # (C, L, K, D)
+        if learn_weights:
+            self.logits = nn.Parameter(torch.zeros(components))
+        else:
+            self.register_buffer("logits", torch.zeros(components), persistent=False)
+
+    def forward(self) -> dist.Distribution:
+        return gaussian_mixture(self.logits, self.mu, self.log_sigma)
+
+    def extra_repr(self) -> str:
+        return (
+            f"z_shape={self.z_shape}, components={self.components}, spread={self.spread:g}, "
+            f"learn_weights={self.learn_weights}"
+        )
