@@ -25,6 +25,7 @@ from ltm_pyro.bounds.kl_weighted import KLWeighted
 from ltm_pyro.bounds.multiply_importance_weighted import MultiplyImportanceWeighted
 from ltm_pyro.bounds.partially_importance_weighted import PartiallyImportanceWeighted
 from ltm_pyro.bounds.renyi import Renyi
+from ltm_pyro.bounds.sandwich import Bracket, Sandwich, Simulated
 from ltm_pyro.bounds.schedules import AbstractSchedule, CyclicalSchedule, LinearSchedule
 from ltm_pyro.bounds.target_capacity import TargetCapacity
 from ltm_pyro.bounds.terms import Terms
@@ -38,6 +39,7 @@ __all__ = [
     "AbstractNonBound",
     "AbstractObjective",
     "AbstractSchedule",
+    "Bracket",
     "ChiUpper",
     "Claim",
     "CombinedImportanceWeighted",
@@ -57,7 +59,9 @@ __all__ = [
     "Renyi",
     "Reparameterised",
     "ReweightedWakeSleep",
+    "Sandwich",
     "ScoreFunction",
+    "Simulated",
     "StickingTheLanding",
     "TargetCapacity",
     "Terms",

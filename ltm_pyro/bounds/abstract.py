@@ -81,6 +81,8 @@ class AbstractObjective(PyroELBO):
     def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
         """The objective and its parts, differentiable, shape (B,) each; arguments go to model and guide alike."""
         draws = self.draw(model, guide, *args, **kwargs)
+        if self.claim.is_bound:
+            draws.check_density(linear=self.linear, upper=self.claim.is_upper)
         estimate = self.estimate(draws)
         if torch.is_grad_enabled():
             estimate = self.gradient.attach(self, draws, estimate)

@@ -157,6 +157,19 @@ class Draws:
         guide_trace.compute_log_prob()
         return torch.stack([site["log_prob"] for site in _sites(guide_trace)]).sum(0)
 
+    def check_density(self, linear: bool, upper: bool) -> None:
+        """Raises InputError if a prior's `log_prob` is not log p(z), and says that no such bound would hold with it.
+
+        Args:
+            linear: whether the bound is a mean of log-weights.
+            upper: whether it is claimed to be an upper bound.
+        """
+        for _, p in self._passes[0].latent:
+            density = None if p is None else getattr(_base(p["fn"]), "density", None)
+            reason = density and density.refusal(linear=linear, upper=upper)
+            if reason:
+                raise InputError(f"site {p['name']!r}: {reason}")  # type: ignore[index]
+
     def check_reparameterised(self) -> None:
         """Raises InputError if a site that learns has no path to its parameters: its gradient would be wrong."""
         for site in _sites(self.guide_trace):
@@ -276,6 +289,13 @@ def _holding(trace: Trace, names: list[str], values: list[Tensor]) -> Trace:
     for name, value in zip(names, values, strict=True):
         held.nodes[name] = {**trace.nodes[name], "value": value}
     return held
+
+
+def _base(distribution: Any) -> Any:
+    """A distribution without the plates and independences around it."""
+    while hasattr(distribution, "base_dist") and not hasattr(distribution, "density"):
+        distribution = distribution.base_dist
+    return distribution
 
 
 def _log_prob(site: dict, value: Tensor) -> Tensor:
