@@ -34,7 +34,17 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "generation": {"torch", "pyro"},
 }
 ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
-HEAVY = ["accelerate", "datasets", "jsonargparse", "matplotlib", "pandas", "pyarrow", "safetensors", "tokenizers", "zuko"]
+HEAVY = [
+    "accelerate",
+    "datasets",
+    "jsonargparse",
+    "matplotlib",
+    "pandas",
+    "pyarrow",
+    "safetensors",
+    "tokenizers",
+    "zuko",
+]
 
 
 def python_files():

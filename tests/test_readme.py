@@ -13,3 +13,10 @@ def test_the_first_example_runs(capsys):
         code = code.replace(whole, part)
     exec(code, {"__name__": "readme"})
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_example_of_a_comparison_runs(capsys):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    code = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "compare_bounds" in block)
+    exec(code, {"__name__": "readme"})
+    assert "iwae-dreg" in capsys.readouterr().out

@@ -37,7 +37,8 @@ class FastLoop:
         patience: steps in each of the two means.
 
     Raises:
-        InputError: for negative steps, a learning rate or patience that is not positive, or a bound that γ cannot follow.
+        InputError: for negative steps, a learning rate or patience that is not positive, or a bound that γ cannot
+            follow.
     """
 
     def __init__(

@@ -1,0 +1,29 @@
+"""`ltm compare WHAT`: estimators side by side."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from importlib import import_module
+
+from ltm_pyro.errors import InputError
+
+WHAT = {"bounds": "bounds and gradient estimators: tightness, gradients, cost, learning curves"}
+
+USAGE = f"""usage: ltm compare WHAT ...          (ltm compare WHAT --help lists what it takes)
+
+{chr(10).join(f"  {name:15} {summary}" for name, summary in WHAT.items())}
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Compare; returns the exit code."""
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    what = words[0]
+    if what not in WHAT:
+        near = difflib.get_close_matches(what, WHAT, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(f"ltm compare {what}: {hint}It compares {', '.join(WHAT)}; then the run's folder, if any")
+    return import_module(f"ltm_pyro.cli.compare_{what}").main(words[1:])

@@ -1,0 +1,217 @@
+"""`ltm compare bounds`: bounds and gradient estimators on a trained run, or on a model whose answers are known."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.comparison_folder import ComparisonFolder
+from ltm_pyro.cli.figures_of_bounds import draw
+from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.session import say
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from ltm_pyro.evaluation.compare_bounds import Comparison, Learning, Sizes
+    from ltm_pyro.inference import FastLoop
+
+TOYS = ("linear-gaussian", "finite-mixture")
+QUICK = {
+    "particles": [1, 2, 8], "repeats": 4, "gradient_particles": [1, 8], "gradient_draws": 12,
+    "gradient_draws_theta": 6, "rounds": 3, "timing_sequences": 2, "inference_passes": 32,
+    "inference_sequences": 4, "measures": 4, "measure_draws": 4,
+}  # fmt: skip
+FOR_TOYS = {
+    "particles": [1, 2, 4, 8, 16, 32, 64], "repeats": 256, "gradient_particles": [1, 2, 4, 8, 16, 32],
+    "gradient_draws": 1000, "gradient_draws_theta": 100, "gradient_steps": 0, "gradient_sequences": 4,
+    "timing_sequences": 64, "inference_passes": 1024, "inference_sequences": 64, "measures": 12,
+    "measure_draws": 256, "at_once": 16384,
+}  # fmt: skip
+
+
+@dataclass
+class Subject:
+    """What is compared on, and where the results go."""
+
+    model: Any
+    guide: Any
+    batch: Any
+    fast: FastLoop
+    folder: Path
+    learning: Learning | None = None
+
+
+def main(words: Sequence[str]) -> int:
+    """Compare; returns the exit code."""
+    from ltm_pyro.evaluation.compare_bounds import Comparison, Sizes, compare_bounds, named_estimators
+
+    options = parse(_parser(words), words)
+    _check(options)
+    named_estimators(options.estimators or [])  # an unknown name is told before any work is done
+    sizes = Sizes(**vars(options.sizes))
+    subject = _toy(options) if options.toy else _run(options)
+    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config")}
+    folder = ComparisonFolder(subject.folder, settings)
+    comparison = Comparison(folder.done() if options.resume else {})
+    folder.begin(["compare", "bounds", *words])
+    try:
+        compare_bounds(
+            subject.model,
+            subject.guide,
+            subject.batch,
+            options.estimators,
+            fast=subject.fast,
+            sizes=sizes,
+            learning=subject.learning,
+            parts=options.parts,
+            seed=options.seed,
+            done=comparison,
+            listener=_listener(folder, comparison),
+        )
+    finally:
+        _finish(folder, comparison, sizes)
+    return 0
+
+
+def _parser(words: Sequence[str]) -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    from ltm_pyro.evaluation.compare_bounds import PARTS, Sizes
+
+    parser = ArgumentParser(prog="ltm compare bounds", exit_on_error=False, description=__doc__)
+    parser.add_argument("run", nargs="?", help="the run's folder")
+    parser.add_argument("--toy", type=str | None, default=None, help=f"instead of a run: {' or '.join(TOYS)}")
+    parser.add_argument(
+        "--estimators",
+        nargs="+",
+        default=None,
+        help="BOUND[NUMBER][-GRADIENT] such as elbo-stl, iwae-dreg, renyi0.5; import paths; or all. "
+        "A sensible list if left out",
+    )
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), help="what to measure")
+    parser.add_argument("--out", type=str | None, default=None, help="where to; RUN/comparisons/bounds if left out")
+    parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
+    parser.add_argument("--sequences", type=int, default=16, help="held-out sequences")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--seed", type=int, default=0, help="of all noise")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted comparison")
+    parser.add_argument(
+        "--learning_passes",
+        type=int | None,
+        default=None,
+        help="also train the run's model anew by every estimator, each with this many decoder passes (long)",
+    )
+    parser.add_argument(
+        "--learning_seconds", type=float | None, default=None, help="the same with so many seconds each"
+    )
+    parser.add_class_arguments(Sizes, "sizes", instantiate=False)
+    toy = any(word == "--toy" or word.startswith("--toy=") for word in words)
+    for name, value in {**(FOR_TOYS if toy else {}), **(QUICK if "--quick" in words else {})}.items():
+        parser.set_defaults({f"sizes.{name}": value})
+    return parser
+
+
+def _check(options: Namespace) -> None:
+    refuse_below(options, sequences=1, fast_steps=0, seed=0, learning_passes=1)
+    if (options.run is None) == (options.toy is None):
+        raise InputError(f"give either a run's folder, or --toy with one of {', '.join(TOYS)}")
+    if options.toy is not None and options.toy not in TOYS:
+        raise InputError(f"--toy {options.toy}: expected one of {', '.join(TOYS)}")
+    if options.learning_seconds is not None and not options.learning_seconds > 0:
+        raise InputError(f"--learning_seconds {options.learning_seconds}: expected a positive number")
+    if options.toy and (options.learning_passes or options.learning_seconds):
+        raise InputError("--learning_passes and --learning_seconds train a run's model: a toy has no corpus")
+
+
+def _toy(options: Namespace) -> Subject:
+    import pyro
+    import torch
+
+    from ltm_pyro import ELBO, CategoricalGuide, FastLoop, MeanFieldGuide, ScoreFunction
+    from ltm_pyro.models.exact import FiniteMixture, LinearGaussian
+
+    pyro.enable_validation(False)
+    folder = Path(options.out or f"comparisons/bounds-{options.toy}")
+    steps = 200 if options.fast_steps is None else options.fast_steps
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        if options.toy == "linear-gaussian":
+            toy = LinearGaussian(z_shape=(1, 2, 2), noise=2.5, batch=options.sequences)
+            return Subject(toy, MeanFieldGuide(toy.z_shape), toy.x, FastLoop(ELBO(), steps, 0.1), folder)
+        mixture = FiniteMixture(batch=options.sequences)
+        fast = FastLoop(ELBO(particles=8, gradient=ScoreFunction()), steps, 0.1)
+        return Subject(mixture, CategoricalGuide(mixture.z_shape), mixture.x, fast, folder)
+
+
+def _run(options: Namespace) -> Subject:
+    from ltm_pyro.data import in_order
+    from ltm_pyro.training.material import prepare
+
+    run = Run.open(options.run)
+    if run.config.model == "autoregressive":
+        raise InputError(f"{options.run} has no thoughts: every bound is its exact log-likelihood. Give another run")
+    blueprint, device = load(run, options.checkpoint)
+    if options.fast_steps is not None:
+        blueprint = blueprint.with_fast_steps(options.fast_steps)
+    material = prepare(run.config, run.tokenizer)
+    batch = next(in_order(material.validation, options.sequences, options.sequences)).to(device)
+    folder = Path(options.out or run.folder / "comparisons" / "bounds")
+    learning = _learning(run, material, blueprint, device, options)
+    return Subject(blueprint.model, blueprint.guide, batch, blueprint.fast, folder, learning)
+
+
+def _learning(run: Run, material: Any, blueprint: Any, device: Any, options: Namespace) -> Learning | None:
+    if options.learning_passes is None and options.learning_seconds is None:
+        return None
+    from ltm_pyro.data import Batches
+    from ltm_pyro.evaluation.compare_bounds import Learning
+    from ltm_pyro.training.randomness import seed_everything
+
+    def start() -> Any:
+        seed_everything(run.config.train.seed)
+        return run.assemble().to(device)
+
+    def batches() -> Batches:
+        return Batches(material.training, run.config.train.batch_size, run.config.train.seed)
+
+    return Learning(start, batches, blueprint.fast, options.learning_passes, options.learning_seconds)
+
+
+def _listener(folder: ComparisonFolder, comparison: Comparison) -> Callable[[str, int, int], None]:
+    progress: list[Progress] = []
+
+    def listen(name: str, done: int, total: int) -> None:
+        if not progress:
+            progress.append(Progress(total, done))
+        elif done:
+            folder.keep(comparison.pieces)
+        if name:
+            progress[0].update(done, name)
+        else:
+            progress[0].clear()
+
+    return listen
+
+
+def _finish(folder: ComparisonFolder, comparison: Comparison, sizes: Sizes) -> None:
+    """Write and show what there is, be it all or what an interrupt has left."""
+    from ltm_pyro.evaluation.compare_bounds import to_csv
+
+    if not comparison.pieces:
+        return
+    folder.keep(comparison.pieces)
+    table = comparison.table()
+    folder.write("table.md", table + "\n")
+    folder.write("records.csv", to_csv(comparison.to_records()))
+    names = draw(comparison, folder.path)
+    sys.stdout.write(table + "\n")
+    say(f"\nSaved in {folder.path}: table.md, records.csv, results.json, settings.json, {', '.join(names)}")

@@ -1,0 +1,105 @@
+"""The folder that a comparison is kept in: settings, records, tables and figures."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ltm_pyro import __version__
+from ltm_pyro.errors import InputError
+
+SETTINGS, RESULTS = "settings.json", "results.json"
+
+
+class ComparisonFolder:
+    """`folder/`: settings.json, results.json (records by piece of work), table.md, records.csv, figures.
+
+    Args:
+        path: where it is; made if need be.
+        settings: all that the numbers depend on, seeds included.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self.path = path
+        self.settings = json.loads(json.dumps(settings, default=str))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path} cannot be made: {error.strerror or error}. Give a folder by --out") from error
+
+    def begin(self, words: Sequence[str]) -> None:
+        """Say how this comparison can be repeated."""
+        about = {"command": ["ltm", *words], "versions": versions(), "settings": self.settings}
+        self.write(SETTINGS, json.dumps(about, indent=2) + "\n")
+
+    def done(self) -> dict[str, list[dict[str, Any]]]:
+        """The pieces that an interrupted comparison with these settings has done.
+
+        Raises:
+            InputError: if there is none, or it had other settings.
+        """
+        try:
+            before = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))["settings"]
+            found = json.loads((self.path / RESULTS).read_text(encoding="utf-8"))["pieces"]
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
+        changed = [key for key in {**before, **self.settings} if before.get(key) != self.settings.get(key)]
+        if changed:
+            raise InputError(
+                f"{self.path} was begun with another {', '.join(changed)}: repeat its command, which "
+                f"{self.path / SETTINGS} holds, or leave out --resume"
+            )
+        return {name: [_read(record) for record in piece] for name, piece in found.items()}
+
+    def keep(self, pieces: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Write the records as they are so far, beside the file and then in its place."""
+        plain = {name: [_plain(record) for record in piece] for name, piece in pieces.items()}
+        part = self.write(RESULTS + ".part", json.dumps({"pieces": plain}, indent=1, allow_nan=False) + "\n")
+        part.replace(self.path / RESULTS)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a text file; returns its path.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
+        path = self.path / name
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}. Give a folder by --out") from error
+        return path
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with."""
+    import numpy as np
+    import pyro
+    import torch
+
+    return {
+        "ltm_pyro": __version__,
+        "torch": torch.__version__,
+        "pyro": pyro.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    """Numbers that JSON has no word for, as text."""
+    return {
+        key: str(value) if isinstance(value, float) and (value != value or abs(value) == float("inf")) else value
+        for key, value in record.items()
+    }
+
+
+def _read(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: float(value) if value in ("nan", "inf", "-inf") else value for key, value in record.items()}

@@ -1,0 +1,46 @@
+"""Rows of text and records as tables: Markdown that is also a plain terminal's table, and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Lines of a Markdown table from a header and rows; the first columns stand left, the others right."""
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    rule = "| " + " | ".join("-" * (w - 1) + ("-" if i < left else ":") for i, w in enumerate(widths)) + " |"
+    return [lines[0], rule, *lines[1:]]
+
+
+def to_csv(records: Sequence[dict[str, Any]]) -> str:
+    """Records as CSV with a column for every name that occurs, in the order of first occurrence."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def with_error(value: float | None, error: float | None, digits: int = 4) -> str:
+    """A number with its error, either of which may be unknown."""
+    if value is None or math.isnan(value):
+        return "–"
+    return number(value, digits) + ("" if error is None or math.isnan(error) else f" ± {number(error, digits)}")
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with so many digits after the point, or three in all where it is large; a dash if unknown."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.2e}"

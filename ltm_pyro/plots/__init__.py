@@ -1,0 +1,19 @@
+"""Figures, one a file: each function takes data and a matplotlib Axes, and draws there."""
+
+from ltm_pyro.plots.bias import plot_bias
+from ltm_pyro.plots.curves import plot_curves
+from ltm_pyro.plots.reliability import plot_pareto_k
+from ltm_pyro.plots.saving import save_figure
+from ltm_pyro.plots.signal_to_noise import plot_signal_to_noise
+from ltm_pyro.plots.tightness import plot_tightness
+from ltm_pyro.plots.variance import plot_variance
+
+__all__ = [
+    "plot_bias",
+    "plot_curves",
+    "plot_pareto_k",
+    "plot_signal_to_noise",
+    "plot_tightness",
+    "plot_variance",
+    "save_figure",
+]

@@ -1,0 +1,55 @@
+"""The signal-to-noise ratio of gradients, by the number of particles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.plots.looks import Looks, grouped, label, looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> None:
+    """‖E g‖ / √(tr Var g) by S on logarithmic axes, ± one error, with grey lines of slopes ±1/2 to compare with.
+
+    Where the signal is not above its own error there is no point.
+
+    Args:
+        records: those of a comparison's `gradient` part for γ or for θ.
+        axes: where to draw.
+        look: colours and markers by name, as `looks` makes them, to share among figures.
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    looked = look or looks((record["bound"], record["estimator"]) for record in records)
+    for name, group in grouped(records, "estimator").items():
+        told = [r for r in group if r["snr"] > r["snr_error"]]  # never where they are NaN
+        x, y = [r["particles"] for r in told], [r["snr"] for r in told]
+        errors = [r["snr_error"] for r in told]
+        text = label(name, group[0]["claim"])
+        axes.errorbar(x, y, yerr=errors, label=text, elinewidth=0.8, capsize=1.5, **looked[name])
+    axes.set_xscale("log", base=2)
+    if any(record["snr"] > record["snr_error"] for record in records):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    _guides(records, axes)
+    counts = sorted({record["particles"] for record in records})
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.set_xlabel("particles S")
+    axes.set_ylabel(f"signal-to-noise ratio of one gradient by {records[0]['parameters']}")
+
+
+def _guides(records: Sequence[dict[str, Any]], axes: Axes) -> None:
+    """Lines of the two slopes that theory knows, from the middle of what stands at the left."""
+    counts = sorted({record["particles"] for record in records})
+    starts = sorted(r["snr"] for r in records if r["particles"] == counts[0] and r["snr"] > r["snr_error"])
+    if not starts or len(counts) < 2:
+        return
+    frame, start, ratio = axes.get_ylim(), starts[len(starts) // 2], (counts[-1] / counts[0]) ** 0.5
+    for end, text in ((start * ratio, "slopes ±1/2, to compare"), (start / ratio, None)):
+        axes.plot([counts[0], counts[-1]], [start, end], color="0.8", linewidth=4, zorder=0, label=text)
+    axes.set_ylim(min(frame[0], 0.9 * start / ratio), max(frame[1], 1.1 * start * ratio))

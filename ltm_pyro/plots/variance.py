@@ -1,0 +1,33 @@
+"""The variance of gradient estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.plots.looks import Looks, label, looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_variance(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None, named: bool = True) -> None:
+    """The total variance of one gradient on a logarithmic axis; a row for each estimator.
+
+    Args:
+        records: those of a comparison's `gradient` part, of one S.
+        axes: where to draw.
+        look: colours and markers by name, as `looks` makes them, to share among figures.
+        named: whether the rows bear names, which a panel to the left may do.
+    """
+    looked = look or looks((record["bound"], record["estimator"]) for record in records)
+    for row, record in enumerate(records):
+        if record["variance"] > 0:
+            axes.plot([record["variance"]], [row], **{**looked[record["estimator"]], "linestyle": "none"})
+    axes.set_xscale("log")
+    names = [label(record["estimator"], record["claim"]) if named else "" for record in records]
+    axes.set_yticks(range(len(records)), names)
+    axes.invert_yaxis()
+    axes.grid(axis="x", color="0.92")
+    first = records[0]
+    axes.set_xlabel(f"variance of one gradient by {first['parameters']}, S={first['particles']},\ntr Var g, nats²")

@@ -1,0 +1,166 @@
+"""Every figure is drawn from records, with units on its axes, and saved as two files that are not empty."""
+
+import math
+
+import matplotlib
+import pytest
+from matplotlib.figure import Figure
+
+from ltm_pyro import plots
+from ltm_pyro.plots.looks import COLOURS, label, looks
+
+
+def bound(name, particles, value, claim="lower bound"):
+    return {
+        "part": "tightness",
+        "bound": name,
+        "particles": particles,
+        "value": value,
+        "error_over_draws": 0.1,
+        "claim": claim,
+        "unit": "nats/token",
+        "log_evidence": -1.0,
+    }
+
+
+def gradient(name, particles, snr, target="its bound", heavy=False):
+    return {
+        "part": "gradient",
+        "bound": name.split("-")[0],
+        "estimator": name,
+        "parameters": "γ",
+        "particles": particles,
+        "snr": snr,
+        "snr_error": 0.1 * snr,
+        "claim": "lower bound",
+        "target": target,
+        "bias_along": 0.02,
+        "bias_along_error": 0.01,
+        "variance": 3.0,
+        "heavy_tails": heavy,
+    }
+
+
+def point(name, passes, value):
+    return {
+        "part": "inference",
+        "bound": name,
+        "estimator": name,
+        "claim": "lower bound",
+        "passes": passes,
+        "seconds": passes / 10,
+        "elbo": value,
+        "importance_weighted": value + 1,
+        "unit": "nats/token",
+    }
+
+
+TIGHTNESS = [bound(name, s, -2 + 0.1 * s + bonus) for name, bonus in (("elbo", 0), ("iwae", 0.1)) for s in (1, 2, 4)]
+GRADIENTS = [gradient(name, s, 0.1 * s) for name in ("iwae", "iwae-dreg") for s in (1, 2, 4)]
+CURVE = [point(name, passes, -5 + passes) for name in ("elbo", "iwae") for passes in (0, 1, 2)]
+WEIGHTS = [{"effective_sample_size": 3.0, "pareto_k": k, "particles": 8, "draws": 64} for k in (0.2, 0.9, math.nan)]
+
+
+@pytest.fixture
+def axes():
+    return Figure().subplots()
+
+
+def names(axes):
+    return axes.get_legend_handles_labels()[1]
+
+
+def test_tightness_has_a_line_a_bound_and_the_truth(axes):
+    plots.plot_tightness(TIGHTNESS, axes)
+    assert names(axes) == ["log p(x), exact", "elbo", "iwae"]
+    assert axes.get_ylabel() == "mean value, nats/token"
+    assert axes.get_xlabel() == "particles S"
+
+
+def test_bounds_that_hide_one_another_are_named_together(axes):
+    same = [{**record, "bound": "piwae"} for record in TIGHTNESS if record["bound"] == "iwae"][1:]
+    plots.plot_tightness([*TIGHTNESS, *same], axes)
+    assert "iwae = piwae" in names(axes)
+
+
+def test_a_far_upper_bound_does_not_flatten_the_others(axes):
+    far = [bound("cubo", s, 1e4, "upper bound") for s in (2, 4)]
+    plots.plot_tightness([*TIGHTNESS, *far], axes)
+    assert "cubo (upper bound), above the frame" in names(axes)
+    assert axes.get_ylim()[1] < 1
+    assert axes.get_ylim()[0] < -1.9
+
+
+def test_a_signal_below_its_error_has_no_point(axes):
+    lost = {**gradient("iwae", 8, math.nan), "snr_error": math.nan}
+    plots.plot_signal_to_noise([*GRADIENTS, lost], axes)
+    assert names(axes) == ["slopes ±1/2, to compare", "iwae", "iwae-dreg"]
+    first = axes.containers[0].lines[0]
+    assert list(first.get_xdata()) == [1, 2, 4]
+    assert "γ" in axes.get_ylabel()
+
+
+def test_where_nothing_is_above_its_error_the_frame_is_empty(axes):
+    plots.plot_signal_to_noise([{**gradient("iwae", s, 0.1), "snr_error": 1.0} for s in (1, 2)], axes)
+    assert all(len(line.get_xdata()) == 0 for line in axes.lines)
+
+
+def test_bias_and_variance_have_a_row_an_estimator(axes):
+    records = [gradient("iwae", 4, 1), gradient("rws", 4, 1, "another objective"), gradient("cubo", 4, 1, heavy=True)]
+    plots.plot_bias(records, axes)
+    rows = [text.get_text() for text in axes.get_yticklabels()]
+    assert rows == ["iwae", "rws (another objective)", "cubo, heavy tails"]
+    assert "% of its length" in axes.get_xlabel()
+    assert "S=4" in axes.get_xlabel()
+    beside = Figure().subplots()
+    plots.plot_variance(records, beside, named=False)
+    assert [text.get_text() for text in beside.get_yticklabels()] == ["", "", ""]
+    assert "nats²" in beside.get_xlabel()
+
+
+@pytest.mark.parametrize(("by", "words"), [("passes", "decoder passes per sequence"), ("seconds", "seconds")])
+def test_curves_go_by_their_budget(axes, by, words):
+    plots.plot_curves(CURVE, axes, by)
+    assert words in axes.get_xlabel()
+    assert axes.get_ylabel() == "ELBO, nats/token"
+    assert list(axes.lines[0].get_xdata()) == [record[by] for record in CURVE[:3]]
+
+
+def test_what_falls_far_below_the_start_leaves_the_frame(axes):
+    plots.plot_curves([*CURVE, point("bad", 0, -5), point("bad", 1, -1e6)], axes)
+    assert axes.get_ylim()[0] > -10
+
+
+def test_reliability_shows_what_is_known(axes):
+    plots.plot_pareto_k(WEIGHTS, axes)
+    assert len(axes.lines[-1].get_xdata()) == 2
+    assert "64 draws" in axes.get_ylabel()
+
+
+def test_figures_are_saved_as_two_files_and_leave_the_style(tmp_path):
+    before = dict(matplotlib.rcParams)
+    panels = [lambda axes: plots.plot_curves(CURVE, axes), lambda axes: plots.plot_curves(CURVE, axes, "seconds")]
+    paths = plots.save_figure(tmp_path / "curves", panels)
+    assert [path.name for path in paths] == ["curves.png", "curves.svg"]
+    assert paths[0].read_bytes().startswith(b"\x89PNG")
+    assert paths[0].stat().st_size > 5000
+    assert "decoder passes per sequence" in paths[1].read_text()
+    assert dict(matplotlib.rcParams) == before
+    content = paths[1].read_bytes()
+    plots.save_figure(tmp_path / "curves", panels)
+    assert paths[1].read_bytes() == content
+
+
+def test_looks_tell_all_apart():
+    pairs = [(f"b{i}", f"b{i}{end}") for i in range(12) for end in ("", "-dreg", "-score")]
+    found = looks(pairs)
+    assert len(found) == 36
+    kinds = {(look["color"], look["marker"], look["linestyle"]) for look in found.values()}
+    assert len(kinds) == 36
+    assert found["b1"]["color"] == found["b1-dreg"]["color"] == COLOURS[1]
+
+
+def test_a_claim_that_is_less_than_a_lower_bound_is_named():
+    assert label("iwae", "lower bound") == "iwae"
+    assert label("kl0.1", "NOT A BOUND") == "kl0.1 (no bound)"
+    assert label("x", "something new") == "x (something new)"
