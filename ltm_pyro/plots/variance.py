@@ -20,11 +20,18 @@ def plot_variance(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | N
         look: colours and markers by name, as `looks` makes them, to share among figures.
         named: whether the rows bear names, which a panel to the left may do.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     looked = look or looks((record["bound"], record["estimator"]) for record in records)
     for row, record in enumerate(records):
         if record["variance"] > 0:
             axes.plot([record["variance"]], [row], **{**looked[record["estimator"]], "linestyle": "none"})
     axes.set_xscale("log")
+    variances = [record["variance"] for record in records if record["variance"] > 0]
+    if variances and max(variances) < 1e3 * min(variances):
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     names = [label(record["estimator"], record["claim"]) if named else "" for record in records]
     axes.set_yticks(range(len(records)), names)
     axes.invert_yaxis()

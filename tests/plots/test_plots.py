@@ -127,8 +127,12 @@ def test_curves_go_by_their_budget(axes, by, words):
 
 
 def test_what_falls_far_below_the_start_leaves_the_frame(axes):
-    plots.plot_curves([*CURVE, point("bad", 0, -5), point("bad", 1, -1e6)], axes)
+    plots.plot_curves([*CURVE, point("bad", 0, -5), point("bad", 1, -1e6), point("bad", 2, math.nan)], axes)
     assert axes.get_ylim()[0] > -10
+    assert names(axes) == ["elbo", "iwae", "bad, diverged"]
+    again = Figure().subplots()
+    plots.plot_curves([*CURVE, point("low", 0, -5), point("low", 1, -1e6)], again)
+    assert names(again)[-1] == "low, below the frame"
 
 
 def test_reliability_shows_what_is_known(axes):

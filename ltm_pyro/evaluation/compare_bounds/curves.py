@@ -108,6 +108,7 @@ def honest(problem: Problem, sizes: Sizes, seed: int) -> Record:
         "importance_weighted": float(problem.per_unit(weighted)),
         "importance_weighted_error": ratio_error(weighted, problem.scale),
         "measure_draws": sizes.measure_draws,
+        "sequences": len(problem),
     }
 
 

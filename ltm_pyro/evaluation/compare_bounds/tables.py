@@ -56,7 +56,7 @@ def _summary(comparison: Comparison) -> str:
                 with_error(θ.get("snr"), θ.get("snr_error"), 2) if θ else "–",
                 number(price.get("fast_time"), 2),
                 number(price.get("slow_time"), 2),
-                number(ended.get(name, {}).get("elbo")),
+                _ended(ended[name]["elbo"], math.nan) if name in ended else "–",
             )
         )
     header = (
@@ -74,7 +74,8 @@ def _summary(comparison: Comparison) -> str:
         return ""
     note = (
         "Value: of the bound at the fitted q, ± over draws of z. SNR and bias: of one gradient with q partly fitted. "
-        "Steps: time beside the reparameterised ELBO's with S=1. ELBO fitted: where q ends that follows this estimator."
+        "Steps: time as under Cost. ELBO fitted: where q ends that follows this estimator, on the sequences of the "
+        "inference part."
     )
     return _table([header, *rows], note)
 
@@ -204,8 +205,7 @@ def _curves(comparison: Comparison, part: str) -> str:
             str(r["step"]),
             f"{r['passes']:,}",
             f"{r['seconds']:.2f}",
-            with_error(r["elbo"], r["elbo_error"]),
-            with_error(r["importance_weighted"], r["importance_weighted_error"]),
+            *(_ended(r[value], r[f"{value}_error"]) for value in ("elbo", "importance_weighted")),
         )
         for name, r in ends.items()
     ]
@@ -214,7 +214,7 @@ def _curves(comparison: Comparison, part: str) -> str:
     one = records[0]
     header = ("", "claim", "S", "steps", "passes", "seconds", "ELBO at the end", "importance-weighted")
     note = (
-        f"{one['unit']}, ± over sequences; every estimator is measured by the same two bounds with "
+        f"{one['unit']}, ± over {one['sequences']} sequences; every estimator is measured by the same two bounds with "
         f"{one['measure_draws']} fresh draws. Seconds without the measuring."
     )
     swapped = [
@@ -223,6 +223,10 @@ def _curves(comparison: Comparison, part: str) -> str:
         if r.get("fast") != r.get("slow")
     ]
     return _table([header, *rows], " ".join([note, *(f"{text}." for text in swapped)]))
+
+
+def _ended(value: float, error: float) -> str:
+    return with_error(value, error) if math.isfinite(value) else "diverged"
 
 
 def _refusals(comparison: Comparison) -> str:
