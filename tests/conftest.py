@@ -1,6 +1,7 @@
 """Every test starts from the same seeds, with the checks of Pyro and of shapes on, offline, and without a screen."""
 
 import os
+import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
@@ -15,6 +16,9 @@ install_import_hook("ltm_pyro.models.decoder", "beartype.beartype")  # before an
 from toys import TinyModel  # noqa: E402
 
 from ltm_pyro.models.exact import LinearGaussian  # noqa: E402
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background; tests of Ctrl-C need it as in a terminal
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers share the cores already

@@ -35,8 +35,8 @@ class Annealing:
               z_0 \sim q, \quad z_t \sim \mathcal{T}_{\beta_t}(z_t \mid z_{t-1})
 
     (Neal, 2001, arXiv physics/9803008, with the ratio of two neighbours of the path put in.) The transitions leave
-    :math:`f_{\beta_t}` as it is, so that :math:`\mathbb{E}[w] = p(x)`, however few they are. They are reversible, so
-    that the same chain run backward, from an exact sample of the posterior, has :math:`\mathbb{E}[1/w] = 1/p(x)`.
+    :math:`f_{\beta_t}` as it is, so that :math:`\mathbb{E}[w] = p(x)`, however few they are. They are reversible:
+    the same chain run backward, from an exact sample of the posterior, has :math:`\mathbb{E}[1/w] = 1/p(x)`.
 
     Step sizes, one for each temperature and sequence, come from a preliminary run with noise of its own. Both
     directions then hold them.

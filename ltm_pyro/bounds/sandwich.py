@@ -67,8 +67,9 @@ class Sandwich:
     as it should be, and the mean of 1/w' needs no more to be right: chains that share their start are dependent,
     which costs variance and leaves the expectation. The mean is of the inverses: one of :math:`w'_s` is a looser bound.
 
-    q is the prior, or a guide: a fitted one is nearer to the posterior, and fewer temperatures do. It must have been
-    fitted to x without a look at the simulated z.
+    q is the prior, or a guide, fitted to x without a look at the simulated z. A guide near the posterior needs fewer
+    temperatures; one that is narrower than the posterior, as fitted mean-field Gaussians are, may need more than the
+    prior does, since the chains back begin where it has hardly any density.
 
     The model runs about 2 · temperatures · leapfrog_steps times on S · B sequences, forward and backward pass, half
     as often for `lower`, and a little more for the tuning. Its weights get no gradient. Noise comes from torch's global
