@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from ltm_pyro.bounds.annealing import Annealing, Listener, Schedule
 from ltm_pyro.bounds.tempered_path import TemperedPath
 from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.errors import InputError
+from ltm_pyro.freezing import frozen
 
 
 class Simulated(NamedTuple):
@@ -156,7 +156,7 @@ class Sandwich:
         """
         _check_mask(batch.get("mask"))
         z, x = self.simulate(model, simulated, **batch) if isinstance(simulated, int) else simulated
-        with _still(model, guide):
+        with frozen(_held(model, guide)):
             path = TemperedPath(model, guide, {"x": x, **batch}, self.chains)
             exact = path.repeated(z)
             annealing = self._anneal(path)
@@ -177,7 +177,7 @@ class Sandwich:
             guide: where the chains begin; the prior if None.
             batch: arguments of model and guide, with the data: x, mask, previous.
         """
-        with _still(model, guide):
+        with frozen(_held(model, guide)):
             annealing = self._anneal(TemperedPath(model, guide, batch, self.chains))
             return self.lower_value(annealing.forward().log_weight)
 
@@ -208,16 +208,7 @@ def _check_mask(mask: Tensor | None) -> None:
         )
 
 
-@contextmanager
-def _still(*programs: Any) -> Iterator[None]:
-    """Within, no parameter of these programs gets a gradient, and none is computed: only those along z are."""
+def _held(*programs: Any) -> Iterator[Tensor]:
+    """Every parameter of some programs: no gradient is wanted but along z."""
     names = ("parameters", "local_parameters")
-    held = chain.from_iterable(getattr(program, name, list)() for program in programs for name in names)
-    moving = [parameter for parameter in held if parameter.requires_grad]
-    for parameter in moving:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in moving:
-            parameter.requires_grad_(True)
+    return chain.from_iterable(getattr(program, name, list)() for program in programs for name in names)

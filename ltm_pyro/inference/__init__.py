@@ -1,8 +1,8 @@
 """Inference at two rates. It is handed a model, a guide and a bound, and knows no concrete one."""
 
+from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.dual_rate import DualRateSVI
 from ltm_pyro.inference.fast_loop import FastLoop
-from ltm_pyro.inference.freezing import frozen
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
 
 __all__ = ["DualRateSVI", "FastLoop", "NonFiniteError", "SlowStep", "frozen"]

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
-from ltm_pyro.inference.freezing import frozen
+from ltm_pyro.freezing import frozen
 
 
 class FastLoop:
