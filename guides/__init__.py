@@ -9,6 +9,15 @@ if __name__ != "ltm_pyro.guides":
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.categorical import CategoricalGuide
 from ltm_pyro.guides.empty import EmptyGuide
+from ltm_pyro.guides.gumbel_softmax import GumbelSoftmaxGuide
 from ltm_pyro.guides.mean_field import MeanFieldGuide
+from ltm_pyro.guides.straight_through import StraightThroughGuide
 
-__all__ = ["AbstractGuide", "CategoricalGuide", "EmptyGuide", "MeanFieldGuide"]
+__all__ = [
+    "AbstractGuide",
+    "CategoricalGuide",
+    "EmptyGuide",
+    "GumbelSoftmaxGuide",
+    "MeanFieldGuide",
+    "StraightThroughGuide",
+]

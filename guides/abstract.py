@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -14,9 +15,14 @@ class AbstractGuide(nn.Module, ABC):
     The local parameters are held apart from `parameters()`, which are the guide's global ones
     (an encoder, a flow): those belong to θ, to the slow optimizer and to the checkpoint.
 
+    Attributes:
+        discrete: whether it draws one-hot thoughts, for priors over them.
+
     Args:
         z_shape: (L, K, D), the event shape of the site `z`.
     """
+
+    discrete: ClassVar[bool] = False
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()

@@ -20,15 +20,15 @@ class LatentThoughtModel(AbstractModel):
     (Kong et al., 2025, arXiv 2502.01567, section 2.) Run forward it writes; conditioned on x it scores.
     Sites: `z`, batch (B,), event (L, K, D); `x`, batch (B,), event (T,).
 
-    Where the prior's vectors are of another width than the decoder, one learned matrix carries them over; for one-hot
-    thoughts its rows are the codebook.
+    Where the prior's vectors are of another width than the decoder, one learned matrix carries them over; so it does
+    with one-hot thoughts, whose vectors are its rows, the codebook.
 
     Args:
         prior: a module whose forward returns p(z), of event shape `prior.z_shape`: (L, K) as the decoder's, any width.
         decoder: the Transformer.
 
     Attributes:
-        projection: that matrix; None where the widths agree.
+        projection: that matrix; None where thoughts go to the decoder as they are.
 
     Raises:
         InputError: if prior and decoder disagree about layers or thoughts.
@@ -53,7 +53,7 @@ class LatentThoughtModel(AbstractModel):
             )
         self.prior, self.decoder, self.projection = prior, decoder, None
         width = prior.z_shape[-1]
-        if width != decoder.z_shape[-1]:
+        if width != decoder.z_shape[-1] or prior.discrete:
             self.projection = nn.Linear(width, decoder.z_shape[-1], bias=False)
             nn.init.normal_(self.projection.weight, std=prior.square_norm**-0.5)  # so that a thought has unit variance
 

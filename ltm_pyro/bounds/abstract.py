@@ -81,8 +81,6 @@ class AbstractObjective(PyroELBO):
     def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
         """The objective and its parts, differentiable, shape (B,) each; arguments go to model and guide alike."""
         draws = self.draw(model, guide, *args, **kwargs)
-        if self.claim.is_bound:
-            draws.check_density(linear=self.linear, upper=self.claim.is_upper)
         estimate = self.estimate(draws)
         if torch.is_grad_enabled():
             estimate = self.gradient.attach(self, draws, estimate)
@@ -120,10 +118,37 @@ class AbstractObjective(PyroELBO):
     def draw(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Draws:
         """Run the guide, and the model on what it drew."""
         cut = self.gradient.cuts and torch.is_grad_enabled()
-        draws = Draws(model, guide, args, kwargs, self.particles, self.at_once, cut, self.kl_weight)
+        draws = Draws(model, guide, args, kwargs, self.particles, self.at_once, cut, self.kl_weight, self.admit)
         if torch.is_grad_enabled() and not self.gradient.cuts:
             draws.check_reparameterised()
         return draws
+
+    def admit(self, site: dict) -> None:
+        """Look at a latent site before its density is taken.
+
+        A prior's distribution may say by `density` what its `log_prob` is, where that is not log p(z), and have another
+        one `for_learning`; a guide's may say that its samples are `relaxed`.
+
+        Raises:
+            InputError: if the objective claims something that this density, or these samples, do not support.
+        """
+        fn = site["fn"]
+        base = getattr(fn, "base_dist", fn)
+        if self.claim is Claim.NONE:
+            site["fn"] = fn.for_learning() if hasattr(fn, "for_learning") else fn
+            return
+        density, reason = getattr(fn, "density", None), None
+        if getattr(base, "relaxed", False):
+            reason = (
+                "the guide draws relaxed codes that the model never draws: call guide.eval() for codes, or learn by "
+                "KLWeighted(1.0), which claims nothing"
+            )
+        elif density is not None:
+            upper = self.claim in (Claim.UPPER, Claim.UPPER_IN_THE_LIMIT)
+            reason = density.refusal(linear=self.linear, upper=upper)
+        if reason:
+            who = getattr(base, "name", type(base).__name__)
+            raise InputError(f"{self.name} does not go with {who} at site {site['name']!r}: {reason}")
 
     def begin(self, step: int) -> None:
         """Told the number of slow steps taken, before each batch: for objectives that change as learning goes on."""

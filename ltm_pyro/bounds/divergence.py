@@ -25,7 +25,14 @@ class Divergence(NamedTuple):
         return cls(torch.cat(total), _cat(per_layer), _cat(per_dimension), all(exact))
 
 
-def divergence(q: Distribution, p: Distribution, z: Tensor, closed_form: bool = True) -> Divergence:
+def divergence(
+    q: Distribution,
+    p: Distribution,
+    z: Tensor,
+    closed_form: bool = True,
+    log_q: Tensor | None = None,
+    log_p: Tensor | None = None,
+) -> Divergence:
     r"""KL(q || p), exact or as the one-sample estimate :math:`\log q(z) - \log p(z)`.
 
     Both are peeled of the `Independent` layers that they share, so that a factorised pair
@@ -41,7 +48,9 @@ def divergence(q: Distribution, p: Distribution, z: Tensor, closed_form: bool = 
     q, p = _without(q, depth), _without(p, depth)
     split = _closed_form(q, p) if closed_form else None  # (*batch, *depth event dimensions)
     exact = split is not None
-    if split is None:
+    if split is None and not depth and log_q is not None and log_p is not None:
+        split = log_q - log_p  # a prior's density may be random, and dear: once is enough
+    elif split is None:
         split = q.log_prob(z) - p.log_prob(z)
     if not depth:
         return Divergence(split, closed_form=exact)

@@ -33,6 +33,7 @@ class Draws:
         at_once: particles in one pass through the model; None takes all.
         cut: whether the samples are cut from the guide's parameters, for gradients that do not go along z.
         kl_weight: of log q - log p(z) in `log_weight`.
+        admit: shown every latent site before its density is taken; it may refuse one, or put a distribution in place.
 
     Raises:
         InputError: if nothing is observed, the guide leaves out a site, or a site is outside the plate or scaled.
@@ -48,12 +49,15 @@ class Draws:
         at_once: int | None = None,
         cut: bool = False,
         kl_weight: float = 1.0,
+        admit: Callable[[dict], None] = lambda site: None,
     ) -> None:
         self.model, self.guide, self.args, self.kwargs = model, guide, args, kwargs
-        self.particles, self.kl_weight = particles, kl_weight
+        self.particles, self.kl_weight, self.admit = particles, kl_weight, admit
         self.at_once = min(at_once or particles, particles)
         with _Cut(cut):
             self.guide_trace = self._run(guide, particles)
+        for site in _sites(self.guide_trace):
+            admit(site)
         self.guide_trace.compute_log_prob()
         self.z = {site["name"]: site["value"] for site in _sites(self.guide_trace)}  # (S, B, *event) each
         self._passes = list(self._score(self.z))
@@ -115,6 +119,7 @@ class Draws:
         else:
             joint = (path * (self.log_joint - self.kl_weight * along)).sum(0)
             if path is not weights and self._model_learns():
+                self._check_repeatable()
                 joint = joint + ((weights - path) * self.log_joint_at_fixed_z()).sum(0)
         if score is None:
             return joint
@@ -157,19 +162,6 @@ class Draws:
         guide_trace.compute_log_prob()
         return torch.stack([site["log_prob"] for site in _sites(guide_trace)]).sum(0)
 
-    def check_density(self, linear: bool, upper: bool) -> None:
-        """Raises InputError if a prior's `log_prob` is not log p(z), and says that no such bound would hold with it.
-
-        Args:
-            linear: whether the bound is a mean of log-weights.
-            upper: whether it is claimed to be an upper bound.
-        """
-        for _, p in self._passes[0].latent:
-            density = None if p is None else getattr(_base(p["fn"]), "density", None)
-            reason = density and density.refusal(linear=linear, upper=upper)
-            if reason:
-                raise InputError(f"site {p['name']!r}: {reason}")  # type: ignore[index]
-
     def check_reparameterised(self) -> None:
         """Raises InputError if a site that learns has no path to its parameters: its gradient would be wrong."""
         for site in _sites(self.guide_trace):
@@ -178,6 +170,15 @@ class Draws:
                     f"the guide samples site {site['name']!r} from {type(site['fn']).__name__}, which cannot be "
                     "reparameterised, so this bound's gradient would be wrong: give it gradient=ScoreFunction() or "
                     "another that needs no path, evaluate it under torch.no_grad(), or use a guide with rsample"
+                )
+
+    def _check_repeatable(self) -> None:
+        """Raises InputError if a prior's density is random: read twice, it would be two different ones."""
+        for _, p in self._passes[0].latent:
+            if p is not None and getattr(getattr(p["fn"], "density", None), "is_random", False):
+                raise InputError(
+                    f"site {p['name']!r} has a density that is itself a random estimate, and this gradient reads it "
+                    "twice where q and the model learn together: take Reparameterised(), or fit q in the fast loop alone"
                 )
 
     def _has_path(self) -> bool:
@@ -235,6 +236,9 @@ class Draws:
         held = _holding(guide_trace, list(z), list(z.values()))
         particles = len(next(iter(z.values()))) if z else self.particles
         model_trace = self._run(self.model, particles, held)
+        for site in _sites(model_trace):
+            if not site["is_observed"]:
+                self.admit(site)
         model_trace.compute_log_prob()
         if is_validation_enabled():
             check_model_guide_match(model_trace, guide_trace, max_plate_nesting=2)
@@ -268,7 +272,7 @@ class _Pass(NamedTuple):
         q, p = self.latent[0] if len(self.latent) == 1 else (None, None)
         if q is None or p is None or q["mask"] is not None or p["mask"] is not None:
             return None
-        return divergence(q["fn"], p["fn"], p["value"], closed_form)
+        return divergence(q["fn"], p["fn"], p["value"], closed_form, q.get("log_prob"), p.get("log_prob"))
 
 
 class _Cut(Messenger):
@@ -289,13 +293,6 @@ def _holding(trace: Trace, names: list[str], values: list[Tensor]) -> Trace:
     for name, value in zip(names, values, strict=True):
         held.nodes[name] = {**trace.nodes[name], "value": value}
     return held
-
-
-def _base(distribution: Any) -> Any:
-    """A distribution without the plates and independences around it."""
-    while hasattr(distribution, "base_dist") and not hasattr(distribution, "density"):
-        distribution = distribution.base_dist
-    return distribution
 
 
 def _log_prob(site: dict, value: Tensor) -> Tensor:

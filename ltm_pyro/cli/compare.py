@@ -8,7 +8,10 @@ from importlib import import_module
 
 from ltm_pyro.errors import InputError
 
-WHAT = {"bounds": "bounds and gradient estimators: tightness, gradients, cost, learning curves"}
+WHAT = {
+    "bounds": "bounds and gradient estimators: tightness, gradients, cost, learning curves",
+    "priors": "priors, each trained at an equal budget: the four numbers, KL, aggregated posterior, cost, samples",
+}
 
 USAGE = f"""usage: ltm compare WHAT ...          (ltm compare WHAT --help lists what it takes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,18 +88,22 @@ class FourNumbers:
             listener: told the number of sequences done, after each batch.
         """
         self._columns, done = {}, 0
-        devices = list(range(torch.cuda.device_count()))
-        was_training = self.model.training
-        self.model.eval()
+        modes = [(module, module.training) for module in (self.model, self.guide)]
+        # a prior without a normaliser is bounded once, for all numbers alike
+        held = getattr(self.model.prior, "normaliser_held", nullcontext)
         try:
-            with torch.random.fork_rng(devices=devices):
+            for module, _ in modes:
+                module.eval()
+            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
                 torch.manual_seed(self.seed)
-                for batch in batches:
-                    self._score(batch)
-                    done += len(batch.x)
-                    listener(done)
+                with held():
+                    for batch in batches:
+                        self._score(batch)
+                        done += len(batch.x)
+                        listener(done)
         finally:
-            self.model.train(was_training)
+            for module, was_training in modes:
+                module.train(was_training)
         return self._summary()
 
     def _score(self, batch: Batch) -> None:
@@ -112,7 +117,7 @@ class FourNumbers:
         if self._has_latents():
             self._keep(prior=-under_prior(self.model, self.draws, self.at_once, **whole).mean(0))
             self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **rest)))
-            if self.fixed_noise:
+            if self.fixed_noise and not self.guide.discrete:  # the protocol's posterior is Gaussian
                 seed = self.seed + sum(len(part) for part in self._columns.get("fixed_noise", []))
                 cost = fixed_noise_cost(self.model, self.guide.z_shape, self.fast.steps, seed, **whole)
                 self._keep(fixed_noise=cost)

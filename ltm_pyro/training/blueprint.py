@@ -130,7 +130,15 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
         raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")
     layers, thoughts, width = decoder.z_shape
     prior = built.prior((layers, thoughts, config.thought_width or width))
-    return Blueprint(LatentThoughtModel(prior, decoder), built.guide(prior.z_shape), built.fast, built.slow)
+    guide = built.guide(prior.z_shape)
+    if prior.discrete != guide.discrete:
+        kind = "one-hot" if prior.discrete else "continuous"
+        fitting = "CategoricalGuide, StraightThroughGuide or GumbelSoftmaxGuide" if prior.discrete else "MeanFieldGuide"
+        raise InputError(
+            f"{type(prior).__name__} has {kind} thoughts, which {type(guide).__name__} does not draw: "
+            f"give --guide {fitting}"
+        )
+    return Blueprint(LatentThoughtModel(prior, decoder), guide, built.fast, built.slow)
 
 
 def check(parser: ArgumentParser, config: Namespace) -> None:

@@ -20,6 +20,8 @@ class DataSettings:
         tokenizer: an existing one instead: a tokenizer.json, or a name on the Hugging Face hub.
         field: the column or key that holds the text, in .jsonl, .csv, .parquet and hub corpora.
         validation: share of the documents held out.
+        seed: of which documents are held out; that of `train` if left out. Runs of several seeds that are to be
+            compared need one split.
     """
 
     mode: Literal["windows", "documents"] = "windows"
@@ -28,6 +30,7 @@ class DataSettings:
     tokenizer: str | None = None
     field: str | None = None
     validation: float = 0.05
+    seed: int | None = None
 
 
 @dataclass

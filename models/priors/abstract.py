@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import nn
 from torch.distributions import Distribution
+
+from ltm_pyro.models.priors.density import Density
 
 
 class AbstractPrior(nn.Module, ABC):
@@ -13,13 +16,23 @@ class AbstractPrior(nn.Module, ABC):
 
     Its parameters are global ones, part of θ. It never samples: the model does.
 
+    Attributes:
+        discrete: whether thoughts are one-hot, so that the guide's must be.
+        density: what the distribution's `log_prob` says about log p(z).
+
     Args:
         z_shape: (L, K, D), the event shape of the distribution.
     """
 
+    discrete: ClassVar[bool] = False
+
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
         self.z_shape: tuple[int, int, int] = (z_shape[0], z_shape[1], z_shape[2])
+
+    @property
+    def density(self) -> Density:
+        return Density.EXACT
 
     @property
     def square_norm(self) -> float:

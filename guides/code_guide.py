@@ -1,0 +1,62 @@
+"""What the guides over discrete thoughts have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.distributions import Independent
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.guides.abstract import AbstractGuide
+
+
+class AbstractCodeGuide(AbstractGuide):
+    r"""One-hot thoughts, :math:`q(z) = \prod_{l,k} \mathrm{Categorical}(z_{lk}; \pi_{lk})`, one row a sequence.
+
+    It starts at the prior, or with equal probabilities if the prior states none.
+
+    Args:
+        z_shape: (L, K, C) with C codes.
+    """
+
+    discrete = True
+    logits: Tensor
+
+    @abstractmethod
+    def posterior(self) -> dist.Distribution:
+        """q(z), batch (B,), event (L, K, C)."""
+
+    @property
+    def probabilities(self) -> Tensor:
+        """q of every code, shape (B, L, K, C), without history: for `CodeUsage.add`."""
+        return self.logits.detach().softmax(-1)
+
+    def start(self, x: Tensor, mask: Tensor | None = None, prior: dist.Distribution | None = None) -> None:
+        logits = torch.zeros(self.z_shape, device=x.device)
+        base = prior.base_dist if isinstance(prior, Independent) else prior
+        if isinstance(base, dist.OneHotCategorical):
+            logits = base.logits.detach()
+        self.logits = logits.expand(len(x), *self.z_shape).clone().requires_grad_()
+
+    def local_parameters(self) -> list[Tensor]:
+        return [self.logits]
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
+        if not hasattr(self, "logits") or (x is not None and len(x) != len(self.logits)):
+            raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
+        with pyro.plate("sequences", len(self.logits), dim=-1):
+            return pyro.sample("z", self.posterior())
+
+    def extra_repr(self) -> str:
+        return f"z_shape={self.z_shape}"

@@ -1,0 +1,42 @@
+"""Codes that are relaxed while the model learns."""
+
+from __future__ import annotations
+
+import pyro.distributions as dist
+
+from ltm_pyro.guides.code_guide import AbstractCodeGuide
+from ltm_pyro.guides.gumbel_categorical import GumbelCategorical, positive
+
+
+class GumbelSoftmaxGuide(AbstractCodeGuide):
+    r"""Gumbel-softmax: mixtures of codes while training, codes in `eval()`.
+
+    .. math:: \mathbb{E}_g\big[\log p(x \mid \tilde z)\big] - \mathrm{KL}(q(z) \,\|\, p(z)), \qquad
+              \tilde z = \mathrm{softmax}((\log\pi + g) / \tau)
+
+    (Jang et al., 2017, arXiv 1611.01144.) That is what the ELBO becomes with it: the likelihood of thoughts that the
+    model never draws, less the KL of the categoricals (exact for `CodebookPrior(order="independent")`, else
+    :math:`\tilde z^\top (\log q - \log p)`). Its gradient is the exact gradient of that, but that is **not a bound** on
+    log p(x), and may be above it; the distribution says so by `relaxed`. As tau falls it comes closer to the ELBO, and
+    its gradient gets noisier.
+
+    In `eval()` it draws codes, with the gradient of `StraightThroughGuide`: then values are honest. Numbers that
+    are reported belong to `guide.eval()`.
+
+    Args:
+        z_shape: (L, K, C) with C codes.
+        temperature: tau.
+
+    Raises:
+        InputError: if the temperature is not positive.
+    """
+
+    def __init__(self, z_shape: tuple[int, int, int], temperature: float = 1.0) -> None:
+        super().__init__(z_shape)
+        self.temperature = positive(temperature)
+
+    def posterior(self) -> dist.Distribution:
+        return GumbelCategorical(self.logits, self.temperature, hard=not self.training).to_event(2)
+
+    def extra_repr(self) -> str:
+        return f"z_shape={self.z_shape}, temperature={self.temperature}"

@@ -1,0 +1,129 @@
+"""Which codes are used, and a second life for those that are not."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ltm_pyro.errors import InputError
+
+
+class Revival(NamedTuple):
+    """Codes that were re-seeded, and the code that each was copied from, shape (dead,) each."""
+
+    dead: Tensor
+    sources: Tensor
+
+
+class CodeUsage(nn.Module):
+    r"""How often each of C codes is used, as a running mean over batches of posteriors.
+
+    .. math:: u \leftarrow d\,u + (1 - d)\, \frac{1}{BLK} \sum_{b,l,k} q(z_{blk}), \qquad
+              \text{perplexity} = \exp\Big(-\sum_c u_c \log u_c\Big)
+
+    The perplexity is C where all codes are used alike, and 1 where a single one is. (van den Oord et al., 2017,
+    arXiv 1711.00937, appendix A.1, for the running mean.) The counts go to the checkpoint.
+
+    Args:
+        codes: C.
+        decay: d, between 0 and 1; 0 counts the last batch alone.
+
+    Raises:
+        InputError: for no codes or another decay.
+    """
+
+    total: Tensor
+    weight: Tensor
+
+    def __init__(self, codes: int, decay: float = 0.99) -> None:
+        super().__init__()
+        if codes < 1 or not 0 <= decay < 1:
+            raise InputError(f"codes={codes}, decay={decay}: expected codes, and a decay from 0 to below 1")
+        self.codes, self.decay = codes, decay
+        self.register_buffer("total", torch.zeros(codes, dtype=torch.float64))
+        self.register_buffer("weight", torch.zeros((), dtype=torch.float64))
+
+    @torch.no_grad()
+    def add(self, q: Tensor) -> None:
+        """Count a batch: probabilities of a guide's posteriors, or one-hot codes, shape (..., C)."""
+        if q.shape[-1] != self.codes:
+            raise InputError(f"q ends in {q.shape[-1]} codes, {self.codes} are counted")
+        mean = q.detach().flatten(0, -2).mean(0).to(self.total)
+        self.total.mul_(self.decay).add_((1 - self.decay) * mean)
+        self.weight.mul_(self.decay).add_(1 - self.decay)
+
+    @property
+    def frequencies(self) -> Tensor:
+        """How often each code is used, shape (C,), with a sum of 1.
+
+        Raises:
+            InputError: before anything was counted.
+        """
+        if not self.weight > 0:
+            raise InputError("no code has been counted: call add(q) with a guide's probabilities first")
+        return self.total / self.weight
+
+    @property
+    def perplexity(self) -> float:
+        """As many codes used alike would be as diverse."""
+        return torch.special.entr(self.frequencies).sum().exp().item()
+
+    def dead(self, threshold: float = 0.1) -> Tensor:
+        """Which codes are used less often than this fraction of their equal share 1/C, shape (C,)."""
+        return dead_codes(self.frequencies, threshold)
+
+    def summary(self, threshold: float = 0.1) -> str:
+        """In one line: codes used and dead, and the perplexity."""
+        dead = int(self.dead(threshold).sum())
+        return f"{self.codes - dead} of {self.codes} codes used, {dead} dead, perplexity {self.perplexity:.1f}"
+
+    def extra_repr(self) -> str:
+        return f"codes={self.codes}, decay={self.decay}"
+
+
+def dead_codes(frequencies: Tensor, threshold: float = 0.1) -> Tensor:
+    """Which codes are used less often than this fraction of their equal share 1/C, shape (C,)."""
+    return frequencies < threshold / len(frequencies)
+
+
+@torch.no_grad()
+def revive(
+    rows: Tensor,
+    frequencies: Tensor,
+    threshold: float = 0.1,
+    noise: float = 0.1,
+    generator: torch.Generator | None = None,
+) -> Revival:
+    """Re-seed dead codes from used ones plus noise, in place.
+
+    A used code is copied as often as it is used; the noise parts the copies, so that they can share its work.
+
+    Args:
+        rows: vectors of the codes, shape (C, D), changed in place; `projection.weight.T` of a model.
+        frequencies: how often each code is used, shape (C,).
+        threshold: as in `CodeUsage.dead`.
+        noise: standard deviation of the noise, as a fraction of that of the used codes' vectors in each dimension.
+        generator: of the random numbers, on the CPU; the default one if None.
+
+    Returns:
+        Which codes, and from which: for `CodebookPrior.adopt`.
+
+    Raises:
+        InputError: if no code is used, or rows and frequencies disagree about C.
+    """
+    if len(rows) != len(frequencies):
+        raise InputError(f"{len(rows)} rows, {len(frequencies)} frequencies: expected one a code, projection.weight.T")
+    chances = frequencies.detach().double().cpu()  # the same draws on every device
+    dead = dead_codes(chances, threshold)
+    if dead.all():
+        raise InputError(f"threshold={threshold}: no code is used that often, so that there is none to copy")
+    lost = dead.nonzero().squeeze(-1)  # (dead,)
+    if not len(lost):
+        return Revival(lost.to(rows.device), lost.to(rows.device))
+    sources = torch.multinomial(chances * ~dead, len(lost), replacement=True, generator=generator)
+    jitter = torch.randn(len(lost), rows.shape[1], generator=generator).to(rows)
+    lost, sources, used = lost.to(rows.device), sources.to(rows.device), (~dead).to(rows.device)
+    rows[lost] = rows[sources] + noise * rows[used].std(0, correction=0) * jitter
+    return Revival(lost, sources)

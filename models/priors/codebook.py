@@ -1,0 +1,128 @@
+"""A prior over discrete thoughts: each is one of C codes."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+from torch.distributions import constraints
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.models.priors.causal_states import CausalStates
+from ltm_pyro.models.priors.code_categorical import CodeCategorical
+from ltm_pyro.models.priors.code_usage import Revival
+from ltm_pyro.models.priors.drawn_distribution import DrawnDistribution
+from ltm_pyro.models.priors.gaussian_head import shrink
+
+CodeOrder = Literal["independent", "autoregressive"]
+
+
+class CodebookPrior(AbstractPrior):
+    r"""Vector-quantised thoughts: z holds one-hot codes, the model's (C, D) projection of z holds their vectors.
+
+    .. math:: p(z) = \prod_{n=1}^{LK} \mathrm{Categorical}(z_n; \pi_n)
+              \qquad\text{or}\qquad \prod_{n=1}^{LK} \mathrm{Categorical}(z_n; \pi(z_{<n}))
+
+    `independent` has learned probabilities for every layer and thought, and an exact KL with the categorical guides;
+    `autoregressive` has a small causal Transformer over the codes, layer by layer. Both start with equal
+    probabilities (the second close to it). The decoder attends to :math:`z_n W`, a row of the learned matrix W, so that
+    the codebook is shared by all layers and thoughts. Guides: `StraightThroughGuide`, `GumbelSoftmaxGuide`, and
+    `CategoricalGuide` with a gradient that needs no path. (Kaiser et al., 2018, arXiv 1803.03382; Roy et al., 2018,
+    arXiv 1805.11063: discrete latent variables with a learned prior over them.)
+
+    `log_prob` is linear in z, :math:`\sum_n z_n^\top \log \pi_n`: at one-hot z it is log p(z), and its slope along z is
+    what straight-through gradients take.
+
+    Args:
+        z_shape: (L, K, D) of the decoder, or (L, K, anything): D is not used.
+        codes: C; the prior's own `z_shape` is (L, K, C).
+        order: as above.
+        width, blocks, heads: of the Transformer, by `order="autoregressive"`.
+
+    Raises:
+        InputError: for fewer than two codes, another order, or sizes that do not fit together.
+
+    Example:
+        >>> prior = CodebookPrior((2, 4, 8), codes=16)
+        >>> prior.z_shape, prior().sample((5,)).sum(-1).unique()
+        ((2, 4, 16), tensor([1.]))
+    """
+
+    discrete = True
+
+    def __init__(
+        self,
+        z_shape: tuple[int, int, int],
+        codes: int = 64,
+        order: CodeOrder = "independent",
+        width: int = 64,
+        blocks: int = 2,
+        heads: int = 4,
+    ) -> None:
+        if codes < 2:
+            raise InputError(f"codes={codes}: a codebook needs at least two")
+        if order not in get_args(CodeOrder):
+            raise InputError(f"order={order!r}: expected one of {', '.join(get_args(CodeOrder))}")
+        super().__init__((z_shape[0], z_shape[1], codes))
+        self.codes, self.order, self.sizes = codes, order, (width, blocks, heads)
+        if order == "independent":
+            self.logits = nn.Parameter(torch.zeros(self.z_shape))
+        else:
+            self.states = CausalStates(z_shape[0] * z_shape[1], codes, width, blocks, heads)
+            self.head = nn.Linear(width, codes)
+            shrink(self.head)
+
+    @property
+    def square_norm(self) -> float:
+        """Of a one-hot vector."""
+        return 1.0
+
+    def forward(self) -> dist.Distribution:
+        if self.order == "independent":
+            return CodeCategorical(logits=self.logits).to_event(2)
+        return DrawnDistribution(self.z_shape, self._log_density, self._draw, support=constraints.simplex)
+
+    def conditionals(self, past: Tensor) -> Tensor:
+        """Log-probabilities of the first code and of that after each one of `past`, by `order="autoregressive"`.
+
+        Args:
+            past: the first n codes, one-hot, shape (..., n, C), n < L K.
+
+        Returns:
+            Shape (..., n + 1, C).
+        """
+        return self.head(self.states(past)).log_softmax(-1)
+
+    @torch.no_grad()
+    def adopt(self, revival: Revival) -> None:
+        """Give revived codes the chances of the codes they were copied from, of which each keeps an equal share."""
+        dead, sources = revival
+        crowd = torch.bincount(sources, minlength=self.codes) + 1  # a source and its copies
+        tables = [self.logits] if self.order == "independent" else [self.head.bias, self.head.weight.T]
+        for table in tables:  # (..., C)
+            table[..., dead] = table[..., sources]
+        tables[0].sub_(crowd.log().to(tables[0].dtype))
+        tables[0][..., dead] -= crowd[sources].log().to(tables[0].dtype)
+        if self.order == "autoregressive":
+            read = self.states.read.weight  # (width, C)
+            read[:, dead] = read[:, sources]
+
+    def _log_density(self, z: Tensor) -> Tensor:
+        codes = z.flatten(-3, -2)  # (..., L K, C)
+        return (codes * self.conditionals(codes[..., :-1, :])).sum((-2, -1))
+
+    def _draw(self, shape: torch.Size) -> Tensor:
+        layers, thoughts, codes = self.z_shape
+        drawn = self.head.weight.new_empty(*shape, 0, codes)
+        for _ in range(layers * thoughts):
+            following = dist.OneHotCategorical(logits=self.conditionals(drawn)[..., -1:, :])
+            drawn = torch.cat((drawn, following.sample()), -2)
+        return drawn.view(*shape, *self.z_shape)
+
+    def extra_repr(self) -> str:
+        width, blocks, heads = self.sizes
+        transformer = f", width={width}, blocks={blocks}, heads={heads}" if self.order == "autoregressive" else ""
+        return f"z_shape={self.z_shape}, codes={self.codes}, order={self.order}{transformer}"

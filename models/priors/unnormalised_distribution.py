@@ -1,0 +1,75 @@
+"""A distribution over thoughts whose normaliser nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.priors.density import Density
+from ltm_pyro.models.priors.drawn_distribution import Z_DIMS, DrawnDistribution
+
+
+class UnnormalisedDistribution(TorchDistribution):
+    """p(z) up to a constant; event shape (L, K, D). It samples, but has no `log_prob`.
+
+    Args:
+        z_shape: (L, K, D).
+        log_density: log p(z) and an unknown constant, from z of shape (..., L, K, D) to shape (...).
+        log_density_for_learning: a number of the same value, whose gradient is that of log p(z).
+        draw: from any shape to as many samples, shape (*shape, L, K, D).
+        name: of the prior, for the refusal.
+        batch_shape: of the distribution.
+    """
+
+    arg_constraints: dict = {}  # noqa: RUF012  (the base class's own declaration)
+    support = constraints.independent(constraints.real, Z_DIMS)
+    has_rsample = False
+    density = Density.UNNORMALISED
+
+    def __init__(
+        self,
+        z_shape: tuple[int, int, int] | torch.Size,
+        log_density: Callable[[Tensor], Tensor],
+        log_density_for_learning: Callable[[Tensor], Tensor],
+        draw: Callable[[torch.Size], Tensor],
+        name: str,
+        batch_shape: torch.Size | tuple[int, ...] = (),
+        validate_args: bool | None = None,
+    ) -> None:
+        self.log_density, self.log_density_for_learning = log_density, log_density_for_learning
+        self.draw, self.name = draw, name
+        super().__init__(torch.Size(batch_shape), torch.Size(z_shape), validate_args=validate_args)
+
+    def expand(
+        self, batch_shape: torch.Size, _instance: UnnormalisedDistribution | None = None
+    ) -> UnnormalisedDistribution:
+        """The same distribution with a larger batch shape."""
+        functions = (self.log_density, self.log_density_for_learning, self.draw)
+        return UnnormalisedDistribution(self.event_shape, *functions, self.name, batch_shape, self._validate_args)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """There is none.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"{self.name} has no normaliser: no perplexity, no bound and no KL come from it. `log_density` is log p(z) "
+            "up to a constant; to learn, take an objective that claims nothing; for numbers, bound its energy with "
+            "limit=, or its normaliser within `with prior.normaliser_held():`"
+        )
+
+    def for_learning(self) -> DrawnDistribution:
+        """The same, with a `log_prob` that is right in its gradient and off by a constant in its value."""
+        functions = (self.log_density_for_learning, self.draw)
+        return DrawnDistribution(self.event_shape, *functions, density=self.density, batch_shape=self.batch_shape)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
+        """Samples, shape (*sample_shape, *batch_shape, L, K, D)."""
+        return self.draw(torch.Size(sample_shape) + self.batch_shape)
