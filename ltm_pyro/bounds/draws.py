@@ -177,8 +177,8 @@ class Draws:
         for _, p in self._passes[0].latent:
             if p is not None and getattr(getattr(p["fn"], "density", None), "is_random", False):
                 raise InputError(
-                    f"site {p['name']!r} has a density that is itself a random estimate, and this gradient reads it "
-                    "twice where q and the model learn together: take Reparameterised(), or fit q in the fast loop alone"
+                    f"site {p['name']!r} has a density that is itself a random estimate, and this gradient reads "
+                    "it twice where q and the model learn together: take Reparameterised(), or fit q in the fast loop"
                 )
 
     def _has_path(self) -> bool:
