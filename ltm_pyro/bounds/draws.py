@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyro
 import torch
 from pyro import poutine
 from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
-from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import prune_subsample_sites
 from pyro.util import check_model_guide_match, check_site_shape
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ltm_pyro.bounds.divergence import Divergence, divergence
+from ltm_pyro.bounds.divergence import Divergence
+from ltm_pyro.bounds.scored_pass import ScoredPass
+from ltm_pyro.bounds.sites import PARTICLES, Cut, holding, log_prob_at, sample_sites, total_log_prob
 from ltm_pyro.errors import InputError
-
-PARTICLES, SEQUENCES = -2, -1  # dims of the two plates
 
 
 class Draws:
@@ -54,12 +53,12 @@ class Draws:
         self.model, self.guide, self.args, self.kwargs = model, guide, args, kwargs
         self.particles, self.kl_weight, self.admit = particles, kl_weight, admit
         self.at_once = min(at_once or particles, particles)
-        with _Cut(cut):
+        with Cut(cut):
             self.guide_trace = self._run(guide, particles)
-        for site in _sites(self.guide_trace):
+        for site in sample_sites(self.guide_trace):
             admit(site)
         self.guide_trace.compute_log_prob()
-        self.z = {site["name"]: site["value"] for site in _sites(self.guide_trace)}  # (S, B, *event) each
+        self.z = {site["name"]: site["value"] for site in sample_sites(self.guide_trace)}  # (S, B, *event) each
         self._passes = list(self._score(self.z))
         self._divergences: dict[bool, Divergence] = {}
 
@@ -76,7 +75,7 @@ class Draws:
     @cached_property
     def log_q(self) -> Tensor:
         """log q(z), shape (S, B)."""
-        return _total(_sites(self.guide_trace), self.particles, self.log_likelihood)
+        return total_log_prob(sample_sites(self.guide_trace), self.particles, self.log_likelihood)
 
     @cached_property
     def log_joint(self) -> Tensor:
@@ -156,15 +155,17 @@ class Draws:
         with torch.no_grad():
             batch = self.log_likelihood.shape[-1]
             model_trace = poutine.trace(self.model).get_trace(None, *self.args[1:], batch_size=batch, **rest)
-        (x,) = (site["value"] for site in _sites(prune_subsample_sites(model_trace)) if site["name"] not in self.z)
+        (x,) = (
+            site["value"] for site in sample_sites(prune_subsample_sites(model_trace)) if site["name"] not in self.z
+        )
         guide_trace = poutine.trace(poutine.replay(self.guide, trace=model_trace)).get_trace(x, *self.args[1:], **rest)
         guide_trace = prune_subsample_sites(guide_trace)
         guide_trace.compute_log_prob()
-        return torch.stack([site["log_prob"] for site in _sites(guide_trace)]).sum(0)
+        return torch.stack([site["log_prob"] for site in sample_sites(guide_trace)]).sum(0)
 
     def check_reparameterised(self) -> None:
         """Raises InputError if a site that learns has no path to its parameters: its gradient would be wrong."""
-        for site in _sites(self.guide_trace):
+        for site in sample_sites(self.guide_trace):
             if not site["fn"].has_rsample and site["log_prob"].requires_grad:
                 raise InputError(
                     f"the guide samples site {site['name']!r} from {type(site['fn']).__name__}, which cannot be "
@@ -189,9 +190,9 @@ class Draws:
 
     def _log_q_along_z(self) -> Tensor:
         """log q(z) with its parameters held: shape (S, B), right in its gradient along z alone."""
-        sites = [site for site in _sites(self.guide_trace) if site["value"].requires_grad]
+        sites = [site for site in sample_sites(self.guide_trace) if site["value"].requires_grad]
         # a copy of the value, so that no transform takes its inverse from a cache, which would be another path
-        log_q = [_log_prob(site, site["value"].clone()) for site in sites]
+        log_q = [log_prob_at(site, site["value"].clone()) for site in sites]
         values = [site["value"] for site in sites]
         slopes = torch.autograd.grad(torch.stack(log_q).sum(), values, retain_graph=True)
         along = [(slope * value).flatten(2).sum(-1) for slope, value in zip(slopes, values, strict=True)]
@@ -207,7 +208,7 @@ class Draws:
         replayed = run if held is None else poutine.replay(run, trace=held)  # outside, so that the plate sees all sites
         return prune_subsample_sites(poutine.trace(replayed).get_trace(*self.args, **self.kwargs))
 
-    def _score(self, z: dict[str, Tensor]) -> Iterator[_Pass]:
+    def _score(self, z: dict[str, Tensor]) -> Iterator[ScoredPass]:
         """Run the model on samples, `at_once` in one pass."""
         if self.at_once == self.particles or not z:
             yield self._pass(z, self.guide_trace)
@@ -215,12 +216,12 @@ class Draws:
         names = list(z)
         for first in range(0, self.particles, self.at_once):
             chunk = [z[name][first : first + self.at_once] for name in names]
-            guide_trace = self._run(self.guide, len(chunk[0]), _holding(self.guide_trace, names, chunk))
+            guide_trace = self._run(self.guide, len(chunk[0]), holding(self.guide_trace, names, chunk))
             yield self._recomputed(names, chunk, guide_trace)
 
-    def _recomputed(self, names: list[str], values: list[Tensor], guide_trace: Trace) -> _Pass:
+    def _recomputed(self, names: list[str], values: list[Tensor], guide_trace: Trace) -> ScoredPass:
         """A pass that keeps no activation for `backward`, and runs again there."""
-        passes: list[_Pass] = []
+        passes: list[ScoredPass] = []
 
         def run(*values: Tensor) -> tuple[Tensor, Tensor]:
             passes.append(self._pass(dict(zip(names, values, strict=True)), guide_trace))
@@ -232,92 +233,16 @@ class Draws:
         log_likelihood, log_prior = checkpoint(run, *values, use_reentrant=False)
         return passes[0]._replace(log_likelihood=log_likelihood, log_prior=log_prior)
 
-    def _pass(self, z: dict[str, Tensor], guide_trace: Trace) -> _Pass:
-        held = _holding(guide_trace, list(z), list(z.values()))
+    def _pass(self, z: dict[str, Tensor], guide_trace: Trace) -> ScoredPass:
+        held = holding(guide_trace, list(z), list(z.values()))
         particles = len(next(iter(z.values()))) if z else self.particles
         model_trace = self._run(self.model, particles, held)
-        for site in _sites(model_trace):
+        for site in sample_sites(model_trace):
             if not site["is_observed"]:
                 self.admit(site)
         model_trace.compute_log_prob()
         if is_validation_enabled():
             check_model_guide_match(model_trace, guide_trace, max_plate_nesting=2)
-            for site in _sites(model_trace):
+            for site in sample_sites(model_trace):
                 check_site_shape(site, max_plate_nesting=2)
-        return _Pass.of(model_trace, guide_trace, particles)
-
-
-class _Pass(NamedTuple):
-    """What one pass through the model gives, for the c particles that it holds."""
-
-    log_likelihood: Tensor  # (c, B)
-    log_prior: Tensor  # (c, B)
-    latent: list[tuple[dict, dict | None]]  # the sites of the guide, each with the model's
-
-    @classmethod
-    def of(cls, model_trace: Trace, guide_trace: Trace, particles: int) -> _Pass:
-        sites = _sites(model_trace)
-        observed = [site for site in sites if site["is_observed"]]
-        prior = {site["name"]: site for site in sites if not site["is_observed"]}
-        latent = [(site, prior.get(site["name"])) for site in _sites(guide_trace)]
-        if not observed:
-            raise InputError("nothing is observed: give the model its data, as x=...")
-        for name in prior.keys() - {site["name"] for site, _ in latent}:
-            raise InputError(f"the guide does not sample the model's site {name!r}: add pyro.sample({name!r}, ...)")
-        log_likelihood = _total(observed, particles, observed[0]["log_prob"])
-        return cls(log_likelihood, _total(prior.values(), particles, log_likelihood), latent)
-
-    def kl(self, closed_form: bool) -> Divergence | None:
-        """KL(q || p) of a single site; None where there are others, or masks."""
-        q, p = self.latent[0] if len(self.latent) == 1 else (None, None)
-        if q is None or p is None or q["mask"] is not None or p["mask"] is not None:
-            return None
-        return divergence(q["fn"], p["fn"], p["value"], closed_form, q.get("log_prob"), p.get("log_prob"))
-
-
-class _Cut(Messenger):
-    """Cuts every sample from what it was made of, if asked to. It stands outside, so that a trace keeps the cut one."""
-
-    def __init__(self, cut: bool) -> None:
-        super().__init__()
-        self.cut = cut
-
-    def _pyro_post_sample(self, msg: Any) -> None:
-        if self.cut and not msg["is_observed"]:
-            msg["value"] = msg["value"].detach()
-
-
-def _holding(trace: Trace, names: list[str], values: list[Tensor]) -> Trace:
-    """The same trace with other values at some sites."""
-    held = trace.copy()
-    for name, value in zip(names, values, strict=True):
-        held.nodes[name] = {**trace.nodes[name], "value": value}
-    return held
-
-
-def _log_prob(site: dict, value: Tensor) -> Tensor:
-    log_prob = site["fn"].log_prob(value, *site["args"], **site["kwargs"])
-    return pyro.distributions.util.scale_and_mask(log_prob, 1.0, site["mask"])
-
-
-def _total(sites: Any, particles: int, like: Tensor) -> Tensor:
-    """Log-probabilities of some sites, added up, shape (S, B); zero where there are none."""
-    zero = like.new_zeros(particles, like.shape[-1])
-    return sum((site["log_prob"].expand_as(zero) for site in sites), zero)
-
-
-def _sites(trace: Trace) -> list[dict]:
-    """The sample sites of a trace, each of them checked."""
-    sites = [site for site in trace.nodes.values() if site["type"] == "sample"]
-    for site in sites:
-        if not any(frame.vectorized and frame.dim == SEQUENCES for frame in site["cond_indep_stack"]):
-            raise InputError(
-                f"site {site['name']!r} is outside the plate of sequences: a bound per sequence needs every "
-                'site within pyro.plate("sequences", B, dim=-1)'
-            )
-        if not (isinstance(site["scale"], (int, float)) and site["scale"] == 1):
-            raise InputError(
-                f"the log-probability of site {site['name']!r} is scaled, so that nothing is bounded: "
-                "use a plate of the batch's own size and scale the loss outside"
-            )
-    return sites
+        return ScoredPass.of(model_trace, guide_trace, particles)
