@@ -54,7 +54,8 @@ def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:
     from ltm_pyro import data
 
     documents = data.read_corpus(corpus_of(config), config.data.field)
-    return data.split(documents, config.data.validation, config.train.seed)
+    seed = config.train.seed if config.data.seed is None else config.data.seed
+    return data.split(documents, config.data.validation, seed)
 
 
 def corpus_of(config: Namespace) -> str | list[str] | None:

@@ -65,3 +65,11 @@ def test_a_corpus_of_next_to_nothing_is_refused(tmp_path):
     (tmp_path / "one.txt").write_text("a")
     with pytest.raises(InputError, match="too few to hold out 20%"):
         prepare(config(tmp_path / "one.txt"))
+
+
+def test_the_split_has_a_seed_of_its_own(corpus):
+    def held_out(*words):
+        return [document.text for document in read_split(config(corpus, *words))[1]]
+
+    assert held_out("--train.seed", "1") != held_out("--train.seed", "2")
+    assert held_out("--train.seed", "1", "--data.seed", "7") == held_out("--train.seed", "2", "--data.seed", "7")

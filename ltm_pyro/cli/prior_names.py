@@ -1,0 +1,100 @@
+"""Priors as they are named on a command line: a class, and its arguments in brackets."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from ltm_pyro.errors import InputError
+
+EXACT = (
+    "GaussianPrior",
+    "LearnedGaussianPrior",
+    "StudentTPrior",
+    "LaplacePrior",
+    "MixturePrior",
+    "VampPrior",
+    "HierarchicalPrior",
+    "AutoregressivePrior",
+)
+FLOWS = ("CouplingFlowPrior", "SplineFlowPrior")
+
+
+class PriorName(NamedTuple):
+    """A prior to train: its class, by name or import path, and its arguments as text.
+
+    Example:
+        >>> name = parse_prior("MixturePrior(components=4, unit=layer)")
+        >>> name.words
+        ['--prior', 'MixturePrior', '--prior.components=4', '--prior.unit=layer']
+        >>> name.folder
+        'MixturePrior-components-4-unit-layer'
+    """
+
+    path: str
+    arguments: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{key}={value}" for key, value in self.arguments)
+        return f"{self.path}({given})" if given else self.path
+
+    @property
+    def words(self) -> list[str]:
+        """As `ltm train` takes it."""
+        return ["--prior", self.path, *(f"--prior.{key}={value}" for key, value in self.arguments)]
+
+    @property
+    def folder(self) -> str:
+        """As a part of a folder's name."""
+        return re.sub(r"[^\w.]+", "-", str(self)).strip("-.")
+
+
+def default_priors() -> list[str]:
+    """Every prior of ours with an exact density that is installed."""
+    return [*EXACT, *(FLOWS if find_spec("zuko") else ())]
+
+
+def parse_priors(texts: Sequence[str]) -> list[PriorName]:
+    """What is to be compared, in order.
+
+    Raises:
+        InputError: for a text that is no class with arguments, or one that comes twice.
+    """
+    names = [parse_prior(text) for text in texts]
+    folders = [name.folder for name in names]
+    for place, name in enumerate(names):
+        if name.folder in folders[:place]:
+            raise InputError(f"--priors {name}: it comes twice, or differs from another by signs alone; leave one out")
+    return names
+
+
+def parse_prior(text: str) -> PriorName:
+    """`CLASS` or `CLASS(name=value, ...)`.
+
+    Raises:
+        InputError: for anything else.
+    """
+    expected = f"--priors {text}: expected a class, or a class with arguments as in 'MixturePrior(components=4)'"
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise InputError(f"{expected}, in quotes, since a shell reads brackets itself") from error
+    call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
+    path = ast.unparse(call.func)
+    if not re.fullmatch(r"[\w.]+", path) or not isinstance(call.func, ast.Name | ast.Attribute):
+        raise InputError(expected)
+    if call.args or any(keyword.arg is None for keyword in call.keywords):
+        raise InputError(f"{expected}; every argument by its name")
+    return PriorName(path, tuple((str(keyword.arg), _value(keyword.value)) for keyword in call.keywords))
+
+
+def _value(node: ast.expr) -> str:
+    """As YAML has it, which is how `ltm train` reads values."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
+        return {None: "null", True: "true", False: "false"}[node.value]
+    return ast.unparse(node)

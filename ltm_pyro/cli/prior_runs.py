@@ -1,0 +1,264 @@
+"""The runs of a comparison of priors: each is one that `ltm train` could have made, and `ltm evaluate` reads."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import signal
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.cli import train
+from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.evaluate import save
+from ltm_pyro.cli.generate import write_samples
+from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.session import Session, say
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.blueprint import assemble, check
+from ltm_pyro.training.run import Run, refuse_existing, run_parser
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from jsonargparse import Namespace
+
+    from ltm_pyro.evaluation import Evaluation
+    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.material import Material
+
+SCORES = ("elbo", "importance_weighted", "predictive", "prior", "prior_predictive")
+BATCH, SEED = 32, 0  # those of `ltm evaluate`
+WARM_UP, TIMED = 1, 3  # steps before, and while, a prior is timed
+
+
+def configured(words: Sequence[str]) -> Namespace:
+    """What `ltm train` makes of these words.
+
+    Raises:
+        InputError: for words that it refuses.
+    """
+    config = parse(train._parser(words), train._files_first(words))
+    for name in train.HERE_ONLY:
+        config.pop(name, None)
+    return config
+
+
+def train_run(folder: Path, config: Namespace, material: Material) -> Run:
+    """Train a run to its last step: from the first, from where it was interrupted, or not at all if it is there.
+
+    Raises:
+        InputError: if it cannot be made, or holds another corpus.
+        DivergedError: at a NaN or an infinity.
+        SystemExit: after a signal, with all that was done saved.
+    """
+    import pyro
+
+    pyro.enable_validation(False)  # its checks look at the device many times a step
+    session = _session(folder, config, material)
+    trainer = session.trainer
+    session.progress = Progress(session.settings.steps, trainer.step)
+    try:
+        stopped = trainer.train()
+    finally:
+        session.progress.clear()
+        session.accelerator.end_training()
+    if stopped:
+        say(f"{stopped}: saved after step {trainer.step}. Go on with the same command and --resume")
+        raise SystemExit(128 + getattr(signal, stopped))
+    return session.run
+
+
+def _session(folder: Path, config: Namespace, material: Material) -> Session:
+    run = _begun(folder)
+    if run is None:
+        refuse_existing(folder)
+        check(run_parser(), config)
+        return _new(folder, config, material, train._accelerator(folder, config))
+    session = Session(run, run.assemble(), material, train._accelerator(folder, config))
+    session.trainer.resume()
+    return session
+
+
+def _new(folder: Path, config: Namespace, material: Material, accelerator: Accelerator) -> Session:
+    from ltm_pyro.training.randomness import seed_everything
+
+    seed_everything(config.train.seed)
+    blueprint = _assemble(config, material)
+    run = Run.create(folder, config, material.tokenizer)
+    try:
+        run.write(train.DATA, json.dumps(train._describe(material), indent=2) + "\n")
+        return Session(run, blueprint, material, accelerator)
+    except InputError:
+        run.discard_unless_begun()
+        raise
+
+
+def _begun(folder: Path) -> Run | None:
+    """The run in a folder, if it has a checkpoint to go on from; one that was killed before is removed."""
+    if not (folder / "config.yaml").is_file():
+        return None
+    run = Run.open(folder)
+    if run.checkpoints.latest() is not None:
+        return run
+    shutil.rmtree(folder)
+    return None
+
+
+def refuse_other_text(folder: Path, material: Material) -> None:
+    """Every run of a comparison must be of one text.
+
+    Args:
+        folder: the comparison's.
+        material: what further runs are to be trained on.
+
+    Raises:
+        InputError: if a run was trained on, or held out, anything else.
+    """
+    for path in sorted(folder.glob(f"runs/*/{train.DATA}")):
+        if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != material.fingerprint:
+            raise InputError(
+                f"{folder} compares on other text: the corpus has changed since {path.parent.name} was trained. "
+                "Restore it, or start a new comparison in another --out"
+            )
+
+
+def _assemble(config: Namespace, material: Material) -> Blueprint:
+    return assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
+
+
+def steps_within(seconds: float, config: Namespace, material: Material) -> tuple[int, float]:
+    """How many slow steps take so many seconds, by timing a few of them, and the seconds of one.
+
+    Args:
+        seconds: of training, without validations and checkpoints.
+        config, material: of the run; its weights and its random numbers are left alone.
+    """
+    import torch
+
+    from ltm_pyro.data import Batches
+    from ltm_pyro.training.randomness import seed_everything
+
+    check(run_parser(), config)
+    accelerator = train._accelerator(Path(), config)
+    seed_everything(config.train.seed)
+    blueprint = _assemble(config, material).to(accelerator.device)
+    blueprint.model.train()
+    svi, batches = blueprint.svi(), Batches(material.training, config.train.batch_size, config.train.seed)
+    taken = []
+    for _ in range(WARM_UP + TIMED):
+        batch, began = next(batches).to(accelerator.device), time.perf_counter()
+        with accelerator.autocast():
+            svi.step(x=batch.x, mask=batch.mask, previous=batch.previous)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - began)
+    one = statistics.mean(taken[WARM_UP:])
+    return max(1, round(seconds / one)), one
+
+
+def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The numbers that `ltm evaluate` gives on a trained run, and every sequence's costs behind them.
+
+    Also writes them, and samples, into the run's folder.
+
+    Raises:
+        RuntimeError: if a number is not finite.
+    """
+    from ltm_pyro.evaluation.aggregate import aggregate_against_prior
+
+    blueprint, device = load(run, "best")
+    evaluation = _evaluate(run, blueprint, material, device)
+    sequences = _sequences(evaluation)
+    batches = (batch.to(device) for batch in _held_out(run, material))
+    aggregate = aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED)
+    options = {"draws": evaluation.draws, "limit": run.config.train.final_sequences, "seed": SEED, "fixed_noise": False}
+    save(run, "validation", evaluation, options=options)
+    write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed)
+    step = int(run.find("best").name.removeprefix("step-"))
+    prior = blueprint.model.prior
+    assert prior is not None
+    record = {
+        **_numbers(evaluation),
+        **aggregate.to_record(),
+        **_cost(run),
+        "density": prior.density.value,
+        "checkpoint_step": step,
+        "parameters_prior": sum(parameter.numel() for parameter in prior.parameters()),
+        "parameters": sum(parameter.numel() for parameter in blueprint.global_parameters()),
+    }
+    return record, sequences
+
+
+def _evaluate(run: Run, blueprint: Blueprint, material: Material, device: Any) -> Evaluation:
+    from ltm_pyro.evaluation import FourNumbers
+
+    total = min(len(material.validation), run.config.train.final_sequences)
+    numbers = FourNumbers(blueprint.model, blueprint.guide, blueprint.fast, run.config.train.draws, SEED)
+    progress = Progress(total)
+    batches = (batch.to(device) for batch in _held_out(run, material))
+    try:
+        return numbers.evaluate(batches, lambda done: progress.update(done, f"scoring {run.folder}"))
+    finally:
+        progress.clear()
+
+
+def _held_out(run: Run, material: Material) -> Any:
+    from ltm_pyro.data import in_order
+
+    return in_order(material.validation, BATCH, run.config.train.final_sequences)
+
+
+def _numbers(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as one flat record."""
+    record: dict[str, Any] = {"sequences": len(evaluation.scores["elbo"].nats), "draws": evaluation.draws}
+    for name in SCORES:
+        score = evaluation.scores[name].to_dict()
+        record |= {f"{name}_{key}": score[key] for key in ("nats_per_token", "standard_error", "bits_per_byte")}
+        record[f"{name}_perplexity"] = score["perplexity"]
+    record |= {"kl_per_token": evaluation.kl_per_token, "effective_sample_size": evaluation.effective_sample_size}
+    record["kl_kind"] = "closed form" if evaluation.kl_closed_form else "Monte Carlo"
+    return record | {f"kl_layer_{layer}": kl for layer, kl in enumerate(evaluation.kl_per_layer, 1)}
+
+
+def _sequences(evaluation: Evaluation) -> list[dict[str, Any]]:
+    scores = {name: evaluation.scores[name] for name in SCORES}
+    bad = [name for name, score in scores.items() if not all(math.isfinite(nats) for nats in score.nats)]
+    if bad:
+        raise RuntimeError(f"on held-out text it has no finite {', '.join(bad)}")
+    return [{"number": name, **_columns(score)} for name, score in scores.items()]
+
+
+def _columns(score: Any) -> dict[str, list[float]]:
+    return {name: getattr(score, name).tolist() for name in ("nats", "tokens", "bytes")}
+
+
+def _cost(run: Run) -> dict[str, Any]:
+    """Steps, tokens and seconds of a run's training, as its metrics have them."""
+    last = curve(run, every=True)[-1]
+    return {
+        "steps": last["step"],
+        "tokens": last["tokens"],
+        "train_seconds": last["seconds"],
+        "seconds_per_step": last["seconds"] / last["step"],
+    }
+
+
+def curve(run: Run, every: bool = False) -> list[dict[str, Any]]:
+    """A run's validation ELBO by step, tokens and seconds of training; `every` step's place, if asked."""
+    points: list[dict[str, Any]] = []
+    tokens, seconds = 0, 0.0
+    for record in run.metrics.read():
+        if "validation" in record:
+            elbo = record["validation"]["elbo"]
+            points.append({"step": record["step"], "tokens": tokens, "seconds": seconds, "elbo": elbo})
+        else:
+            seconds += (record["tokens"] - tokens) / record["tokens_per_second"]
+            tokens = record["tokens"]
+            if every:
+                points.append({"step": record["step"], "tokens": tokens, "seconds": seconds})
+    return points

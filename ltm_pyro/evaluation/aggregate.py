@@ -1,0 +1,191 @@
+"""The aggregated posterior against the prior: whether the thoughts of texts are where the prior expects them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pyro
+import torch
+from torch import Tensor
+
+from ltm_pyro.data import Batch
+from ltm_pyro.inference import FastLoop
+from ltm_pyro.models import AbstractModel, AbstractPrior
+from ltm_pyro.models.priors import Density
+
+AT_ONCE = 32  # thoughts whose density is computed at once: a mixture keeps all its components in memory
+
+
+class MMD(NamedTuple):
+    """How far two samples are apart.
+
+    Attributes:
+        squared: the unbiased estimate of MMD², about zero (of either sign) where both come from one distribution.
+        null_95: what 95 % of the permutations stay below.
+        p_value: share of the permutations that are as far apart, the one that is seen included.
+    """
+
+    squared: float
+    null_95: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    r"""Thoughts drawn from the aggregated posterior :math:`\bar q(z) = \frac1N \sum_n q_n(z)` and from p(z).
+
+    The best prior for a set of texts is their aggregated posterior: what parts the two is KL paid for nothing
+    (Hoffman and Johnson, 2016, ELBO surgery), and texts written from the prior start where no text's thoughts are.
+
+    Attributes:
+        sequences: N; one z of each sequence's own q, and N from the prior.
+        mmd: all of z, both samples against each other.
+        norms, prior_norms: E‖z_lk‖ by layer, under q̄ and under p.
+        variances, prior_variances: of a dimension over sequences, mean over a layer's, under q̄ and under p.
+        log_prior, log_prior_error: mean of log p(z) under q̄, nats per sequence; NaN where the density is not exact.
+        own_log_prior, own_log_prior_error: the same under p itself: where it is higher, q̄ leaves the prior's mass.
+    """
+
+    sequences: int
+    mmd: MMD
+    norms: list[float]
+    prior_norms: list[float]
+    variances: list[float]
+    prior_variances: list[float]
+    log_prior: float
+    log_prior_error: float
+    own_log_prior: float
+    own_log_prior_error: float
+
+    def to_record(self) -> dict[str, Any]:
+        """All of it as flat, plain numbers; layers are counted from 1."""
+        plain = {name: value for name, value in vars(self).items() if not isinstance(value, list | MMD)}
+        record = {"mmd2": self.mmd.squared, "mmd2_null_95": self.mmd.null_95, "mmd_p_value": self.mmd.p_value}
+        for name in ("norm", "prior_norm", "variance", "prior_variance"):
+            record |= {f"{name}_layer_{layer}": value for layer, value in enumerate(getattr(self, f"{name}s"), 1)}
+        return {**record, **plain}
+
+
+def aggregate_against_prior(
+    model: AbstractModel,
+    guide: Any,
+    fast: FastLoop,
+    batches: Iterable[Batch],
+    permutations: int = 999,
+    seed: int = 0,
+) -> Aggregate:
+    """Fit q to every sequence, draw one z from each, and compare them with as many from the prior.
+
+    Args:
+        model, guide: a model with latent thoughts; the guide is started afresh for every batch.
+        fast: the fast loop that fits the guide.
+        batches: held-out sequences, on the model's device.
+        permutations: of the test; its p-value is at least 1 / (permutations + 1).
+        seed: of all noise; the global random state is left as it was.
+    """
+    prior = model.prior
+    assert prior is not None
+    modes = [(module, module.training) for module in (model, guide)]
+    held = getattr(prior, "normaliser_held", nullcontext)  # a prior without a normaliser is bounded once, for all
+    try:
+        for module, _ in modes:
+            module.eval()
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())), held():
+            torch.manual_seed(seed)
+            z = torch.cat([_fitted(model, guide, fast, batch) for batch in batches])  # (N, L, K, D)
+            return _compared(z, prior, permutations, next(model.parameters()).device)
+    finally:
+        for module, was_training in modes:
+            module.train(was_training)
+
+
+def mmd(a: Tensor, b: Tensor, permutations: int = 999) -> MMD:
+    r"""The maximum mean discrepancy of two samples, with a permutation test that both come from one distribution.
+
+    .. math:: \frac{1}{n(n-1)} \sum_{i \ne j} \left[k(a_i, a_j) + k(b_i, b_j)\right]
+        - \frac{2}{n^2} \sum_{ij} k(a_i, b_j)
+
+    for samples of one size n, with :math:`k(x, y) = e^{-\|x - y\|^2 / m}`, m the median of the squared distances in
+    both samples together, so that the kernel does not depend on which is which. Draws from torch's global generator.
+
+    Args:
+        a, b: samples of shape (N, L, K, D) and (M, L, K, D), N and M two or more; else all is NaN.
+        permutations: of the test.
+
+    (Gretton et al., 2012, A Kernel Two-Sample Test, lemma 6.)
+    """
+    if min(len(a), len(b)) < 2:
+        return MMD(math.nan, math.nan, math.nan)
+    distances = _squared_distances(torch.cat([a, b]))
+    count = len(distances)
+    pairs = distances[~torch.eye(count, dtype=torch.bool)]
+    kernel = torch.exp(-distances / pairs.median().clamp_min(torch.finfo(distances.dtype).tiny)).fill_diagonal_(0)
+    seen = torch.arange(count) < len(a)
+    shuffled = torch.rand(permutations, count).argsort(-1) < len(a)
+    squared, null = _discrepancies(kernel, seen[None])[0], _discrepancies(kernel, shuffled)
+    as_far = int((null >= squared - 1e-12).sum())
+    return MMD(squared.item(), null.quantile(0.95).item(), (1 + as_far) / (1 + permutations))
+
+
+def _discrepancies(kernel: Tensor, first: Tensor) -> Tensor:
+    """MMD² of every way to divide the sample, (P,), from a kernel without its diagonal and (P, N + M) booleans."""
+    ours, theirs = first.to(kernel), (~first).to(kernel)
+    n, m = ours.sum(-1), theirs.sum(-1)
+    within = ((ours @ kernel) * ours).sum(-1) / (n * (n - 1)) + ((theirs @ kernel) * theirs).sum(-1) / (m * (m - 1))
+    return within - 2 * ((ours @ kernel) * theirs).sum(-1) / (n * m)
+
+
+def _squared_distances(z: Tensor) -> Tensor:
+    """Between all of (N, L, K, D), in float64, shape (N, N)."""
+    total = torch.zeros(len(z), len(z), dtype=torch.float64)
+    for layer in z.unbind(1):
+        flat = layer.flatten(1).double()
+        flat = flat - flat.mean(0)  # near the origin differences keep their digits
+        norms = flat.square().sum(-1)
+        total += norms[:, None] + norms - 2 * flat @ flat.T
+    return total.clamp_min(0)
+
+
+def _fitted(model: AbstractModel, guide: Any, fast: FastLoop, batch: Batch) -> Tensor:
+    """One z of every sequence's fitted posterior, (B, L, K, D)."""
+    inputs: dict[str, Any] = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
+    fast.fit(model, guide, **inputs)
+    with torch.no_grad():
+        return pyro.poutine.trace(guide).get_trace(**inputs).nodes["z"]["value"].cpu()
+
+
+@torch.no_grad()
+def _compared(z: Tensor, prior: AbstractPrior, permutations: int, device: torch.device) -> Aggregate:
+    own = torch.cat([prior().sample((len(part),)).cpu() for part in z.split(AT_ONCE)])
+    densities = [_log_prior(sample, prior, device) for sample in (z, own)]
+    return Aggregate(
+        len(z),
+        mmd(z, own, permutations),
+        _norms(z),
+        _norms(own),
+        _variances(z),
+        _variances(own),
+        *densities[0],
+        *densities[1],
+    )
+
+
+def _norms(z: Tensor) -> list[float]:
+    return z.double().norm(dim=-1).mean((0, 2)).tolist()
+
+
+def _variances(z: Tensor) -> list[float]:
+    return z.double().var(0).mean((1, 2)).tolist()
+
+
+def _log_prior(z: Tensor, prior: AbstractPrior, device: torch.device) -> tuple[float, float]:
+    """Mean of log p(z) with its standard error; NaN where the prior says that its density is not exact."""
+    if prior.density is not Density.EXACT:
+        return math.nan, math.nan
+    p = prior()
+    nats = torch.cat([p.log_prob(part.to(device)).double().cpu() for part in z.split(AT_ONCE)])
+    return nats.mean().item(), (nats.std() / len(nats) ** 0.5).item()

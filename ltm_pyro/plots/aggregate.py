@@ -1,0 +1,42 @@
+"""How far the aggregated posterior is from the prior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.plots.looks import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> None:
+    """MMD² between thoughts of texts and thoughts of the prior, with what it stays below where they are alike.
+
+    Args:
+        rows: summaries or records of a comparison of priors.
+        axes: where to draw.
+    """
+    axes.axvline(0, color="0.6", linewidth=1, zorder=0)
+    places = range(len(rows))
+    null = [row["mmd2_null_95"] for row in rows]
+    axes.barh(places, null, height=0.6, color="0.88")
+    axes.plot([row["mmd2"] for row in rows], places, "o", color=COLOURS[1], markersize=4.5)
+    largest = max(null)
+    if max(row["mmd2"] for row in rows) > 10 * largest > 0:
+        _logarithmic(axes, largest, max(row["mmd2"] for row in rows))
+    else:
+        axes.locator_params(axis="x", nbins=4)
+    axes.set_yticks(places, [row["prior"] for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("MMD² of the aggregated\nposterior and the prior;\ngrey: 95 % if they were equal")
+
+
+def _logarithmic(axes: Axes, linear: float, largest: float) -> None:
+    """Linear up to what chance gives, logarithmic from there; ticks at zero and at powers of ten."""
+    axes.set_xscale("symlog", linthresh=linear)
+    powers = range(math.ceil(math.log10(linear)), math.ceil(math.log10(largest)) + 1)
+    axes.set_xticks([0.0, *(10.0**power for power in powers)])
+    axes.set_xlim(right=largest * 2)

@@ -1,0 +1,89 @@
+"""The four numbers of several models, a panel for each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.plots.looks import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAMES = {
+    "elbo": "ELBO",
+    "importance_weighted": "importance-weighted",
+    "predictive": "predictive (second half)",
+    "prior": "prior, nothing fitted",
+    "elbo_minus_first": "ELBO\nminus the first prior's",
+    "importance_weighted_minus_first": "importance-weighted\nminus the first prior's",
+}
+
+
+def plot_number(
+    rows: Sequence[dict[str, Any]],
+    runs: Sequence[dict[str, Any]],
+    axes: Axes,
+    number: str = "elbo",
+    named: bool = True,
+) -> None:
+    """One number by prior, nats/token: the mean, its error over sequences (thin bar) and over seeds (thick).
+
+    What is far worse than the others leaves the frame: an arrow at its edge has the value beside it.
+
+    Args:
+        rows: summaries of a comparison of priors, one each.
+        runs: its records; hollow dots where there are several seeds. May be empty.
+        axes: where to draw.
+        number: a key of `NAMES`.
+        named: whether the rows have names.
+    """
+    apart = number.endswith("_minus_first")
+    key, error = (number, f"{number}_error") if apart else (f"{number}_nats_per_token", f"{number}_standard_error")
+    if apart:
+        axes.axvline(0, color="0.6", linewidth=1, zorder=0)
+    for place, row in enumerate(rows):
+        single = [run[key] for run in runs if run["prior"] == row["prior"] and key in run]
+        if len(single) > 1:
+            axes.plot(single, [place] * len(single), "o", color="0.55", markerfacecolor="none", markersize=3.5)
+        for bar, width, cap in ((f"{key}_seed_error", 3.5, 0), (error, 0.9, 2)):
+            length = row.get(bar, math.nan)
+            if math.isfinite(length):
+                colour = COLOURS[1 if cap else 6]
+                axes.errorbar(row[key], place, xerr=length, color=colour, elinewidth=width, capsize=cap, zorder=2)
+        axes.plot([row[key]], [place], "o", color=COLOURS[1], markersize=4.5, zorder=3)
+    _frame(rows, {row["prior"]: _reach(row, runs, key, error) for row in rows}, key, axes)
+    axes.set_yticks(range(len(rows)), [row["prior"] for row in rows] if named else [""] * len(rows))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="x", color="0.92")
+    axes.set_axisbelow(True)
+    axes.locator_params(axis="x", nbins=4)
+    axes.set_xlabel(f"{NAMES[number]},\nnats/token, lower is better")
+
+
+def _reach(row: dict[str, Any], runs: Sequence[dict[str, Any]], key: str, error: str) -> tuple[float, float]:
+    """From where to where a row's errors and dots go."""
+    lengths = [row.get(bar, math.nan) for bar in (error, f"{key}_seed_error")]
+    longest = max((length for length in lengths if math.isfinite(length)), default=0.0)
+    single = [run[key] for run in runs if run["prior"] == row["prior"] and key in run]
+    return min(row[key] - longest, *single, row[key]), max(row[key] + longest, *single, row[key])
+
+
+def _frame(rows: Sequence[dict[str, Any]], reach: dict[str, tuple[float, float]], key: str, axes: Axes) -> None:
+    """End the axis before what is so far away that the others would fall together."""
+    values = sorted(row[key] for row in rows)
+    middle, high = values[len(values) // 2], values[3 * len(values) // 4]
+    limit = high + 4 * max(high - middle, *sorted(up - low for low, up in reach.values())[: len(rows) // 2 + 1])
+    inside = [reach[row["prior"]] for row in rows if row[key] <= limit]
+    if len(inside) == len(rows) or len(rows) < 4:
+        return
+    low, up = min(one[0] for one in inside), max(one[1] for one in inside)
+    edge = up + 0.35 * (up - low)
+    axes.set_xlim(low - 0.08 * (up - low), edge)
+    for place, row in enumerate(rows):
+        if row[key] > limit:
+            axes.plot([edge], [place], ">", color=COLOURS[1], markersize=5, clip_on=False, zorder=4)
+            axes.annotate(
+                f"{row[key]:.3g}", (edge, place), (-6, 0), textcoords="offset points", ha="right", va="center"
+            )

@@ -1,0 +1,35 @@
+"""The validation ELBO of several models while they learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from ltm_pyro.plots.looks import Looks, grouped, looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_learning(
+    points: Sequence[dict[str, Any]],
+    axes: Axes,
+    by: Literal["tokens", "seconds"] = "tokens",
+    look: Looks | None = None,
+) -> None:
+    """A line for each run, those of one prior alike, and named once.
+
+    Args:
+        points: with `prior`, `seed`, `tokens`, `seconds` and `elbo`.
+        axes: where to draw.
+        by: what was spent.
+        look: colours and markers by name, as `looks` makes them, to share among figures.
+    """
+    looked = look or looks((point["prior"], point["prior"]) for point in points)
+    for name, own in grouped(points, "prior").items():
+        for place, run in enumerate(grouped(own, "seed").values()):
+            label = None if place else name
+            axes.plot([p[by] for p in run], [p["elbo"] for p in run], label=label, **looked[name])
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("tokens seen" if by == "tokens" else "seconds of training, without validations")
+    axes.set_ylabel("validation ELBO, nats/token")
