@@ -53,7 +53,7 @@ def test_what_cannot_be_fitted_is_said():
 
 @pytest.mark.parametrize("shape", [0.3, 0.8])
 def test_it_agrees_with_arviz(shape):
-    arviz_stats = pytest.importorskip("arviz_stats")
+    array_stats = pytest.importorskip("arviz_stats.base").array_stats
     log_w = pareto_weights(shape, 4000)
-    _, k = arviz_stats.base.array_stats.psislw(log_w[:, 0])
-    assert pareto_k(log_w)[0] == pytest.approx(float(k), abs=1e-6)
+    _, k = array_stats.psislw(-log_w[:, 0])  # it takes the log-likelihoods that weights are the inverse of
+    assert pareto_k(log_w)[0] == pytest.approx(float(k), abs=0.02)  # one draw more or less in the tail
