@@ -15,11 +15,6 @@ class Claim(Enum):
     NONE = "NOT A BOUND"
 
     @property
-    def is_bound(self) -> bool:
-        """Whether log p(x) is bounded at any number of particles."""
-        return self in (Claim.LOWER, Claim.UPPER)
-
-    @property
     def is_upper(self) -> bool:
         """Whether log p(x) is below at any number of particles, so that inference brings it down, not up."""
         return self is Claim.UPPER

@@ -55,10 +55,11 @@ class Draws:
         self.at_once = min(at_once or particles, particles)
         with Cut(cut):
             self.guide_trace = self._run(guide, particles)
-        for site in sample_sites(self.guide_trace):
+        self._latent = sample_sites(self.guide_trace)
+        for site in self._latent:
             admit(site)
         self.guide_trace.compute_log_prob()
-        self.z = {site["name"]: site["value"] for site in sample_sites(self.guide_trace)}  # (S, B, *event) each
+        self.z = {site["name"]: site["value"] for site in self._latent}  # (S, B, *event) each
         self._passes = list(self._score(self.z))
         self._divergences: dict[bool, Divergence] = {}
 
@@ -75,7 +76,7 @@ class Draws:
     @cached_property
     def log_q(self) -> Tensor:
         """log q(z), shape (S, B)."""
-        return total_log_prob(sample_sites(self.guide_trace), self.particles, self.log_likelihood)
+        return total_log_prob(self._latent, self.particles, self.log_likelihood)
 
     @cached_property
     def log_joint(self) -> Tensor:
@@ -96,8 +97,7 @@ class Draws:
         if closed_form not in self._divergences:
             parts = [part.kl(closed_form) for part in self._passes]
             whole = [part for part in parts if part is not None]
-            estimate = Divergence(self.log_q - self.log_prior, closed_form=not self.z)
-            self._divergences[closed_form] = Divergence.cat(whole) if whole else estimate
+            self._divergences[closed_form] = Divergence.cat(whole) if whole else self._sampled_kl()
         return self._divergences[closed_form]
 
     def recombine(self, weights: Tensor, path: Tensor | None, score: Tensor | None) -> Tensor:
@@ -165,7 +165,7 @@ class Draws:
 
     def check_reparameterised(self) -> None:
         """Raises InputError if a site that learns has no path to its parameters: its gradient would be wrong."""
-        for site in sample_sites(self.guide_trace):
+        for site in self._latent:
             if not site["fn"].has_rsample and site["log_prob"].requires_grad:
                 raise InputError(
                     f"the guide samples site {site['name']!r} from {type(site['fn']).__name__}, which cannot be "
@@ -182,6 +182,9 @@ class Draws:
                     "it twice where q and the model learn together: take Reparameterised(), or fit q in the fast loop"
                 )
 
+    def _sampled_kl(self) -> Divergence:
+        return Divergence(self.log_q - self.log_prior, closed_form=not self.z)
+
     def _has_path(self) -> bool:
         return any(value.requires_grad for value in self.z.values())
 
@@ -190,7 +193,7 @@ class Draws:
 
     def _log_q_along_z(self) -> Tensor:
         """log q(z) with its parameters held: shape (S, B), right in its gradient along z alone."""
-        sites = [site for site in sample_sites(self.guide_trace) if site["value"].requires_grad]
+        sites = [site for site in self._latent if site["value"].requires_grad]
         # a copy of the value, so that no transform takes its inverse from a cache, which would be another path
         log_q = [log_prob_at(site, site["value"].clone()) for site in sites]
         values = [site["value"] for site in sites]
