@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch import Tensor
 
-from ltm_pyro.errors import InputError
-from ltm_pyro.models.decoder.attention import window_mask
-from ltm_pyro.models.decoder.block import EPSILON, Block
-from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.models.priors.causal_states import CausalStates
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import GaussianHead
 
@@ -38,25 +34,12 @@ class AutoregressivePrior(AbstractPrior):
         torch.Size([5, 2, 4, 8])
     """
 
-    rotary: Tensor
-    sees: Tensor
-
     def __init__(self, z_shape: tuple[int, int, int], width: int = 64, blocks: int = 2, heads: int = 4) -> None:
         super().__init__(z_shape)
-        if min(width, blocks, heads) < 1 or width % (2 * heads):
-            raise InputError(
-                f"width={width}, blocks={blocks}, heads={heads}: expected positive sizes, and a width that is "
-                "a multiple of 2 x heads"
-            )
-        self.heads = heads
-        vectors, channels = self.z_shape[0] * self.z_shape[1], self.z_shape[2]
-        self.read = nn.Linear(channels, width, bias=False)
-        self.place = nn.Parameter(0.1 * torch.randn(vectors, width))  # which of the N vectors is asked for
-        self.blocks = nn.ModuleList(Block(width, heads, thinks=False) for _ in range(blocks))
-        self.norm = nn.RMSNorm(width, eps=EPSILON)
+        layers, thoughts, channels = self.z_shape
+        self.vectors, self.sizes = layers * thoughts, (width, blocks, heads)
+        self.states = CausalStates(self.vectors, channels, width, blocks, heads)
         self.head = GaussianHead(width, channels)
-        self.register_buffer("rotary", rotary_table(torch.arange(vectors), width // heads), persistent=False)
-        self.register_buffer("sees", window_mask(vectors, vectors), persistent=False)
 
     def forward(self) -> ThoughtDistribution:
         return ThoughtDistribution(self.z_shape, self._log_density, self._draw)
@@ -70,23 +53,19 @@ class AutoregressivePrior(AbstractPrior):
         Returns:
             Batch shape (..., n + 1, D).
         """
-        size = past.shape[-2] + 1
-        h = pad(self.read(past), (0, 0, 1, 0)) + self.place[:size]  # (..., n + 1, width): nothing precedes the first
-        for block in self.blocks:
-            h = block(h, self.rotary[:size], self.sees[:size, :size])
-        return self.head(self.norm(h))
+        return self.head(self.states(past))
 
     def _log_density(self, z: Tensor) -> Tensor:
         vectors = z.flatten(-3, -2)  # (..., N, D)
         return self.conditionals(vectors[..., :-1, :]).log_prob(vectors).sum((-1, -2))
 
     def _draw(self, shape: torch.Size) -> Tensor:
-        vectors = self.place.new_empty(*shape, 0, self.z_shape[2])
-        for _ in range(len(self.place)):
+        vectors = self.states.place.new_empty(*shape, 0, self.z_shape[2])
+        for _ in range(self.vectors):
             following = self.conditionals(vectors).rsample()[..., -1:, :]
             vectors = torch.cat((vectors, following), -2)
         return vectors.view(*shape, *self.z_shape)
 
     def extra_repr(self) -> str:
-        width, blocks = self.place.shape[-1], len(self.blocks)
-        return f"z_shape={self.z_shape}, width={width}, blocks={blocks}, heads={self.heads}"
+        width, blocks, heads = self.sizes
+        return f"z_shape={self.z_shape}, width={width}, blocks={blocks}, heads={heads}"

@@ -14,7 +14,7 @@ from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.causal_states import CausalStates
 from ltm_pyro.models.priors.code_categorical import CodeCategorical
 from ltm_pyro.models.priors.code_usage import Revival
-from ltm_pyro.models.priors.drawn_distribution import DrawnDistribution
+from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import shrink
 
 CodeOrder = Literal["independent", "autoregressive"]
@@ -83,7 +83,9 @@ class CodebookPrior(AbstractPrior):
     def forward(self) -> dist.Distribution:
         if self.order == "independent":
             return CodeCategorical(logits=self.logits).to_event(2)
-        return DrawnDistribution(self.z_shape, self._log_density, self._draw, support=constraints.simplex)
+        return ThoughtDistribution(
+            self.z_shape, self._log_density, self._draw, has_rsample=False, support=constraints.simplex
+        )
 
     def conditionals(self, past: Tensor) -> Tensor:
         """Log-probabilities of the first code and of that after each one of `past`, by `order="autoregressive"`.

@@ -13,7 +13,7 @@ from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.causal_states import CausalStates
 from ltm_pyro.models.priors.denoiser import JointDenoiser, VectorDenoiser
 from ltm_pyro.models.priors.density import Density
-from ltm_pyro.models.priors.drawn_distribution import DrawnDistribution
+from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.noise_schedule import NoiseSchedule
 from ltm_pyro.models.priors.reverse_chain import Estimate, ReverseChain, Sampler
 
@@ -100,8 +100,8 @@ class DiffusionPrior(AbstractPrior):
             self.states = CausalStates(vectors, channels, width, blocks, heads)
             self.denoiser = VectorDenoiser(channels, width, blocks, steps)
 
-    def forward(self) -> DrawnDistribution:
-        return DrawnDistribution(self.z_shape, self._log_density, self._draw, self.density)
+    def forward(self) -> ThoughtDistribution:
+        return ThoughtDistribution(self.z_shape, self._log_density, self._draw, self.density, has_rsample=False)
 
     @property
     def density(self) -> Density:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
+
+from ltm_pyro.models.priors.density import Density
 
 Z_DIMS = 3  # L, K and D
 
@@ -20,39 +23,63 @@ class ThoughtDistribution(TorchDistribution):
 
     Args:
         z_shape: (L, K, D).
-        log_density: log p(z), from z of shape (..., L, K, D) to shape (...).
-        draw: from any shape to as many independent samples, shape (*shape, L, K, D), differentiable by the prior's
-            parameters.
+        log_density: what `log_prob` returns, from z of shape (..., L, K, D) to shape (...).
+        draw: from any shape to as many independent samples, shape (*shape, L, K, D).
+        density: what `log_density` says about log p(z).
+        has_rsample: whether the samples have a path to the prior's parameters.
+        support: of one thought vector, or of one of its numbers.
         batch_shape: of the distribution.
     """
 
     arg_constraints: dict = {}  # noqa: RUF012  (the base class's own declaration)
-    support = constraints.independent(constraints.real, Z_DIMS)
+    support: Any = constraints.independent(constraints.real, Z_DIMS)
     has_rsample = True
 
     def __init__(
         self,
-        z_shape: tuple[int, int, int],
+        z_shape: tuple[int, int, int] | torch.Size,
         log_density: Callable[[Tensor], Tensor],
         draw: Callable[[torch.Size], Tensor],
+        density: Density = Density.EXACT,
+        has_rsample: bool = True,
+        support: Any = constraints.real,
         batch_shape: torch.Size | tuple[int, ...] = (),
         validate_args: bool | None = None,
     ) -> None:
-        self.log_density, self.draw = log_density, draw
+        self.log_density, self.draw, self.density = log_density, draw, density
+        self.has_rsample, self.thought_support = has_rsample, support
+        self.support = constraints.independent(support, Z_DIMS - support.event_dim)
         super().__init__(torch.Size(batch_shape), torch.Size(z_shape), validate_args=validate_args)
 
     def expand(self, batch_shape: torch.Size, _instance: ThoughtDistribution | None = None) -> ThoughtDistribution:
         """The same distribution with a larger batch shape."""
-        return ThoughtDistribution(self.event_shape, self.log_density, self.draw, batch_shape, self._validate_args)
+        return ThoughtDistribution(
+            self.event_shape,
+            self.log_density,
+            self.draw,
+            self.density,
+            self.has_rsample,
+            self.thought_support,
+            batch_shape,
+            self._validate_args,
+        )
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats, shape (...) from z of shape (..., L, K, D)."""
+        """What `density` says about log p(z), in nats, shape (...) from z of shape (..., L, K, D)."""
         if self._validate_args:
             self._validate_sample(z)
+        # each sequence has an estimate of its own, also where they share z
+        z = z.expand(torch.broadcast_shapes(z.shape, self.batch_shape + self.event_shape))
         with torch.autocast(z.device.type, enabled=False):  # in bf16 it would not be a density any more
-            nats = self.log_density(z)
-        return nats.expand(torch.broadcast_shapes(nats.shape, self.batch_shape))
+            return self.log_density(z)
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
         """Samples with a path to the prior's parameters, shape (*sample_shape, *batch_shape, L, K, D)."""
+        if not self.has_rsample:
+            raise NotImplementedError("these samples have no path to the prior's parameters: use sample()")
+        return self.draw(torch.Size(sample_shape) + self.batch_shape)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
+        """Samples, shape (*sample_shape, *batch_shape, L, K, D)."""
         return self.draw(torch.Size(sample_shape) + self.batch_shape)

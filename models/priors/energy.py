@@ -13,7 +13,7 @@ from torch.distributions import Categorical, Normal
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.density import Density
-from ltm_pyro.models.priors.drawn_distribution import DrawnDistribution
+from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import shrink
 from ltm_pyro.models.priors.langevin import NormaliserBounds, annealed, normaliser_bounds
 from ltm_pyro.models.priors.unnormalised_distribution import UnnormalisedDistribution
@@ -93,11 +93,11 @@ class EnergyPrior(AbstractPrior):
         shrink(self.height)
         self._held: tuple[float, list[int]] | None = None  # an upper bound on log Z, and the weights it belongs to
 
-    def forward(self) -> DrawnDistribution | UnnormalisedDistribution:
+    def forward(self) -> ThoughtDistribution | UnnormalisedDistribution:
         if self.density is Density.UNNORMALISED:
             functions = (self.log_density, self._log_density_for_learning, self._draw)
             return UnnormalisedDistribution(self.z_shape, *functions, name=type(self).__name__)
-        return DrawnDistribution(self.z_shape, self._log_lower, self._draw, self.density)
+        return ThoughtDistribution(self.z_shape, self._log_lower, self._draw, self.density, has_rsample=False)
 
     @property
     def density(self) -> Density:

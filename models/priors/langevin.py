@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ltm_pyro.models.priors.drawn_distribution import Z_DIMS
+from ltm_pyro.models.priors.distribution import Z_DIMS
 
 Energy = Callable[[Tensor], Tensor]  # from (..., L, K, D) to (...)
 

@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.density import Density
-from ltm_pyro.models.priors.drawn_distribution import Z_DIMS, DrawnDistribution
+from ltm_pyro.models.priors.distribution import Z_DIMS, ThoughtDistribution
 
 
 class UnnormalisedDistribution(TorchDistribution):
@@ -64,10 +64,12 @@ class UnnormalisedDistribution(TorchDistribution):
             "limit=, or its normaliser within `with prior.normaliser_held():`"
         )
 
-    def for_learning(self) -> DrawnDistribution:
+    def for_learning(self) -> ThoughtDistribution:
         """The same, with a `log_prob` that is right in its gradient and off by a constant in its value."""
         functions = (self.log_density_for_learning, self.draw)
-        return DrawnDistribution(self.event_shape, *functions, density=self.density, batch_shape=self.batch_shape)
+        return ThoughtDistribution(
+            self.event_shape, *functions, self.density, has_rsample=False, batch_shape=self.batch_shape
+        )
 
     @torch.no_grad()
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)

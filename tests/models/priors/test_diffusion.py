@@ -35,7 +35,7 @@ from ltm_pyro import (
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.models.priors.density import Density
 from ltm_pyro.models.priors.diffusion import DiffusionPrior
-from ltm_pyro.models.priors.drawn_distribution import DrawnDistribution
+from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.noise_schedule import NoiseSchedule
 from ltm_pyro.models.priors.reverse_chain import SHIFT_LIMIT, ReverseChain
 
@@ -319,7 +319,7 @@ class Line(nn.Module):
         def log_density(z):
             return self.chain.log_density(z.squeeze(-3), estimate).sum((-2, -1))
 
-        return DrawnDistribution((1, 1, 2), log_density, None)
+        return ThoughtDistribution((1, 1, 2), log_density, None, has_rsample=False)
 
     def forward(self, x=None, mask=None):
         with pyro.plate("sequences", len(x), dim=-1):
