@@ -8,6 +8,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from ltm_pyro.errors import InputError
+
 
 class AbstractGuide(nn.Module, ABC):
     """A posterior q(z | x) with local parameters γ, one row of them per sequence.
@@ -41,6 +43,12 @@ class AbstractGuide(nn.Module, ABC):
     @abstractmethod
     def local_parameters(self) -> list[Tensor]:
         """What the fast loop moves: tensors with a row per sequence, shape (B, ...). Empty if nothing is local."""
+
+    def check_batch(self, name: str, x: Tensor | None) -> None:
+        """Raises InputError unless `start` has made the rows of that name, as many as there are sequences in x."""
+        rows = getattr(self, name, None)
+        if rows is None or (x is not None and len(x) != len(rows)):
+            raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
 
     @abstractmethod
     def forward(

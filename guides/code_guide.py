@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent
 
-from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 
 
@@ -53,8 +52,7 @@ class AbstractCodeGuide(AbstractGuide):
         previous: Tensor | None = None,
     ) -> Tensor:
         """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        if not hasattr(self, "logits") or (x is not None and len(x) != len(self.logits)):
-            raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
+        self.check_batch("logits", x)
         with pyro.plate("sequences", len(self.logits), dim=-1):
             return pyro.sample("z", self.posterior())
 

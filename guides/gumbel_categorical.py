@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ltm_pyro.errors import InputError
-
 
 class GumbelCategorical(dist.OneHotCategorical):
     r"""One-hot categorical, sampled by Gumbel noise g, with a softmax in place of the largest entry for the gradient.
@@ -58,10 +56,3 @@ class GumbelCategorical(dist.OneHotCategorical):
     def relaxed(self) -> bool:
         """Whether `rsample` returns values that the categorical never takes."""
         return not self.hard
-
-
-def positive(temperature: float) -> float:
-    """Raises InputError unless a temperature is positive; returns it."""
-    if not temperature > 0:
-        raise InputError(f"temperature={temperature}: expected a positive number")
-    return temperature

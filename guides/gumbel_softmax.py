@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pyro.distributions as dist
-
-from ltm_pyro.guides.code_guide import AbstractCodeGuide
-from ltm_pyro.guides.gumbel_categorical import GumbelCategorical, positive
+from ltm_pyro.guides.gumbel_guide import AbstractGumbelGuide
 
 
-class GumbelSoftmaxGuide(AbstractCodeGuide):
+class GumbelSoftmaxGuide(AbstractGumbelGuide):
     r"""Gumbel-softmax: mixtures of codes while training, codes in `eval()`.
 
     .. math:: \mathbb{E}_g\big[\log p(x \mid \tilde z)\big] - \mathrm{KL}(q(z) \,\|\, p(z)), \qquad
@@ -31,12 +28,7 @@ class GumbelSoftmaxGuide(AbstractCodeGuide):
         InputError: if the temperature is not positive.
     """
 
-    def __init__(self, z_shape: tuple[int, int, int], temperature: float = 1.0) -> None:
-        super().__init__(z_shape)
-        self.temperature = positive(temperature)
-
-    def posterior(self) -> dist.Distribution:
-        return GumbelCategorical(self.logits, self.temperature, hard=not self.training).to_event(2)
-
-    def extra_repr(self) -> str:
-        return f"z_shape={self.z_shape}, temperature={self.temperature}"
+    @property
+    def hard(self) -> bool:
+        """Codes in `eval()` only."""
+        return not self.training

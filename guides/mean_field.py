@@ -53,8 +53,7 @@ class MeanFieldGuide(AbstractGuide):
         previous: Tensor | None = None,
     ) -> Tensor:
         """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        if not hasattr(self, "mu") or (x is not None and len(x) != len(self.mu)):
-            raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
+        self.check_batch("mu", x)
         q = dist.Normal(self.mu, self.log_sigma.exp()).to_event(3)  # batch (B,), event (L, K, D)
         with pyro.plate("sequences", len(self.mu), dim=-1):
             return pyro.sample("z", q)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pyro.distributions as dist
-
-from ltm_pyro.guides.code_guide import AbstractCodeGuide
-from ltm_pyro.guides.gumbel_categorical import GumbelCategorical, positive
+from ltm_pyro.guides.gumbel_guide import AbstractGumbelGuide
 
 
-class StraightThroughGuide(AbstractCodeGuide):
+class StraightThroughGuide(AbstractGumbelGuide):
     r"""Straight-through Gumbel-softmax: hard codes forward, the soft ones' gradient backward.
 
     .. math:: z = \mathrm{onehot}\,\mathrm{argmax}(\log\pi + g), \qquad
@@ -29,12 +26,7 @@ class StraightThroughGuide(AbstractCodeGuide):
         InputError: if the temperature is not positive.
     """
 
-    def __init__(self, z_shape: tuple[int, int, int], temperature: float = 1.0) -> None:
-        super().__init__(z_shape)
-        self.temperature = positive(temperature)
-
-    def posterior(self) -> dist.Distribution:
-        return GumbelCategorical(self.logits, self.temperature, hard=True).to_event(2)
-
-    def extra_repr(self) -> str:
-        return f"z_shape={self.z_shape}, temperature={self.temperature}"
+    @property
+    def hard(self) -> bool:
+        """Always codes."""
+        return True
