@@ -144,7 +144,7 @@ class PriorComparison:
     def finish(self) -> str:
         """Write tables, texts and figures of what there is; returns the table, nothing if nothing has ended."""
         from ltm_pyro.cli.figures_of_priors import draw
-        from ltm_pyro.evaluation.compare_bounds.cells import to_csv
+        from ltm_pyro.evaluation.cells import to_csv
 
         records, rows = self.records(), self.summaries()
         if not records:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +16,12 @@ from ltm_pyro.training.material import prepare, read_split
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
+    import torch
     from jsonargparse import ArgumentParser, Namespace
 
     from ltm_pyro.data import Sequences
     from ltm_pyro.evaluation import Evaluation
+    from ltm_pyro.training.blueprint import Blueprint
 
 
 def main(words: Sequence[str]) -> int:
@@ -55,12 +56,13 @@ def save(
         InputError: if they cannot be written.
     """
     from ltm_pyro.evaluation import markdown
+    from ltm_pyro.evaluation.cells import finite
 
     content = {"options": options or {}, "evaluation": evaluation.to_dict()}
     if baseline is not None:
         content["baseline"] = baseline.to_dict()
     run.write(f"evaluation/{name}.md", markdown(evaluation, baseline) + "\n")
-    return run.write(f"evaluation/{name}.json", json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+    return run.write(f"evaluation/{name}.json", json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
 
 
 def _parser() -> ArgumentParser:
@@ -94,22 +96,37 @@ def _check_same_text(run: Run, other: Run) -> None:
 
 
 def _evaluate(run: Run, options: Namespace, checkpoint: str) -> Evaluation:
+    blueprint, device = load(run, checkpoint)
+    blueprint = blueprint.with_fast_steps(options.fast_steps)
+    sizes = {"draws": options.draws, "limit": options.limit, "batch_size": options.batch_size, "seed": options.seed}
+    return score_run(run, blueprint, device, _sequences(run, options), fixed_noise=options.fixed_noise, **sizes)
+
+
+def score_run(
+    run: Run,
+    blueprint: Blueprint,
+    device: torch.device,
+    sequences: Sequences,
+    *,
+    draws: int,
+    limit: int | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    fixed_noise: bool = False,
+) -> Evaluation:
+    """The four numbers of a loaded run on some sequences, with a line of progress."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation import FourNumbers
 
-    blueprint, device = load(run, checkpoint)
-    blueprint = blueprint.with_fast_steps(options.fast_steps)
-    sequences = _sequences(run, options)
-    total = min(len(sequences), options.limit or len(sequences))
-    numbers = FourNumbers(
-        blueprint.model, blueprint.guide, blueprint.fast, options.draws, options.seed, fixed_noise=options.fixed_noise
-    )
+    model, guide, fast, _ = blueprint
+    total = min(len(sequences), limit or len(sequences))
+    numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise)
     progress = Progress(total)
-    batches = in_order(sequences, options.batch_size, total)
-    moved = (batch.to(device) for batch in batches)
-    evaluation = numbers.evaluate(moved, lambda done: progress.update(done, f"scoring {run.folder}"))
-    progress.clear()
-    return evaluation
+    batches = (batch.to(device) for batch in in_order(sequences, batch_size, total))
+    try:
+        return numbers.evaluate(batches, lambda done: progress.update(done, f"scoring {run.folder}"))
+    finally:
+        progress.clear()
 
 
 def _sequences(run: Run, options: Namespace) -> Sequences:
@@ -123,12 +140,3 @@ def _sequences(run: Run, options: Namespace) -> Sequences:
     if not len(sequences):
         raise InputError(f"{options.corpus} gives no sequence to score: it is too small")
     return sequences
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for what JSON cannot say."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

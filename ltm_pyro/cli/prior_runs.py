@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli import train
 from ltm_pyro.cli.arguments import parse
-from ltm_pyro.cli.evaluate import save
+from ltm_pyro.cli.evaluate import save, score_run
 from ltm_pyro.cli.generate import write_samples
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
@@ -169,14 +169,16 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
     Raises:
         RuntimeError: if a number is not finite.
     """
+    from ltm_pyro.data import in_order
     from ltm_pyro.evaluation.aggregate import aggregate_against_prior
 
     blueprint, device = load(run, "best")
-    evaluation = _evaluate(run, blueprint, material, device)
+    draws, limit = run.config.train.draws, run.config.train.final_sequences
+    evaluation = score_run(run, blueprint, device, material.validation, draws=draws, limit=limit, seed=SEED)
     sequences = _sequences(evaluation)
-    batches = (batch.to(device) for batch in _held_out(run, material))
+    batches = (batch.to(device) for batch in in_order(material.validation, BATCH, limit))
     aggregate = aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED)
-    options = {"draws": evaluation.draws, "limit": run.config.train.final_sequences, "seed": SEED, "fixed_noise": False}
+    options = {"draws": draws, "limit": limit, "seed": SEED, "fixed_noise": False}
     save(run, "validation", evaluation, options=options)
     write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed)
     step = int(run.find("best").name.removeprefix("step-"))
@@ -192,25 +194,6 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
         "parameters": sum(parameter.numel() for parameter in blueprint.global_parameters()),
     }
     return record, sequences
-
-
-def _evaluate(run: Run, blueprint: Blueprint, material: Material, device: Any) -> Evaluation:
-    from ltm_pyro.evaluation import FourNumbers
-
-    total = min(len(material.validation), run.config.train.final_sequences)
-    numbers = FourNumbers(blueprint.model, blueprint.guide, blueprint.fast, run.config.train.draws, SEED)
-    progress = Progress(total)
-    batches = (batch.to(device) for batch in _held_out(run, material))
-    try:
-        return numbers.evaluate(batches, lambda done: progress.update(done, f"scoring {run.folder}"))
-    finally:
-        progress.clear()
-
-
-def _held_out(run: Run, material: Material) -> Any:
-    from ltm_pyro.data import in_order
-
-    return in_order(material.validation, BATCH, run.config.train.final_sequences)
 
 
 def _numbers(evaluation: Evaluation) -> dict[str, Any]:

@@ -111,13 +111,13 @@ def _cost(rows: Sequence[Record], notes: Sequence[str]) -> str:
 
 
 def _section(title: str, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
-    from ltm_pyro.evaluation.compare_bounds.cells import aligned
+    from ltm_pyro.evaluation.cells import aligned
 
     return "\n".join([f"## {title}", "", *aligned(rows), "", *notes])
 
 
 def _number(row: Record, key: str, error: str = "", digits: int = 4) -> str:
-    from ltm_pyro.evaluation.compare_bounds.cells import number, with_error
+    from ltm_pyro.evaluation.cells import number, with_error
 
     text = with_error(row.get(key), row.get(error) if error else None, digits)
     over_seeds = row.get(f"{key}_seed_error", math.nan)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.data import Batch
+from ltm_pyro.evaluation.at_rest import at_rest
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel, AbstractPrior
 from ltm_pyro.models.priors import Density
@@ -89,18 +89,9 @@ def aggregate_against_prior(
     """
     prior = model.prior
     assert prior is not None
-    modes = [(module, module.training) for module in (model, guide)]
-    held = getattr(prior, "normaliser_held", nullcontext)  # a prior without a normaliser is bounded once, for all
-    try:
-        for module, _ in modes:
-            module.eval()
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())), held():
-            torch.manual_seed(seed)
-            z = torch.cat([_fitted(model, guide, fast, batch) for batch in batches])  # (N, L, K, D)
-            return _compared(z, prior, permutations, next(model.parameters()).device)
-    finally:
-        for module, was_training in modes:
-            module.train(was_training)
+    with at_rest(model, guide, seed):
+        z = torch.cat([_fitted(model, guide, fast, batch) for batch in batches])  # (N, L, K, D)
+        return _compared(z, prior, permutations, next(model.parameters()).device)
 
 
 def mmd(a: Tensor, b: Tensor, permutations: int = 999) -> MMD:

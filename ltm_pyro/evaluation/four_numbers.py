@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.data import Batch
+from ltm_pyro.evaluation.at_rest import at_rest
 from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import under_posterior, under_prior
 from ltm_pyro.evaluation.score import Score
@@ -88,22 +88,11 @@ class FourNumbers:
             listener: told the number of sequences done, after each batch.
         """
         self._columns, done = {}, 0
-        modes = [(module, module.training) for module in (self.model, self.guide)]
-        # a prior without a normaliser is bounded once, for all numbers alike
-        held = getattr(self.model.prior, "normaliser_held", nullcontext)
-        try:
-            for module, _ in modes:
-                module.eval()
-            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-                torch.manual_seed(self.seed)
-                with held():
-                    for batch in batches:
-                        self._score(batch)
-                        done += len(batch.x)
-                        listener(done)
-        finally:
-            for module, was_training in modes:
-                module.train(was_training)
+        with at_rest(self.model, self.guide, self.seed):
+            for batch in batches:
+                self._score(batch)
+                done += len(batch.x)
+                listener(done)
         return self._summary()
 
     def _score(self, batch: Batch) -> None:

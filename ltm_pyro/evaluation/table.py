@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ltm_pyro.evaluation.cells import aligned
 from ltm_pyro.evaluation.four_numbers import Evaluation
 from ltm_pyro.evaluation.score import Score
 
@@ -18,7 +19,7 @@ def markdown(evaluation: Evaluation, baseline: Evaluation | None = None) -> str:
     rows = [_row(score) for score in evaluation.scores.values()]
     if baseline is not None:
         rows += [_row(score, "baseline: ") for score in baseline.scores.values()]
-    return "\n".join([*_aligned([HEADER, *rows]), "", *_notes(evaluation, baseline)])
+    return "\n".join([*aligned([HEADER, *rows]), "", *_notes(evaluation, baseline)])
 
 
 def _row(score: Score, prefix: str = "") -> tuple[str, ...]:
@@ -39,17 +40,6 @@ def _with_error(value: str, error: str) -> str:
 
 def _short(perplexity: float) -> str:
     return f"{perplexity:.2f}" if perplexity < 1e6 else f"{perplexity:.2e}"
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(_pad(row, widths)) + " |" for row in rows]
-    rule = "| " + " | ".join("-" * (w - 1) + ("-" if i == 0 else ":") for i, w in enumerate(widths)) + " |"
-    return [lines[0], rule, *lines[1:]]
-
-
-def _pad(row: tuple[str, ...], widths: list[int]) -> list[str]:
-    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
 
 
 def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:

@@ -1,7 +1,7 @@
 """Bounds and gradient estimators compared: tightness, gradients, cost, learning curves."""
 
-from ltm_pyro.evaluation.compare_bounds.cells import to_csv
-from ltm_pyro.evaluation.compare_bounds.comparison import PARTS, Comparison, compare_bounds, finite
+from ltm_pyro.evaluation.cells import finite, to_csv
+from ltm_pyro.evaluation.compare_bounds.comparison import PARTS, Comparison, compare_bounds
 from ltm_pyro.evaluation.compare_bounds.estimators import (
     Estimator,
     all_names,

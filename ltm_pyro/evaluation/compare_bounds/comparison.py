@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from torch import nn
 
 from ltm_pyro.bounds import ELBO, AbstractObjective, ScoreFunction
 from ltm_pyro.errors import InputError
+from ltm_pyro.evaluation.at_rest import at_rest
 from ltm_pyro.evaluation.compare_bounds.cost import measure_cost
 from ltm_pyro.evaluation.compare_bounds.curves import inference_curve
 from ltm_pyro.evaluation.compare_bounds.estimators import (
@@ -111,15 +111,11 @@ def compare_bounds(
     seeded = _Seeded(seed)
     problem = _problem(model, guide, batch, fast, evidence, seeded)
     plan = list(_plan(problem, _listed(estimators, problem), sizes, learning, _checked(parts), seeded, seed))
-    was_training = model.training
-    model.eval()
-    try:
+    with at_rest(model, guide):
         for number, (name, work) in enumerate(plan):
             if name not in comparison.pieces:
                 listener(name, number, len(plan))
                 comparison.pieces[name] = seeded(name, work)
-    finally:
-        model.train(was_training)
     listener("", len(plan), len(plan))
     return comparison
 
@@ -196,12 +192,3 @@ def _checked(parts: Iterable[str]) -> set[str]:
     if asked - set(PARTS):
         raise InputError(f"parts={sorted(asked)}: expected some of {', '.join(PARTS)}")
     return asked
-
-
-def finite(value: Any) -> Any:
-    """The same with None for the numbers that JSON cannot say."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

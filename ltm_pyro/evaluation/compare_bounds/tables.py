@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.evaluation.compare_bounds.cells import aligned, number, with_error
+from ltm_pyro.evaluation.cells import aligned, number, with_error
 from ltm_pyro.evaluation.pareto import TRUSTED
 
 if TYPE_CHECKING:
