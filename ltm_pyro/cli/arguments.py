@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
@@ -27,6 +28,12 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         raise InputError(f"{error.filename}, line {error.lineno} does not parse as Python: {error.msg}") from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise InputError(f"{explain(parser, error)} `{parser.prog} --help` lists all arguments") from error
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The known word that comes nearest, as the beginning of a sentence; nothing if none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def refuse_below(options: Namespace, **least: int) -> None:

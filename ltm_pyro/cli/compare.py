@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from importlib import import_module
 
+from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
 
 WHAT = {
@@ -26,7 +26,6 @@ def main(words: Sequence[str]) -> int:
         return 0
     what = words[0]
     if what not in WHAT:
-        near = difflib.get_close_matches(what, WHAT, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(what, WHAT)
         raise InputError(f"ltm compare {what}: {hint}It compares {', '.join(WHAT)}; then the run's folder, if any")
     return import_module(f"ltm_pyro.cli.compare_{what}").main(words[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import io
 import os
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ltm_pyro import __version__
+from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
 
 COMMANDS = {
@@ -75,8 +75,7 @@ def _run(words: list[str]) -> int:
 
 def _command(name: str) -> Callable[[Sequence[str]], int]:
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, COMMANDS)
         raise InputError(f"unknown command {name!r}: {hint}The commands are {', '.join(COMMANDS)}")
     return import_module(f"ltm_pyro.cli.{name.replace('-', '_')}").main
 

@@ -13,22 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli import train
-from ltm_pyro.cli.arguments import parse
 from ltm_pyro.cli.evaluate import save, score_run
 from ltm_pyro.cli.generate import write_samples
 from ltm_pyro.cli.loading import load
-from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import assemble, check
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
     from jsonargparse import Namespace
 
     from ltm_pyro.evaluation import Evaluation
-    from ltm_pyro.training.blueprint import Blueprint
     from ltm_pyro.training.material import Material
 
 SCORES = ("elbo", "importance_weighted", "predictive", "prior", "prior_predictive")
@@ -42,10 +38,7 @@ def configured(words: Sequence[str]) -> Namespace:
     Raises:
         InputError: for words that it refuses.
     """
-    config = parse(train._parser(words), train._files_first(words))
-    for name in train.HERE_ONLY:
-        config.pop(name, None)
-    return config
+    return train.configured(words)[0]
 
 
 def train_run(folder: Path, config: Namespace, material: Material) -> Run:
@@ -56,19 +49,10 @@ def train_run(folder: Path, config: Namespace, material: Material) -> Run:
         DivergedError: at a NaN or an infinity.
         SystemExit: after a signal, with all that was done saved.
     """
-    import pyro
-
-    pyro.enable_validation(False)  # its checks look at the device many times a step
     session = _session(folder, config, material)
-    trainer = session.trainer
-    session.progress = Progress(session.settings.steps, trainer.step)
-    try:
-        stopped = trainer.train()
-    finally:
-        session.progress.clear()
-        session.accelerator.end_training()
+    stopped = session.train()
     if stopped:
-        say(f"{stopped}: saved after step {trainer.step}. Go on with the same command and --resume")
+        say(f"{stopped}: saved after step {session.trainer.step}. Go on with the same command and --resume")
         raise SystemExit(128 + getattr(signal, stopped))
     return session.run
 
@@ -78,24 +62,10 @@ def _session(folder: Path, config: Namespace, material: Material) -> Session:
     if run is None:
         refuse_existing(folder)
         check(run_parser(), config)
-        return _new(folder, config, material, train._accelerator(folder, config))
-    session = Session(run, run.assemble(), material, train._accelerator(folder, config))
+        return train.begin(folder, config, material, train.make_accelerator(folder, config))
+    session = Session(run, run.assemble(), material, train.make_accelerator(folder, config))
     session.trainer.resume()
     return session
-
-
-def _new(folder: Path, config: Namespace, material: Material, accelerator: Accelerator) -> Session:
-    from ltm_pyro.training.randomness import seed_everything
-
-    seed_everything(config.train.seed)
-    blueprint = _assemble(config, material)
-    run = Run.create(folder, config, material.tokenizer)
-    try:
-        run.write(train.DATA, json.dumps(train._describe(material), indent=2) + "\n")
-        return Session(run, blueprint, material, accelerator)
-    except InputError:
-        run.discard_unless_begun()
-        raise
 
 
 def _begun(folder: Path) -> Run | None:
@@ -127,10 +97,6 @@ def refuse_other_text(folder: Path, material: Material) -> None:
             )
 
 
-def _assemble(config: Namespace, material: Material) -> Blueprint:
-    return assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
-
-
 def steps_within(seconds: float, config: Namespace, material: Material) -> tuple[int, float]:
     """How many slow steps take so many seconds, by timing a few of them, and the seconds of one.
 
@@ -144,9 +110,10 @@ def steps_within(seconds: float, config: Namespace, material: Material) -> tuple
     from ltm_pyro.training.randomness import seed_everything
 
     check(run_parser(), config)
-    accelerator = train._accelerator(Path(), config)
+    accelerator = train.make_accelerator(Path(), config)
     seed_everything(config.train.seed)
-    blueprint = _assemble(config, material).to(accelerator.device)
+    tokenizer = material.tokenizer
+    blueprint = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin).to(accelerator.device)
     blueprint.model.train()
     svi, batches = blueprint.svi(), Batches(material.training, config.train.batch_size, config.train.seed)
     taken = []

@@ -41,31 +41,40 @@ class Session:
 
     def carry_out(self, resume: str | None = None) -> int:
         """Do all of it, or what is left of it after the checkpoint `resume`; returns the exit code."""
-        import pyro
-
-        pyro.enable_validation(False)  # its checks look at the device many times a step
         if resume:
             self.trainer.resume(resume)
             say(f"Going on with {self.run.folder} after step {self.trainer.step}.")
-        self.progress = Progress(self.settings.steps, self.trainer.step)
         count = sum(parameter.numel() for parameter in self.blueprint.global_parameters())
         device, steps = self.accelerator.device, self.settings.steps
         say(f"Training {count:,} parameters on {device} to step {steps:,}; the run is {self.run.folder}")
         began = time.monotonic()
         try:
-            stopped = self.trainer.train()
+            stopped = self.train()
         except DivergedError as error:
             say(f"ltm: {error}")
             return 1
-        finally:
-            self.progress.clear()
-            self.accelerator.end_training()
         if stopped:
             say(f"{stopped}: saved after step {self.trainer.step}. Go on with: ltm train --resume {self.run.folder}")
             return 128 + getattr(signal, stopped)
         say(f"Trained in {clock(time.monotonic() - began)}; evaluating ...")
         self._finish()
         return 0
+
+    def train(self) -> str | None:
+        """Train to the last step, with a line of progress; returns the name of the signal that ended it early, or None.
+
+        Raises:
+            DivergedError: at a NaN or an infinity.
+        """
+        import pyro
+
+        pyro.enable_validation(False)  # its checks look at the device many times a step
+        self.progress = Progress(self.settings.steps, self.trainer.step)
+        try:
+            return self.trainer.train()
+        finally:
+            self.progress.clear()
+            self.accelerator.end_training()
 
     def _finish(self) -> None:
         from ltm_pyro.cli.evaluate import save

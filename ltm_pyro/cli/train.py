@@ -32,11 +32,18 @@ def main(words: Sequence[str]) -> int:
     resumed = _resumed(words)
     if resumed is not None:
         return _resume(resumed)
+    config, here = configured(words)
+    return _start(Path(here["run"] or _default_folder(config, here["recipe"])), config)
+
+
+def configured(words: Sequence[str]) -> tuple[Namespace, dict[str, Any]]:
+    """What a run is made of, and the arguments that matter at its start alone: its folder, its recipe.
+
+    Raises:
+        InputError: for words that make no sense.
+    """
     config = parse(_parser(words), _files_first(words))
-    folder = Path(config.run or _default_folder(config))
-    for name in HERE_ONLY:
-        config.pop(name, None)
-    return _start(folder, config)
+    return config, {name: config.pop(name, None) for name in HERE_ONLY}
 
 
 def _resumed(words: Sequence[str]) -> Path | None:
@@ -125,23 +132,36 @@ def _recipe(words: Sequence[str]) -> dict[str, Any]:
     return {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
 
 
-def _default_folder(config: Namespace) -> Path:
-    return Path("runs") / f"{corpus_name(config.get('corpus'))}-{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+def _default_folder(config: Namespace, recipe: str) -> Path:
+    return Path("runs") / f"{corpus_name(config.get('corpus'))}-{recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _start(folder: Path, config: Namespace) -> int:
-    from ltm_pyro.training.randomness import seed_everything
-
     refuse_existing(folder)
     check(run_parser(), config)
-    accelerator = _accelerator(folder, config)
-    material = _read(config)
+    accelerator = make_accelerator(folder, config)
+    session = begin(folder, config, _read(config), accelerator)
+    try:
+        return session.carry_out()
+    except InputError:
+        session.run.discard_unless_begun()
+        raise
+
+
+def begin(folder: Path, config: Namespace, material: Material, accelerator: Accelerator) -> Session:
+    """Make a run's folder and objects, from its seed; nothing is left behind if that fails.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    from ltm_pyro.training.randomness import seed_everything
+
     seed_everything(config.train.seed)
     blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
     run = Run.create(folder, config, material.tokenizer)
     try:
         run.write(DATA, json.dumps(_describe(material), indent=2) + "\n")
-        return Session(run, blueprint, material, accelerator).carry_out()
+        return Session(run, blueprint, material, accelerator)
     except InputError:
         run.discard_unless_begun()
         raise
@@ -163,7 +183,7 @@ def _resume(path: Path) -> int:
             f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
         )
     seed_everything(run.config.train.seed)
-    accelerator = _accelerator(folder, run.config)
+    accelerator = make_accelerator(folder, run.config)
     return Session(run, run.assemble(), material, accelerator).carry_out(resume=which)
 
 
@@ -185,7 +205,12 @@ def _describe(material: Material) -> dict[str, Any]:
     return {"fingerprint": material.fingerprint, **counts}
 
 
-def _accelerator(folder: Path, config: Namespace) -> Accelerator:
+def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
+    """Device, precision and trackers of a run.
+
+    Raises:
+        InputError: if they cannot be had.
+    """
     os.environ.setdefault("ACCELERATE_LOG_LEVEL", "ERROR")
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
