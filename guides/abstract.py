@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -19,12 +20,15 @@ class AbstractGuide(nn.Module, ABC):
 
     Attributes:
         discrete: whether it draws one-hot thoughts, for priors over them.
+        has_density: whether log q(z) is known. Without it nothing is bounded: inference and learning go on, and tables
+            leave out what would need it.
 
     Args:
         z_shape: (L, K, D), the event shape of the site `z`.
     """
 
     discrete: ClassVar[bool] = False
+    has_density: bool = True
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -43,6 +47,25 @@ class AbstractGuide(nn.Module, ABC):
     @abstractmethod
     def local_parameters(self) -> list[Tensor]:
         """What the fast loop moves: tensors with a row per sequence, shape (B, ...). Empty if nothing is local."""
+
+    def prepare(self, vocabulary: int) -> None:
+        """Told V once, before any batch, by whoever builds a model: for guides that read the text."""
+
+    def conclude(self, log_joint: Callable[[Tensor], Tensor]) -> None:
+        """Told that the fast loop is done with this batch.
+
+        Args:
+            log_joint: log p(x, z) of the batch, differentiable by z, the weights held: (B, L, K, D) -> (B,), or
+                (S, B, L, K, D) -> (S, B).
+        """
+
+    def natural_step(self, rate: float) -> None:
+        """Move the local parameters along the natural gradient, from the gradients that they hold.
+
+        Raises:
+            InputError: if the family has none in closed form.
+        """
+        raise InputError(f"{type(self).__name__} has no natural gradient in closed form: choose another fast.optimizer")
 
     def check_batch(self, name: str, x: Tensor | None) -> None:
         """Raises InputError unless `start` has made the rows of that name, as many as there are sequences in x."""

@@ -11,6 +11,7 @@ from ltm_pyro.bounds.free_bits import FreeBits
 from ltm_pyro.bounds.gradients import (
     VIMCO,
     AbstractGradient,
+    Automatic,
     Covariance,
     DoublyReparameterised,
     Reparameterised,
@@ -39,6 +40,7 @@ __all__ = [
     "AbstractNonBound",
     "AbstractObjective",
     "AbstractSchedule",
+    "Automatic",
     "Bracket",
     "ChiUpper",
     "Claim",

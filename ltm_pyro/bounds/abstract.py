@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from ltm_pyro.bounds.claim import Claim
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
+from ltm_pyro.bounds.gradients.automatic import Automatic
 from ltm_pyro.bounds.gradients.reparameterised import Reparameterised
 from ltm_pyro.bounds.terms import Terms
 from ltm_pyro.bounds.weights import effective_sample_size
@@ -29,7 +31,8 @@ class AbstractObjective(PyroELBO):
 
     Args:
         particles: S, samples of z per sequence.
-        gradient: how the gradient is estimated; by reparameterisation if None.
+        gradient: how the gradient is estimated; if None, `Automatic` for a mean over particles, and `Reparameterised`
+            for everything else.
         at_once: particles in one pass through the model; None takes all. Fewer need less memory and recompute the
             pass in `backward`; the samples, the values and the gradients are the same.
 
@@ -38,6 +41,7 @@ class AbstractObjective(PyroELBO):
         linear: whether it is a mean over particles, so that it knows no importance weights.
         kl_weight: of log q - log p(z) in every log-weight.
         closed_form_kl: whether an exact KL is looked for.
+        descends: whether inference brings it down, as it does an upper bound.
 
     Raises:
         InputError: if S is too small, or the gradient makes no sense here; from `terms`, if a site is outside
@@ -63,8 +67,9 @@ class AbstractObjective(PyroELBO):
             raise InputError(f"at_once={at_once}: expected one or more particles in a pass, or None for all")
         super().__init__(num_particles=particles, vectorize_particles=True, max_plate_nesting=1)
         self.particles, self.at_once = particles, at_once
-        self.gradient = gradient or Reparameterised()
+        self.gradient = gradient or (Automatic() if self.linear and self.is_function_of_weights else Reparameterised())
         self.gradient.check(self)
+        self.descends = self.claim.is_upper
 
     @abstractmethod
     def estimate(self, draws: Draws) -> Tensor:
@@ -87,7 +92,7 @@ class AbstractObjective(PyroELBO):
         kl = draws.kl(self.closed_form_kl)
         weighs = self.is_function_of_weights and not self.linear
         return Terms(
-            objective=-estimate if self.claim.is_upper else estimate,
+            objective=-estimate if self.descends else estimate,
             log_likelihood=draws.log_likelihood.mean(0),
             kl=kl.total.mean(0),
             kl_per_layer=None if kl.per_layer is None else kl.per_layer.mean(0),
@@ -153,6 +158,12 @@ class AbstractObjective(PyroELBO):
     def begin(self, step: int) -> None:
         """Told the number of slow steps taken, before each batch: for objectives that change as learning goes on."""
 
+    def unclaimed(self) -> AbstractObjective:
+        """The same objective, for learning alone: it claims nothing, and so asks nothing of the densities."""
+        objective = copy(self)
+        objective.claim = Claim.NONE
+        return objective
+
     @property
     def is_function_of_weights(self) -> bool:
         """Whether `value` is defined, which every gradient but the reparameterised one needs."""
@@ -183,7 +194,7 @@ class AbstractObjective(PyroELBO):
         return get_importance_trace("flat", self.max_plate_nesting, model, guide, args, kwargs)
 
     def __repr__(self) -> str:
-        gradient = "" if type(self.gradient) is Reparameterised else f", gradient={self.gradient}"
+        gradient = "" if type(self.gradient) in (Automatic, Reparameterised) else f", gradient={self.gradient}"
         return f"{self.name}({self.extra_repr()}particles={self.particles}{gradient})"
 
     def extra_repr(self) -> str:

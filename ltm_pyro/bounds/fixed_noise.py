@@ -28,6 +28,7 @@ class FixedNoise(AbstractNonBound):
     def __init__(self, objective: AbstractObjective | None = None, seed: int = 0) -> None:
         self.objective, self.seed, self.batch = objective or ELBO(), seed, 0
         inner = self.objective
+        self.linear = inner.linear
         super().__init__(inner.particles, gradient=inner.gradient, at_once=inner.at_once)
 
     def begin(self, step: int) -> None:

@@ -36,7 +36,9 @@ USAGE = (
     "ltm compare priors [CORPUS] [--priors PRIOR ...] [--seeds SEED ...] [--out FOLDER] [--seconds N] [--resume] "
     "[ARGUMENT OF ltm train ...]"
 )
-EXAMPLE = 'for example:\n  ltm compare priors --priors GaussianPrior "MixturePrior(components=4)" --train.steps 200'
+EXAMPLE = """for example:
+  ltm compare priors --priors GaussianPrior "MixturePrior(components=4)" --train.steps 200
+  ltm compare priors --priors "CodebookPrior(codes=16) --guide StraightThroughGuide" GaussianPrior"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -111,6 +113,8 @@ class PriorComparison:
         _check(arguments, seeds, seconds)
         self.arguments, self.seeds, self.seconds = list(arguments), list(seeds), seconds
         self.names = parse_priors(default_priors() if priors is None else priors)
+        for name in self.names:
+            _check(name.further, seeds, seconds)
         self.configs = {name: prior_runs.configured([*arguments, *name.words]) for name in self.names}
         first = self.configs[self.names[0]]
         self.split_seed = first.data.seed if first.data.seed is not None else seeds[0]
@@ -213,7 +217,10 @@ class PriorComparison:
                 raise InputError("--model autoregressive has no thoughts, and so no prior: leave it out")
             if chosen:
                 try:
-                    check(run_parser(), config)
+                    if not check(run_parser(), config).guide.has_density:
+                        raise InputError(
+                            "its guide has no density, so that there is no ELBO to compare: choose another --guide"
+                        )
                 except InputError as error:
                     raise InputError(f"--priors {name}: {error}") from error
 
@@ -256,8 +263,9 @@ def _read(words: Sequence[str]) -> tuple[Options, list[str]]:
     parser.add_argument(
         "--priors",
         nargs="+",
-        help="classes, by name or import path, with arguments in brackets; the first is what the others are compared "
-        f"with. If left out: {', '.join(default_priors())}",
+        help="classes, by name or import path, with arguments in brackets, and behind them, in the same quotes, the "
+        "arguments of ltm train that this prior alone needs; the first is what the others are compared with. "
+        f"If left out: {', '.join(default_priors())}",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="a run for each; 0 if left out")
     parser.add_argument("--out", help="the comparison's folder; comparisons/priors-CORPUS if left out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -24,7 +25,7 @@ FLOWS = ("CouplingFlowPrior", "SplineFlowPrior")
 
 
 class PriorName(NamedTuple):
-    """A prior to train: its class, by name or import path, and its arguments as text.
+    """A prior to train: its class, by name or import path, its arguments as text, and what else its runs need.
 
     Example:
         >>> name = parse_prior("MixturePrior(components=4, unit=layer)")
@@ -32,19 +33,22 @@ class PriorName(NamedTuple):
         ['--prior', 'MixturePrior', '--prior.components=4', '--prior.unit=layer']
         >>> name.folder
         'MixturePrior-components-4-unit-layer'
+        >>> parse_prior("CodebookPrior(codes=16) --guide StraightThroughGuide").words[-2:]
+        ['--guide', 'StraightThroughGuide']
     """
 
     path: str
     arguments: tuple[tuple[str, str], ...] = ()
+    further: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         given = ", ".join(f"{key}={value}" for key, value in self.arguments)
-        return f"{self.path}({given})" if given else self.path
+        return " ".join([f"{self.path}({given})" if given else self.path, *self.further])
 
     @property
     def words(self) -> list[str]:
         """As `ltm train` takes it."""
-        return ["--prior", self.path, *(f"--prior.{key}={value}" for key, value in self.arguments)]
+        return ["--prior", self.path, *(f"--prior.{key}={value}" for key, value in self.arguments), *self.further]
 
     @property
     def folder(self) -> str:
@@ -72,14 +76,18 @@ def parse_priors(texts: Sequence[str]) -> list[PriorName]:
 
 
 def parse_prior(text: str) -> PriorName:
-    """`CLASS` or `CLASS(name=value, ...)`.
+    """`CLASS` or `CLASS(name=value, ...)`, and arguments of `ltm train` for this prior alone, if it needs any.
 
     Raises:
         InputError: for anything else.
     """
     expected = f"--priors {text}: expected a class, or a class with arguments as in 'MixturePrior(components=4)'"
+    named, *further = re.split(r"\s+(?=--)", text.strip(), maxsplit=1)
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        words = shlex.split(" ".join(further))
+        tree = ast.parse(named, mode="eval").body
+    except ValueError as error:
+        raise InputError(f"--priors {text}: {error}") from error
     except SyntaxError as error:
         raise InputError(f"{expected}, in quotes, since a shell reads brackets itself") from error
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
@@ -88,7 +96,8 @@ def parse_prior(text: str) -> PriorName:
         raise InputError(expected)
     if call.args or any(keyword.arg is None for keyword in call.keywords):
         raise InputError(f"{expected}; every argument by its name")
-    return PriorName(path, tuple((str(keyword.arg), _value(keyword.value)) for keyword in call.keywords))
+    arguments = tuple((str(keyword.arg), _value(keyword.value)) for keyword in call.keywords)
+    return PriorName(path, arguments, tuple(words))
 
 
 def _value(node: ast.expr) -> str:

@@ -53,11 +53,11 @@ class Progress:
 
 def training_line(record: dict[str, Any]) -> str:
     """A training step's metrics in one line, in nats per token."""
-    layers = " ".join(f"{kl:.3f}" for kl in record["kl_per_layer"])
-    return (
-        f"{_count(record['tokens'])} tokens  {_count(record['tokens_per_second'])}/s  ELBO {record['elbo']:.3f}  "
-        f"log-lik {record['log_likelihood']:.3f}  KL {record['kl']:.3f}" + (f" [{layers}]" if layers else "")
-    )
+    parts = [f"{_count(record['tokens'])} tokens", f"{_count(record['tokens_per_second'])}/s"]
+    names = {"elbo": "ELBO", "log_likelihood": "log-lik", "kl": "KL"}
+    parts += [f"{label} {record[name]:.3f}" for name, label in names.items() if name in record]
+    layers = " ".join(f"{kl:.3f}" for kl in record.get("kl_per_layer", []))
+    return "  ".join(parts) + (f" [{layers}]" if layers else "")
 
 
 def clock(seconds: float) -> str:

@@ -98,7 +98,9 @@ class Session:
         self.progress.clear()
         say(f"\nValidation after {self.trainer.step} steps:\n{markdown(evaluation)}\n")
         scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}
-        return {"elbo": scores.get("elbo", scores.get("exact")), **scores, "kl_per_layer": evaluation.kl_per_layer}
+        if "exact" in scores:
+            scores["elbo"] = scores["exact"]
+        return {**scores, "kl_per_layer": evaluation.kl_per_layer}
 
     def _evaluate(self, blueprint: Blueprint, limit: int, fixed_noise: bool = False) -> Evaluation:
         from ltm_pyro.data import in_order

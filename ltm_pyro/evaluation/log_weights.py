@@ -31,6 +31,12 @@ def under_posterior(model: nn.Module, guide: Any, draws: int, at_once: int = 8, 
 
 
 @torch.no_grad()
+def log_likelihood_under(model: nn.Module, guide: Any, draws: int, at_once: int = 8, **batch: Any) -> Tensor:
+    """log p(x | z) with `draws` fresh samples of the guide as it stands, shape (S, B); it needs no density."""
+    return Draws(model, guide, (), batch, draws, at_once).log_likelihood
+
+
+@torch.no_grad()
 def under_prior(model: nn.Module, draws: int, at_once: int = 8, **batch: Any) -> Tensor:
     """log p(x | z) with `draws` samples of z from the model's own prior, shape (S, B)."""
     parts = []

@@ -61,6 +61,8 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
             f"Effective sample size of the importance weights: {evaluation.effective_sample_size:.1f} of "
             f"{evaluation.draws}.",
         ]
+    elif "reconstruction" in scores:
+        notes.append("No ELBO and no importance weights: q has no density, so that nothing bounds log p(x).")
     if baseline is not None:
         notes += _differences(evaluation, baseline)
     return notes
@@ -69,10 +71,10 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
 def _differences(evaluation: Evaluation, baseline: Evaluation) -> list[str]:
     """The best bound of each on the whole text, and the second halves, compared sequence by sequence."""
     ours, theirs = evaluation.scores, baseline.scores
-    whole = [next(s[key] for key in ("importance_weighted", "exact") if key in s) for s in (ours, theirs)]
-    halves = [ours["predictive"], theirs["predictive"]]
+    whole = [s[key] for s in (ours, theirs) for key in ("importance_weighted", "exact") if key in s]
+    pairs = {"whole text": whole, "second half": [ours["predictive"], theirs["predictive"]]}
     notes = []
-    for name, (mine, other) in {"whole text": whole, "second half": halves}.items():
+    for name, (mine, other) in ((name, pair) for name, pair in pairs.items() if len(pair) == 2):
         if len(mine.nats) == len(other.nats) and (mine.tokens == other.tokens).all():
             difference, error = mine.minus(other)
             paired = _with_error(f"{difference:+.4f}", f"{error:.4f}")

@@ -3,6 +3,7 @@
 from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.dual_rate import DualRateSVI
 from ltm_pyro.inference.fast_loop import FastLoop
+from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
 
-__all__ = ["DualRateSVI", "FastLoop", "NonFiniteError", "SlowStep", "frozen"]
+__all__ = ["DualRateSVI", "FastLoop", "LogJoint", "NonFiniteError", "SlowStep", "frozen"]

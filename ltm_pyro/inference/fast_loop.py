@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
+from ltm_pyro.inference.log_joint import LogJoint
 
 
 class FastLoop:
@@ -32,6 +33,7 @@ class FastLoop:
         learning_rate: of the first step.
         final_fraction: the last step's learning rate as a fraction of the first's; a cosine leads there. 1 is constant.
         optimizer: makes the optimizer of γ, from its parameters and `lr`. No weight decay: it would be a hidden prior.
+            One that has a method `attend` is handed the guide.
         tolerance: stop moving a sequence once the mean of its objective over `patience` steps has risen by less
             than this many nats over the mean of the `patience` steps before; None takes all steps.
         patience: steps in each of the two means.
@@ -90,22 +92,29 @@ class FastLoop:
         prior = getattr(model, "prior", None)
         with torch.no_grad():
             guide.start(x, mask, prior=None if prior is None else prior())
-        local = guide.local_parameters()
-        if not local:
-            return
-        optimizer = self.optimizer(local, lr=self.learning_rate)
-        resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
         with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
-            for step in range(self.steps):
-                for group in optimizer.param_groups:
-                    group["lr"] = self.rate(step)
-                optimizer.zero_grad()
-                terms = self.bound.terms(model, guide, x=x, mask=mask, **kwargs)
-                (-terms.objective.sum()).backward()
-                if resting is None:
-                    optimizer.step()
-                elif not resting.step(optimizer, local, terms.objective.detach()):
-                    break
+            if guide.local_parameters():
+                self._move(model, guide, {"x": x, "mask": mask, **kwargs})
+            if hasattr(guide, "conclude"):
+                guide.conclude(LogJoint(model, x, mask, **kwargs))
+
+    def _move(self, model: nn.Module, guide: Any, batch: dict[str, Any]) -> None:
+        local = guide.local_parameters()
+        optimizer = self.optimizer(local, lr=self.learning_rate)
+        if hasattr(optimizer, "attend"):
+            optimizer.attend(guide)
+        bound = self.bound if getattr(guide, "has_density", True) else self.bound.unclaimed()
+        resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
+        for step in range(self.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate(step)
+            optimizer.zero_grad()
+            terms = bound.terms(model, guide, **batch)
+            (-terms.objective.sum()).backward()
+            if resting is None:
+                optimizer.step()
+            elif not resting.step(optimizer, local, terms.objective.detach()):
+                break
 
     def __repr__(self) -> str:
         return f"FastLoop({self.bound}, steps={self.steps}, learning_rate={self.learning_rate})"

@@ -106,7 +106,8 @@ class SlowStep:
         """
         self.optimizer.zero_grad()
         with torch.enable_grad(), frozen(guide.local_parameters()):
-            terms = self.bound.terms(model, guide, x=x, mask=mask, **kwargs)
+            bound = self.bound if getattr(guide, "has_density", True) else self.bound.unclaimed()
+            terms = bound.terms(model, guide, x=x, mask=mask, **kwargs)
             tokens = x.numel() if mask is None else mask.sum()
             loss = -terms.objective.sum() / tokens
             loss.backward()

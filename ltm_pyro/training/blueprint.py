@@ -141,11 +141,14 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
     return Blueprint(LatentThoughtModel(prior, decoder), guide, built.fast, built.slow)
 
 
-def check(parser: ArgumentParser, config: Namespace) -> None:
+def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
     """Build once, at a fraction of the size, what `assemble` will build, so that faults show before any work is done.
 
     Args:
         parser, config: as for `assemble`.
+
+    Returns:
+        What was built, of a vocabulary of two.
 
     Raises:
         InputError: if classes, sizes or optimizers cannot be made.
@@ -161,6 +164,7 @@ def check(parser: ArgumentParser, config: Namespace) -> None:
             f"an optimizer cannot be made: {error}. That of --slow takes parameter groups, lr and betas, as AdamW "
             "does; that of --fast takes parameters and lr"
         ) from error
+    return blueprint
 
 
 def _decoder(config: Namespace, vocabulary: int, begin: int) -> Decoder:

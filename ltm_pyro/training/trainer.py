@@ -35,7 +35,8 @@ class Trainer:
         batches: endless training batches, with a state of their own.
         accelerator: device, precision and trackers.
         validate: called after every `evaluate_every` steps and after the last; returns the metrics to log,
-            `elbo` (nats per token, higher is better) among them. It must leave the random state as it was.
+            `elbo` among them, or `predictive` where there is none (nats per token, higher is better). It must leave the
+            random state as it was.
         listener: told every record that is logged.
     """
 
@@ -124,7 +125,7 @@ class Trainer:
             {
                 "step": self.step,
                 "tokens": self.tokens,
-                **per_token(terms, tokens),
+                **per_token(terms, tokens, self.blueprint.guide.has_density),
                 "learning_rate": self.svi.slow.rate(self.step - 1),
                 "tokens_per_second": tokens / (time.perf_counter() - began),
             }
@@ -133,7 +134,7 @@ class Trainer:
     def _validated(self) -> float:
         record = self.validate()
         self._log({"step": self.step, "validation": record})
-        return -record["elbo"]
+        return -record.get("elbo", record["predictive"])
 
     def _log(self, record: dict[str, Any]) -> None:
         self.run.metrics.append(record)
@@ -152,14 +153,14 @@ class Trainer:
         )
 
 
-def per_token(terms: Terms, tokens: int) -> dict[str, Any]:
-    """A batch's terms in nats per token, as plain numbers."""
+def per_token(terms: Terms, tokens: int, has_density: bool = True) -> dict[str, Any]:
+    """A batch's terms in nats per token, as plain numbers; a q without a density has no KL, and no ELBO."""
     sums = torch.stack([terms.objective.sum(), terms.elbo.sum(), terms.log_likelihood.sum(), terms.kl.sum()])
     objective, elbo, log_likelihood, kl = (sums.double() / tokens).tolist()
     layers = [] if terms.kl_per_layer is None else (terms.kl_per_layer.sum(0).double() / tokens).tolist()
     record = {"objective": objective, "elbo": elbo, "log_likelihood": log_likelihood, "kl": kl, "kl_per_layer": layers}
     record["kl_closed_form"] = terms.kl_closed_form
-    return record
+    return record if has_density else {name: record[name] for name in ("objective", "log_likelihood")}
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, float]:

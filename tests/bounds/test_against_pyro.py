@@ -10,7 +10,7 @@ from pyro.infer import RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
 from pyro.infer import ReweightedWakeSleep as PyroReweightedWakeSleep
 from toys import Drawn, FixedGuide
 
-from ltm_pyro import ELBO, ImportanceWeighted, Renyi, ReweightedWakeSleep
+from ltm_pyro import ELBO, ImportanceWeighted, Renyi, Reparameterised, ReweightedWakeSleep
 from ltm_pyro.models.exact import LinearGaussian
 
 S = 5
@@ -28,7 +28,7 @@ def pair(batch=1):
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        (Trace_ELBO, ELBO(S, closed_form_kl=False)),
+        (Trace_ELBO, ELBO(S, closed_form_kl=False, gradient=Reparameterised())),
         (TraceMeanField_ELBO, ELBO(S)),
         (lambda **options: RenyiELBO(alpha=0, **options), ImportanceWeighted(S)),
         (lambda **options: RenyiELBO(alpha=0.5, **options), Renyi(0.5, S)),

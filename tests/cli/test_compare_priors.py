@@ -370,3 +370,26 @@ def test_a_name_is_words_and_a_folder():
         "--prior.b=true",
         "--prior.c=[1, 2]",
     ]
+
+
+def test_a_name_brings_what_its_own_runs_need():
+    name = parse_prior("CodebookPrior(codes=8)  --guide StraightThroughGuide --fast.learning_rate=1.0")
+    assert str(name) == "CodebookPrior(codes=8) --guide StraightThroughGuide --fast.learning_rate=1.0"
+    assert name.words[2:] == ["--prior.codes=8", "--guide", "StraightThroughGuide", "--fast.learning_rate=1.0"]
+    assert name.folder == "CodebookPrior-codes-8-guide-StraightThroughGuide-fast.learning_rate-1.0"
+    with pytest.raises(InputError, match="No closing quotation"):
+        parse_prior("GaussianPrior --guide 'x")
+
+
+def test_priors_that_need_other_guides_are_compared(corpus, capsys):
+    codes = "CodebookPrior(codes=4) --guide StraightThroughGuide"
+    assert compare(corpus, "--priors", "GaussianPrior", codes, "--out", "out") == 0
+    rows = results(Path("out"))["summary"]
+    assert [row["prior"] for row in rows] == ["GaussianPrior", codes]
+    assert rows[1]["kl_per_token"] >= 0
+    capsys.readouterr()
+
+
+def test_what_is_not_for_one_prior_is_refused_there_too(corpus, capsys):
+    assert compare(corpus, "--priors", "GaussianPrior --train.seed 3", "--out", "out") == 2
+    assert "--train.seed is not for a comparison" in capsys.readouterr().err

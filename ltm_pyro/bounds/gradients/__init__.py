@@ -1,6 +1,7 @@
 """How a bound's gradient is estimated, one estimator a file: a choice of its own, beside that of the bound."""
 
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
+from ltm_pyro.bounds.gradients.automatic import Automatic
 from ltm_pyro.bounds.gradients.covariance import Covariance
 from ltm_pyro.bounds.gradients.doubly_reparameterised import DoublyReparameterised
 from ltm_pyro.bounds.gradients.reparameterised import Reparameterised
@@ -12,6 +13,7 @@ from ltm_pyro.bounds.gradients.vimco import VIMCO
 __all__ = [
     "VIMCO",
     "AbstractGradient",
+    "Automatic",
     "Coefficients",
     "Covariance",
     "DoublyReparameterised",

@@ -11,6 +11,7 @@ from ltm_pyro.bounds.gradients.derivatives import slope
 
 if TYPE_CHECKING:
     from ltm_pyro.bounds.abstract import AbstractObjective
+    from ltm_pyro.bounds.draws import Draws
 
 
 class StickingTheLanding(AbstractGradient):
@@ -27,6 +28,12 @@ class StickingTheLanding(AbstractGradient):
                 "biased; DoublyReparameterised() puts the right term in its place"
             )
         return super().refusal(objective)
+
+    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+        path, score = self.coefficients(objective, draws.log_weight.detach())
+        assert path is not None
+        surrogate = draws.recombine(path, path, score)  # θ's weights are the same: a single pass serves θ and γ
+        return estimate.detach() + (surrogate - surrogate.detach())
 
     def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
         return Coefficients(path=slope(objective.value, log_w))

@@ -1,0 +1,37 @@
+"""The gradient that a mean over particles takes if nothing else is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
+from ltm_pyro.bounds.gradients.reparameterised import Reparameterised
+from ltm_pyro.bounds.gradients.sticking_the_landing import StickingTheLanding
+
+if TYPE_CHECKING:
+    from ltm_pyro.bounds.abstract import AbstractObjective
+    from ltm_pyro.bounds.draws import Draws
+
+
+class Automatic(AbstractGradient):
+    """`Reparameterised` where the KL has a closed form, `StickingTheLanding` where it is sampled.
+
+    Both are unbiased. Where the KL is exact there is no score term to leave out. Where it is sampled, its total
+    derivative is noise at the very place where a guide that starts at the prior begins, and the fast loop would carry
+    q away along it: sticking the landing, that noise is zero there.
+    """
+
+    def refusal(self, objective: AbstractObjective) -> str | None:
+        if objective.linear:
+            return super().refusal(objective)
+        return "it chooses between gradients of a mean over particles; importance weights take Reparameterised()"
+
+    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+        return StickingTheLanding().coefficients(objective, log_w)
+
+    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+        exact = draws.kl(objective.closed_form_kl).closed_form
+        gradient = Reparameterised() if exact else StickingTheLanding()
+        return gradient.attach(objective, draws, estimate)

@@ -1,0 +1,37 @@
+"""log p(x, z) of a batch, as a function of z."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+
+
+class LogJoint:
+    r"""The unnormalised log posterior of every sequence, :math:`\log p(x \mid z) + \log p(z)`, in nats.
+
+    A prior's distribution that is another one `for_learning` is taken as that.
+
+    Args:
+        model: with sites `z` and `x`.
+        x, mask, kwargs: the batch.
+    """
+
+    def __init__(self, model: nn.Module, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> None:
+        self.model, self.batch = model, {"x": x, "mask": mask, **kwargs}
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """(B, *event) -> (B,), or (S, B, *event) -> (S, B), differentiable by z."""
+        batch_shape = z.shape[:-3]
+        with pyro.plate("particles", len(z), dim=-2) if len(batch_shape) == 2 else nullcontext():
+            trace = poutine.trace(poutine.condition(self.model, data={"z": z})).get_trace(**self.batch)
+        sites = [trace.nodes["z"], trace.nodes["x"]]
+        return torch.stack([_density(site["fn"]).log_prob(site["value"]).expand(batch_shape) for site in sites]).sum(0)
+
+
+def _density(fn: Any) -> Any:
+    return fn.for_learning() if hasattr(fn, "for_learning") else fn
