@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
 
@@ -23,12 +24,19 @@ class AbstractGuide(nn.Module, ABC):
         has_density: whether log q(z) is known. Without it nothing is bounded: inference and learning go on, and tables
             leave out what would need it.
 
+        step_size: the factor on the fast loop's learning rate that suits its local parameters, found by measurement.
+        family: the name of the variational family, which several guides may share.
+        fast_particles: samples that the fast loop must take so that all local parameters move, each of them by the
+            objective of its own sample; None leaves their number to the objective.
+
     Args:
         z_shape: (L, K, D), the event shape of the site `z`.
     """
 
     discrete: ClassVar[bool] = False
+    step_size: ClassVar[float] = 1.0
     has_density: bool = True
+    fast_particles: int | None = None
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -48,6 +56,10 @@ class AbstractGuide(nn.Module, ABC):
     def local_parameters(self) -> list[Tensor]:
         """What the fast loop moves: tensors with a row per sequence, shape (B, ...). Empty if nothing is local."""
 
+    @property
+    def family(self) -> str:
+        return type(self).__name__
+
     def prepare(self, vocabulary: int) -> None:
         """Told V once, before any batch, by whoever builds a model: for guides that read the text."""
 
@@ -58,6 +70,14 @@ class AbstractGuide(nn.Module, ABC):
             log_joint: log p(x, z) of the batch, differentiable by z, the weights held: (B, L, K, D) -> (B,), or
                 (S, B, L, K, D) -> (S, B).
         """
+
+    def fast_optimizer(self, given: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
+        """What makes the fast loop's optimizer: `given` it by its user, unless the guide moves in a way of its own.
+
+        Returns:
+            A callable of parameters and `lr`.
+        """
+        return given
 
     def natural_step(self, rate: float) -> None:
         """Move the local parameters along the natural gradient, from the gradients that they hold.

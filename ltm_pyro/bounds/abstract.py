@@ -164,6 +164,21 @@ class AbstractObjective(PyroELBO):
         objective.claim = Claim.NONE
         return objective
 
+    def with_particles(self, particles: int) -> AbstractObjective:
+        """The same objective of another number of particles, none of which matters to another.
+
+        Raises:
+            InputError: if it weighs particles by one another.
+        """
+        if self.is_function_of_weights and not self.linear:
+            raise InputError(
+                f"{self.name} weighs samples of z by one another, but the points of this guide move each for itself: "
+                "take ELBO() or KLWeighted() in the fast loop"
+            )
+        objective = copy(self)
+        objective.particles = objective.num_particles = particles
+        return objective
+
     @property
     def is_function_of_weights(self) -> bool:
         """Whether `value` is defined, which every gradient but the reparameterised one needs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +40,17 @@ class FixedNoise(AbstractNonBound):
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed((self.seed * 2_654_435_761 + self.batch) % 2**32)  # the CPU reads 32 bits of a seed
             return replace(self.objective.terms(model, guide, *args, **kwargs), bound=None)
+
+    def unclaimed(self) -> FixedNoise:
+        return self._of(self.objective.unclaimed())
+
+    def with_particles(self, particles: int) -> FixedNoise:
+        return self._of(self.objective.with_particles(particles))
+
+    def _of(self, objective: AbstractObjective) -> FixedNoise:
+        fixed = copy(self)
+        fixed.objective, fixed.particles = objective, objective.particles
+        return fixed
 
     def estimate(self, draws: Draws) -> Tensor:
         return self.objective.estimate(draws)

@@ -10,6 +10,7 @@ from ltm_pyro.errors import InputError
 
 WHAT = {
     "bounds": "bounds and gradient estimators: tightness, gradients, cost, learning curves",
+    "guides": "guides on one trained decoder: the four numbers at equal budgets, the split of the gap, cost, curves",
     "priors": "priors, each trained at an equal budget: the four numbers, KL, aggregated posterior, cost, samples",
 }
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ltm_pyro.cli import prior_runs
 from ltm_pyro.cli.arguments import corpus_name
 from ltm_pyro.cli.comparison_folder import RESULTS, SETTINGS, ComparisonFolder, versions
-from ltm_pyro.cli.prior_names import PriorName, default_priors, parse_priors
+from ltm_pyro.cli.default_classes import default_priors
+from ltm_pyro.cli.named_classes import NamedClass, parse_all
 from ltm_pyro.cli.results_of_priors import run_key, run_records, summaries
 from ltm_pyro.cli.session import say
 from ltm_pyro.cli.table_of_priors import markdown, samples_side_by_side
@@ -86,7 +87,7 @@ class PriorComparison:
     """`out/`: the runs under `runs/`, settings.json, results.json, table.md, records.csv, samples.md, figures/.
 
     Args:
-        priors: as `parse_prior` reads them, the first of which the others are compared with; all of ours with an
+        priors: as `parse_named` reads them, the first of which the others are compared with; all of ours with an
             exact density if None.
         arguments: words of `ltm train`: corpus, recipe, sizes, ...; the same for every prior.
         seeds: of weights, order and noise; the split is that of the first, or of --data.seed.
@@ -112,7 +113,7 @@ class PriorComparison:
     ) -> None:
         _check(arguments, seeds, seconds)
         self.arguments, self.seeds, self.seconds = list(arguments), list(seeds), seconds
-        self.names = parse_priors(default_priors() if priors is None else priors)
+        self.names = parse_all("prior", default_priors() if priors is None else priors)
         for name in self.names:
             _check(name.further, seeds, seconds)
         self.configs = {name: prior_runs.configured([*arguments, *name.words]) for name in self.names}
@@ -162,7 +163,7 @@ class PriorComparison:
         draw(rows, records, curves, self.folder.path / "figures")
         return table
 
-    def _run(self, name: PriorName, seed: int, material: Material) -> None:
+    def _run(self, name: NamedClass, seed: int, material: Material) -> None:
         """Train and evaluate one, and note what came of it."""
         key, folder = run_key(str(name), seed), Path("runs") / f"{name.folder}-seed-{seed}"
         about = {"prior": str(name), "seed": seed, "run": folder.as_posix()}
@@ -177,7 +178,7 @@ class PriorComparison:
         self.pieces[f"{key} curve"] = [{"prior": str(name), "seed": seed, **point} for point in prior_runs.curve(run)]
         self.pieces[key] = [{**about, "status": "done", "reason": "", **record}]
 
-    def _config(self, name: PriorName, seed: int, material: Material) -> Namespace:
+    def _config(self, name: NamedClass, seed: int, material: Material) -> Namespace:
         """What `ltm train` is told for one run."""
         config = self.configs[name].clone()
         config.train.seed, config.data.seed = seed, self.split_seed
@@ -185,7 +186,7 @@ class PriorComparison:
             config.train.steps = self._steps(name, config, material)
         return config
 
-    def _steps(self, name: PriorName, config: Namespace, material: Material) -> int:
+    def _steps(self, name: NamedClass, config: Namespace, material: Material) -> int:
         """How many fit into the seconds: timed once for each prior, and kept."""
         key = f"{name} steps"
         if key not in self.pieces:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -93,13 +94,18 @@ def versions() -> dict[str, str]:
     }
 
 
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
+def _plain(value: Any) -> Any:
     """Numbers that JSON has no word for, as text."""
-    return {
-        key: str(value) if isinstance(value, float) and (value != value or abs(value) == float("inf")) else value
-        for key, value in record.items()
-    }
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _read(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: float(value) if value in ("nan", "inf", "-inf") else value for key, value in record.items()}
+def _read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _read(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_read(item) for item in value]
+    return float(value) if value in ("nan", "inf", "-inf") else value

@@ -7,11 +7,11 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import corpus_name, parse
+from ltm_pyro.cli.class_arguments import files_without, given, named_classes
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
@@ -42,7 +42,7 @@ def configured(words: Sequence[str]) -> tuple[Namespace, dict[str, Any]]:
     Raises:
         InputError: for words that make no sense.
     """
-    config = parse(_parser(words), _files_first(words))
+    config = parse(_parser(words), files_without(_files_first(words)))
     return config, {name: config.pop(name, None) for name in HERE_ONLY}
 
 
@@ -91,28 +91,8 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
         metavar="RUN",
         help="go on with a run that was interrupted, or from one of its checkpoints; takes nothing else",
     )
-    parser.set_defaults(_recipe(words) | dict.fromkeys(_bounds_named(words)))
+    parser.set_defaults(_recipe(words) | dict.fromkeys(named_classes(words)))
     return parser
-
-
-def _bounds_named(words: Sequence[str]) -> set[str]:
-    """The bounds whose class is given: they start anew, without the arguments (S above all) of the default's class."""
-    import yaml
-
-    named = {word.split("=")[0].removeprefix("--") for word in words}
-    for path in _given(words, "--config"):
-        try:
-            given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-            named |= {f"{group}.bound" for group in ("fast", "slow") if "bound" in given.get(group, ())}
-        except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError):
-            continue  # not a file of such arguments; where it should be one, the parser says so
-    return named & {"fast.bound", "slow.bound"}
-
-
-def _given(words: Sequence[str], option: str) -> list[str]:
-    """The values of an option, each either the next word or behind an equals sign."""
-    after = [following for word, following in pairwise([*words, ""]) if word == option]
-    return after + [word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}=")]
 
 
 def _recipes() -> list[str]:
@@ -123,7 +103,7 @@ def _recipe(words: Sequence[str]) -> dict[str, Any]:
     """The recipe's values by argument: the defaults that all other arguments override."""
     import yaml
 
-    name = ["tiny", *_given(words, "--recipe")][-1]
+    name = ["tiny", *given(words, "--recipe")][-1]
     if name not in _recipes():
         near = difflib.get_close_matches(name, _recipes(), n=1)
         hint = f"did you mean {near[0]}? " if near else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.at_rest import at_rest
 from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import log_likelihood_under, under_posterior, under_prior
+from ltm_pyro.evaluation.pareto import pareto_k
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel
@@ -32,6 +34,7 @@ class Evaluation:
         kl_per_layer: the same by layer, nats per token; empty where it does not split.
         kl_closed_form: whether the KL is exact or a Monte Carlo estimate.
         effective_sample_size: of the importance weights, mean over sequences, from 1 to `draws`.
+        pareto_k: k-hat of the importance weights, median over sequences; NaN with fewer than some 25 draws.
         draws: S.
     """
 
@@ -41,6 +44,7 @@ class Evaluation:
     kl_closed_form: bool
     effective_sample_size: float
     draws: int
+    pareto_k: float = math.nan
 
     def to_dict(self) -> dict:
         """All of it as plain numbers, for JSON."""
@@ -137,6 +141,7 @@ class FourNumbers:
             importance_weighted=-log_mean_exp(fitted.log_weight),
             kl=fitted.kl,
             size=effective_sample_size(fitted.log_weight),
+            pareto_k=torch.from_numpy(pareto_k(fitted.log_weight.double().cpu().numpy())),
         )
         if fitted.kl_per_layer is not None:
             self._keep(kl_per_layer=fitted.kl_per_layer)
@@ -170,6 +175,7 @@ class FourNumbers:
             kl_closed_form=self._closed_form,
             effective_sample_size=float(columns["size"].mean()) if "size" in columns else float(self.draws),
             draws=self.draws,
+            pareto_k=float(np.median(columns["pareto_k"])) if "pareto_k" in columns else math.nan,
         )
 
     def _labels(self) -> dict[str, str]:

@@ -30,10 +30,10 @@ class FastLoop:
     Args:
         bound: what the loop maximises.
         steps: T_fast.
-        learning_rate: of the first step.
+        learning_rate: of the first step; a guide may have a factor of its own on it, its `step_size`.
         final_fraction: the last step's learning rate as a fraction of the first's; a cosine leads there. 1 is constant.
         optimizer: makes the optimizer of γ, from its parameters and `lr`. No weight decay: it would be a hidden prior.
-            One that has a method `attend` is handed the guide.
+            One that has a method `attend` is handed the guide. A guide may have an optimizer of its own instead.
         tolerance: stop moving a sequence once the mean of its objective over `patience` steps has risen by less
             than this many nats over the mean of the `patience` steps before; None takes all steps.
         patience: steps in each of the two means.
@@ -100,17 +100,20 @@ class FastLoop:
 
     def _move(self, model: nn.Module, guide: Any, batch: dict[str, Any]) -> None:
         local = guide.local_parameters()
-        optimizer = self.optimizer(local, lr=self.learning_rate)
+        make = guide.fast_optimizer(self.optimizer) if hasattr(guide, "fast_optimizer") else self.optimizer
+        optimizer = make(local, lr=self.learning_rate)
         if hasattr(optimizer, "attend"):
             optimizer.attend(guide)
         bound = self.bound if getattr(guide, "has_density", True) else self.bound.unclaimed()
+        many = getattr(guide, "fast_particles", None)
+        bound = bound if many is None else bound.with_particles(many)
         resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
         for step in range(self.steps):
             for group in optimizer.param_groups:
-                group["lr"] = self.rate(step)
+                group["lr"] = self.rate(step) * getattr(guide, "step_size", 1.0)
             optimizer.zero_grad()
             terms = bound.terms(model, guide, **batch)
-            (-terms.objective.sum()).backward()
+            (-terms.objective.sum() * (many or 1)).backward()  # a mean over particles that move each for itself
             if resting is None:
                 optimizer.step()
             elif not resting.step(optimizer, local, terms.objective.detach()):

@@ -8,6 +8,7 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
+from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
 
@@ -27,10 +28,22 @@ class LogJoint:
     def __call__(self, z: Tensor) -> Tensor:
         """(B, *event) -> (B,), or (S, B, *event) -> (S, B), differentiable by z."""
         batch_shape = z.shape[:-3]
-        with pyro.plate("particles", len(z), dim=-2) if len(batch_shape) == 2 else nullcontext():
-            trace = poutine.trace(poutine.condition(self.model, data={"z": z})).get_trace(**self.batch)
+        with pyro.plate("particles", len(z), dim=-2) if len(batch_shape) == 2 else nullcontext(), _Held(z):
+            trace = poutine.trace(self.model).get_trace(**self.batch)
         sites = [trace.nodes["z"], trace.nodes["x"]]
         return torch.stack([_density(site["fn"]).log_prob(site["value"]).expand(batch_shape) for site in sites]).sum(0)
+
+
+class _Held(Messenger):
+    """Gives the site `z` a value that is no observation."""
+
+    def __init__(self, z: Tensor) -> None:
+        super().__init__()
+        self.z = z
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] == "z":
+            msg["value"], msg["done"] = self.z, True
 
 
 def _density(fn: Any) -> Any:

@@ -14,7 +14,8 @@ import torch
 from runs import TINY, arguments, checkpoint, ltm, train, write_corpus
 
 from ltm_pyro.cli.compare_priors import compare_priors
-from ltm_pyro.cli.prior_names import default_priors, parse_prior
+from ltm_pyro.cli.default_classes import default_priors
+from ltm_pyro.cli.named_classes import parse_named
 from ltm_pyro.cli.session import Session
 from ltm_pyro.errors import InputError
 
@@ -217,7 +218,7 @@ def test_a_prior_that_fails_is_reported_and_the_rest_goes_on(corpus, capsys):
     Path("my_code.py").write_text(OWN)
     priors = ("my_code.Shifted(shift=.nan)", "EnergyPrior(limit=null)", "my_code.Shifted", "LaplacePrior")
     with pytest.raises(InputError, match=r"my_code\.Shifted\(shift=\.nan\)"):
-        parse_prior(priors[0])  # not Python, in which arguments are written
+        parse_named("prior", priors[0])  # not Python, in which arguments are written
     priors = ("my_code.Shifted(shift='.nan')", *priors[1:])
     assert compare(corpus, "--priors", *priors, "--out", "out") == 0
     out, err = capsys.readouterr()
@@ -353,19 +354,19 @@ def test_help_lists_the_arguments(capsys):
 
 
 def test_by_default_all_exact_priors_are_compared(monkeypatch):
-    from ltm_pyro.cli import prior_names
+    from ltm_pyro.cli import default_classes
 
     assert len(default_priors()) == 10
-    monkeypatch.setattr(prior_names, "find_spec", lambda name: None)
+    monkeypatch.setattr(default_classes, "find_spec", lambda name: None)
     assert len(default_priors()) == 8
 
 
 def test_a_name_is_words_and_a_folder():
-    name = parse_prior("MixturePrior(components=4, unit='layer', spread=0.1)")
+    name = parse_named("prior", "MixturePrior(components=4, unit='layer', spread=0.1)")
     assert str(name) == "MixturePrior(components=4, unit=layer, spread=0.1)"
     assert name.words == ["--prior", "MixturePrior", "--prior.components=4", "--prior.unit=layer", "--prior.spread=0.1"]
     assert name.folder == "MixturePrior-components-4-unit-layer-spread-0.1"
-    assert parse_prior("my_code.Mine(a=None, b=True, c=[1,2])").words[2:] == [
+    assert parse_named("prior", "my_code.Mine(a=None, b=True, c=[1,2])").words[2:] == [
         "--prior.a=null",
         "--prior.b=true",
         "--prior.c=[1, 2]",
@@ -373,12 +374,12 @@ def test_a_name_is_words_and_a_folder():
 
 
 def test_a_name_brings_what_its_own_runs_need():
-    name = parse_prior("CodebookPrior(codes=8)  --guide StraightThroughGuide --fast.learning_rate=1.0")
+    name = parse_named("prior", "CodebookPrior(codes=8)  --guide StraightThroughGuide --fast.learning_rate=1.0")
     assert str(name) == "CodebookPrior(codes=8) --guide StraightThroughGuide --fast.learning_rate=1.0"
     assert name.words[2:] == ["--prior.codes=8", "--guide", "StraightThroughGuide", "--fast.learning_rate=1.0"]
     assert name.folder == "CodebookPrior-codes-8-guide-StraightThroughGuide-fast.learning_rate-1.0"
     with pytest.raises(InputError, match="No closing quotation"):
-        parse_prior("GaussianPrior --guide 'x")
+        parse_named("prior", "GaussianPrior --guide 'x")
 
 
 def test_priors_that_need_other_guides_are_compared(corpus, capsys):

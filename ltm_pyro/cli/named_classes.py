@@ -1,4 +1,4 @@
-"""Priors as they are named on a command line: a class, and its arguments in brackets."""
+"""Classes as they are named in a comparison: a class, its arguments in brackets, and what else its runs need."""
 
 from __future__ import annotations
 
@@ -6,37 +6,25 @@ import ast
 import re
 import shlex
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import NamedTuple
 
 from ltm_pyro.errors import InputError
 
-EXACT = (
-    "GaussianPrior",
-    "LearnedGaussianPrior",
-    "StudentTPrior",
-    "LaplacePrior",
-    "MixturePrior",
-    "VampPrior",
-    "HierarchicalPrior",
-    "AutoregressivePrior",
-)
-FLOWS = ("CouplingFlowPrior", "SplineFlowPrior")
 
-
-class PriorName(NamedTuple):
-    """A prior to train: its class, by name or import path, its arguments as text, and what else its runs need.
+class NamedClass(NamedTuple):
+    """A prior or a guide to compare: its class, by name or import path, its arguments as text, and what else it needs.
 
     Example:
-        >>> name = parse_prior("MixturePrior(components=4, unit=layer)")
+        >>> name = parse_named("prior", "MixturePrior(components=4, unit=layer)")
         >>> name.words
         ['--prior', 'MixturePrior', '--prior.components=4', '--prior.unit=layer']
         >>> name.folder
         'MixturePrior-components-4-unit-layer'
-        >>> parse_prior("CodebookPrior(codes=16) --guide StraightThroughGuide").words[-2:]
+        >>> parse_named("prior", "CodebookPrior(codes=16) --guide StraightThroughGuide").words[-2:]
         ['--guide', 'StraightThroughGuide']
     """
 
+    role: str
     path: str
     arguments: tuple[tuple[str, str], ...] = ()
     further: tuple[str, ...] = ()
@@ -48,7 +36,8 @@ class PriorName(NamedTuple):
     @property
     def words(self) -> list[str]:
         """As `ltm train` takes it."""
-        return ["--prior", self.path, *(f"--prior.{key}={value}" for key, value in self.arguments), *self.further]
+        own = [f"--{self.role}.{key}={value}" for key, value in self.arguments]
+        return [f"--{self.role}", self.path, *own, *self.further]
 
     @property
     def folder(self) -> str:
@@ -56,38 +45,37 @@ class PriorName(NamedTuple):
         return re.sub(r"[^\w.]+", "-", str(self)).strip("-.")
 
 
-def default_priors() -> list[str]:
-    """Every prior of ours with an exact density that is installed."""
-    return [*EXACT, *(FLOWS if find_spec("zuko") else ())]
-
-
-def parse_priors(texts: Sequence[str]) -> list[PriorName]:
+def parse_all(role: str, texts: Sequence[str]) -> list[NamedClass]:
     """What is to be compared, in order.
+
+    Args:
+        role: `prior` or `guide`.
+        texts: as `parse_named` reads them.
 
     Raises:
         InputError: for a text that is no class with arguments, or one that comes twice.
     """
-    names = [parse_prior(text) for text in texts]
+    names = [parse_named(role, text) for text in texts]
     folders = [name.folder for name in names]
     for place, name in enumerate(names):
         if name.folder in folders[:place]:
-            raise InputError(f"--priors {name}: it comes twice, or differs from another by signs alone; leave one out")
+            raise InputError(f"--{role}s {name}: it comes twice, or differs from another by signs alone; leave one out")
     return names
 
 
-def parse_prior(text: str) -> PriorName:
-    """`CLASS` or `CLASS(name=value, ...)`, and arguments of `ltm train` for this prior alone, if it needs any.
+def parse_named(role: str, text: str) -> NamedClass:
+    """`CLASS` or `CLASS(name=value, ...)`, and arguments of `ltm train` for this one alone, if it needs any.
 
     Raises:
         InputError: for anything else.
     """
-    expected = f"--priors {text}: expected a class, or a class with arguments as in 'MixturePrior(components=4)'"
+    expected = f"--{role}s {text}: expected a class, or a class with arguments as in 'MyClass(size=4)'"
     named, *further = re.split(r"\s+(?=--)", text.strip(), maxsplit=1)
     try:
         words = shlex.split(" ".join(further))
         tree = ast.parse(named, mode="eval").body
     except ValueError as error:
-        raise InputError(f"--priors {text}: {error}") from error
+        raise InputError(f"--{role}s {text}: {error}") from error
     except SyntaxError as error:
         raise InputError(f"{expected}, in quotes, since a shell reads brackets itself") from error
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
@@ -97,7 +85,7 @@ def parse_prior(text: str) -> PriorName:
     if call.args or any(keyword.arg is None for keyword in call.keywords):
         raise InputError(f"{expected}; every argument by its name")
     arguments = tuple((str(keyword.arg), _value(keyword.value)) for keyword in call.keywords)
-    return PriorName(path, arguments, tuple(words))
+    return NamedClass(role, path, arguments, tuple(words))
 
 
 def _value(node: ast.expr) -> str:

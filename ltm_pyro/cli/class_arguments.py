@@ -1,0 +1,75 @@
+"""A class that is named starts anew: without the arguments of the class that stood there before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+CLASSES = ("prior", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")
+
+
+def given(words: Sequence[str], option: str) -> list[str]:
+    """The values of an option, each either the next word or behind an equals sign."""
+    after = [following for word, following in pairwise([*words, ""]) if word == option]
+    return after + [word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}=")]
+
+
+def named_classes(words: Sequence[str]) -> set[str]:
+    """The arguments of `CLASSES` whose class the words name, or a file among them does."""
+    return _in_words(words).union(*(_in_file(content) for content in map(read, given(words, "--config"))))
+
+
+def files_without(words: Sequence[str]) -> list[str]:
+    """The words, with files of arguments as text, from which the classes are gone that the words themselves name."""
+    named = _in_words(words)
+    found: list[str] = []
+    for before, word in pairwise(["", *words]):
+        is_file = before == "--config" or word.startswith("--config=")
+        content = read(word.removeprefix("--config=")) if is_file and named else {}
+        if named & _in_file(content):
+            import yaml
+
+            rest = yaml.safe_dump(_without(content, named), sort_keys=False)
+            found.append(rest if before == "--config" else f"--config={rest}")
+        else:
+            found.append(word)
+    return found
+
+
+def read(path: str) -> Mapping[str, Any]:
+    """A file of arguments; empty if it is none, which the parser will say."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _in_words(words: Sequence[str]) -> set[str]:
+    return {word.split("=")[0].removeprefix("--") for word in words if word.startswith("--")} & set(CLASSES)
+
+
+def _in_file(content: Mapping[str, Any]) -> set[str]:
+    return {name for name in CLASSES if _holder(content, name) is not None}
+
+
+def _holder(content: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """What holds the last part of a name in nested arguments; None if it is not there."""
+    *groups, last = name.split(".")
+    inner: Any = content
+    for group in groups:
+        inner = inner.get(group) if isinstance(inner, dict) else None
+    return inner if isinstance(inner, dict) and last in inner else None
+
+
+def _without(content: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    rest: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in content.items()}
+    for name in names:
+        holder = _holder(rest, name)
+        if isinstance(holder, dict):
+            del holder[name.split(".")[-1]]
+    return rest

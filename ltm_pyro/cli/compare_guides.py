@@ -1,0 +1,218 @@
+"""`ltm compare guides`: every guide on one trained decoder and one held-out text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.comparison_folder import ComparisonFolder
+from ltm_pyro.cli.default_classes import default_guides
+from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.named_classes import NamedClass, parse_all
+from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.session import say
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from ltm_pyro.data import Batch
+    from ltm_pyro.evaluation.compare_guides import Candidate, GuideComparison
+    from ltm_pyro.training.material import Material
+
+NOT_HERE = ("--model", "--prior", "--decoder", "--data", "--train", "--thought_width", "--run", "--recipe", "--config")
+QUICK: dict[str, Any] = {
+    "passes": 16, "long_steps": 48, "draws": 16, "long_draws": 32, "curve": [0, 4, 16], "curve_sequences": 4,
+    "rounds": 2,
+}  # fmt: skip
+EPILOG = """A guide is a class, by name or import path, with its arguments in brackets, and behind them, in the same
+quotes, the arguments of ltm train that it alone needs:
+  ltm compare guides RUN --guides MeanFieldGuide "LowRankGuide(rank=4)" "MeanFieldGuide --fast.learning_rate 1.0"
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Compare; returns the exit code."""
+    from ltm_pyro.evaluation.compare_guides import GuideComparison, Sizes
+
+    options = parse(_parser(words), words)
+    refuse_below(options, sequences=2, training_steps=1, seed=0)
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(options.sizes).items()}
+    sizes = Sizes(**given)
+    run = Run.open(options.run)
+    if run.config.model == "autoregressive":
+        raise InputError(f"{options.run} has no thoughts, so that there is nothing to infer. Give another run")
+    subject = Subject(run, options)
+    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "guides")}
+    folder = ComparisonFolder(Path(options.out or run.folder / "comparisons" / "guides"), settings)
+    pieces = folder.done() if options.resume else {}
+    folder.begin(["compare", "guides", *words])
+    candidates = subject.candidates(folder.path, pieces, folder)
+    comparison = GuideComparison(subject.model, candidates, subject.held_out(), sizes, options.seed, pieces)
+    try:
+        comparison.carry_out(_listener(folder, comparison))
+    finally:
+        _finish(folder, comparison)
+    return 0
+
+
+def _parser(words: Sequence[str]) -> ArgumentParser:
+    from argparse import RawDescriptionHelpFormatter
+
+    from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+    from ltm_pyro.evaluation.compare_guides import Sizes
+
+    class Help(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+        pass
+
+    parser = ArgumentParser(
+        prog="ltm compare guides", exit_on_error=False, description=__doc__, epilog=EPILOG, formatter_class=Help
+    )
+    parser.add_argument("run", help="the run's folder")
+    parser.add_argument("--guides", nargs="+", default=None, help="all that suit the run's prior if left out")
+    parser.add_argument("--sequences", type=int, default=32, help="held-out sequences")
+    parser.add_argument(
+        "--training_steps", type=int, default=400, help="slow steps for guides with parameters of their own"
+    )
+    parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
+    parser.add_argument("--seed", type=int, default=0, help="of all noise")
+    parser.add_argument("--out", type=str | None, default=None, help="where to; RUN/comparisons/guides if left out")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted comparison, or add guides")
+    parser.add_class_arguments(Sizes, "sizes", instantiate=False)
+    for name, value in (QUICK if "--quick" in words else {}).items():
+        parser.set_defaults({f"sizes.{name}": value})
+    return parser
+
+
+class Subject:
+    """A trained run, and the guides that are tried on it.
+
+    Args:
+        run: with thoughts.
+        options: of the command.
+    """
+
+    def __init__(self, run: Run, options: Namespace) -> None:
+        from ltm_pyro.training.material import prepare
+
+        self.run, self.options = run, options
+        self.blueprint, self.device = load(run, options.checkpoint)
+        self.model = self.blueprint.model
+        assert self.model.prior is not None
+        named = parse_all("guide", options.guides or default_guides(self.model.prior.discrete))
+        self.built = {name: self._candidate(name) for name in named}
+        self.material: Material = prepare(run.config, run.tokenizer)
+
+    def held_out(self) -> Batch:
+        """The first held-out sequences."""
+        from ltm_pyro.data import in_order
+
+        count = self.options.sequences
+        return next(in_order(self.material.validation, count, count)).to(self.device)
+
+    def candidates(self, path: Path, pieces: dict[str, Any], folder: ComparisonFolder) -> list[Candidate]:
+        """Every guide, with its global parameters trained on the run's training text or read from where they are."""
+        for name, one in self.built.items():
+            if any(parameter.requires_grad for parameter in one.guide.parameters()):
+                self._train(one, path / "guides" / f"{name.folder}.safetensors", pieces)
+                folder.keep(pieces)
+        return list(self.built.values())
+
+    def _config(self, name: NamedClass) -> Namespace:
+        """The run's own configuration with another guide, and what that guide alone needs."""
+        from ltm_pyro.cli.train import configured
+
+        for word in name.further:
+            if word.startswith(NOT_HERE):
+                raise InputError(f"--guides {name}: {word.split('=')[0]} is the run's, and the same for all guides")
+        try:
+            return configured(["--config", str(self.run.folder / "config.yaml"), *name.words])[0]
+        except InputError as error:
+            raise InputError(f"--guides {name}: {error}") from error
+
+    def _candidate(self, name: NamedClass) -> Candidate:
+        from ltm_pyro.evaluation.compare_guides import Candidate
+        from ltm_pyro.training.blueprint import assemble
+        from ltm_pyro.training.randomness import seed_everything
+        from ltm_pyro.training.run import run_parser
+
+        config, tokenizer = self._config(name), self.run.tokenizer
+        seed_everything(self.options.seed)
+        try:
+            built = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin)
+        except InputError as error:
+            raise InputError(f"--guides {name}: {error}") from error
+        built = built.to(self.device).with_fast_steps(None)
+        return Candidate(str(name), built.guide, built.fast)
+
+    def _train(self, one: Candidate, path: Path, pieces: dict[str, Any]) -> None:
+        from safetensors.torch import load_file, save_file
+
+        key = f"training, {one.name}"
+        if key in pieces and path.is_file():
+            one.guide.load_state_dict(load_file(path))
+        else:
+            passes = self._trained(one)
+            path.parent.mkdir(exist_ok=True)
+            save_file({name: tensor.contiguous() for name, tensor in one.guide.state_dict().items()}, path)
+            pieces[key] = [{"part": "training", "guide": one.name, "passes": passes}]
+        one.training_passes = pieces[key][0]["passes"]
+
+    def _trained(self, one: Candidate) -> int:
+        from ltm_pyro import ELBO, SlowStep
+        from ltm_pyro.data import Batches
+        from ltm_pyro.evaluation.compare_guides import train_guide
+
+        steps, train = self.options.training_steps, self.run.config.train
+        slow = SlowStep(ELBO(), 1e-3, steps, warmup=steps // 20)
+        batches = (batch.to(self.device) for batch in Batches(self.material.training, train.batch_size, train.seed))
+        progress = Progress(steps)
+        try:
+            return train_guide(
+                self.model,
+                one.guide,
+                one.fast,
+                slow,
+                batches,
+                steps,
+                lambda done: progress.update(done, f"training {one.name}"),
+            )
+        finally:
+            progress.clear()
+
+
+def _listener(folder: ComparisonFolder, comparison: GuideComparison) -> Callable[[str, int, int], None]:
+    progress: list[Progress] = []
+
+    def listen(name: str, done: int, total: int) -> None:
+        folder.keep(comparison.pieces)
+        if name and not progress and total > 1:
+            progress.append(Progress(total, done))
+        if progress and name:
+            progress[0].update(done, name)
+        elif progress:
+            progress[0].clear()
+
+    return listen
+
+
+def _finish(folder: ComparisonFolder, comparison: GuideComparison) -> None:
+    """Write and show what there is, be it all or what an interrupt has left."""
+    from ltm_pyro.cli.figures_of_guides import draw
+    from ltm_pyro.evaluation.cells import to_csv
+
+    if not comparison.pieces:
+        return
+    folder.keep(comparison.pieces)
+    table = comparison.table()
+    folder.write("table.md", table + "\n")
+    folder.write("records.csv", to_csv(comparison.to_records()))
+    names = draw(comparison.to_records(), folder.path)
+    sys.stdout.write(table + "\n")
+    say(f"\nSaved in {folder.path}: table.md, records.csv, results.json, settings.json, {', '.join(names)}")

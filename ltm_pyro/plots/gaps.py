@@ -1,0 +1,41 @@
+"""Where a guide's gap comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.plots.looks import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PARTS = {"approximation_gap": "of the family", "inference_gap": "of inference"}
+
+
+def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> None:
+    """The gap of every guide to the reference, nats/token, as bars of its two parts with the whole as a dot.
+
+    A part below zero stands left of the axis.
+
+    Args:
+        records: those of a comparison's part `gap`.
+        axes: where to draw.
+    """
+    left = {True: [0.0] * len(records), False: [0.0] * len(records)}
+    for colour, (key, name) in zip((COLOURS[1], COLOURS[5]), PARTS.items(), strict=True):
+        lengths = [record.get(key, 0.0) for record in records]
+        starts = [left[length >= 0][place] for place, length in enumerate(lengths)]
+        axes.barh(range(len(records)), lengths, left=starts, height=0.6, color=colour, label=name)
+        for place, length in enumerate(lengths):
+            left[length >= 0][place] += length
+    whole, errors = ([record[key] for record in records] for key in ("gap", "gap_error"))
+    axes.errorbar(
+        whole, range(len(records)), xerr=errors, fmt="o", color="black", markersize=3.5, label="gap", capsize=2
+    )
+    axes.axvline(0, color="0.6", linewidth=1, zorder=0)
+    axes.set_yticks(range(len(records)), [record["guide"] for record in records])
+    axes.set_ylim(len(records) - 0.5, -0.5)
+    axes.set_xlabel(
+        f"ELBO less the reference, nats/token\n(importance-weighted, long run of {records[0]['reference']})"
+    )
