@@ -8,7 +8,15 @@ import pytest
 import torch
 
 import ltm_pyro
-from ltm_pyro import ELBO, AbstractGradient, AbstractObjective, ImportanceWeighted, InputError, MeanFieldGuide
+from ltm_pyro import (
+    ELBO,
+    AbstractGradient,
+    AbstractObjective,
+    FastLoop,
+    ImportanceWeighted,
+    InputError,
+    MeanFieldGuide,
+)
 from ltm_pyro.models.exact import LinearGaussian
 
 ROOT = Path(__file__).parent.parent
@@ -77,3 +85,18 @@ def test_the_prior_of_the_example_is_one():
     guide.start(toy.x, prior=prior())
     terms = ELBO(4).terms(toy, guide, toy.x)
     assert terms.bound.isfinite().all()
+
+
+def test_the_guide_of_the_example_is_one():
+    space = {"__name__": "docs"}
+    exec(python_blocks(ROOT / "CONTRIBUTING.md")[1], space)
+    toy = LinearGaussian().float()
+    toy.x = toy.x.float()
+    guide = space["HeavyGuide"](toy.z_shape)
+    FastLoop(ELBO(), steps=0).fit(toy, guide, toy.x)
+    cold = ELBO(2000).terms(toy, guide, toy.x).bound
+    FastLoop(ELBO(8), steps=100, learning_rate=0.2).fit(toy, guide, toy.x)
+    fitted = ELBO(2000).terms(toy, guide, toy.x).bound
+    toy = toy.double()
+    assert (fitted - cold).min() > 2
+    assert (toy.evidence(toy.x) - fitted).min() > -0.1

@@ -156,6 +156,7 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
         **aggregate.to_record(),
         **_cost(run),
         "density": prior.density.value,
+        "sampler": prior.approximate_sampler,
         "checkpoint_step": step,
         "parameters_prior": sum(parameter.numel() for parameter in prior.parameters()),
         "parameters": sum(parameter.numel() for parameter in blueprint.global_parameters()),

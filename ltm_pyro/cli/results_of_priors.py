@@ -14,7 +14,8 @@ Record = dict[str, Any]
 Pieces = Mapping[str, list[Record]]
 NUMBERS = ("elbo", "importance_weighted", "predictive", "prior")
 PAIRED = ("elbo", "importance_weighted")
-AS_ALL = ("kl_kind", "density", "parameters_prior", "parameters", "draws", "sequences")  # the same for every seed
+# the same for every seed
+AS_ALL = ("kl_kind", "density", "sampler", "parameters_prior", "parameters", "draws", "sequences")
 OF_ONE_RUN = ("seed", "run", "status", "reason", "checkpoint_step", "mmd_p_value")
 
 

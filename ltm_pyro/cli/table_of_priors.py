@@ -53,6 +53,7 @@ def _four_numbers(rows: Sequence[Record], first: str) -> str:
         if there
         else f"There are no differences: {first}, with which all are compared, has no numbers.",
     ]
+    notes += [f"z from {row['prior']} is drawn by {row['sampler']}." for row in rows if row.get("sampler")]
     return _section("The four numbers", [header, *cells], notes)
 
 

@@ -34,7 +34,7 @@ class Evaluation:
         kl_per_layer: the same by layer, nats per token; empty where it does not split.
         kl_closed_form: whether the KL is exact or a Monte Carlo estimate.
         effective_sample_size: of the importance weights, mean over sequences, from 1 to `draws`.
-        pareto_k: k-hat of the importance weights, median over sequences; NaN with fewer than some 25 draws.
+        pareto_k: k-hat of the importance weights, median over sequences; None with fewer than some 25 draws.
         draws: S.
     """
 
@@ -44,7 +44,7 @@ class Evaluation:
     kl_closed_form: bool
     effective_sample_size: float
     draws: int
-    pareto_k: float = math.nan
+    pareto_k: float | None = None
 
     def to_dict(self) -> dict:
         """All of it as plain numbers, for JSON."""
@@ -175,19 +175,25 @@ class FourNumbers:
             kl_closed_form=self._closed_form,
             effective_sample_size=float(columns["size"].mean()) if "size" in columns else float(self.draws),
             draws=self.draws,
-            pareto_k=float(np.median(columns["pareto_k"])) if "pareto_k" in columns else math.nan,
+            pareto_k=_known(np.median(columns["pareto_k"])) if "pareto_k" in columns else None,
         )
 
     def _labels(self) -> dict[str, str]:
+        sampler = getattr(self.model.prior, "approximate_sampler", "")
+        drawn = f" ({sampler})" if sampler else ""
         return {
             "exact": "exact log-likelihood (no latents)",
             "elbo": "ELBO, q fitted on the text",
             "reconstruction": "log p(x|z), z from q, which has no density: NOT A BOUND",
             "importance_weighted": f"importance-weighted, {self.draws} draws from q",
-            "prior": "z from the prior, nothing fitted",
+            "prior": f"z from the prior{drawn}, nothing fitted",
             "predictive": "second half, after the first"
             if not self._has_latents()
             else f"predictive: second half, q fitted on the first, {self.draws} draws",
-            "prior_predictive": f"second half, z from the prior, {self.draws} draws",
+            "prior_predictive": f"second half, z from the prior{drawn}, {self.draws} draws",
             "fixed_noise": "released code's protocol, fixed noise: NOT A BOUND",
         }
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else float(number)

@@ -183,6 +183,14 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
     """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
-    shaping = {name: repr(config.get(name)) for name in names if config.get(name) is not None}
+    shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + tokenizer_file.read_bytes()
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _whole(value: Any) -> Any:
+    """A class that takes no arguments reads the same whether its empty list of them is there or not."""
+    if hasattr(value, "clone") and "class_path" in value and "init_args" not in value:
+        value = value.clone()
+        value["init_args"] = type(value)()
+    return value

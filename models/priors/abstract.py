@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
 from torch import nn
 from torch.distributions import Distribution
 
 from ltm_pyro.models.priors.density import Density
+from ltm_pyro.models.priors.lesson import Lesson
 
 
 class AbstractPrior(nn.Module, ABC):
@@ -19,12 +22,14 @@ class AbstractPrior(nn.Module, ABC):
     Attributes:
         discrete: whether thoughts are one-hot, so that the guide's must be.
         density: what the distribution's `log_prob` says about log p(z).
+        approximate_sampler: what draws from it, where that is approximate, so that tables say so; empty if it is exact.
 
     Args:
         z_shape: (L, K, D), the event shape of the distribution.
     """
 
     discrete: ClassVar[bool] = False
+    approximate_sampler: ClassVar[str] = ""
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -42,3 +47,18 @@ class AbstractPrior(nn.Module, ABC):
     @abstractmethod
     def forward(self) -> Distribution:
         """p(z), with batch shape () and event shape (L, K, D)."""
+
+    @contextmanager
+    def learning_from(self, lesson: Lesson) -> Iterator[dict[str, Any]]:
+        """Training takes each slow step within this; a prior may look on, and do what no gradient does.
+
+        What stands before the `yield` happens before the fast loop, what stands after it after the slow step, unless
+        that failed. What outlives the step belongs in buffers, which go to the checkpoint.
+
+        Args:
+            lesson: the step, and what it is made of.
+
+        Yields:
+            A dictionary of plain numbers, which may be nested; the metrics log what is in it at the end.
+        """
+        yield {}

@@ -64,6 +64,8 @@ class EnergyPrior(AbstractPrior):
         torch.Size([5, 2, 4, 8])
     """
 
+    approximate_sampler = "short-run Langevin, approximate"
+
     def __init__(
         self,
         z_shape: tuple[int, int, int],

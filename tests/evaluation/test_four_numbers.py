@@ -11,7 +11,7 @@ from toys import TinyModel, autoregressive_with
 from ltm_pyro import ELBO, EmptyGuide, FastLoop, FixedNoise, MeanFieldGuide
 from ltm_pyro.bounds.importance_weighted import log_mean_exp
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.evaluation import FourNumbers, markdown
 from ltm_pyro.evaluation.fixed_noise import START, fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import under_posterior, under_prior
 from ltm_pyro.models.exact import LinearGaussian
@@ -247,3 +247,19 @@ def test_progress_is_told(tiny):
     numbers = FourNumbers(tiny.model, tiny.guide, FastLoop(ELBO(), steps=0), draws=1)
     numbers.evaluate([rows(whole, [0, 1]), rows(whole, [2])], told.append)
     assert told == [2, 3]
+
+
+def test_a_prior_that_is_drawn_from_approximately_says_so(tiny):
+    exact = evaluate_tiny(tiny).scores["prior"].label
+    tiny.model.prior.approximate_sampler = "a short run"
+    numbers = FourNumbers(tiny.model, tiny.guide, FastLoop(ELBO(), 0), 2).evaluate([batch(tiny.x)])
+    assert exact == "z from the prior, nothing fitted"
+    assert numbers.scores["prior"].label == "z from the prior (a short run), nothing fitted"
+
+
+def test_a_guide_without_a_density_gives_no_bound(tiny):
+    tiny.guide.has_density = False
+    numbers = evaluate_tiny(tiny)
+    assert set(numbers.scores) == {"reconstruction", "prior", "prior_predictive", "predictive"}
+    assert not numbers.scores["reconstruction"].is_bound
+    assert "nothing bounds log p(x)" in markdown(numbers)
