@@ -160,7 +160,7 @@ class Subject:
         else:
             passes = self._trained(one)
             path.parent.mkdir(exist_ok=True)
-            save_file({name: tensor.contiguous() for name, tensor in one.guide.state_dict().items()}, path)
+            save_file({name: tensor.cpu().clone() for name, tensor in one.guide.state_dict().items()}, path)
             pieces[key] = [{"part": "training", "guide": one.name, "passes": passes}]
         one.training_passes = pieces[key][0]["passes"]
 

@@ -11,6 +11,7 @@ EXACT = (
     "LaplacePrior",
     "MixturePrior",
     "VampPrior",
+    "ExemplarPrior",
     "HierarchicalPrior",
     "AutoregressivePrior",
 )

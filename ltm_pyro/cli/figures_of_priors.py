@@ -23,6 +23,7 @@ def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record
 
     if not rows:
         return []
+    rows, runs, curves = _shortened(rows, runs, curves)
     folder.mkdir(exist_ok=True)
     done = [record for record in runs if record["status"] == "done"]
     names = []
@@ -30,6 +31,14 @@ def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record
         width, height = (3.6, 2.9) if legend else _of_rows([row["prior"] for row in rows], len(panels))
         names += [path.name for path in save_figure(folder / name, panels, legend, width, height)]
     return names
+
+
+def _shortened(*records: Sequence[Record]) -> list[list[Record]]:
+    """The same with a prior's name alone, where that tells it from the others, without what else its runs need."""
+    names = {record["prior"] for group in records for record in group}
+    short = [name.split(" --")[0] for name in names]
+    by = {name: name.split(" --")[0] for name in names if short.count(name.split(" --")[0]) == 1}
+    return [[{**one, "prior": by.get(one["prior"], one["prior"])} for one in group] for group in records]
 
 
 def _of_rows(names: Sequence[str], panels: int) -> tuple[float, float]:

@@ -79,6 +79,8 @@ class FourNumbers:
         seed: of all noise; the global random state is left as it was.
         at_once: particles in one pass.
         fixed_noise: also compute the released code's protocol.
+        halves: also compute what needs a fit on the first halves, the predictive numbers.
+        halves: also compute what needs a fit on the first halves: the predictive numbers.
     """
 
     model: AbstractModel
@@ -88,6 +90,7 @@ class FourNumbers:
     seed: int = 0
     at_once: int = 8
     fixed_noise: bool = False
+    halves: bool = True
     _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
     _closed_form: bool = field(default=False, init=False, repr=False)
 
@@ -109,18 +112,25 @@ class FourNumbers:
     def _score(self, batch: Batch) -> None:
         whole: dict[str, Any] = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
         scored = torch.ones_like(batch.x, dtype=torch.bool) if batch.mask is None else batch.mask
-        prefix = scored & (scored.cumsum(-1) <= scored.sum(-1, keepdim=True) // 2)
-        rest = {**whole, "mask": scored & ~prefix}
         self._keep(tokens=scored.sum(-1), bytes=batch.byte_counts.masked_fill(~scored, 0).sum(-1))
-        self._keep(tokens_rest=rest["mask"].sum(-1), bytes_rest=batch.byte_counts.masked_fill(~rest["mask"], 0).sum(-1))
         self._keep_fitted(whole)
         if self._has_latents():
             self._keep(prior=-under_prior(self.model, self.draws, self.at_once, **whole).mean(0))
-            self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **rest)))
             if self.fixed_noise and not self.guide.discrete:  # the protocol's posterior is Gaussian
                 seed = self.seed + sum(len(part) for part in self._columns.get("fixed_noise", []))
                 cost = fixed_noise_cost(self.model, self.guide.z_shape, self.fast.steps, seed, **whole)
                 self._keep(fixed_noise=cost)
+        if self.halves:
+            self._keep_halves(batch, scored)
+
+    def _keep_halves(self, batch: Batch, scored: Tensor) -> None:
+        """Score the second half of every sequence."""
+        prefix = scored & (scored.cumsum(-1) <= scored.sum(-1, keepdim=True) // 2)
+        second = scored & ~prefix
+        rest: dict[str, Any] = {"x": batch.x, "mask": second, "previous": batch.previous}
+        self._keep(tokens_rest=second.sum(-1), bytes_rest=batch.byte_counts.masked_fill(~second, 0).sum(-1))
+        if self._has_latents():
+            self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **rest)))
         # The guide sees the prefix alone: what is to be predicted is blotted out, not merely masked.
         blotted = batch.x.masked_fill(~prefix, self.model.decoder.begin)
         self.fast.fit(self.model, self.guide, x=blotted, mask=prefix, previous=batch.previous)

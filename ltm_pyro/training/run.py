@@ -147,6 +147,7 @@ class Run:
         checkpoint = self.checkpoints.load(self.find(which), self.fingerprint)
         blueprint.load_state_dict(checkpoint.weights)
         blueprint.model.eval()
+        blueprint.guide.eval()
         return blueprint.with_fast_steps(self.config.train.evaluate_fast_steps)
 
     def find(self, which: str) -> Path:

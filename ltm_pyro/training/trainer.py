@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from ltm_pyro.bounds import Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference import NonFiniteError
+from ltm_pyro.models.priors import Lesson
 from ltm_pyro.training.diagnosis import DivergedError, first_non_finite, offending_rows
 from ltm_pyro.training.interruption import Interruption
 from ltm_pyro.training.randomness import random_state, restore_random_state
@@ -113,7 +115,7 @@ class Trainer:
         batch = next(self.batches).to(self.accelerator.device)
         inputs: dict[str, Any] = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
         try:
-            with self.accelerator.autocast():
+            with self.accelerator.autocast(), self._watched(batch) as noted:
                 terms = self.svi.step(**inputs)
         except NonFiniteError as error:
             raise self._diverged(error, batch, inputs) from error
@@ -126,10 +128,21 @@ class Trainer:
                 "step": self.step,
                 "tokens": self.tokens,
                 **per_token(terms, tokens, self.blueprint.guide.has_density),
+                **noted,
                 "learning_rate": self.svi.slow.rate(self.step - 1),
                 "tokens_per_second": tokens / (time.perf_counter() - began),
             }
         )
+
+    def _watched(self, batch: Batch) -> AbstractContextManager[dict[str, Any]]:
+        """Within, the prior looks on at a slow step; what it says belongs in the log."""
+        model, guide = self.blueprint.model, self.blueprint.guide
+        if model.prior is None:
+            return nullcontext({})
+        assert self.svi.slow is not None
+        optimizer, texts = self.svi.slow.optimizer, self.batches.sequences
+        lesson = Lesson(self.step + 1, batch.ids, texts, model, guide, self.svi.fit, optimizer)
+        return model.prior.learning_from(lesson)
 
     def _validated(self) -> float:
         record = self.validate()

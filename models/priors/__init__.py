@@ -9,10 +9,12 @@ from ltm_pyro.models.priors.density import Density
 from ltm_pyro.models.priors.diffusion import DiffusionPrior
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.energy import EnergyPrior
+from ltm_pyro.models.priors.exemplar import ExemplarPrior
 from ltm_pyro.models.priors.gaussian import GaussianPrior
 from ltm_pyro.models.priors.hierarchical import HierarchicalPrior
 from ltm_pyro.models.priors.laplace import LaplacePrior
 from ltm_pyro.models.priors.learned_gaussian import LearnedGaussianPrior
+from ltm_pyro.models.priors.lesson import Lesson
 from ltm_pyro.models.priors.mixture import MixturePrior
 from ltm_pyro.models.priors.spline_flow import SplineFlowPrior
 from ltm_pyro.models.priors.student_t import StudentTPrior
@@ -28,10 +30,12 @@ __all__ = [
     "Density",
     "DiffusionPrior",
     "EnergyPrior",
+    "ExemplarPrior",
     "GaussianPrior",
     "HierarchicalPrior",
     "LaplacePrior",
     "LearnedGaussianPrior",
+    "Lesson",
     "MixturePrior",
     "Revival",
     "SplineFlowPrior",

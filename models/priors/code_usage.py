@@ -42,8 +42,8 @@ class CodeUsage(nn.Module):
         if codes < 1 or not 0 <= decay < 1:
             raise InputError(f"codes={codes}, decay={decay}: expected codes, and a decay from 0 to below 1")
         self.codes, self.decay = codes, decay
-        self.register_buffer("total", torch.zeros(codes, dtype=torch.float64))
-        self.register_buffer("weight", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("total", torch.zeros(codes))
+        self.register_buffer("weight", torch.zeros(()))
 
     @torch.no_grad()
     def add(self, q: Tensor) -> None:
@@ -115,7 +115,7 @@ def revive(
     """
     if len(rows) != len(frequencies):
         raise InputError(f"{len(rows)} rows, {len(frequencies)} frequencies: expected one a code, projection.weight.T")
-    chances = frequencies.detach().double().cpu()  # the same draws on every device
+    chances = frequencies.detach().cpu().double()  # the same draws on every device
     dead = dead_codes(chances, threshold)
     if dead.all():
         raise InputError(f"threshold={threshold}: no code is used that often, so that there is none to copy")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, get_args
 
 import pyro.distributions as dist
 import torch
@@ -13,9 +15,10 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.causal_states import CausalStates
 from ltm_pyro.models.priors.code_categorical import CodeCategorical
-from ltm_pyro.models.priors.code_usage import Revival
+from ltm_pyro.models.priors.code_usage import CodeUsage, Revival, revive
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import shrink
+from ltm_pyro.models.priors.lesson import Lesson, forget
 
 CodeOrder = Literal["independent", "autoregressive"]
 
@@ -36,14 +39,21 @@ class CodebookPrior(AbstractPrior):
     `log_prob` is linear in z, :math:`\sum_n z_n^\top \log \pi_n`: at one-hot z it is log p(z), and its slope along z is
     what straight-through gradients take.
 
+    In training, `usage` counts the codes of every batch's posteriors, and codes that are hardly used are re-seeded
+    from used ones now and then: their rows of W, their chances, and the slow optimizer's running means of both.
+
     Args:
         z_shape: (L, K, D) of the decoder, or (L, K, anything): D is not used.
         codes: C; the prior's own `z_shape` is (L, K, C).
         order: as above.
         width, blocks, heads: of the Transformer, by `order="autoregressive"`.
+        revive_every: slow steps between two looks for dead codes, which are then re-seeded; 0 leaves them dead.
+
+    Attributes:
+        usage: a `CodeUsage`, of the guides whose `probabilities` are known.
 
     Raises:
-        InputError: for fewer than two codes, another order, or sizes that do not fit together.
+        InputError: for fewer than two codes, another order, sizes that do not fit together, or negative steps.
 
     Example:
         >>> prior = CodebookPrior((2, 4, 8), codes=16)
@@ -61,13 +71,17 @@ class CodebookPrior(AbstractPrior):
         width: int = 64,
         blocks: int = 2,
         heads: int = 4,
+        revive_every: int = 100,
     ) -> None:
         if codes < 2:
             raise InputError(f"codes={codes}: a codebook needs at least two")
         if order not in get_args(CodeOrder):
             raise InputError(f"order={order!r}: expected one of {', '.join(get_args(CodeOrder))}")
+        if revive_every < 0:
+            raise InputError(f"revive_every={revive_every}: expected a number of steps, or 0 for never")
         super().__init__((z_shape[0], z_shape[1], codes))
         self.codes, self.order, self.sizes = codes, order, (width, blocks, heads)
+        self.revive_every, self.usage = revive_every, CodeUsage(codes)
         if order == "independent":
             self.logits = nn.Parameter(torch.zeros(self.z_shape))
         else:
@@ -112,6 +126,33 @@ class CodebookPrior(AbstractPrior):
             read = self.states.read.weight  # (width, C)
             read[:, dead] = read[:, sources]
 
+    @contextmanager
+    def learning_from(self, lesson: Lesson) -> Iterator[dict[str, Any]]:
+        """Counts codes, and revives dead ones; logs how many are used, dead and revived, and the usage's perplexity."""
+        noted: dict[str, Any] = {}
+        yield noted
+        if not hasattr(lesson.guide, "probabilities"):
+            return
+        self.usage.add(lesson.guide.probabilities)
+        dead, due = int(self.usage.dead().sum()), self.revive_every and lesson.step % self.revive_every == 0
+        noted["codes"] = {"used": self.codes - dead, "dead": dead, "perplexity": self.usage.perplexity}
+        noted["codes"]["revived"] = self._revive(lesson) if due else 0
+
+    def _revive(self, lesson: Lesson) -> int:
+        """How many codes were dead."""
+        codebook = lesson.model.projection.weight  # (D, C)
+        revival = revive(codebook.T, self.usage.frequencies)
+        self.adopt(revival)
+        for parameter, dim in ((codebook, 1), *self._tables()):
+            forget(lesson.optimizer, parameter, dim, revival.dead)
+        return len(revival.dead)
+
+    def _tables(self) -> list[tuple[Tensor, int]]:
+        """The parameters that have entries for every code, and in which dimension."""
+        if self.order == "independent":
+            return [(self.logits, 2)]
+        return [(self.head.bias, 0), (self.head.weight, 0), (self.states.read.weight, 1)]
+
     def _log_density(self, z: Tensor) -> Tensor:
         codes = z.flatten(-3, -2)  # (..., L K, C)
         return (codes * self.conditionals(codes[..., :-1, :])).sum((-2, -1))
@@ -127,4 +168,7 @@ class CodebookPrior(AbstractPrior):
     def extra_repr(self) -> str:
         width, blocks, heads = self.sizes
         transformer = f", width={width}, blocks={blocks}, heads={heads}" if self.order == "autoregressive" else ""
-        return f"z_shape={self.z_shape}, codes={self.codes}, order={self.order}{transformer}"
+        return (
+            f"z_shape={self.z_shape}, codes={self.codes}, order={self.order}{transformer}, "
+            f"revive_every={self.revive_every}"
+        )

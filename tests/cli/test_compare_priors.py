@@ -356,9 +356,9 @@ def test_help_lists_the_arguments(capsys):
 def test_by_default_all_exact_priors_are_compared(monkeypatch):
     from ltm_pyro.cli import default_classes
 
-    assert len(default_priors()) == 10
+    assert len(default_priors()) == 11
     monkeypatch.setattr(default_classes, "find_spec", lambda name: None)
-    assert len(default_priors()) == 8
+    assert len(default_priors()) == 9
 
 
 def test_a_name_is_words_and_a_folder():

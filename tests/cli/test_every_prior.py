@@ -12,6 +12,7 @@ PRIORS = {
     "LaplacePrior": [],
     "MixturePrior": ["--prior.unit", "thought"],
     "VampPrior": [],
+    "ExemplarPrior": ["--prior.components", "4", "--prior.every", "2"],
     "HierarchicalPrior": [],
     "AutoregressivePrior": ["--prior.width", "16"],
     "CouplingFlowPrior": [],

@@ -79,6 +79,33 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
     assert_equal_runs(folder, tmp_path / "run")
 
 
+LOOKING_ON = {  # priors that do more than follow a gradient; posteriors here are sure enough to leave codes unused
+    "codes": [
+        *("--prior", "CodebookPrior", "--prior.codes", "64", "--prior.revive_every", "2"),
+        *("--guide", "StraightThroughGuide", "--fast.learning_rate", "5"),
+    ],
+    "exemplars": ["--prior", "ExemplarPrior", "--prior.components", "40", "--prior.every", "2"],
+}
+
+
+@pytest.mark.parametrize("name", LOOKING_ON)
+def test_what_a_prior_does_beside_the_gradient_is_logged_and_repeats(name, corpus, tmp_path, monkeypatch):
+    for folder in ("whole", "parts"):
+        with monkeypatch.context() as patched:
+            if folder == "parts":
+                at_step(patched, 3, lambda session: os.kill(os.getpid(), signal.SIGTERM))
+            assert train(corpus, tmp_path / folder, *LOOKING_ON[name]) == (143 if folder == "parts" else 0)
+    assert ltm("train", "--resume", tmp_path / "parts") == 0
+    assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
+    told = [record[name] for record in metrics(tmp_path / "whole") if name in record]
+    assert len(told) == 6
+    assert all(1 <= record["perplexity"] <= 64 for record in told)
+    changed = [record["revived" if name == "codes" else "exchanged"] for record in told]
+    assert changed[::2] == [0, 0, 0]
+    assert changed[1] > 0
+    assert {"model.prior.usage.total", "model.prior.usage.weight"} <= checkpoint(tmp_path / "whole").weights.keys()
+
+
 def test_what_was_lost_after_the_last_checkpoint_is_done_again(whole, tmp_path, capsys):
     folder, _ = whole
     shutil.copytree(folder, tmp_path / "run")

@@ -133,7 +133,7 @@ class GuideComparison:
 
     def _numbers(self, one: Candidate, budget: str, steps: int, draws: int | None = None) -> Record:
         cost = self._cost(one)
-        evaluation = self._evaluation(one, steps, draws or self.sizes.draws, self.batch)
+        evaluation = self._evaluation(one, steps, draws or self.sizes.draws, self.batch, halves=budget != "long")
         scores = {name: evaluation.scores[name] for name in NUMBERS if name in evaluation.scores}
         flat: Record = {}
         for name, score in scores.items():
@@ -185,9 +185,9 @@ class GuideComparison:
             "elbo_error": score.standard_error,
         }
 
-    def _evaluation(self, one: Candidate, steps: int, draws: int, batch: Batch) -> Evaluation:
+    def _evaluation(self, one: Candidate, steps: int, draws: int, batch: Batch, halves: bool = False) -> Evaluation:
         fast = one.fast.lasting(steps)
-        numbers = FourNumbers(self.model, one.guide, fast, draws, self.seed, self.sizes.at_once)
+        numbers = FourNumbers(self.model, one.guide, fast, draws, self.seed, self.sizes.at_once, halves=halves)
         return numbers.evaluate(_split(batch, self.sizes.batch_size))
 
 

@@ -39,6 +39,7 @@ from ltm_pyro.models import LatentThoughtModel
 from ltm_pyro.models.exact import FiniteMixture
 from ltm_pyro.models.priors.code_usage import CodeUsage, dead_codes, revive
 from ltm_pyro.models.priors.codebook import CodebookPrior
+from ltm_pyro.models.priors.lesson import Lesson
 
 ORDERS = ("independent", "autoregressive")
 SMALL = {"width": 16, "blocks": 1, "heads": 2}
@@ -311,11 +312,11 @@ def test_usage_is_a_running_mean_of_probabilities():
     with pytest.raises(InputError, match="no code has been counted"):
         usage.frequencies  # noqa: B018
     usage.add(torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]))
-    torch.testing.assert_close(usage.frequencies, torch.tensor([0.5, 0.5, 0.0]).double())
+    torch.testing.assert_close(usage.frequencies, torch.tensor([0.5, 0.5, 0.0]))
     assert usage.perplexity == pytest.approx(2.0)
     assert usage.dead().tolist() == [False, False, True]
     usage.add(torch.tensor([[0.0, 0.0, 1.0]]))
-    torch.testing.assert_close(usage.frequencies, torch.tensor([1 / 6, 1 / 6, 2 / 3]).double())
+    torch.testing.assert_close(usage.frequencies, torch.tensor([1 / 6, 1 / 6, 2 / 3]))
     assert usage.summary() == "3 of 3 codes used, 0 dead, perplexity 2.4"
     other = CodeUsage(3, decay=0.5)
     other.load_state_dict(usage.state_dict())
@@ -392,3 +393,101 @@ def test_adoption_keeps_the_chances_of_used_codes_together():
     for source in (0, 2):
         family = [source, *revival.dead[revival.sources == source].tolist()]
         assert p[family].sum().item() == pytest.approx(FREQUENCIES[source].item() / 0.99, abs=1e-6)
+
+
+class Training:
+    """A model over codes of which only the first and third are ever used, and its slow optimizer."""
+
+    def __init__(self, order="independent", **arguments):
+        decoder = Decoder(**SIZES)
+        self.prior = CodebookPrior(decoder.z_shape, codes=5, order=order, **SMALL, **arguments)
+        self.model, self.guide = LatentThoughtModel(self.prior, decoder), StraightThroughGuide(self.prior.z_shape)
+        self.svi = DualRateSVI(self.model, self.guide, FastLoop(ELBO(), steps=1), SlowStep(ELBO()))
+        self.x = torch.randint(decoder.vocabulary, (4, decoder.length))
+
+    def step(self, number):
+        """One step of learning; what is logged of the codes."""
+        optimizer = self.svi.slow.optimizer
+        lesson = Lesson(number, torch.arange(4), None, self.model, self.guide, self.svi.fit, optimizer)
+        with self.prior.learning_from(lesson) as noted:
+            self.svi.step(self.x)
+            self.guide.logits = FREQUENCIES.log().clamp_min(-30).expand_as(self.guide.logits)
+        return noted["codes"]
+
+    def moments(self):
+        """Adam's running means, by parameter: those that have entries for every code, and where these are counted."""
+        prior = self.prior
+        if prior.order == "independent":
+            tables = [(prior.logits, 2)]
+        else:
+            tables = [(prior.head.bias, 0), (prior.head.weight, 0), (prior.states.read.weight, 1)]
+        state = self.svi.slow.optimizer.state
+        for parameter, dim in ((self.model.projection.weight, 1), *tables):
+            for name in ("exp_avg", "exp_avg_sq"):
+                yield state[parameter][name].movedim(dim, 0).reshape(self.prior.codes, -1)
+
+
+@pytest.fixture(params=ORDERS)
+def training(request):
+    if request.param == "independent":
+        return Training(revive_every=2)
+    training = Training(request.param, revive_every=2)
+    scattered(training.prior).float()  # so that every entry has a gradient
+    return training
+
+
+def test_training_counts_codes_and_revives_dead_ones(training):
+    rows = training.model.projection.weight
+    counted = training.step(1)
+    assert counted == {"used": 2, "dead": 3, "revived": 0, "perplexity": training.prior.usage.perplexity}
+    torch.testing.assert_close(training.prior.usage.frequencies, FREQUENCIES)
+    assert training.step(2)["revived"] == 3
+    apart = torch.cdist(rows.T[[1, 3, 4]], rows.T[[0, 2]])
+    spread = rows.T[[0, 2]].std(0, correction=0).norm()
+    assert (apart.min(1).values < 0.5 * spread).all()  # beside a used one
+
+
+def test_revived_codes_have_no_past_in_the_optimizer(training):
+    training.step(1)
+    assert all((moment[[1, 3, 4]] != 0).any() for moment in training.moments())
+    training.step(2)
+    for moment in training.moments():
+        assert (moment[[1, 3, 4]] == 0).all()
+        assert (moment[[0, 2]] != 0).any()
+
+
+def test_training_without_revival_counts_all_the_same():
+    training = Training(revive_every=0)
+    before = training.prior.logits.detach().clone()
+    assert [training.step(number)["revived"] for number in (1, 100, 200)] == [0, 0, 0]
+    assert training.prior.usage.weight > 0
+    assert (training.prior.logits - before).abs().max() < 0.01  # three small steps, and nothing else
+    with pytest.raises(InputError, match="revive_every=-1"):
+        CodebookPrior((1, 3, 8), revive_every=-1)
+
+
+def test_the_usage_is_part_of_the_priors_state(training):
+    training.step(1)
+    other = Training(training.prior.order)
+    other.model.load_state_dict(training.model.state_dict())
+    assert torch.equal(other.prior.usage.frequencies, training.prior.usage.frequencies)
+
+
+def test_a_guide_without_probabilities_is_not_counted():
+    prior = small()
+    with prior.learning_from(Lesson(1, torch.arange(1), None, None, object(), None, None)) as noted:
+        pass
+    assert noted == {}
+    assert prior.usage.weight == 0
+
+
+def diverges(*batch, **others):
+    raise ArithmeticError
+
+
+def test_a_step_that_failed_is_not_counted():
+    training = Training()
+    training.svi.slow.step = diverges
+    with pytest.raises(ArithmeticError):
+        training.step(1)
+    assert training.prior.usage.weight == 0

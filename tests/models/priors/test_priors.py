@@ -27,6 +27,7 @@ from ltm_pyro.bounds.divergence import divergence
 from ltm_pyro.models.priors import (
     AutoregressivePrior,
     CouplingFlowPrior,
+    ExemplarPrior,
     HierarchicalPrior,
     LaplacePrior,
     LearnedGaussianPrior,
@@ -50,6 +51,7 @@ PRIORS = {
     "mixture by thought": partial(MixturePrior, components=3, unit="thought"),
     "vamp": partial(VampPrior, components=4),
     "vamp, weighted": partial(VampPrior, components=4, learn_weights=True),
+    "vamp of texts": partial(ExemplarPrior, components=4),
     "hierarchical": partial(HierarchicalPrior, hidden=16),
     "autoregressive": partial(AutoregressivePrior, width=16, blocks=1, heads=2),
     "coupling flow": partial(CouplingFlowPrior, transforms=3, hidden=16),

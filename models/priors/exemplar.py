@@ -1,0 +1,180 @@
+"""A prior that is a mixture of the posteriors of training texts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.models.priors.code_usage import CodeUsage
+from ltm_pyro.models.priors.lesson import Lesson, forget
+from ltm_pyro.models.priors.mixture import gaussian_mixture, spread_out
+
+
+class ExemplarPrior(AbstractPrior):
+    r"""Vamp prior whose components are the posteriors of C texts, and which texts these are is learned.
+
+    .. math:: p(z) = \sum_{c=1}^{C} \pi_c\, \mathcal{N}(z; \mu_c, \mathrm{diag}(w^2 \sigma_c^2)), \qquad
+              (\mu_c, \sigma_c) = \text{fast loop}(x_c)
+
+    Tomczak and Welling (2018, arXiv 1705.07120, equation 9) learn pseudo-inputs by gradients through an encoder. Here
+    is no encoder, and text has no gradient: the pseudo-texts are training texts, every `every` slow steps the fast
+    loop fits their posteriors anew with the decoder as it stands, and texts that hardly any other text makes use of
+    (their share of the responsibilities is below a tenth of 1/C) are exchanged for others, drawn at random. Weights
+    :math:`\pi` and widths w, of shape (L, K, D), are learned by gradient.
+
+    **No text is scored by its own posterior while the prior learns.** Else the KL of an exemplar could fall to log C,
+    whatever it says, and w would learn to be narrow. In a slow step, p(z) of a text that is itself an exemplar is the
+    mixture of the others (as in the Exemplar VAE: Norouzi et al., 2020, arXiv 2004.04795), so that training metrics
+    are leave-one-out. Anywhere else p(z) is one fixed mixture, and bounds on held-out text are bounds. Training text
+    that is scored after training meets its own posteriors, as with any model that has seen it.
+
+    Posteriors of exemplars are fitted under N(0, I), not under this prior: far apart, as they are in many dimensions,
+    each would find itself at its nearest neighbour, and narrower at every fit. The widths make up for it.
+
+    It starts as `VampPrior` does, with components without a text, until the first fit.
+
+    Args:
+        z_shape: (L, K, D).
+        components: C; a training set with fewer texts leaves components without one.
+        every: slow steps between two fits of all exemplars, each as dear as C fast loops.
+        spread: standard deviation of the first means, between 0 and 1; the variances start at 1 - spread².
+
+    Attributes:
+        ids: the training texts, shape (C,); -1 for none.
+
+    Raises:
+        InputError: for fewer than two components, steps that are not positive, or a spread that is not between 0 and 1.
+    """
+
+    ids: Tensor
+    mu: Tensor
+    log_sigma: Tensor
+
+    def __init__(
+        self, z_shape: tuple[int, int, int], components: int = 32, every: int = 50, spread: float = 0.2
+    ) -> None:
+        super().__init__(z_shape)
+        if components < 2 or every < 1:
+            raise InputError(f"components={components}, every={every}: expected 2 components or more, and 1 step")
+        self.components, self.every, self.spread = components, every, spread
+        mu, log_sigma = spread_out(self.z_shape, components, units=0, spread=spread)
+        self.register_buffer("mu", mu)  # (C, L, K, D)
+        self.register_buffer("log_sigma", log_sigma)
+        self.register_buffer("ids", torch.full((components,), -1))
+        self.logits = nn.Parameter(torch.zeros(components))
+        self.log_width = nn.Parameter(torch.zeros(self.z_shape))
+        self.usage = CodeUsage(components)
+        self._own: Tensor | None = None  # (B, C): which exemplar a text of the batch is
+        self._standard = False
+
+    def forward(self) -> dist.Distribution:
+        if self._standard:
+            return dist.Normal(torch.zeros_like(self.mu[0]), 1.0).to_event(3)
+        mixture = gaussian_mixture(self.logits, self.mu, self.log_sigma + self.log_width)
+        return mixture if self._own is None else _Others.of(mixture, self._own)
+
+    @contextmanager
+    def learning_from(self, lesson: Lesson) -> Iterator[dict[str, Any]]:
+        """Leaves a text's own posterior out; counts, exchanges and fits the exemplars. Logs how they are used."""
+        noted: dict[str, Any] = {}
+        own = lesson.ids[:, None] == self.ids  # (B, C)
+        self._own = own if own.any() else None
+        try:
+            yield noted
+            self._count(lesson)
+        finally:
+            self._own = None
+        dead = int(self.usage.dead().sum())
+        noted["exemplars"] = {"used": self.components - dead, "perplexity": self.usage.perplexity, "exchanged": 0}
+        if lesson.step % self.every == 0:
+            noted["exemplars"]["exchanged"] = self._exchange(lesson)
+            self._fit(lesson)
+
+    @torch.no_grad()
+    def _count(self, lesson: Lesson) -> None:
+        """Whose component each text of the batch takes."""
+        site = self._posteriors(lesson, lesson.ids)
+        _moments(site["fn"])  # a guide without them is found out at the first step
+        p, z = self(), site["value"]  # (B, L, K, D)
+        log_each = p.mixture_distribution.logits + p.component_distribution.log_prob(z[:, None])  # (B, C)
+        self.usage.add(log_each.softmax(-1))
+
+    @torch.no_grad()
+    def _exchange(self, lesson: Lesson) -> int:
+        """Other texts for the components that are not used, or have none yet; returns how many."""
+        others = torch.randperm(len(lesson.texts)).to(self.ids.device)
+        others = others[~torch.isin(others, self.ids)]
+        idle = ((self.ids < 0) | self.usage.dead()).nonzero().squeeze(-1)[: len(others)]
+        self.ids[idle] = others[: len(idle)]
+        self.logits[idle] = self.logits.logsumexp(0) - math.log(self.components)  # an equal share
+        forget(lesson.optimizer, self.logits, 0, idle)
+        return len(idle)
+
+    @torch.no_grad()
+    def _fit(self, lesson: Lesson) -> None:
+        """The posteriors of all exemplars, a batch at a time."""
+        self._standard = True
+        try:
+            for part in (self.ids >= 0).nonzero().squeeze(-1).split(len(lesson.ids)):
+                site = self._posteriors(lesson, self.ids[part], fit=True)
+                self.mu[part], self.log_sigma[part] = _moments(site["fn"])
+        finally:
+            self._standard = False
+
+    def _posteriors(self, lesson: Lesson, ids: Tensor, fit: bool = False) -> dict[str, Any]:
+        """The guide's site `z` for these texts, which the guide holds already unless they are to be fitted."""
+        texts = lesson.texts.batch(ids.tolist()).to(self.mu.device)
+        batch = {"x": texts.x, "mask": texts.mask, "previous": texts.previous}
+        if fit:
+            lesson.fit(**batch)
+        return poutine.trace(lesson.guide).get_trace(**batch).nodes["z"]
+
+    def extra_repr(self) -> str:
+        return f"z_shape={self.z_shape}, components={self.components}, every={self.every}, spread={self.spread:g}"
+
+
+class _Others(dist.MixtureSameFamily):
+    """A mixture without each text's own component, batch (B,). Guides start where they would from the whole one."""
+
+    whole: dist.Distribution
+
+    @classmethod
+    def of(cls, whole: dist.MixtureSameFamily, own: Tensor) -> _Others:
+        """The mixture `whole` of C components, without those that `own`, shape (B, C), says."""
+        logits = whole.mixture_distribution.logits.masked_fill(own, -math.inf)
+        others = cls(dist.Categorical(logits=logits), whole.component_distribution.expand(own.shape))
+        others.whole = whole
+        return others
+
+    @property
+    def mean(self) -> Tensor:
+        return self.whole.mean  # (L, K, D), as of any prior
+
+    @property
+    def variance(self) -> Tensor:
+        return self.whole.variance
+
+    def expand(self, batch_shape: torch.Size, _instance: _Others | None = None) -> _Others:
+        expanded = super().expand(batch_shape, _instance)
+        expanded.whole = self.whole
+        return expanded
+
+
+def _moments(q: dist.Distribution) -> tuple[Tensor, Tensor]:
+    """Mean and log standard deviation of posteriors, shape (B, L, K, D) each."""
+    try:
+        mean, log_sigma = q.mean, q.variance.sqrt().log()
+    except NotImplementedError:
+        log_sigma = torch.tensor(-math.inf)
+    if not log_sigma.isfinite().all():
+        raise InputError("ExemplarPrior needs posteriors with a mean and a variance: give --guide MeanFieldGuide")
+    return mean, log_sigma
