@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -78,6 +78,24 @@ class AbstractGuide(nn.Module, ABC):
             A callable of parameters and `lr`.
         """
         return given
+
+    @property
+    def refines(self) -> bool:
+        """Whether the fast loop is to note its steps, for a guide whose start learns through them."""
+        return False
+
+    def attend(self, refinement: Any) -> None:
+        """Given the noted steps at the end of a fast loop, as a `Refinement`, if it `refines`."""
+
+    def teach(self, loss: Callable[[], Tensor]) -> None:
+        """Add to the gradients of the global parameters what the slow step's own pass does not give.
+
+        Called in every slow step after its `backward`, the model's weights held. The local rows hold their gradients
+        of the slow step's loss if the guide `refines`.
+
+        Args:
+            loss: the slow step's loss, with fresh noise, at q as it stands.
+        """
 
     def natural_step(self, rate: float) -> None:
         """Move the local parameters along the natural gradient, from the gradients that they hold.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.gaussian import AbstractGaussianGuide
+from ltm_pyro.guides.natural import precision_factor
 
 
-class MeanFieldGuide(AbstractGuide):
+class MeanFieldGuide(AbstractGaussianGuide):
     r"""Diagonal Gaussian, :math:`q(z) = \mathcal{N}(\mu, \mathrm{diag}(\sigma^2))`, one row a sequence.
 
     It starts at the prior, where its KL is zero. (The paper's code starts at sigma = 0.082 and cannot
@@ -25,7 +25,6 @@ class MeanFieldGuide(AbstractGuide):
         InputError: if sigma is not positive.
     """
 
-    mu: Tensor
     log_sigma: Tensor
 
     def __init__(self, z_shape: tuple[int, int, int], sigma: float | None = None) -> None:
@@ -34,42 +33,22 @@ class MeanFieldGuide(AbstractGuide):
             raise InputError(f"sigma={sigma}: the guide's starting standard deviation must be positive")
         self.sigma = sigma
 
-    def start(self, x: Tensor, mask: Tensor | None = None, prior: dist.Distribution | None = None) -> None:
-        mu, sigma = _moments(prior, x.device)
-        if self.sigma is not None:
-            sigma = torch.full_like(mu, self.sigma)
-        rows = (len(x), *self.z_shape)  # (B, L, K, D)
-        self.mu = mu.expand(rows).clone().requires_grad_()
-        self.log_sigma = sigma.log().expand(rows).clone().requires_grad_()
+    def begin(self, sigma: Tensor) -> None:
+        sigma = sigma if self.sigma is None else torch.full_like(sigma, self.sigma)
+        self.log_sigma = sigma.log().requires_grad_()
+
+    def posterior(self) -> dist.Distribution:
+        return dist.Normal(self.mu, self.log_sigma.exp()).to_event(3)
 
     def local_parameters(self) -> list[Tensor]:
         return [self.mu, self.log_sigma]
 
-    def forward(
-        self,
-        x: Tensor | None = None,
-        mask: Tensor | None = None,
-        batch_size: int | None = None,
-        previous: Tensor | None = None,
-    ) -> Tensor:
-        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        self.check_batch("mu", x)
-        q = dist.Normal(self.mu, self.log_sigma.exp()).to_event(3)  # batch (B,), event (L, K, D)
-        with pyro.plate("sequences", len(self.mu), dim=-1):
-            return pyro.sample("z", q)
+    @torch.no_grad()
+    def natural_step(self, rate: float) -> None:
+        assert self.mu.grad is not None
+        assert self.log_sigma.grad is not None
+        self.log_sigma.sub_(0.5 * precision_factor(self.log_sigma.grad, rate).log())
+        self.mu.sub_(rate * (2 * self.log_sigma).exp() * self.mu.grad)
 
     def extra_repr(self) -> str:
         return f"z_shape={self.z_shape}, sigma={'the prior' if self.sigma is None else self.sigma}"
-
-
-def _moments(prior: dist.Distribution | None, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation to start at; 0 and 1 wherever the prior states none that are finite."""
-    standard = torch.tensor(0.0, device=device), torch.tensor(1.0, device=device)
-    if prior is None:
-        return standard
-    try:
-        mean, variance = prior.mean, prior.variance
-    except NotImplementedError:
-        return standard
-    mean = mean.detach().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-    return mean, variance.detach().nan_to_num(nan=1.0, posinf=1.0).sqrt()

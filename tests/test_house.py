@@ -32,7 +32,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "freezing": {"torch"},
     "bounds": {"torch", "pyro"},
     "models": {"torch", "pyro", "jaxtyping", "zuko"},
-    "guides": {"torch", "pyro", "jaxtyping"},
+    "guides": {"torch", "pyro", "jaxtyping", "zuko"},
     "inference": {"torch", "pyro"},
     "generation": {"torch", "pyro"},
 }

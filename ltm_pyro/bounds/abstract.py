@@ -194,6 +194,16 @@ class AbstractObjective(PyroELBO):
         """Why γ cannot follow this objective; None where it can."""
         return None
 
+    def refusal_of_refinement(self, terms: Terms) -> str | None:
+        """Why the gradient of these terms cannot be followed back through a fast loop; None where it can."""
+        if self.gradient.is_derivative(terms.kl_closed_form):
+            return None
+        sampled = "" if terms.kl_closed_form else ", the KL being sampled,"
+        return (
+            f"{self.gradient}{sampled} gives no derivative of {self.name} at fixed noise, so that it cannot be "
+            "followed back to where the fast loop began: give the fast loop's bound gradient=Reparameterised()"
+        )
+
     @property
     def refusal_of_slow_step(self) -> str | None:
         """Why θ cannot follow this objective; None where it can."""

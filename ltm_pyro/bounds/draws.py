@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -158,7 +159,13 @@ class Draws:
         (x,) = (
             site["value"] for site in sample_sites(prune_subsample_sites(model_trace)) if site["name"] not in self.z
         )
-        guide_trace = poutine.trace(poutine.replay(self.guide, trace=model_trace)).get_trace(x, *self.args[1:], **rest)
+        guide: Any = copy(self.guide)  # so that its own batch stays what it is
+        if hasattr(guide, "start"):
+            mask = rest.get("mask", self.args[1] if len(self.args) > 1 else None)
+            prior: Any = getattr(self.model, "prior", None)
+            with torch.no_grad():
+                guide.start(x, mask, prior=None if prior is None else prior())
+        guide_trace = poutine.trace(poutine.replay(guide, trace=model_trace)).get_trace(x, *self.args[1:], **rest)
         guide_trace = prune_subsample_sites(guide_trace)
         guide_trace.compute_log_prob()
         return torch.stack([site["log_prob"] for site in sample_sites(guide_trace)]).sum(0)

@@ -4,6 +4,19 @@ from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.dual_rate import DualRateSVI
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.log_joint import LogJoint
+from ltm_pyro.inference.natural_gradient import NaturalGradient
+from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
+from ltm_pyro.inference.updates import update_of
 
-__all__ = ["DualRateSVI", "FastLoop", "LogJoint", "NonFiniteError", "SlowStep", "frozen"]
+__all__ = [
+    "DualRateSVI",
+    "FastLoop",
+    "LogJoint",
+    "NaturalGradient",
+    "NonFiniteError",
+    "Refinement",
+    "SlowStep",
+    "frozen",
+    "update_of",
+]

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from copy import copy
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.log_joint import LogJoint
+from ltm_pyro.inference.refinement import Refinement
 
 
 class FastLoop:
@@ -104,20 +106,33 @@ class FastLoop:
         optimizer = make(local, lr=self.learning_rate)
         if hasattr(optimizer, "attend"):
             optimizer.attend(guide)
-        bound = self.bound if getattr(guide, "has_density", True) else self.bound.unclaimed()
-        many = getattr(guide, "fast_particles", None)
-        bound = bound if many is None else bound.with_particles(many)
+        bound, many = self._bound_of(guide), getattr(guide, "fast_particles", None)
         resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
+        draw = partial(bound.terms, model, guide, **batch)
+        refinement = Refinement(bound, draw, local, optimizer) if getattr(guide, "refines", False) else None
         for step in range(self.steps):
             for group in optimizer.param_groups:
                 group["lr"] = self.rate(step) * getattr(guide, "step_size", 1.0)
             optimizer.zero_grad()
-            terms = bound.terms(model, guide, **batch)
+            if refinement is not None:
+                refinement.begin()
+            terms = draw()
             (-terms.objective.sum() * (many or 1)).backward()  # a mean over particles that move each for itself
+            moving = resting is None or resting.step(optimizer, local, terms.objective.detach())
             if resting is None:
                 optimizer.step()
-            elif not resting.step(optimizer, local, terms.objective.detach()):
+            if refinement is not None:
+                refinement.end(terms, None if resting is None else resting.moves)
+            if not moving:
                 break
+        if refinement is not None:
+            optimizer.zero_grad()  # the slow step's gradient comes there next
+            guide.attend(refinement)
+
+    def _bound_of(self, guide: Any) -> AbstractObjective:
+        bound = self.bound if getattr(guide, "has_density", True) else self.bound.unclaimed()
+        many = getattr(guide, "fast_particles", None)
+        return bound if many is None else bound.with_particles(many)
 
     def __repr__(self) -> str:
         return f"FastLoop({self.bound}, steps={self.steps}, learning_rate={self.learning_rate})"

@@ -105,12 +105,17 @@ class SlowStep:
             NonFiniteError: before anything has moved.
         """
         self.optimizer.zero_grad()
-        with torch.enable_grad(), frozen(guide.local_parameters()):
+        refines = getattr(guide, "refines", False)
+        with torch.enable_grad(), frozen([] if refines else guide.local_parameters()):
             bound = self.bound if getattr(guide, "has_density", True) else self.bound.unclaimed()
             terms = bound.terms(model, guide, x=x, mask=mask, **kwargs)
             tokens = x.numel() if mask is None else mask.sum()
             loss = -terms.objective.sum() / tokens
-            loss.backward()
+            if loss.requires_grad:  # the model may be held while a guide learns, and the guide by its own lesson alone
+                loss.backward()
+        if hasattr(guide, "teach"):
+            with torch.enable_grad(), frozen(model.parameters()):
+                guide.teach(lambda: -bound.terms(model, guide, x=x, mask=mask, **kwargs).objective.sum() / tokens)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip or math.inf)
         if not torch.isfinite(loss.detach() + norm):  # the one look at the device in a step
             what = "the gradient of the objective" if torch.isfinite(loss) else "the objective"

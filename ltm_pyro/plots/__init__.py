@@ -2,6 +2,7 @@
 
 from ltm_pyro.plots.bias import plot_bias
 from ltm_pyro.plots.curves import plot_curves
+from ltm_pyro.plots.ranks import plot_ranks
 from ltm_pyro.plots.reliability import plot_pareto_k
 from ltm_pyro.plots.saving import save_figure
 from ltm_pyro.plots.signal_to_noise import plot_signal_to_noise
@@ -12,6 +13,7 @@ __all__ = [
     "plot_bias",
     "plot_curves",
     "plot_pareto_k",
+    "plot_ranks",
     "plot_signal_to_noise",
     "plot_tightness",
     "plot_variance",

@@ -17,7 +17,7 @@ from torch import nn
 from ltm_pyro.bounds import ELBO, AbstractBound
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
-from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
+from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, update_of
 from ltm_pyro.models import AbstractModel, AbstractPrior, AutoregressiveModel, Decoder, LatentThoughtModel
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
@@ -131,6 +131,7 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
     layers, thoughts, width = decoder.z_shape
     prior = built.prior((layers, thoughts, config.thought_width or width))
     guide = built.guide(prior.z_shape)
+    guide.prepare(vocabulary)
     if prior.discrete != guide.discrete:
         kind = "one-hot" if prior.discrete else "continuous"
         fitting = "CategoricalGuide, StraightThroughGuide or GumbelSoftmaxGuide" if prior.discrete else "MeanFieldGuide"
@@ -158,12 +159,14 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
     blueprint = assemble(parser, config, vocabulary=2, begin=0)
     try:
         blueprint.svi()
-        blueprint.fast.optimizer([torch.zeros(1, requires_grad=True)], lr=blueprint.fast.learning_rate)
+        fast_optimizer = blueprint.fast.optimizer([torch.zeros(1, requires_grad=True)], lr=blueprint.fast.learning_rate)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"an optimizer cannot be made: {error}. That of --slow takes parameter groups, lr and betas, as AdamW "
             "does; that of --fast takes parameters and lr"
         ) from error
+    if blueprint.guide.refines:
+        update_of(fast_optimizer)
     return blueprint
 
 

@@ -45,6 +45,14 @@ class AbstractGradient(ABC):
             return None
         return f"{objective.name} is not a function of importance weights: its gradient is Reparameterised()"
 
+    def is_derivative(self, closed_form_kl: bool) -> bool:
+        """Whether γ's gradient is that of the objective as a function of γ, at fixed noise.
+
+        Args:
+            closed_form_kl: whether the KL is exact.
+        """
+        return False
+
     def check(self, objective: AbstractObjective) -> None:
         """Raises InputError, with the reason, if this estimator makes no sense for an objective."""
         reason = self.refusal(objective)

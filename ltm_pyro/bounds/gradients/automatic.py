@@ -28,6 +28,9 @@ class Automatic(AbstractGradient):
             return super().refusal(objective)
         return "it chooses between gradients of a mean over particles; importance weights take Reparameterised()"
 
+    def is_derivative(self, closed_form_kl: bool) -> bool:
+        return closed_form_kl  # then it is the reparameterised one
+
     def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
         return StickingTheLanding().coefficients(objective, log_w)
 

@@ -24,6 +24,9 @@ class Reparameterised(AbstractGradient):
     def refusal(self, objective: AbstractObjective) -> str | None:
         return None
 
+    def is_derivative(self, closed_form_kl: bool) -> bool:
+        return True
+
     def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
         first = slope(objective.inference_value, log_w)
         return Coefficients(path=first, score=-first)

@@ -1,0 +1,175 @@
+"""Pyro's autoguides, a row a sequence."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+from pyro import poutine
+from pyro.infer import autoguide as autoguides
+from torch import Tensor
+from torch.distributions import Distribution, TransformedDistribution, biject_to, identity_transform
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.moments import moments
+from ltm_pyro.guides.points import Points
+
+INSTEAD = {  # autoguides that make one vector of all latent variables of a batch
+    "AutoDiagonalNormal": "autoguide AutoNormal, or MeanFieldGuide",
+    "AutoMultivariateNormal": "FullCovarianceGuide with unit='z'",
+    "AutoLowRankMultivariateNormal": "LowRankGuide",
+    "AutoGaussian": "FullCovarianceGuide with unit='z'",
+    "AutoNormalizingFlow": "FlowGuide",
+    "AutoStructured": "FullCovarianceGuide or LayerChainedGuide",
+    "AutoIAFNormal": "FlowGuide",
+    "AutoLaplaceApproximation": "LaplaceGuide",
+    "AutoDiscreteParallel": "CategoricalGuide",
+}
+
+
+class AutoGuideAdapter(AbstractGuide):
+    """An autoguide of Pyro's as a guide with a row of local parameters per sequence.
+
+    It is made anew for every batch, on a model that has the site `z` alone, so that its parameters are γ: outside
+    Pyro's parameter store, outside of `parameters()` and of checkpoints. There `z` has a Gaussian with the prior's mean
+    and standard deviations, at which it starts (`AutoNormal` knows one deviation for all, and starts at their mean).
+
+    Those that keep the sequences of a batch apart serve: `AutoNormal`, `AutoDelta` (points, without a density),
+    `AutoNormalMessenger`, `AutoHierarchicalNormalMessenger`, `AutoRegressiveMessenger`, and own classes of the kind.
+    Those that flatten a batch into one vector are refused: a sequence's posterior would depend on its batch mates, and
+    its density would be one number for all of them.
+
+    Args:
+        z_shape: (L, K, D).
+        autoguide: the name of a class of `pyro.infer.autoguide`, or an import path, or a callable that makes one from
+            a model.
+        init_scale: every standard deviation at the start; None is the prior's.
+        options: further arguments of the autoguide, by name.
+
+    Raises:
+        InputError: for a name that does not exist, an autoguide that couples sequences, or, from `start`, arguments
+            that it does not take.
+
+    Example:
+        >>> import torch
+        >>> guide = AutoGuideAdapter((2, 4, 8), autoguide="AutoNormal")
+        >>> guide.start(torch.zeros(3, 16, dtype=torch.long))
+        >>> [row.shape for row in guide.local_parameters()]
+        [torch.Size([3, 2, 4, 8]), torch.Size([3, 2, 4, 8])]
+    """
+
+    def __init__(
+        self,
+        z_shape: tuple[int, int, int],
+        autoguide: str | Callable[..., Any] = "AutoNormal",
+        init_scale: float | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(z_shape)
+        if init_scale is not None and not init_scale > 0:
+            raise InputError(f"init_scale={init_scale}: expected a positive number")
+        self.make = _find(autoguide) if isinstance(autoguide, str) else autoguide
+        self.name = getattr(self.make, "__name__", type(self.make).__name__)
+        if self.name in INSTEAD:
+            raise InputError(
+                f"{self.name} makes one vector of all sequences of a batch, so that a posterior would depend on its "
+                f"batch mates: take {INSTEAD[self.name]}, which keeps sequences apart"
+            )
+        self.init_scale, self.options = init_scale, options or {}
+        self._draws_points(self.name == "AutoDelta")
+        self._made: tuple[Any] | None = None  # a tuple, so that its parameters are not this module's
+
+    def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
+        mean, sigma = (moment.expand(self.z_shape) for moment in moments(prior, x.device))
+        rows = mean.expand(len(x), *self.z_shape).clone()
+
+        def thoughts() -> None:  # a support and moments are all that an autoguide reads, and not every prior states
+            with pyro.plate("sequences", len(x), dim=-1):
+                pyro.sample("z", dist.Normal(mean, sigma).to_event(3))
+
+        given = {"init_loc_fn": autoguides.init_to_value(values={"z": rows}), **self.options}
+        if "init_scale" in inspect.signature(self.make).parameters:
+            given.setdefault("init_scale", float(sigma.mean()) if self.init_scale is None else self.init_scale)
+        try:
+            with pyro.settings.context(module_local_params=True):
+                self._made = (self.make(thoughts, **given),)
+            q = self._posterior()
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise InputError(f"{self.name} cannot be made for the site `z`: {error}") from error
+        self._rows = len(x)
+        self._check(q, len(x))
+        self._draws_points(isinstance(q, Points))
+
+    def local_parameters(self) -> list[Tensor]:
+        return [] if self._made is None else list(self._made[0].parameters())
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
+        if self._made is None or (x is not None and len(x) != self._rows):
+            raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
+        posterior = self._posterior()
+        with pyro.plate("sequences", self._rows, dim=-1):
+            return pyro.sample("z", posterior)
+
+    def _draws_points(self, points: bool) -> None:
+        self.has_density, self.fast_particles = not points, 1 if points else None
+
+    def _posterior(self) -> Distribution:
+        """What the autoguide draws `z` from, by a run of it that nobody sees; batch (B,), event (L, K, D)."""
+        assert self._made is not None
+        with poutine.block(), pyro.settings.context(module_local_params=True):
+            sites = poutine.trace(self._made[0]).get_trace().nodes
+        if "z" not in sites:
+            raise ValueError("it does not sample the site `z`")
+        fn, hidden = sites["z"]["fn"], sites.get("z_unconstrained")
+        if isinstance(fn, dist.Delta) and hidden is None:
+            return Points(fn.v[:, None])
+        if isinstance(fn, dist.Delta):  # how AutoNormal hands on what it has drawn at a hidden site
+            support = self._made[0].prototype_trace.nodes["z"]["fn"].support
+            fn = dist.TransformedDistribution(hidden["fn"], [biject_to(support)])
+        return _peeled(fn)
+
+    def _check(self, q: Distribution, batch: int) -> None:
+        """Raises InputError unless every sequence has a row of its own."""
+        shapes = [tuple(row.shape) for row in self.local_parameters()]
+        apart = q.batch_shape == (batch,) and all(shape[:1] == (batch,) for shape in shapes)
+        if not apart or q.event_shape != self.z_shape:
+            raise InputError(
+                f"{self.name} has parameters of shapes {shapes} and a posterior of batch {tuple(q.batch_shape)}, event "
+                f"{tuple(q.event_shape)} for {batch} sequences of z of shape {self.z_shape}: expected a row for each "
+                "sequence. Take an autoguide that keeps sequences apart, such as AutoNormal"
+            )
+
+    def extra_repr(self) -> str:
+        return f"z_shape={self.z_shape}, autoguide={self.name}"
+
+
+def _peeled(fn: Distribution) -> Distribution:
+    """Without transforms that change nothing, so that its KL may have a closed form."""
+    if not isinstance(fn, TransformedDistribution):
+        return fn
+    idle = all(getattr(transform, "base_transform", transform) == identity_transform for transform in fn.transforms)
+    return fn.base_dist if idle else fn
+
+
+def _find(name: str) -> Callable[..., Any]:
+    """An autoguide by its name in Pyro, or by its import path."""
+    module, _, own = name.rpartition(".")
+    try:
+        return getattr(import_module(module) if module else autoguides, own)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"autoguide={name!r} was not found: give a class of pyro.infer.autoguide, such as AutoNormal or AutoDelta, "
+            "or an import path"
+        ) from error

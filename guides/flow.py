@@ -1,0 +1,183 @@
+"""A posterior of any shape: another one, carried through a learned flow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import pyro
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+from torch.distributions import Distribution, constraints
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.guides.abstract import AbstractGuide
+
+Z_DIMS = 3  # L, K and D
+INITIAL_SHRINKAGE = 0.01  # of the last layers' weights: close to the identity, with a gradient for what comes before
+
+
+class Flowed(TorchDistribution):
+    """What comes out of a flow, batch (B,), event (L, K, D).
+
+    Args:
+        base: the distribution that goes in, of the same shape.
+        inverse: zuko's transform from z, flattened, back to what went in.
+    """
+
+    arg_constraints: dict = {}  # noqa: RUF012  (the base class's own declaration)
+    support: Any = constraints.independent(constraints.real, Z_DIMS)
+    has_rsample = True
+
+    def __init__(self, base: Distribution, inverse: Any, validate_args: bool | None = None) -> None:
+        self.base, self.inverse = base, inverse
+        super().__init__(base.batch_shape, base.event_shape, validate_args=validate_args)
+
+    def expand(self, batch_shape: torch.Size, _instance: Flowed | None = None) -> Flowed:
+        """The same distribution with a larger batch shape."""
+        return Flowed(self.base.expand(batch_shape), self.inverse, self._validate_args)
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
+        """Shape (*sample_shape, *batch_shape, L, K, D)."""
+        u = self.base.rsample(sample_shape)
+        with torch.autocast(u.device.type, enabled=False):  # by the same map as the density
+            return self.inverse.inv(u.flatten(-Z_DIMS)).view_as(u)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """In nats, shape (...) from z of shape (..., L, K, D)."""
+        if self._validate_args:
+            self._validate_sample(value)
+        with torch.autocast(value.device.type, enabled=False):  # in bf16 it would not be a density any more
+            u, log_determinant = self.inverse.call_and_ladj(value.flatten(-Z_DIMS))
+            return self.base.log_prob(u.view_as(value)) + log_determinant
+
+
+class FlowGuide(AbstractGuide):
+    r"""Affine coupling layers (RealNVP) over another guide's posterior.
+
+    .. math:: z = f(u), \quad u \sim q_0(u), \qquad
+              \log q(z) = \log q_0(u) - \log\left|\det \frac{\partial f}{\partial u}\right|
+
+    The base's rows are local, and fitted to every text; f is one for all texts, learned with the weights of the model,
+    and held by the fast loop. It starts close to the identity, hence close to where the base starts. Its networks read
+    and write all of z: they hold about `transforms` x `hidden` x 3/2 L K D weights. No KL has a closed form: it is
+    sampled. A natural gradient is the base's, since f maps one-to-one. (Rezende and Mohamed, 2015, arXiv 1505.05770;
+    the layers are those of Dinh et al., 2017, arXiv 1605.08803.)
+
+    Args:
+        z_shape: (L, K, D).
+        base: the name of a guide of ltm_pyro, or an import path, or a callable that makes one from z_shape. It needs a
+            density, samples with a path, and a method `posterior`, as the Gaussian ones have.
+        options: further arguments of the base, by name.
+        transforms: coupling layers; two move every dimension once.
+        hidden: width of each network's two hidden layers.
+
+    Raises:
+        InputError: if zuko is not installed (`pip install 'ltm-pyro[flows]'`), for a base that does not serve, or for
+            sizes that are not positive.
+    """
+
+    def __init__(
+        self,
+        z_shape: tuple[int, int, int],
+        base: str | Callable[..., Any] = "MeanFieldGuide",
+        options: dict[str, Any] | None = None,
+        transforms: int = 4,
+        hidden: int = 64,
+    ) -> None:
+        super().__init__(z_shape)
+        if transforms < 1 or hidden < 1:
+            raise InputError(f"transforms={transforms}, hidden={hidden}: expected positive sizes")
+        self.transforms, self.hidden = transforms, hidden
+        self.base = _make(base, self.z_shape, options or {})
+        self.inverse = _couplings(math.prod(self.z_shape), transforms, hidden)
+
+    def prepare(self, vocabulary: int) -> None:
+        self.base.prepare(vocabulary)
+
+    def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
+        self.base.start(x, mask, prior)
+        self.rows = len(x)
+
+    def local_parameters(self) -> list[Tensor]:
+        return self.base.local_parameters()
+
+    def natural_step(self, rate: float) -> None:
+        self.base.natural_step(rate)
+
+    def posterior(self) -> Flowed:
+        """q(z), batch (B,), event (L, K, D)."""
+        return Flowed(self.base.posterior(), self.inverse())
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
+        rows = getattr(self, "rows", None)
+        if rows is None or (x is not None and len(x) != rows):
+            raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
+        with pyro.plate("sequences", rows, dim=-1):
+            return pyro.sample("z", self.posterior())
+
+    def __repr__(self) -> str:  # zuko's own draws random numbers, and so would change what is sampled next
+        return f"FlowGuide({self.base}, transforms={self.transforms}, hidden={self.hidden})"
+
+
+def _make(base: str | Callable[..., Any], z_shape: tuple[int, int, int], options: dict[str, Any]) -> Any:
+    module, _, name = base.rpartition(".") if isinstance(base, str) else ("", "", "")
+    try:
+        make: Any = getattr(import_module(module or "ltm_pyro.guides"), name) if isinstance(base, str) else base
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"base={base!r} was not found: give a guide of ltm_pyro, such as LowRankGuide, or an import path"
+        ) from error
+    try:
+        made = make(z_shape, **options)
+    except TypeError as error:
+        raise InputError(f"base={base!r} cannot be made with {options}: {error}") from error
+    fits_alone = type(made).conclude is AbstractGuide.conclude  # what others conclude is about z, not about u
+    if not (hasattr(made, "posterior") and fits_alone and made.has_density) or made.discrete:
+        raise InputError(
+            f"base={base!r} is no posterior that a flow can carry: it needs continuous thoughts, a density and a "
+            "method `posterior`; take MeanFieldGuide, LowRankGuide or another Gaussian"
+        )
+    return made
+
+
+def _couplings(features: int, layers: int, hidden: int) -> nn.Module:
+    """Each layer holds every second dimension and moves the others by what a network reads off those held."""
+    zuko = _import_zuko()
+    sizes = {"hidden_features": (hidden, hidden), "activation": nn.SiLU}
+    held = torch.arange(features) % 2 == 1
+    couplings = [
+        zuko.flows.coupling.GeneralCouplingTransform(features, mask=held if layer % 2 else ~held, **sizes)
+        for layer in range(layers)
+    ]
+    with torch.no_grad():
+        for coupling in couplings:  # a single dimension has a map of its own, without a network
+            for parameter in (coupling.phi if features == 1 else coupling.hyper[-1]).parameters():
+                parameter.mul_(INITIAL_SHRINKAGE)
+    return zuko.lazy.LazyComposedTransform(*couplings)
+
+
+def _import_zuko() -> ModuleType:
+    # its import switches the validation of all distributions off, for everyone
+    kept = {name: vars(Distribution)[name] for name in ("_validate_args", "arg_constraints")}
+    try:
+        import zuko
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "a flow guide needs the package zuko, which is not installed: pip install 'ltm-pyro[flows]'"
+        ) from error
+    finally:
+        for name, value in kept.items():
+            setattr(Distribution, name, value)
+    return zuko

@@ -1,0 +1,114 @@
+"""A posterior that knows how the numbers of a thought depend on one another."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.guides.gaussian import Z_DIMS, AbstractGaussian, AbstractGaussianGuide, pace
+from ltm_pyro.guides.natural import root_of_step
+
+Unit = Literal["thought", "z"]
+LARGEST = 4096  # dimensions of a full covariance: 64 MiB in float32
+
+
+class FullGaussian(AbstractGaussian):
+    """Mean (*batch, *event), and the lower triangular root of the covariance, shape (*batch, n, n), n of the event."""
+
+    def draw(self, shape: torch.Size) -> Tensor:
+        (root,) = self.parts
+        return (root @ self.noise(shape, root.shape[-1], 1)).squeeze(-1).unflatten(-1, self.event_shape)
+
+    def squared_distance(self, deviation: Tensor) -> Tensor:
+        flat = deviation.flatten(-len(self.event_shape))[..., None]
+        return torch.linalg.solve_triangular(self.parts[0], flat, upper=False).square().flatten(-2).sum(-1)
+
+    @property
+    def variance(self) -> Tensor:
+        return self.parts[0].square().sum(-1).unflatten(-1, self.event_shape)
+
+    @cached_property
+    def log_determinant(self) -> Tensor:
+        return 2 * self.parts[0].diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+
+class FullCovarianceGuide(AbstractGaussianGuide):
+    r"""Gaussian with a covariance of its own for every thought vector, or for all of z.
+
+    .. math:: q(z) = \prod_{l,k} \mathcal{N}(z_{lk}; \mu_{lk}, C_{lk} C_{lk}^\top), \qquad
+              C = \mathrm{diag}(\sigma)\,\big(I + N / (4 \sqrt{n})\big)
+
+    with N strictly lower triangular, n its size, in units in which a step means the same for every n. Rows of
+    L K D (D + 2) numbers, and L K (D³ + S D²) operations for S samples. With `unit="z"` it is a single covariance over n = L K D
+    dimensions: the best Gaussian there is, at n² numbers for every sequence (64 MiB at n = 4096), for small z.
+    It starts at the prior.
+
+    Args:
+        z_shape: (L, K, D).
+        unit: what has a covariance of its own, every `thought` vector or `z`.
+
+    Raises:
+        InputError: for another unit, or one of more than 4096 dimensions.
+    """
+
+    log_sigma: Tensor
+    lower: Tensor
+
+    def __init__(self, z_shape: tuple[int, int, int], unit: Unit = "thought") -> None:
+        super().__init__(z_shape)
+        if unit not in get_args(Unit):
+            raise InputError(f"unit={unit!r}: expected one of {', '.join(get_args(Unit))}")
+        self.unit, self.own_dims = unit, 1 if unit == "thought" else Z_DIMS
+        self.size = math.prod(self.z_shape[-self.own_dims :])
+        if self.size > LARGEST:
+            raise InputError(
+                f"unit={unit!r} has {self.size} dimensions, and a full covariance that many squared: up to {LARGEST} "
+                "it is allowed; take LowRankGuide or MatrixNormalGuide"
+            )
+
+    def begin(self, sigma: Tensor) -> None:
+        flat = sigma.flatten(-self.own_dims)  # (B, L, K, D) or (B, L K D)
+        self.log_sigma = flat.log().requires_grad_()
+        self.lower = flat.new_zeros(*flat.shape, self.size).requires_grad_()
+
+    def posterior(self) -> Distribution:
+        root = triangular(self.log_sigma, self.lower)
+        q = FullGaussian(self.mu, root, event_dims=self.own_dims)
+        return q.to_event(Z_DIMS - self.own_dims) if self.own_dims < Z_DIMS else q
+
+    def local_parameters(self) -> list[Tensor]:
+        return [self.mu, self.log_sigma, self.lower]
+
+    @torch.no_grad()
+    def natural_step(self, rate: float) -> None:
+        assert self.mu.grad is not None
+        root = triangular(self.log_sigma, self.lower)
+        root = root_of_step(root, self._slope_of_root(), rate)
+        self.log_sigma.copy_(root.diagonal(dim1=-2, dim2=-1).log())
+        self.lower.copy_((root / self.log_sigma.exp()[..., None]).tril(-1) / pace(self.size))
+        slope = self.mu.grad.flatten(-self.own_dims)[..., None]
+        self.mu.sub_(rate * (root @ (root.mT @ slope)).view_as(self.mu))
+
+    def _slope_of_root(self) -> Tensor:
+        """The loss's gradient by C, from those by log sigma and N."""
+        assert self.log_sigma.grad is not None
+        assert self.lower.grad is not None
+        below = self.lower.grad.tril(-1)
+        of_diagonal = self.log_sigma.grad - (self.lower * below).sum(-1)  # log sigma moves a whole row
+        return (below / pace(self.size) + of_diagonal.diag_embed()) / self.log_sigma.exp()[..., None]
+
+    def extra_repr(self) -> str:
+        return f"z_shape={self.z_shape}, unit={self.unit}"
+
+
+def triangular(log_sigma: Tensor, lower: Tensor) -> Tensor:
+    """diag(sigma) (I + N / (4 sqrt(n))), shape (..., n, n), from (..., n) and the part of N below its diagonal."""
+    size = log_sigma.shape[-1]
+    unit = torch.eye(size, dtype=lower.dtype, device=lower.device) + lower.tril(-1) * pace(size)
+    return log_sigma.exp()[..., None] * unit

@@ -1,0 +1,155 @@
+"""Gaussians over thoughts whose covariance has a structure, and what their guides have in common."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from functools import cached_property
+from typing import Any
+
+import pyro
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal, constraints, register_kl
+
+from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.moments import moments
+
+Z_DIMS = 3  # L, K and D
+PACE = 0.25  # of couplings, the means' and scales' being 1: measured at the fast loop's rates; at 1, noise wins
+
+
+def pace(size: int) -> float:
+    """The unit of a coupling between n coordinates, in which a step on all of them means the same for every n."""
+    return PACE / math.sqrt(size)
+
+
+class AbstractGaussian(TorchDistribution):
+    """A Gaussian that never forms its covariance, unless that is what its family is made of.
+
+    All of its batch beyond that of its parameters is alike: expanding it copies nothing.
+
+    Args:
+        loc: the mean, shape (*batch, *event).
+        parts: what the covariance is made of, shape (*batch, ...) each.
+        event_dims: how many of loc's last dimensions are dependent.
+        batch_shape: (..., *batch).
+    """
+
+    arg_constraints: dict = {}  # noqa: RUF012  (the base class's own declaration)
+    has_rsample = True
+
+    def __init__(
+        self,
+        loc: Tensor,
+        *parts: Tensor,
+        event_dims: int = Z_DIMS,
+        batch_shape: torch.Size | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.loc, self.parts = loc, parts
+        own, event = loc.shape[: loc.dim() - event_dims], loc.shape[loc.dim() - event_dims :]
+        super().__init__(own if batch_shape is None else batch_shape, event, validate_args=validate_args)
+
+    @abstractmethod
+    def draw(self, shape: torch.Size) -> Tensor:
+        """Deviations from the mean, shape (*shape, *event) with the batch in `shape`."""
+
+    @abstractmethod
+    def squared_distance(self, deviation: Tensor) -> Tensor:
+        """Mahalanobis', shape (...), from deviations of shape (..., *event)."""
+
+    @property
+    @abstractmethod
+    def variance(self) -> Tensor:
+        """Of every coordinate, shape (*batch, *event)."""
+
+    @cached_property
+    @abstractmethod
+    def log_determinant(self) -> Tensor:
+        """Of the covariance, shape (*batch,)."""
+
+    @property
+    def support(self) -> Any:
+        return constraints.independent(constraints.real, len(self.event_shape))
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    def expand(self, batch_shape: torch.Size, _instance: AbstractGaussian | None = None) -> AbstractGaussian:
+        """The same Gaussian with a larger batch shape."""
+        return type(self)(
+            self.loc,
+            *self.parts,
+            event_dims=len(self.event_shape),
+            batch_shape=torch.Size(batch_shape),
+            validate_args=self._validate_args,
+        )
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
+        """Shape (*sample_shape, *batch_shape, *event)."""
+        return self.loc + self.draw(torch.Size(sample_shape) + self.batch_shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """In nats, shape (...) from z of shape (..., *event)."""
+        if self._validate_args:
+            self._validate_sample(value)
+        constant = self.event_shape.numel() * math.log(2 * math.pi)
+        log_prob = -0.5 * (self.squared_distance(value - self.loc) + self.log_determinant + constant)
+        return log_prob.expand(torch.broadcast_shapes(log_prob.shape, self.batch_shape))
+
+    def noise(self, shape: torch.Size, *event: int) -> Tensor:
+        """Standard normal, shape (*shape, *event)."""
+        return torch.randn(*shape, *event, dtype=self.loc.dtype, device=self.loc.device)
+
+
+@register_kl(AbstractGaussian, Independent)
+def _kl_to_a_diagonal_gaussian(q: AbstractGaussian, p: Independent) -> Tensor:
+    if not isinstance(p.base_dist, Normal) or p.reinterpreted_batch_ndims != len(q.event_shape):
+        raise NotImplementedError
+    of_event = tuple(range(-len(q.event_shape), 0))
+    mean, sigma = p.base_dist.loc, p.base_dist.scale
+    each = (q.variance + (q.loc - mean) ** 2) / sigma**2 - 1 + 2 * sigma.log()
+    kl = 0.5 * (each.sum(of_event) - q.log_determinant)
+    return kl.expand(torch.broadcast_shapes(kl.shape, q.batch_shape))
+
+
+class AbstractGaussianGuide(AbstractGuide):
+    """A Gaussian q(z) with a mean `mu` of its own for every sequence, which starts at the prior's mean.
+
+    Attributes:
+        mu: shape (B, L, K, D).
+    """
+
+    mu: Tensor
+
+    @abstractmethod
+    def begin(self, sigma: Tensor) -> None:
+        """Make all rows but `mu`, at the prior's standard deviations of shape (B, L, K, D)."""
+
+    @abstractmethod
+    def posterior(self) -> Distribution:
+        """q(z), batch (B,), event (L, K, D)."""
+
+    def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
+        mu, sigma = moments(prior, x.device)
+        rows = (len(x), *self.z_shape)
+        self.mu = mu.expand(rows).clone().requires_grad_()
+        self.begin(sigma.expand(rows).clone())
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
+        self.check_batch("mu", x)
+        with pyro.plate("sequences", len(self.mu), dim=-1):
+            return pyro.sample("z", self.posterior())
+
+    def extra_repr(self) -> str:
+        return f"z_shape={self.z_shape}"

@@ -1,0 +1,88 @@
+"""Short chains that sample the posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.optim import Optimizer
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.guides.langevin_dynamics import LangevinDynamics, adjusted_langevin
+from ltm_pyro.guides.point_guide import AbstractPointGuide
+
+
+class LangevinGuide(AbstractPointGuide):
+    r"""N chains a sequence, from the prior towards the posterior, a Langevin step for every fast step.
+
+    .. math:: z \leftarrow z + \eta_s \nabla \log p(x, z) + \sqrt{2 \eta_s T}\, \xi, \qquad z_0 \sim p(z)
+
+    (Short-run inference: Nijkamp et al., 2020, arXiv 1912.01909.) The fast loop's rates are the step sizes, and they
+    fall as it goes on; its own `optimizer` is not used. With as few steps as the fast loop takes, the chains are
+    samples of where such a run ends, not of the posterior: short, they still know the prior; with large steps they
+    spread too wide, and from η = 2 / (the largest curvature of log p(x, z)) on they run away. Both errors vanish with
+    many steps of a small size. `adjusted_steps` leave no error of the size, but move little if it is large.
+
+    There is no density: nothing is bounded. Drawn S times, the chains are taken in turn (see `Points`).
+
+    Args:
+        z_shape: (L, K, D).
+        particles: N.
+        temperature: T, of the noise; 1 samples the posterior.
+        preconditioned: whether every coordinate has a step of its own, from its gradients: the rate is then the step of
+            a coordinate whose gradients are about 1.
+        adjusted_steps: after the fast loop, steps of its last size that are accepted or rejected, each at one more
+            gradient of log p(x, z), with any `kl_weight` left out.
+
+    Raises:
+        InputError: for no chain, a negative temperature or number of steps, or adjusted steps at temperature 0.
+    """
+
+    def __init__(
+        self,
+        z_shape: tuple[int, int, int],
+        particles: int = 4,
+        temperature: float = 1.0,
+        preconditioned: bool = False,
+        adjusted_steps: int = 0,
+    ) -> None:
+        super().__init__(z_shape, particles)
+        if adjusted_steps < 0 or temperature < 0 or (adjusted_steps and not temperature):
+            raise InputError(
+                f"adjusted_steps={adjusted_steps}, temperature={temperature}: expected no negative number, and a "
+                "positive temperature for adjusted steps"
+            )
+        self.temperature, self.preconditioned, self.adjusted_steps = temperature, preconditioned, adjusted_steps
+        self._last_size: Callable[[], float] | None = None
+
+    def begin(self, batch: int, prior: Distribution | None, device: torch.device) -> Tensor:
+        self._last_size = None
+        return self.from_the_prior(batch, prior, device)
+
+    def fast_optimizer(self, given: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
+        def make(params: Any, lr: float) -> Optimizer:
+            dynamics = LangevinDynamics(params, lr, self.temperature, self.preconditioned)
+            self._last_size = lambda: dynamics.param_groups[0]["lr"]
+            return dynamics
+
+        return make
+
+    def conclude(self, log_joint: Callable[[Tensor], Tensor]) -> None:
+        if not self.adjusted_steps or self._last_size is None:
+            return
+
+        def tempered(z: Tensor) -> Tensor:
+            return log_joint(z) / self.temperature
+
+        chains = self.z.detach().transpose(0, 1)  # (N, B, L, K, D)
+        size = self._last_size() * self.temperature
+        moved = adjusted_langevin(chains, tempered, self.adjusted_steps, size)
+        with torch.no_grad():
+            self.z.copy_(moved.transpose(0, 1))
+
+    def extra_repr(self) -> str:
+        own = f"temperature={self.temperature}, preconditioned={self.preconditioned}"
+        return f"{super().extra_repr()}, {own}, adjusted_steps={self.adjusted_steps}"

@@ -1,0 +1,49 @@
+r"""Natural gradients of Gaussians, and how they stay Gaussians.
+
+With S the precision and :math:`\mathcal{L}` the objective, a step of size ρ along the natural gradient is
+
+.. math:: S \leftarrow S - 2 \rho \nabla_\Sigma \mathcal{L}, \qquad
+          \mu \leftarrow \mu + \rho\, S^{-1} \nabla_\mu \mathcal{L} \quad \text{(with the new S)}
+
+(Khan and Rue, 2021, arXiv 2107.04562.) It moves the natural parameters in a straight line;
+with ρ = 1 it lands on the optimum of a conjugate model. S may lose its definiteness on the way. The improved rule of
+Lin, Schmidt and Khan (2020, arXiv 2002.10060) adds :math:`\tfrac{\rho^2}{2} G S^{-1} G` with
+:math:`G = -2 \nabla_\Sigma \mathcal{L}`: no direction keeps less than half of its precision, at any rate, but no step
+lands on the optimum any more. Here that term stands in the directions alone in which the precision falls, and the
+straight line is kept where it grows, as it does from the prior to every posterior that is more certain. A large fall,
+which is mostly noise, makes q more certain, so that noise dies out and does not feed itself.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def growth(change: Tensor) -> Tensor:
+    """What precisions are multiplied by, at least a half, from their relative change along the straight line."""
+    return 1 + change + 0.5 * change.clamp(max=0.0) ** 2
+
+
+def precision_factor(slope: Tensor, rate: float) -> Tensor:
+    """What a step multiplies independent precisions by, from the loss's gradient by log sigma, of the same shape."""
+    return growth(rate * slope)
+
+
+def root_of_step(root: Tensor, slope: Tensor, rate: float) -> Tensor:
+    r"""The Cholesky factor of the covariance after a step.
+
+    In the coordinates that whiten the covariance :math:`C C^\top` the gradient is that of the factor,
+    :math:`2\, C^\top \nabla_\Sigma C = C^\top \nabla_C`, known below its diagonal and symmetric.
+
+    Args:
+        root: C, lower triangular, shape (..., n, n).
+        slope: the loss's gradient by C, of that shape; what is above the diagonal does not count.
+        rate: ρ.
+    """
+    below = (root.mT @ slope.tril()).tril()
+    change = rate * (below + below.tril(-1).mT)
+    values, vectors = torch.linalg.eigh(change)
+    inverse_root = vectors * growth(values).rsqrt()[..., None, :]  # of the inverse: a root, not triangular
+    upper = torch.linalg.qr(inverse_root.mT).R
+    return root @ (upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[..., None, :])

@@ -1,0 +1,129 @@
+"""Where posteriors are kept between epochs: rows of numbers by text, in memory or in a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ltm_pyro.errors import InputError
+
+FIRST = 256  # texts that there is room for at first; it doubles as they come
+NAMES = ("texts", "slots", "rows")  # in a state dict
+
+
+class PosteriorStore(nn.Module):
+    """At most so many texts, each with a row of n float32 numbers; the one written longest ago makes room.
+
+    It stays on the CPU wherever a module is moved that holds it, and is in that module's state dict: `texts`, the keys
+    from the oldest on, (N, 2), `slots`, where their rows are, (N,), and `rows`, (N, n).
+
+    Args:
+        capacity: the most texts.
+        folder: keep the rows in a nameless file there, of the size of all of them; None keeps them in memory.
+
+    Raises:
+        InputError: without room for a text; when the first row comes, if such a file cannot be made.
+    """
+
+    def __init__(self, capacity: int, folder: str | None = None) -> None:
+        super().__init__()
+        if capacity < 1:
+            raise InputError(f"capacity={capacity}: expected room for one text at least")
+        self.capacity, self.folder = capacity, folder
+        self._slots: dict[bytes, int] = {}  # oldest first
+        self._rows = torch.empty(0, 0)
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def read(self, keys: Sequence[bytes]) -> tuple[list[int], Tensor]:
+        """Which of the keys are known, and their rows, (number of those, n)."""
+        known = [place for place, key in enumerate(keys) if key in self._slots]
+        return known, self._rows[[self._slots[keys[place]] for place in known]]
+
+    def write(self, keys: Sequence[bytes], rows: Tensor) -> None:
+        """Keep rows (B, n) by their keys; those that are not finite are left out."""
+        rows = rows.detach().to("cpu", torch.float32)
+        for key, row, finite in zip(keys, rows, rows.isfinite().all(1).tolist(), strict=True):
+            if finite:
+                slot = self._slot(key, len(row))
+                self._rows[slot] = row
+
+    def _slot(self, key: bytes, size: int) -> int:
+        """A place for a text's row, which makes it the youngest."""
+        slot = self._slots.pop(key, None)
+        if slot is None:
+            full = len(self._slots) == self.capacity
+            slot = self._slots.pop(next(iter(self._slots))) if full else len(self._slots)
+        if slot >= len(self._rows):
+            self._make_room(slot + 1, size)
+        self._slots[key] = slot
+        return slot
+
+    def _make_room(self, count: int, size: int) -> None:
+        if self.folder is not None:
+            grown = self._mapped(self.folder, size)
+        else:
+            grown = torch.empty(min(self.capacity, max(count, FIRST, 2 * len(self._rows))), size)
+        if len(self._rows):
+            grown[: len(self._rows)] = self._rows
+        self._rows = grown
+
+    def _mapped(self, folder: str, size: int) -> Tensor:
+        """All rows in a file that vanishes with the process."""
+        needed = 4 * self.capacity * size
+        try:
+            handle, name = tempfile.mkstemp(prefix="posteriors-", dir=folder)
+            try:
+                if hasattr(os, "posix_fallocate"):  # a disk that is full says so now, not in the middle of a write
+                    os.posix_fallocate(handle, 0, needed)
+                return torch.from_file(name, shared=True, size=needed // 4).view(self.capacity, size)
+            finally:
+                os.close(handle)
+                with suppress(OSError):  # Windows keeps the name of an open file
+                    os.unlink(name)
+        except OSError as error:
+            raise InputError(
+                f"{needed / 1e9:.2g} GB for {self.capacity} posteriors of {size} numbers cannot be had in {folder}: "
+                f"{error.strerror or error}. Give a folder with room for them, or a smaller capacity"
+            ) from error
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        texts = torch.frombuffer(bytearray(b"".join(self._slots)), dtype=torch.int64) if self._slots else torch.empty(0)
+        slots = torch.tensor(list(self._slots.values()), dtype=torch.int64)
+        kept = texts.to(torch.int64).view(-1, 2), slots, self._rows[: len(self._slots)]
+        destination.update({f"{prefix}{name}": tensor for name, tensor in zip(NAMES, kept, strict=True)})
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        missing = [f"{prefix}{name}" for name in NAMES if f"{prefix}{name}" not in state_dict]
+        if missing:
+            missing_keys.extend(missing)
+            return
+        texts, slots, rows = (state_dict[f"{prefix}{name}"].cpu() for name in NAMES)
+        if len(texts) > self.capacity:
+            error_msgs.append(f"{prefix}: {len(texts)} posteriors do not fit into capacity={self.capacity}")
+            return
+        self._slots, self._rows = {}, torch.empty(0, 0)
+        if len(rows):
+            self._make_room(len(rows), rows.shape[1])
+            self._rows[: len(rows)] = rows
+        keys = [text.numpy().tobytes() for text in texts]
+        self._slots = dict(zip(keys, slots.tolist(), strict=True))
+
+    def extra_repr(self) -> str:
+        return f"capacity={self.capacity}, folder={self.folder}"

@@ -1,0 +1,125 @@
+"""A guide whose posteriors begin where an encoder says, and are refined from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.mean_field import MeanFieldGuide
+from ltm_pyro.guides.reader import Reader
+
+
+class SemiAmortisedGuide(AbstractGuide):
+    r"""A diagonal Gaussian that an encoder starts and the fast loop refines.
+
+    .. math:: \gamma_0 = \mathrm{enc}_\phi(x), \qquad \gamma_T = \text{the fast loop, from } \gamma_0
+
+    The model's weights learn at the refined :math:`\gamma_T`. The encoder's learn, in the same slow step, from one of
+
+    - `own`: the slow step's bound at :math:`\gamma_0`, with noise of its own, as in `AmortisedGuide`. It costs one more
+      pass through the model. The model's weights take nothing from it.
+    - `refinement`: the slow step's bound at :math:`\gamma_T`, followed back through every step of the fast loop, so
+      that the encoder learns to start where refinement ends well (Kim et al., 2018, arXiv 1802.02550, algorithm 2).
+      It costs two passes for each fast step. Of their gradient, the encoder's part is taken; the model's weights learn
+      at :math:`\gamma_T`, held. See `Refinement` for the optimizers and bounds that it can follow.
+
+    Args:
+        z_shape: (L, K, D).
+        vocabulary: V, from which the encoder is made; with 0 it is made by `prepare`.
+        through: `own` or `refinement`.
+        width, blocks, heads, encoder: as in `AmortisedGuide`.
+
+    Raises:
+        InputError: for another `through`, or sizes that do not fit together.
+    """
+
+    def __init__(
+        self,
+        z_shape: tuple[int, int, int],
+        vocabulary: int = 0,
+        through: Literal["own", "refinement"] = "own",
+        width: int = 128,
+        blocks: int = 2,
+        heads: int = 4,
+        encoder: nn.Module | None = None,
+    ) -> None:
+        super().__init__(z_shape)
+        if through not in ("own", "refinement"):
+            raise InputError(f"through={through!r}: expected 'own' or 'refinement'")
+        self.through = through
+        self.reader = Reader(self.z_shape, vocabulary, width, blocks, heads, encoder)
+        self.gaussian = MeanFieldGuide(self.z_shape)
+        self._refinement: Any = None
+
+    @property
+    def family(self) -> str:
+        return self.gaussian.family
+
+    @property
+    def refines(self) -> bool:
+        return self.training and self.through == "refinement"
+
+    def attend(self, refinement: Any) -> None:
+        self._refinement = refinement
+
+    def prepare(self, vocabulary: int) -> None:
+        self.reader.prepare(vocabulary)
+
+    def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
+        self._refinement = None
+        self._reading = self.reader.open(x, mask, prior)
+        with torch.no_grad():
+            mu, log_sigma = self.reader(self._reading)
+        self.gaussian.mu, self.gaussian.log_sigma = mu.clone().requires_grad_(), log_sigma.clone().requires_grad_()
+
+    def local_parameters(self) -> list[Tensor]:
+        return self.gaussian.local_parameters()
+
+    def natural_step(self, rate: float) -> None:
+        self.gaussian.natural_step(rate)
+
+    def teach(self, loss: Callable[[], Tensor]) -> None:
+        if self.through == "own":
+            with self._at_the_start():
+                loss().backward()
+            return
+        if self._refinement is None:
+            raise InputError("the fast loop's steps were not noted: call guide.train() before it fits, to learn")
+        slopes = [row.grad for row in self.local_parameters()]
+        for row in self.local_parameters():
+            row.grad = None
+        torch.autograd.backward(list(self.reader(self._reading)), self._refinement.backward(slopes))
+        self._refinement = None
+
+    def check_batch(self, name: str, x: Tensor | None) -> None:
+        self.gaussian.check_batch(name, x)
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        mask: Tensor | None = None,
+        batch_size: int | None = None,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
+        return self.gaussian(x, mask, batch_size, previous)
+
+    @contextmanager
+    def _at_the_start(self) -> Iterator[None]:
+        """Within, q is the encoder's, with the way back to its weights."""
+        refined = self.gaussian.mu, self.gaussian.log_sigma
+        try:
+            self.gaussian.mu, self.gaussian.log_sigma = self.reader(self._reading)
+            yield
+        finally:
+            self.gaussian.mu, self.gaussian.log_sigma = refined
+
+    def extra_repr(self) -> str:
+        return f"z_shape={self.z_shape}, through={self.through!r}"
