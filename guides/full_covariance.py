@@ -45,9 +45,9 @@ class FullCovarianceGuide(AbstractGaussianGuide):
               C = \mathrm{diag}(\sigma)\,\big(I + N / (4 \sqrt{n})\big)
 
     with N strictly lower triangular, n its size, in units in which a step means the same for every n. Rows of
-    L K D (D + 2) numbers, and L K (D³ + S D²) operations for S samples. With `unit="z"` it is a single covariance over n = L K D
-    dimensions: the best Gaussian there is, at n² numbers for every sequence (64 MiB at n = 4096), for small z.
-    It starts at the prior.
+    L K D (D + 2) numbers, and L K D² operations a sample; a natural step takes L K D³. With `unit="z"` it is a single
+    covariance over n = L K D dimensions: the best Gaussian there is, at n² numbers for every sequence (64 MiB at
+    n = 4096), for small z. It starts at the prior.
 
     Args:
         z_shape: (L, K, D).

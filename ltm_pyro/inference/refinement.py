@@ -116,7 +116,8 @@ class Refinement:
 
     def _slopes_at(self, step: _Step, rows: Rows) -> Rows:
         """The gradient of what the loop descends, elsewhere, at the noise of a step."""
-        with _held_at(self.local, rows), step.noise.again(), torch.enable_grad():
+        full = torch.autocast(rows[0].device.type, enabled=False)  # a difference in half precision is mostly rounding
+        with _held_at(self.local, rows), step.noise.again(), torch.enable_grad(), full:
             loss = -self.terms().objective.sum()
             return _filled(torch.autograd.grad(loss, self.local, allow_unused=True), self.local)
 

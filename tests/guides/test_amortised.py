@@ -5,6 +5,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from pyro import poutine
+from runs import checkpoint, metrics, train, write_corpus
 from torch import nn
 from toys import TinyModel, large_weights, z_test
 
@@ -22,6 +23,8 @@ from ltm_pyro import (
 )
 from ltm_pyro.evaluation.log_weights import log_likelihood_under
 from ltm_pyro.guides.encoder import TextEncoder
+from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.run import Run, run_parser
 
 TIGHT = {"atol": 1e-9, "rtol": 0}
 VOCABULARY = 30
@@ -287,3 +290,29 @@ def test_its_samples_have_its_moments(tiny):
         z = guide(tiny.x)
     z_test((z - mean) / sigma, torch.zeros_like(mean), limit=4.5)
     z_test(((z - mean) / sigma) ** 2, torch.ones_like(mean), limit=4.5)
+
+
+# ---- from the command line
+
+
+@pytest.mark.parametrize(
+    "words", ["AmortisedGuide", "SemiAmortisedGuide", "SemiAmortisedGuide --guide.through refinement"]
+)
+def test_a_run_tells_it_the_vocabulary_and_keeps_its_weights(words, tmp_path):
+    corpus = write_corpus(tmp_path / "corpus.jsonl")
+    name, *further = words.split()
+    assert train(corpus, tmp_path / "run", "--guide", name, *further, "--guide.width", "16") == 0
+    weights = checkpoint(tmp_path / "run").weights
+    assert weights["guide.reader.encoder.embedding.weight"].shape == (270, 16)
+    assert weights["guide.reader.encoder.head.weight"].abs().max() > 0  # it has left zero, so it was taught
+    blueprint = Run.open(tmp_path / "run").load("latest")
+    assert not blueprint.guide.training
+    assert torch.equal(blueprint.guide.reader.encoder.head.weight, weights["guide.reader.encoder.head.weight"])
+    assert len(metrics(tmp_path / "run")) == 8
+
+
+def test_an_optimizer_that_the_refinement_cannot_follow_is_refused_before_any_text_is_read():
+    words = ["--guide", "SemiAmortisedGuide", "--guide.through", "refinement"]
+    check(run_parser(), run_parser().parse_args(words))
+    with pytest.raises(InputError, match="the steps of RMSprop cannot be followed"):
+        check(run_parser(), run_parser().parse_args([*words, "--fast.optimizer", "torch.optim.RMSprop"]))

@@ -4,7 +4,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from gaussians import covariance, random_precision, with_precision
+from gaussians import covariance, with_precision
 from pyro import poutine
 
 from ltm_pyro import (
@@ -73,12 +73,13 @@ def test_a_single_dimension_has_a_flow_too():
 
 def test_a_learned_flow_goes_beyond_its_base():
     """It learns the direction in which all posteriors are correlated, which the mean field cannot."""
-    toy = with_precision(random_precision(4), Z_SHAPE, batch=16)
+    precision = 1.5 * torch.eye(4, dtype=torch.float64) + 3
+    toy = with_precision(precision, Z_SHAPE, batch=16)
     toy.requires_grad_(False)
     torch.manual_seed(0)
-    guide = FlowGuide(Z_SHAPE, transforms=2, hidden=8).double()
+    guide = FlowGuide(Z_SHAPE, transforms=4, hidden=8).double()
     svi = DualRateSVI(toy, guide, FastLoop(ELBO(4), 6, 0.3), SlowStep(ELBO(8), 0.03, weight_decay=0.0))
-    for _ in range(70):
+    for _ in range(60):
         svi.step(toy.x)
     FastLoop(ELBO(8), 100, 0.2, 0.01).fit(toy, guide, toy.x)
     plain = MeanFieldGuide(Z_SHAPE)
@@ -86,7 +87,7 @@ def test_a_learned_flow_goes_beyond_its_base():
     evidence = toy.evidence(toy.x)
     gaps = [(evidence - ELBO(2000).terms(toy, one, x=toy.x).bound.detach()).mean() for one in (guide, plain)]
     assert gaps[0] > -0.02
-    assert gaps[0] < 0.6 * gaps[1]
+    assert gaps[0] < 0.5 * gaps[1]
 
 
 def test_its_base_alone_is_a_gaussian_and_it_is_not():

@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from torch import nn
+from toys import TinyModel
 
 from ltm_pyro import (
     ELBO,
@@ -218,6 +219,19 @@ def test_single_precision_comes_close(tiny):
         assert found[-1].isfinite().all()
     off = (found[1] - found[0]).norm() / found[0].norm()
     assert off < 0.02
+
+
+def test_half_precision_around_it_does_not_make_it_coarse():
+    tiny = TinyModel()
+    tiny.model.float()
+    guide = SemiAmortisedGuide(tiny.decoder.z_shape, vocabulary=30, through="refinement", width=16)
+    FastLoop(ELBO(), 3, 0.1).fit(tiny.model, guide, tiny.x)
+    ends = [torch.ones_like(row) for row in guide.local_parameters()]
+    plain = guide._refinement.backward(ends)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = guide._refinement.backward(ends)
+    for one, other in zip(mixed, plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 class FromOne(ELBO):
