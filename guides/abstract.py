@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import pyro
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
@@ -26,6 +27,7 @@ class AbstractGuide(nn.Module, ABC):
 
         step_size: the factor on the fast loop's learning rate that suits its local parameters, found by measurement.
         family: the name of the variational family, which several guides may share.
+        rows: B of the batch that `start` has begun; None before.
         fast_particles: samples that the fast loop must take so that all local parameters move, each of them by the
             objective of its own sample; None leaves their number to the objective.
 
@@ -37,6 +39,7 @@ class AbstractGuide(nn.Module, ABC):
     step_size: ClassVar[float] = 1.0
     has_density: bool = True
     fast_particles: int | None = None
+    rows: int | None = None
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -44,7 +47,7 @@ class AbstractGuide(nn.Module, ABC):
 
     @abstractmethod
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
-        """Begin a batch with fresh local parameters.
+        """Begin a batch with fresh local parameters, and say in `rows` how many sequences it has.
 
         Args:
             x: token ids of the batch, shape (B, T).
@@ -105,13 +108,15 @@ class AbstractGuide(nn.Module, ABC):
         """
         raise InputError(f"{type(self).__name__} has no natural gradient in closed form: choose another fast.optimizer")
 
-    def check_batch(self, name: str, x: Tensor | None) -> None:
-        """Raises InputError unless `start` has made the rows of that name, as many as there are sequences in x."""
-        rows = getattr(self, name, None)
-        if rows is None or (x is not None and len(x) != len(rows)):
+    def check_batch(self, x: Tensor | None) -> None:
+        """Raises InputError unless `start` has begun a batch, of as many sequences as there are in x."""
+        if self.rows is None or (x is not None and len(x) != self.rows):
             raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
 
-    @abstractmethod
+    def posterior(self) -> Distribution:
+        """q(z) of the batch that `start` has begun, batch (B,), event (L, K, D)."""
+        raise NotImplementedError(f"{type(self).__name__} has neither a posterior nor a forward of its own")
+
     def forward(
         self,
         x: Tensor | None = None,
@@ -119,4 +124,12 @@ class AbstractGuide(nn.Module, ABC):
         batch_size: int | None = None,
         previous: Tensor | None = None,
     ) -> Tensor | None:
-        """Sample the site `z`, batch (B,), event (L, K, D), with the model's own arguments."""
+        """Sample the site `z` from the posterior, with the model's own arguments.
+
+        Raises:
+            InputError: if `start` has not seen this batch.
+        """
+        self.check_batch(x)
+        q = self.posterior()
+        with pyro.plate("sequences", self.rows, dim=-1):
+            return pyro.sample("z", q)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pyro
 import pyro.distributions as dist
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -53,7 +52,6 @@ class AmortisedGuide(AbstractGuide):
     ) -> None:
         super().__init__(z_shape)
         self.reader = Reader(self.z_shape, vocabulary, width, blocks, heads, encoder)
-        self.x: Tensor | None = None
 
     @property
     def family(self) -> str:
@@ -63,20 +61,11 @@ class AmortisedGuide(AbstractGuide):
         self.reader.prepare(vocabulary)
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
-        self.x, self._reading = x, self.reader.open(x, mask, prior)
+        self.rows, self._reading = len(x), self.reader.open(x, mask, prior)
 
     def local_parameters(self) -> list[Tensor]:
         return []
 
-    def forward(
-        self,
-        x: Tensor | None = None,
-        mask: Tensor | None = None,
-        batch_size: int | None = None,
-        previous: Tensor | None = None,
-    ) -> Tensor:
-        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        self.check_batch("x", x)
+    def posterior(self) -> Distribution:
         mu, log_sigma = self.reader(self._reading)  # read anew at every call: the slow step needs the way back to φ
-        with pyro.plate("sequences", len(mu), dim=-1):
-            return pyro.sample("z", dist.Normal(mu, log_sigma.exp()).to_event(3))
+        return dist.Normal(mu, log_sigma.exp()).to_event(3)

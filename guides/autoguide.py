@@ -98,34 +98,20 @@ class AutoGuideAdapter(AbstractGuide):
         try:
             with pyro.settings.context(module_local_params=True):
                 self._made = (self.make(thoughts, **given),)
-            q = self._posterior()
+            q = self.posterior()
         except (TypeError, ValueError, NotImplementedError) as error:
             raise InputError(f"{self.name} cannot be made for the site `z`: {error}") from error
-        self._rows = len(x)
+        self.rows = len(x)
         self._check(q, len(x))
         self._draws_points(isinstance(q, Points))
 
     def local_parameters(self) -> list[Tensor]:
         return [] if self._made is None else list(self._made[0].parameters())
 
-    def forward(
-        self,
-        x: Tensor | None = None,
-        mask: Tensor | None = None,
-        batch_size: int | None = None,
-        previous: Tensor | None = None,
-    ) -> Tensor:
-        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        if self._made is None or (x is not None and len(x) != self._rows):
-            raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
-        posterior = self._posterior()
-        with pyro.plate("sequences", self._rows, dim=-1):
-            return pyro.sample("z", posterior)
-
     def _draws_points(self, points: bool) -> None:
         self.has_density, self.fast_particles = not points, 1 if points else None
 
-    def _posterior(self) -> Distribution:
+    def posterior(self) -> Distribution:
         """What the autoguide draws `z` from, by a run of it that nobody sees; batch (B,), event (L, K, D)."""
         assert self._made is not None
         with poutine.block(), pyro.settings.context(module_local_params=True):

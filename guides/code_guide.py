@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor
@@ -39,22 +38,11 @@ class AbstractCodeGuide(AbstractGuide):
         base = prior.base_dist if isinstance(prior, Independent) else prior
         if isinstance(base, dist.OneHotCategorical):
             logits = base.logits.detach()
+        self.rows = len(x)
         self.logits = logits.expand(len(x), *self.z_shape).clone().requires_grad_()
 
     def local_parameters(self) -> list[Tensor]:
         return [self.logits]
-
-    def forward(
-        self,
-        x: Tensor | None = None,
-        mask: Tensor | None = None,
-        batch_size: int | None = None,
-        previous: Tensor | None = None,
-    ) -> Tensor:
-        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        self.check_batch("logits", x)
-        with pyro.plate("sequences", len(self.logits), dim=-1):
-            return pyro.sample("z", self.posterior())
 
     def extra_repr(self) -> str:
         return f"z_shape={self.z_shape}"

@@ -8,7 +8,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-import pyro
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
@@ -113,20 +112,6 @@ class FlowGuide(AbstractGuide):
         """q(z), batch (B,), event (L, K, D)."""
         return Flowed(self.base.posterior(), self.inverse())
 
-    def forward(
-        self,
-        x: Tensor | None = None,
-        mask: Tensor | None = None,
-        batch_size: int | None = None,
-        previous: Tensor | None = None,
-    ) -> Tensor:
-        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        rows = getattr(self, "rows", None)
-        if rows is None or (x is not None and len(x) != rows):
-            raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
-        with pyro.plate("sequences", rows, dim=-1):
-            return pyro.sample("z", self.posterior())
-
     def __repr__(self) -> str:  # zuko's own draws random numbers, and so would change what is sampled next
         return f"FlowGuide({self.base}, transforms={self.transforms}, hidden={self.hidden})"
 
@@ -144,7 +129,8 @@ def _make(base: str | Callable[..., Any], z_shape: tuple[int, int, int], options
     except TypeError as error:
         raise InputError(f"base={base!r} cannot be made with {options}: {error}") from error
     fits_alone = type(made).conclude is AbstractGuide.conclude  # what others conclude is about z, not about u
-    if not (hasattr(made, "posterior") and fits_alone and made.has_density) or made.discrete:
+    states = getattr(type(made), "posterior", AbstractGuide.posterior) is not AbstractGuide.posterior
+    if not (states and fits_alone and made.has_density) or made.discrete:
         raise InputError(
             f"base={base!r} is no posterior that a flow can carry: it needs continuous thoughts, a density and a "
             "method `posterior`; take MeanFieldGuide, LowRankGuide or another Gaussian"

@@ -7,7 +7,6 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import Any
 
-import pyro
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
@@ -135,21 +134,9 @@ class AbstractGaussianGuide(AbstractGuide):
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
         mu, sigma = moments(prior, x.device)
-        rows = (len(x), *self.z_shape)
+        self.rows, rows = len(x), (len(x), *self.z_shape)
         self.mu = mu.expand(rows).clone().requires_grad_()
         self.begin(sigma.expand(rows).clone())
-
-    def forward(
-        self,
-        x: Tensor | None = None,
-        mask: Tensor | None = None,
-        batch_size: int | None = None,
-        previous: Tensor | None = None,
-    ) -> Tensor:
-        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        self.check_batch("mu", x)
-        with pyro.plate("sequences", len(self.mu), dim=-1):
-            return pyro.sample("z", self.posterior())
 
     def extra_repr(self) -> str:
         return f"z_shape={self.z_shape}"

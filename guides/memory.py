@@ -88,6 +88,7 @@ class MemoryGuide(AbstractGuide):
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
         self.guide.start(x, mask, prior)
+        self.rows = len(x)
         rows = self.guide.local_parameters()
         if not rows:
             raise InputError(
@@ -117,9 +118,6 @@ class MemoryGuide(AbstractGuide):
 
     def teach(self, loss: Callable[[], Tensor]) -> None:
         self.guide.teach(loss)
-
-    def check_batch(self, name: str, x: Tensor | None) -> None:
-        self.guide.check_batch(name, x)
 
     def forward(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import pyro
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
@@ -47,22 +46,11 @@ class AbstractPointGuide(AbstractGuide):
         return Points(self.z)
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
+        self.rows = len(x)
         self.z = self.begin(len(x), prior, x.device).requires_grad_()
 
     def local_parameters(self) -> list[Tensor]:
         return [self.z]
-
-    def forward(
-        self,
-        x: Tensor | None = None,
-        mask: Tensor | None = None,
-        batch_size: int | None = None,
-        previous: Tensor | None = None,
-    ) -> Tensor:
-        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        self.check_batch("z", x)
-        with pyro.plate("sequences", len(self.z), dim=-1):
-            return pyro.sample("z", self.posterior())
 
     def at_the_mean(self, batch: int, prior: Distribution | None, device: torch.device) -> Tensor:
         """The prior's mean, or zero where it states none, shape (B, N, L, K, D)."""

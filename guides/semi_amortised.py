@@ -73,7 +73,7 @@ class SemiAmortisedGuide(AbstractGuide):
         self.reader.prepare(vocabulary)
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
-        self._refinement = None
+        self._refinement, self.rows = None, len(x)
         self._reading = self.reader.open(x, mask, prior)
         with torch.no_grad():
             mu, log_sigma = self.reader(self._reading)
@@ -98,18 +98,8 @@ class SemiAmortisedGuide(AbstractGuide):
         torch.autograd.backward(list(self.reader(self._reading)), self._refinement.backward(slopes))
         self._refinement = None
 
-    def check_batch(self, name: str, x: Tensor | None) -> None:
-        self.gaussian.check_batch(name, x)
-
-    def forward(
-        self,
-        x: Tensor | None = None,
-        mask: Tensor | None = None,
-        batch_size: int | None = None,
-        previous: Tensor | None = None,
-    ) -> Tensor:
-        """As in `AbstractGuide`; an `InputError` if `start` has not seen this batch."""
-        return self.gaussian(x, mask, batch_size, previous)
+    def posterior(self) -> Distribution:
+        return self.gaussian.posterior()
 
     @contextmanager
     def _at_the_start(self) -> Iterator[None]:

@@ -22,10 +22,10 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     names: list[str] = []
     if by["curve"]:
         panels = [partial(plot_guide_curves, by["curve"], by=axis, look=look) for axis in ("steps", "passes")]
-        names += [path.name for path in save_figure(folder / "curves", list(panels), height=3.4)]
+        names += [path.name for path in save_figure(folder / "curves", list(panels), width=4.2, height=3.6)]
     if by["step size"]:
         panels = [partial(plot_guide_curves, by["step size"], by="factor", look=look)]
-        names += [path.name for path in save_figure(folder / "step-sizes", list(panels), height=3.4)]
+        names += [path.name for path in save_figure(folder / "step-sizes", list(panels), width=6.2, height=3.6)]
     if by["gap"]:
         height = 0.24 * len(by["gap"]) + 1.1
         saved = save_figure(folder / "gaps", [partial(plot_gaps, by["gap"])], width=4.6, height=height)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ltm_pyro.plots.guide_curves import frame
 from ltm_pyro.plots.looks import COLOURS
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ PARTS = {"approximation_gap": "of the family", "inference_gap": "of inference"}
 def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> None:
     """The gap of every guide to the reference, nats/token, as bars of its two parts with the whole as a dot.
 
-    A part below zero stands left of the axis.
+    A part below zero stands left of the axis. What is far larger than most leaves the frame, with its number there.
 
     Args:
         records: those of a comparison's part `gap`.
@@ -33,8 +34,14 @@ def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> None:
     axes.errorbar(
         whole, range(len(records)), xerr=errors, fmt="o", color="black", markersize=3.5, label="gap", capsize=2
     )
+    low, high = frame([0.0, *whole, *left[False], *left[True]])
+    axes.set_xlim(low, high)
+    for place, gap in enumerate(whole):
+        if gap > high:
+            said: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "center", "color": "white"}
+            axes.annotate(f"{gap:.3g} →", (high, place), (-4, 0), **said)
     axes.axvline(0, color="0.6", linewidth=1, zorder=0)
-    axes.set_yticks(range(len(records)), [record["guide"] for record in records])
+    axes.set_yticks(range(len(records)), [record["guide"].split(" --")[0] for record in records])
     axes.set_ylim(len(records) - 0.5, -0.5)
     axes.set_xlabel(
         f"ELBO less the reference, nats/token\n(importance-weighted, long run of {records[0]['reference']})"

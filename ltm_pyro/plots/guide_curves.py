@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +25,9 @@ def plot_guide_curves(
     by: Literal["steps", "passes", "seconds_per_sequence", "factor"] = "steps",
     look: Looks | None = None,
 ) -> None:
-    """The ELBO's cost of every guide, nats/token, each point a fit of its own.
+    """The ELBO's cost of every guide, nats/token, each point a fit of its own; what is far worse leaves the frame.
+
+    Errors over sequences are the same for all guides, and not shown: the table has them.
 
     Args:
         records: those of a comparison's part `curve` or `step size`.
@@ -33,10 +36,12 @@ def plot_guide_curves(
         look: colours and markers by name, as `looks` makes them, to share among figures.
     """
     looked = look or looks((record["guide"], record["guide"]) for record in records)
+    low, high = frame([record["elbo"] for record in records])
     for name, group in grouped(records, "guide").items():
         points = sorted(group, key=lambda record: record[by])
-        costs, errors = ([point[key] for point in points] for key in ("elbo", "elbo_error"))
-        axes.errorbar([p[by] for p in points], costs, yerr=errors, label=name, elinewidth=0.5, **looked[name])
+        text = name.replace(" --", "\n  --")
+        text += ", above the frame" if all(point["elbo"] > high for point in points) else ""
+        axes.plot([p[by] for p in points], [p["elbo"] for p in points], label=text, **looked[name])
     if by in ("steps", "passes"):
         axes.set_xscale("symlog", base=2, linthresh=1)
         axes.set_xlim(left=-0.1)
@@ -45,5 +50,16 @@ def plot_guide_curves(
             axes.set_xticks(ticks, [str(tick) for tick in ticks])
     else:
         axes.set_xscale("log")
+    axes.set_ylim(low, high)
     axes.set_xlabel(LABELS[by])
     axes.set_ylabel("ELBO, nats/token, lower is better")
+
+
+def frame(costs: Sequence[float]) -> tuple[float, float]:
+    """From the best to a few times as far as most are, or to the worst, with a margin."""
+    told = sorted(cost for cost in costs if math.isfinite(cost)) or [0.0]
+    best, most, worst = told[0], told[3 * len(told) // 4], told[-1]
+    limit = most + 3 * (most - best)
+    high = limit if worst > limit > best else worst
+    margin = 0.06 * (high - best) or 0.01 * max(abs(best), 1.0)
+    return best - margin, high + margin

@@ -108,7 +108,7 @@ def test_it_starts_where_it_is_told(tiny):
     for init_scale, expected in ((None, 0.3), (0.05, 0.05)):
         guide = AutoGuideAdapter((1, 2, 2), init_scale=init_scale)
         guide.start(tiny.x, prior=prior)
-        base = guide._posterior().base_dist
+        base = guide.posterior().base_dist
         torch.testing.assert_close(base.scale, torch.full((3, 1, 2, 2), expected))
         assert torch.equal(base.loc, torch.full((3, 1, 2, 2), 2.0))
 

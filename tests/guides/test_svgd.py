@@ -26,7 +26,7 @@ def particles(model, count=100, steps=250, rate=0.1, direction=None):
 
 def begin(guide, x, prior, direction):
     """Start without the hook of its own, with another direction in its place."""
-    guide.z = guide.begin(len(x), prior, x.device).requires_grad_()
+    guide.rows, guide.z = len(x), guide.begin(len(x), prior, x.device).requires_grad_()
     points = guide.z
     points.register_hook(lambda slope: -direction(points.detach(), -slope))
 
