@@ -73,6 +73,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     parser = ArgumentParser(
         prog="ltm compare guides", exit_on_error=False, description=__doc__, epilog=EPILOG, formatter_class=Help
     )
+    parser.usage = "ltm compare guides RUN [--guides GUIDE ...] [--sequences N] [ARGUMENT ...]"
     parser.add_argument("run", help="the run's folder")
     parser.add_argument("--guides", nargs="+", default=None, help="all that suit the run's prior if left out")
     parser.add_argument("--sequences", type=int, default=32, help="held-out sequences")

@@ -34,6 +34,7 @@ from ltm_pyro import (
     MAPGuide,
     MatrixNormalGuide,
     MeanFieldGuide,
+    MemoryGuide,
     NaturalGradient,
     SemiAmortisedGuide,
     SlowStep,
@@ -81,6 +82,7 @@ GUIDES = {
     "svgd": Member(partial(SVGDGuide, particles=3), density=False, at_prior=False),
     "laplace": Member(LaplaceGuide, at_prior=False, within=None),
     "autoguide": Member(AutoGuideAdapter),
+    "memory, at rest": Member(lambda z_shape: MemoryGuide(z_shape).eval(), natural=True),
     "amortised": Member(partial(AmortisedGuide, width=16, blocks=1), vocabulary=True, local=False),
     "semi-amortised": Member(partial(SemiAmortisedGuide, width=16, blocks=1), vocabulary=True, natural=True),
 }
