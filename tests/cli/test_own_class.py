@@ -1,5 +1,6 @@
 """A class of the user's own, in a file of the folder a command is started in, serves like one of ours."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def test_a_run_is_of_no_use_without_its_code(here, corpus, capsys):
     assert train(corpus, "run", "--prior", "my_code.MyPrior", train__steps=1) == 0
     Path("my_code.py").unlink()
     sys.modules.pop("my_code")
+    importlib.invalidate_caches()  # a folder that changed twice within a tick of its clock looks unchanged
     assert ltm("evaluate", "run") == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert "No module named 'my_code'" in message
