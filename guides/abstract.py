@@ -24,7 +24,6 @@ class AbstractGuide(nn.Module, ABC):
         discrete: whether it draws one-hot thoughts, for priors over them.
         has_density: whether log q(z) is known. Without it nothing is bounded: inference and learning go on, and tables
             leave out what would need it.
-
         step_size: the factor on the fast loop's learning rate that suits its local parameters, found by measurement.
         family: the name of the variational family, which several guides may share.
         rows: B of the batch that `start` has begun; None before.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch.distributions import Distribution, constraints
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.optional import import_zuko
 
 Z_DIMS = 3  # L, K and D
 INITIAL_SHRINKAGE = 0.01  # of the last layers' weights: close to the identity, with a gradient for what comes before
@@ -140,7 +140,7 @@ def _make(base: str | Callable[..., Any], z_shape: tuple[int, int, int], options
 
 def _couplings(features: int, layers: int, hidden: int) -> nn.Module:
     """Each layer holds every second dimension and moves the others by what a network reads off those held."""
-    zuko = _import_zuko()
+    zuko = import_zuko()
     sizes = {"hidden_features": (hidden, hidden), "activation": nn.SiLU}
     held = torch.arange(features) % 2 == 1
     couplings = [
@@ -152,18 +152,3 @@ def _couplings(features: int, layers: int, hidden: int) -> nn.Module:
             for parameter in (coupling.phi if features == 1 else coupling.hyper[-1]).parameters():
                 parameter.mul_(INITIAL_SHRINKAGE)
     return zuko.lazy.LazyComposedTransform(*couplings)
-
-
-def _import_zuko() -> ModuleType:
-    # its import switches the validation of all distributions off, for everyone
-    kept = {name: vars(Distribution)[name] for name in ("_validate_args", "arg_constraints")}
-    try:
-        import zuko
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "a flow guide needs the package zuko, which is not installed: pip install 'ltm-pyro[flows]'"
-        ) from error
-    finally:
-        for name, value in kept.items():
-            setattr(Distribution, name, value)
-    return zuko

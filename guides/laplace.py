@@ -17,6 +17,7 @@ from ltm_pyro.guides.full_covariance import LARGEST, FullGaussian
 from ltm_pyro.guides.moments import moments
 from ltm_pyro.guides.point_guide import AbstractPointGuide
 from ltm_pyro.guides.points import Points
+from ltm_pyro.guides.roots import lower_root
 
 
 class LaplaceGuide(AbstractPointGuide):
@@ -114,6 +115,4 @@ def _factor(precision: Tensor, floor: float) -> Tensor:
     """The lower triangular factor of the inverse of the precision, no eigenvalue below the floor, (B, n, n)."""
     symmetric = ((precision + precision.mT) / 2).nan_to_num(0.0, 0.0, 0.0)
     values, vectors = torch.linalg.eigh(symmetric)
-    root = vectors * values.clamp(min=floor).rsqrt()[:, None]  # root root' is the covariance
-    upper = torch.linalg.qr(root.mT).R  # stable where a Cholesky factor of the covariance is not
-    return upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[:, None]
+    return lower_root(vectors * values.clamp(min=floor).rsqrt()[:, None])

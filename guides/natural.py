@@ -19,6 +19,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ltm_pyro.guides.roots import lower_root
+
 
 def growth(change: Tensor) -> Tensor:
     """What precisions are multiplied by, at least a half, from their relative change along the straight line."""
@@ -45,5 +47,4 @@ def root_of_step(root: Tensor, slope: Tensor, rate: float) -> Tensor:
     change = rate * (below + below.tril(-1).mT)
     values, vectors = torch.linalg.eigh(change)
     inverse_root = vectors * growth(values).rsqrt()[..., None, :]  # of the inverse: a root, not triangular
-    upper = torch.linalg.qr(inverse_root.mT).R
-    return root @ (upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[..., None, :])
+    return root @ lower_root(inverse_root)

@@ -13,10 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ltm_pyro"
 
-GROUND = {"errors", "freezing"}  # every floor stands on these
+GROUND = {"errors", "freezing", "optional"}  # every floor stands on these
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
     "freezing": set(),
+    "optional": set(),
     "bounds": set(),
     "models": set(),
     "guides": set(),
@@ -30,9 +31,10 @@ BELOW = {  # floor: the floors below it, from which it may import
 PACKAGES = {  # what the lower floors may import beside the standard library
     "errors": set(),
     "freezing": {"torch"},
+    "optional": {"torch", "zuko"},
     "bounds": {"torch", "pyro"},
-    "models": {"torch", "pyro", "jaxtyping", "zuko"},
-    "guides": {"torch", "pyro", "jaxtyping", "zuko"},
+    "models": {"torch", "pyro", "jaxtyping"},
+    "guides": {"torch", "pyro", "jaxtyping"},
     "inference": {"torch", "pyro"},
     "generation": {"torch", "pyro"},
 }

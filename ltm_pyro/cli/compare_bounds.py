@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,13 @@ from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.figures_of_bounds import draw
 from ltm_pyro.cli.loading import load
-from ltm_pyro.cli.progress import Progress
-from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from ltm_pyro.evaluation.compare_bounds import Comparison, Learning, Sizes
+    from ltm_pyro.evaluation.compare_bounds import Comparison, Learning
     from ltm_pyro.inference import FastLoop
 
 TOYS = ("linear-gaussian", "finite-mixture")
@@ -74,10 +71,10 @@ def main(words: Sequence[str]) -> int:
             parts=options.parts,
             seed=options.seed,
             done=comparison,
-            listener=_listener(folder, comparison),
+            listener=folder.listener(comparison.pieces),
         )
     finally:
-        _finish(folder, comparison, sizes)
+        _finish(folder, comparison)
     return 0
 
 
@@ -186,32 +183,8 @@ def _learning(run: Run, material: Any, blueprint: Any, device: Any, options: Nam
     return Learning(start, batches, blueprint.fast, options.learning_passes, options.learning_seconds)
 
 
-def _listener(folder: ComparisonFolder, comparison: Comparison) -> Callable[[str, int, int], None]:
-    progress: list[Progress] = []
-
-    def listen(name: str, done: int, total: int) -> None:
-        if not progress:
-            progress.append(Progress(total, done))
-        elif done:
-            folder.keep(comparison.pieces)
-        if name:
-            progress[0].update(done, name)
-        else:
-            progress[0].clear()
-
-    return listen
-
-
-def _finish(folder: ComparisonFolder, comparison: Comparison, sizes: Sizes) -> None:
+def _finish(folder: ComparisonFolder, comparison: Comparison) -> None:
     """Write and show what there is, be it all or what an interrupt has left."""
-    from ltm_pyro.evaluation.compare_bounds import to_csv
-
-    if not comparison.pieces:
-        return
-    folder.keep(comparison.pieces)
-    table = comparison.table()
-    folder.write("table.md", table + "\n")
-    folder.write("records.csv", to_csv(comparison.to_records()))
-    names = draw(comparison, folder.path)
-    sys.stdout.write(table + "\n")
-    say(f"\nSaved in {folder.path}: table.md, records.csv, results.json, settings.json, {', '.join(names)}")
+    if comparison.pieces:
+        folder.keep(comparison.pieces)
+        folder.finish(comparison.table(), comparison.to_records(), lambda: draw(comparison, folder.path))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from ltm_pyro.cli.default_classes import default_guides
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.named_classes import NamedClass, parse_all
 from ltm_pyro.cli.progress import Progress
-from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -51,10 +49,10 @@ def main(words: Sequence[str]) -> int:
     folder = ComparisonFolder(Path(options.out or run.folder / "comparisons" / "guides"), settings)
     pieces = folder.done() if options.resume else {}
     folder.begin(["compare", "guides", *words])
-    candidates = subject.candidates(folder.path, pieces, folder)
+    candidates = subject.candidates(folder, pieces)
     comparison = GuideComparison(subject.model, candidates, subject.held_out(), sizes, options.seed, pieces)
     try:
-        comparison.carry_out(_listener(folder, comparison))
+        comparison.carry_out(folder.listener(comparison.pieces))
     finally:
         _finish(folder, comparison)
     return 0
@@ -117,11 +115,11 @@ class Subject:
         count = self.options.sequences
         return next(in_order(self.material.validation, count, count)).to(self.device)
 
-    def candidates(self, path: Path, pieces: dict[str, Any], folder: ComparisonFolder) -> list[Candidate]:
+    def candidates(self, folder: ComparisonFolder, pieces: dict[str, Any]) -> list[Candidate]:
         """Every guide, with its global parameters trained on the run's training text or read from where they are."""
         for name, one in self.built.items():
             if any(parameter.requires_grad for parameter in one.guide.parameters()):
-                self._train(one, path / "guides" / f"{name.folder}.safetensors", pieces)
+                self._train(one, folder.path / "guides" / f"{name.folder}.safetensors", pieces)
                 folder.keep(pieces)
         return list(self.built.values())
 
@@ -188,32 +186,11 @@ class Subject:
             progress.clear()
 
 
-def _listener(folder: ComparisonFolder, comparison: GuideComparison) -> Callable[[str, int, int], None]:
-    progress: list[Progress] = []
-
-    def listen(name: str, done: int, total: int) -> None:
-        folder.keep(comparison.pieces)
-        if name and not progress and total > 1:
-            progress.append(Progress(total, done))
-        if progress and name:
-            progress[0].update(done, name)
-        elif progress:
-            progress[0].clear()
-
-    return listen
-
-
 def _finish(folder: ComparisonFolder, comparison: GuideComparison) -> None:
     """Write and show what there is, be it all or what an interrupt has left."""
     from ltm_pyro.cli.figures_of_guides import draw
-    from ltm_pyro.evaluation.cells import to_csv
 
-    if not comparison.pieces:
-        return
-    folder.keep(comparison.pieces)
-    table = comparison.table()
-    folder.write("table.md", table + "\n")
-    folder.write("records.csv", to_csv(comparison.to_records()))
-    names = draw(comparison.to_records(), folder.path)
-    sys.stdout.write(table + "\n")
-    say(f"\nSaved in {folder.path}: table.md, records.csv, results.json, settings.json, {', '.join(names)}")
+    if comparison.pieces:
+        folder.keep(comparison.pieces)
+        records = comparison.to_records()
+        folder.finish(comparison.table(), records, lambda: draw(records, folder.path))

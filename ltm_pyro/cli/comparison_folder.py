@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ltm_pyro import __version__
+from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
 
 SETTINGS, RESULTS = "settings.json", "results.json"
@@ -63,6 +66,45 @@ class ComparisonFolder:
         plain = {name: [_plain(record) for record in piece] for name, piece in pieces.items()}
         part = self.write(RESULTS + ".part", json.dumps({"pieces": plain}, indent=1, allow_nan=False) + "\n")
         part.replace(self.path / RESULTS)
+
+    def listener(self, pieces: Mapping[str, list[dict[str, Any]]]) -> Callable[[str, int, int], None]:
+        """What a comparison tells its progress to: it is shown, and what is done by then is kept.
+
+        Args:
+            pieces: those of the comparison, which fill as it goes on.
+
+        Returns:
+            A callable of the next piece's name, how many are done and how many there are; at the end the name is "".
+        """
+        progress: list[Progress] = []
+
+        def listen(name: str, done: int, total: int) -> None:
+            if not progress:
+                progress.append(Progress(total, done))
+            elif done:
+                self.keep(pieces)
+            if name:
+                progress[0].update(done, name)
+            else:
+                progress[0].clear()
+
+        return listen
+
+    def finish(self, table: str, records: Sequence[dict[str, Any]], draw: Callable[[], Sequence[str]]) -> None:
+        """Write and show a comparison's results, be it all or what an interrupt has left.
+
+        Args:
+            table: as Markdown.
+            records: for records.csv.
+            draw: writes the figures into the folder; returns their names.
+        """
+        from ltm_pyro.evaluation.cells import to_csv
+
+        self.write("table.md", table + "\n")
+        self.write("records.csv", to_csv(records))
+        names = draw()
+        sys.stdout.write(table + "\n")
+        say(f"\nSaved in {self.path}: table.md, records.csv, {RESULTS}, {SETTINGS}, {', '.join(names)}")
 
     def write(self, name: str, text: str) -> Path:
         """Write a text file; returns its path.

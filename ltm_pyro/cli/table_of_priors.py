@@ -30,6 +30,8 @@ def markdown(rows: Sequence[Record], runs: Sequence[Record], first: str, notes: 
 
 
 def _four_numbers(rows: Sequence[Record], first: str) -> str:
+    from ltm_pyro.evaluation.cells import section
+
     seeds = any(row["seeds"] > 1 for row in rows)
     there = any(row["prior"] == first for row in rows)
     header = ["prior", "seeds", *NAMES.values(), *(f"{NAMES[number]} - first's" for number in PAIRED)]
@@ -54,10 +56,12 @@ def _four_numbers(rows: Sequence[Record], first: str) -> str:
         else f"There are no differences: {first}, with which all are compared, has no numbers.",
     ]
     notes += [f"z from {row['prior']} is drawn by {row['sampler']}." for row in rows if row.get("sampler")]
-    return _section("The four numbers", [header, *cells], notes)
+    return section("The four numbers", [header, *cells], notes)
 
 
 def _kl(rows: Sequence[Record]) -> str:
+    from ltm_pyro.evaluation.cells import section
+
     header = ["prior", "KL", "by layer", "the KL is", "log p(z) is", "effective sample size", "prior - ELBO"]
     cells = [
         [
@@ -71,10 +75,12 @@ def _kl(rows: Sequence[Record]) -> str:
         ]
         for row in rows
     ]
-    return _section("KL(q ‖ p), nats/token", [header, *cells], ["prior - ELBO above zero: the thoughts are worth it."])
+    return section("KL(q ‖ p), nats/token", [header, *cells], ["prior - ELBO above zero: the thoughts are worth it."])
 
 
 def _aggregate(rows: Sequence[Record]) -> str:
+    from ltm_pyro.evaluation.cells import section
+
     header = ["prior", "MMD²", "95 % if equal", "p-value", "log p(z) under q̄", "under p", "‖z‖ by layer, q̄ / p"]
     header.append("variance by layer, q̄ / p")
     cells = [
@@ -93,10 +99,12 @@ def _aggregate(rows: Sequence[Record]) -> str:
         "q̄: one thought drawn from the fitted posterior of each held-out sequence; p: as many from the prior. A small "
         "p-value (one for each seed): the two differ. log p(z) in nats per sequence, where the density is exact."
     ]
-    return _section("Aggregated posterior q̄ against prior p", [header, *cells], notes)
+    return section("Aggregated posterior q̄ against prior p", [header, *cells], notes)
 
 
 def _cost(rows: Sequence[Record], notes: Sequence[str]) -> str:
+    from ltm_pyro.evaluation.cells import section
+
     header = ["prior", "seconds/step", "steps", "tokens", "seconds", "parameters of the prior", "in all"]
     cells = [
         [
@@ -108,13 +116,7 @@ def _cost(rows: Sequence[Record], notes: Sequence[str]) -> str:
         ]
         for row in rows
     ]
-    return _section("Budget and cost", [header, *cells], ["Seconds of training, without validations.", *notes])
-
-
-def _section(title: str, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
-    from ltm_pyro.evaluation.cells import aligned
-
-    return "\n".join([f"## {title}", "", *aligned(rows), "", *notes])
+    return section("Budget and cost", [header, *cells], ["Seconds of training, without validations.", *notes])
 
 
 def _number(row: Record, key: str, error: str = "", digits: int = 4) -> str:

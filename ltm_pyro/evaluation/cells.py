@@ -22,6 +22,11 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     return [lines[0], rule, *lines[1:]]
 
 
+def section(title: str, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
+    """A titled table with notes below it, from a header and rows."""
+    return "\n".join([f"## {title}", "", *aligned(rows), "", *notes])
+
+
 def to_csv(records: Sequence[dict[str, Any]]) -> str:
     """Records as CSV with a column for every name that occurs, in the order of first occurrence."""
     names = list(dict.fromkeys(name for record in records for name in record))

@@ -18,6 +18,7 @@ from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.log_joint import LogJoint
+from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.refinement import Refinement
 
 
@@ -130,8 +131,7 @@ class FastLoop:
             guide.attend(refinement)
 
     def _bound_of(self, guide: Any) -> AbstractObjective:
-        bound = self.bound if getattr(guide, "has_density", True) else self.bound.unclaimed()
-        many = getattr(guide, "fast_particles", None)
+        bound, many = objective_for(guide, self.bound), getattr(guide, "fast_particles", None)
         return bound if many is None else bound.with_particles(many)
 
     def __repr__(self) -> str:

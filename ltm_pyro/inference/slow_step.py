@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
+from ltm_pyro.inference.objective import objective_for
 
 
 class NonFiniteError(ArithmeticError):
@@ -107,7 +108,7 @@ class SlowStep:
         self.optimizer.zero_grad()
         refines = getattr(guide, "refines", False)
         with torch.enable_grad(), frozen([] if refines else guide.local_parameters()):
-            bound = self.bound if getattr(guide, "has_density", True) else self.bound.unclaimed()
+            bound = objective_for(guide, self.bound)
             terms = bound.terms(model, guide, x=x, mask=mask, **kwargs)
             tokens = x.numel() if mask is None else mask.sum()
             loss = -terms.objective.sum() / tokens

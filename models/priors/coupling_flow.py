@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
-from ltm_pyro.models.priors.flow import Flow, import_zuko
+from ltm_pyro.models.priors.flow import Flow
+from ltm_pyro.optional import import_zuko
 
 
 class CouplingFlowPrior(AbstractPrior):

@@ -102,7 +102,7 @@ class ExemplarPrior(AbstractPrior):
     @torch.no_grad()
     def _count(self, lesson: Lesson) -> None:
         """Whose component each text of the batch takes."""
-        site = self._posteriors(lesson, lesson.ids)
+        site = self._posteriors(lesson)
         _moments(site["fn"])  # a guide without them is found out at the first step
         p, z = self(), site["value"]  # (B, L, K, D)
         log_each = p.mixture_distribution.logits + p.component_distribution.log_prob(z[:, None])  # (B, C)
@@ -125,18 +125,16 @@ class ExemplarPrior(AbstractPrior):
         self._standard = True
         try:
             for part in (self.ids >= 0).nonzero().squeeze(-1).split(len(lesson.ids)):
-                site = self._posteriors(lesson, self.ids[part], fit=True)
+                texts = lesson.texts.batch(self.ids[part].tolist()).to(self.mu.device)
+                lesson.fit(x=texts.x, mask=texts.mask, previous=texts.previous)
+                site = self._posteriors(lesson)
                 self.mu[part], self.log_sigma[part] = _moments(site["fn"])
         finally:
             self._standard = False
 
-    def _posteriors(self, lesson: Lesson, ids: Tensor, fit: bool = False) -> dict[str, Any]:
-        """The guide's site `z` for these texts, which the guide holds already unless they are to be fitted."""
-        texts = lesson.texts.batch(ids.tolist()).to(self.mu.device)
-        batch = {"x": texts.x, "mask": texts.mask, "previous": texts.previous}
-        if fit:
-            lesson.fit(**batch)
-        return poutine.trace(lesson.guide).get_trace(**batch).nodes["z"]
+    def _posteriors(self, lesson: Lesson) -> dict[str, Any]:
+        """The guide's site `z` for the texts that it holds."""
+        return poutine.trace(lesson.guide).get_trace().nodes["z"]
 
     def extra_repr(self) -> str:
         return f"z_shape={self.z_shape}, components={self.components}, every={self.every}, spread={self.spread:g}"

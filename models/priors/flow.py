@@ -1,38 +1,18 @@
-"""Coupling layers over a flattened z, and the optional package that they come from."""
+"""Coupling layers over a flattened z."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Normal
+from torch.distributions import Normal
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.gaussian_head import shrink
-
-
-def import_zuko() -> ModuleType:
-    """The package `zuko`, imported without its side effects.
-
-    Raises:
-        InputError: if it is not installed.
-    """
-    # its import switches the validation of all distributions off, for everyone
-    kept = {name: vars(Distribution)[name] for name in ("_validate_args", "arg_constraints")}
-    try:
-        import zuko
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "a flow prior needs the package zuko, which is not installed: pip install 'ltm-pyro[flows]'"
-        ) from error
-    finally:
-        for name, value in kept.items():
-            setattr(Distribution, name, value)
-    return zuko
+from ltm_pyro.optional import import_zuko
 
 
 class Flow(nn.Module):

@@ -7,7 +7,8 @@ from functools import partial
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
-from ltm_pyro.models.priors.flow import Flow, import_zuko
+from ltm_pyro.models.priors.flow import Flow
+from ltm_pyro.optional import import_zuko
 
 
 class SplineFlowPrior(AbstractPrior):

@@ -1,5 +1,9 @@
 """A corpus and trained runs, made once."""
 
+import shutil
+import sys
+from pathlib import Path
+
 import pytest
 from runs import train, write_corpus
 
@@ -27,3 +31,19 @@ def reference(shelf, corpus):
     """The autoregressive run beside it, on the same text."""
     assert train(corpus, shelf / "reference", model="autoregressive") == 0
     return shelf / "reference"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to start commands in; a module `my_code` that a test writes there is forgotten after it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("my_code", None)
+
+
+@pytest.fixture
+def run(here, trained):
+    """A copy of a trained run, to be changed."""
+    shutil.copytree(trained, "run")
+    return Path("run")

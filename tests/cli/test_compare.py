@@ -1,13 +1,13 @@
 """`ltm compare bounds` writes tables and figures, repeats itself, goes on, and refuses what makes no sense."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 from runs import ltm
 
 from ltm_pyro.cli import compare_bounds as command
+from ltm_pyro.cli.comparison_folder import ComparisonFolder
 
 TINY = (
     "--sequences=3", "--sizes.particles=[1,2]", "--sizes.repeats=2", "--sizes.gradient_particles=[1,2]",
@@ -18,15 +18,7 @@ FIGURES = ("tightness", "signal-to-noise", "gradient-gamma", "gradient-theta", "
 TIMED = {"seconds", "fast_seconds", "slow_seconds", "fast_time", "slow_time"}
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def run(trained):
-    shutil.copytree(trained, "run")
-    return Path("run")
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def results(folder):
@@ -79,10 +71,10 @@ def test_toys_know_the_truth(toy, capsys):
 def test_an_interrupted_comparison_keeps_what_is_done_and_goes_on(monkeypatch, capsys):
     words = ("compare", "bounds", "--toy", "linear-gaussian", "--estimators", "elbo", "iwae", *TINY)
     assert ltm(*words, "--out", "whole") == 0
-    listener = command._listener
+    listener = ComparisonFolder.listener
 
-    def interrupting(folder, comparison):
-        inner = listener(folder, comparison)
+    def interrupting(folder, pieces):
+        inner = listener(folder, pieces)
 
         def listen(name, done, total):
             inner(name, done, total)
@@ -91,11 +83,11 @@ def test_an_interrupted_comparison_keeps_what_is_done_and_goes_on(monkeypatch, c
 
         return listen
 
-    monkeypatch.setattr(command, "_listener", interrupting)
+    monkeypatch.setattr(ComparisonFolder, "listener", interrupting)
     assert ltm(*words, "--out", "part") == 130
     assert (Path("part") / "tightness.png").exists()
     assert len(results(Path("part"))) == 3
-    monkeypatch.setattr(command, "_listener", listener)
+    monkeypatch.setattr(ComparisonFolder, "listener", listener)
     assert ltm(*words, "--out", "part", "--resume") == 0
     assert results(Path("part")) == results(Path("whole"))
     capsys.readouterr()

@@ -1,7 +1,6 @@
 """`ltm compare guides` writes tables and figures, goes on, trains what is shared, and refuses what makes no sense."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -31,15 +30,7 @@ class Moved(MeanFieldGuide):
 """
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def run(trained):
-    shutil.copytree(trained, "run")
-    return Path("run")
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def pieces(folder):

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +43,7 @@ class Shifted(AbstractPrior):
 '''
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    sys.modules.pop("my_code", None)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def compare(corpus, *words, **settings):

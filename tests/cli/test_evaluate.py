@@ -10,15 +10,7 @@ from runs import ltm, train
 FEW = ("--draws", "2", "--limit", "3")
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def run(trained):
-    shutil.copytree(trained, "run")
-    return Path("run")
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def saved(run, name="validation"):

@@ -62,7 +62,6 @@ class GuideComparison:
         """
         unknown = self._without_cost()
         if unknown:  # the plan depends on it
-            listener("cost", 0, 1)
             self.pieces["cost"] = [*self.pieces.get("cost", []), *self._costs(unknown)]
         plan = list(self._plan())
         for number, (name, work) in enumerate(plan):

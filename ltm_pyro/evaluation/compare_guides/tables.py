@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ltm_pyro.evaluation.cells import aligned, number, with_error
+from ltm_pyro.evaluation.cells import number, section, with_error
 from ltm_pyro.evaluation.compare_guides.sizes import Sizes
 
 Record = dict[str, Any]
@@ -52,7 +52,7 @@ def _four_numbers(rows: Sequence[Record], title: str) -> str:
     ]
     if any(not row["has_density"] for row in rows):
         notes.append("No density: nothing bounds log p(x), and what q's own samples reconstruct is no substitute.")
-    return _section(title, [header, *cells], notes)
+    return section(title, [header, *cells], notes)
 
 
 def _cost_or_reason(row: Record, name: str) -> str:
@@ -71,7 +71,7 @@ def _gaps(rows: Sequence[Record]) -> str:
         "Of inference (amortisation or optimisation gap): what the budget leaves undone of that; below zero, the fit "
         "within the budget is the better one. ± one standard error over sequences, paired."
     ]
-    return _section("The gap split", [header, *cells], notes)
+    return section("The gap split", [header, *cells], notes)
 
 
 def _about_q(rows: Sequence[Record]) -> str:
@@ -92,7 +92,7 @@ def _about_q(rows: Sequence[Record]) -> str:
         "KL(q ‖ p) in nats/token, at equal passes. k-hat: median over sequences; above 0.7 the importance weights are "
         "not to be trusted."
     ]
-    return _section("q and its weights", [header, *cells], notes)
+    return section("q and its weights", [header, *cells], notes)
 
 
 def _layers(row: Record) -> list[int]:
@@ -118,7 +118,7 @@ def _costs(rows: Sequence[Record], at_passes: Sequence[Record]) -> str:
     notes = [
         "For each sequence; timed in turns, medians. A step keeps that much for its backward pass (CUDA: the peak)."
     ]
-    return _section("Cost", [header, *cells], notes)
+    return section("Cost", [header, *cells], notes)
 
 
 def _curves(rows: Sequence[Record]) -> str:
@@ -127,7 +127,7 @@ def _curves(rows: Sequence[Record]) -> str:
     found = {(row["guide"], row["steps"]): row["elbo"] for row in rows}
     cells = [[name, *(number(found.get((name, count))) for count in steps)] for name in names]
     notes = ["nats/token, lower is better. Every number is a fit of its own, with the schedule of so many steps."]
-    return _section("The ELBO's cost against fast steps", [["guide", *map(str, steps)], *cells], notes)
+    return section("The ELBO's cost against fast steps", [["guide", *map(str, steps)], *cells], notes)
 
 
 def _step_sizes(rows: Sequence[Record]) -> str:
@@ -141,8 +141,4 @@ def _step_sizes(rows: Sequence[Record]) -> str:
         default = next(row["default"] for row in rows if row["guide"] == name)
         cells.append([name, f"{default:g}", *(number(mine.get(factor)) for factor in factors), f"{best * default:g}"])
     header = ["guide", "its own factor", *(f"× {factor:g}" for factor in factors), "best factor"]
-    return _section("Step sizes, at equal passes", [header, *cells], ["The ELBO's cost, nats/token, lower is better."])
-
-
-def _section(title: str, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
-    return "\n".join([f"## {title}", "", *aligned(rows), "", *notes])
+    return section("Step sizes, at equal passes", [header, *cells], ["The ELBO's cost, nats/token, lower is better."])

@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 
 from ltm_pyro import InputError
 from ltm_pyro.models.priors import CouplingFlowPrior, SplineFlowPrior
-from ltm_pyro.models.priors.flow import import_zuko
+from ltm_pyro.optional import import_zuko
 
 FLOWS = [CouplingFlowPrior, SplineFlowPrior]
 every_flow = pytest.mark.parametrize("make", FLOWS, ids=lambda make: make.__name__)
