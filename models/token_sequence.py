@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch.distributions import Categorical, constraints
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.decoder.reading import Reading
 
 
 class TokenSequence(TorchDistribution):
@@ -49,6 +52,8 @@ class TokenSequence(TorchDistribution):
         validate_args: bool | None = None,
     ) -> None:
         self.decoder, self.z, self.mask, self.previous = decoder, z, mask, previous
+        self.reading: Reading | None = None
+        self.places: Tensor | None = None
         if z is not None and tuple(z.shape[-3:]) != decoder.z_shape:
             raise InputError(
                 f"z ends in shape {tuple(z.shape[-3:])}, but the decoder expects (L, K, D) = {decoder.z_shape}: "
@@ -64,7 +69,26 @@ class TokenSequence(TorchDistribution):
         batch_shape = torch.Size(batch_shape)
         z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape)
         length = self.event_shape[0]
-        return TokenSequence(self.decoder, z, self.mask, self.previous, length, batch_shape, self._validate_args)
+        new = TokenSequence(self.decoder, z, self.mask, self.previous, length, batch_shape, self._validate_args)
+        new.reading, new.places = self.reading, self.places
+        return new
+
+    @torch.no_grad()
+    def read(self, x: Tensor) -> Reading:
+        """What scoring x computes before z matters, without history: for many passes over x while the weights hold."""
+        return self.decoder.look_back(self.decoder.inputs(x, self.previous))
+
+    def after(self, reading: Reading, places: Tensor | None = None) -> TokenSequence:
+        """The same distribution, to score the text of a reading alone, without reading it again.
+
+        Args:
+            reading: what `read` made of the text.
+            places: score these positions alone, (N,), each as if it stood for T / N of them: where every position is
+                as likely as another to be among them, `log_prob` is an unbiased estimate.
+        """
+        new = copy(self)
+        new.reading, new.places = reading, places
+        return new
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-probability of each text, in nats, shape (B,) or (S, B); a masked token contributes exactly zero.
@@ -74,10 +98,10 @@ class TokenSequence(TorchDistribution):
         """
         if self._validate_args:
             self._check(x)
-        nats = self.decoder.token_log_prob(x, self.z, self.previous)  # (..., B, T)
+        nats = self.decoder.token_log_prob(x, self.z, self.previous, self.reading, self.places)  # (..., B, T)
         if self.mask is not None:
-            nats = nats.masked_fill(~self.mask, 0.0)
-        nats = nats.sum(-1)
+            nats = nats.masked_fill(~(self.mask if self.places is None else self.mask[:, self.places]), 0.0)
+        nats = nats.sum(-1) if self.places is None else nats.mean(-1) * x.shape[-1]
         return nats.expand(torch.broadcast_shapes(nats.shape, self.batch_shape))
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ltm_pyro import __version__
+from ltm_pyro.allocation import keep_freed_memory
 from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
 
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done; 1 a run that diverged; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 141 nobody reads the output.
     """
+    keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # text may hold what a terminal's encoding does not

@@ -33,6 +33,8 @@ class Session:
 
         self.run, self.material, self.accelerator = run, material, accelerator
         self.blueprint, self.settings = blueprint, run.config.train
+        if run.config.compile:
+            blueprint.model.decoder.compile_passes(run.config.compile)
         if self.settings.trackers:
             accelerator.init_trackers("trackers")
         batches = Batches(material.training, self.settings.batch_size, self.settings.seed)

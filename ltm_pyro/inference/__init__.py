@@ -6,6 +6,7 @@ from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.natural_gradient import NaturalGradient
 from ltm_pyro.inference.refinement import Refinement
+from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
 from ltm_pyro.inference.updates import update_of
 
@@ -16,6 +17,7 @@ __all__ = [
     "NaturalGradient",
     "NonFiniteError",
     "Refinement",
+    "SharedReading",
     "SlowStep",
     "frozen",
     "update_of",

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from copy import copy
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -14,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ltm_pyro.bounds import AbstractObjective
+from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.refinement import Refinement
+from ltm_pyro.inference.shared_reading import SharedReading
 
 
 class FastLoop:
@@ -37,6 +37,8 @@ class FastLoop:
         final_fraction: the last step's learning rate as a fraction of the first's; a cosine leads there. 1 is constant.
         optimizer: makes the optimizer of γ, from its parameters and `lr`. No weight decay: it would be a hidden prior.
             One that has a method `attend` is handed the guide. A guide may have an optimizer of its own instead.
+        tokens: share of the token positions that a step scores, drawn anew for each. Fewer make steps cheaper and
+            noisier; the gradient stays unbiased.
         tolerance: stop moving a sequence once the mean of its objective over `patience` steps has risen by less
             than this many nats over the mean of the `patience` steps before; None takes all steps.
         patience: steps in each of the two means.
@@ -53,6 +55,7 @@ class FastLoop:
         learning_rate: float = 0.3,
         final_fraction: float = 0.1,
         optimizer: Callable[..., Optimizer] = torch.optim.Adam,
+        tokens: float = 1.0,
         tolerance: float | None = None,
         patience: int = 4,
     ) -> None:
@@ -65,11 +68,19 @@ class FastLoop:
             )
         if bound.refusal_of_fast_loop:
             raise InputError(bound.refusal_of_fast_loop)
+        if not 0 < tokens <= 1:
+            raise InputError(f"tokens={tokens}: expected a share of the positions above 0, up to 1 (all)")
+        if tokens < 1 and not bound.linear:
+            raise InputError(
+                f"tokens={tokens} does not go with {bound.name}: from a part of the tokens a log-weight is estimated "
+                "without bias, but no function of it that is not linear. Give 1, or ELBO() or KLWeighted() as the bound"
+            )
         if patience < 1:
             raise InputError(f"patience={patience}: expected at least one step")
         self.bound, self.steps = bound, steps
         self.learning_rate, self.final_fraction = learning_rate, final_fraction
-        self.optimizer, self.tolerance, self.patience = optimizer, tolerance, patience
+        self.optimizer, self.tokens = optimizer, tokens
+        self.tolerance, self.patience = tolerance, patience
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -109,7 +120,12 @@ class FastLoop:
             optimizer.attend(guide)
         bound, many = self._bound_of(guide), getattr(guide, "fast_particles", None)
         resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
-        draw = partial(bound.terms, model, guide, **batch)
+        shared = SharedReading(self.tokens)
+
+        def draw() -> Terms:
+            with shared:
+                return bound.terms(model, guide, **batch)
+
         refinement = Refinement(bound, draw, local, optimizer) if getattr(guide, "refines", False) else None
         for step in range(self.steps):
             for group in optimizer.param_groups:

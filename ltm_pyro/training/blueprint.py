@@ -83,6 +83,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="latent-thought",
         help="autoregressive is the same decoder without thoughts, the reference in every table",
     )
+    parser.add_argument(
+        "--compile",
+        nargs="?",
+        const="default",
+        default=None,
+        help="train with torch.compile; with a mode of it, if given: reduce-overhead records CUDA graphs. It takes a "
+        "minute or two at the start",
+    )
     parser.add_class_arguments(DataSettings, "data")
     parser.add_class_arguments(Decoder, "decoder", skip={"vocabulary", "begin", "length"}, instantiate=False)
     parser.add_argument(

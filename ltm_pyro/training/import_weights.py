@@ -205,7 +205,7 @@ def _check_names(source: Mapping[str, str]) -> None:
         )
 
 
-def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapping[str, int | None]) -> dict[str, int]:
+def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapping[str, int | None]) -> dict[str, Any]:
     """The arguments of `Decoder`, but `begin`: from the weights, from what was given, from what the file states."""
     if weights["embedding.weight"].dim() != 2:
         raise InputError(f"tok_embeddings.weight has shape {tuple(weights['embedding.weight'].shape)}, expected (V, D)")

@@ -67,10 +67,13 @@ class CrossAttention(_Heads):
         """Keys and values of one layer's thoughts, each (..., H, K, D/H) from z (..., K, D)."""
         return rotate(self.split(self.key(z)), table), self.split(self.value(z))
 
-    def forward(self, h: Tensor, table: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
-        """Attend, shape (B, T, D) to (B, T, D); thoughts with leading particles S give (S, B, T, D)."""
-        q = rotate(self.split(self.query(h)), table)
-        leading = torch.broadcast_shapes(q.shape[:-3], thoughts[0].shape[:-3])
-        q, k, v = (t.expand(*leading, *t.shape[-3:]).reshape(-1, *t.shape[-3:]) for t in (q, *thoughts))
+    def queries(self, h: Tensor, table: Tensor) -> Tensor:
+        """What each token asks, (..., H, T, D/H) from h (..., T, D)."""
+        return rotate(self.split(self.query(h)), table)
+
+    def forward(self, asked: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
+        """The answers to `queries`, shape (B, T, D); thoughts with leading particles S give (S, B, T, D)."""
+        leading = torch.broadcast_shapes(asked.shape[:-3], thoughts[0].shape[:-3])
+        q, k, v = (t.expand(*leading, *t.shape[-3:]).reshape(-1, *t.shape[-3:]) for t in (asked, *thoughts))
         attended = self.merge(scaled_dot_product_attention(q, k, v))
         return attended.view(*leading, *attended.shape[-2:])

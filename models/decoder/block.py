@@ -33,6 +33,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, thinks: bool) -> None:
         super().__init__()
+        self.thinks = thinks
         self.norm_1 = nn.RMSNorm(width, eps=EPSILON)
         self.self_attention = SelfAttention(width, heads)
         if thinks:
@@ -49,7 +50,19 @@ class Block(nn.Module):
         thoughts: tuple[Tensor, Tensor] | None = None,
         cache: LayerCache | None = None,
     ) -> Tensor:
-        h = h + self.self_attention(self.norm_1(h), table, mask, cache)  # tokens see their recent past
-        if thoughts is not None:
-            h = h + self.cross_attention(self.norm_2(h), table, thoughts)  # tokens see this layer's thoughts
+        h = self.look_back(h, table, mask, cache)
+        return self.think(h, self.ask(h, table), thoughts)
+
+    def look_back(self, h: Tensor, table: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
+        """Tokens see their recent past."""
+        return h + self.self_attention(self.norm_1(h), table, mask, cache)
+
+    def ask(self, h: Tensor, table: Tensor) -> Tensor | None:
+        """What tokens ask of their thoughts; None in a block without."""
+        return self.cross_attention.queries(self.norm_2(h), table) if self.thinks else None
+
+    def think(self, h: Tensor, asked: Tensor | None, thoughts: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Tokens see this layer's thoughts."""
+        if asked is not None and thoughts is not None:
+            h = h + self.cross_attention(asked, thoughts)
         return h + self.feed_forward(self.norm_3(h))

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import LinearCrossEntropyOptions
-from torch.nn.functional import linear, linear_cross_entropy
+from torch.nn.functional import linear
+from torch.utils.checkpoint import checkpoint
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder.attention import window_mask
 from ltm_pyro.models.decoder.banded import band_masks
 from ltm_pyro.models.decoder.block import EPSILON, Block
 from ltm_pyro.models.decoder.cache import DecoderCache
+from ltm_pyro.models.decoder.cross_entropy import token_nats
+from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 
-CHUNK = LinearCrossEntropyOptions(batch_chunk_size=256)  # the automatic chunk is several times slower on a CPU
 INITIAL_SCALE = 0.02  # standard deviation of the initial weights
 
 
@@ -42,6 +45,8 @@ class Decoder(nn.Module):
         begin: the token id that stands before a text.
         thought_scale: z is multiplied by this on its way in. With 1, the paper's, the noise in z drowns a narrow
             decoder's small initial weights, and it learns more slowly than one without thoughts.
+        recompute: keep no block's activations for the backward pass, and compute them again there: less memory for
+            about a third more time. Values and gradients are the same.
 
     Raises:
         InputError: for sizes that do not fit together.
@@ -64,11 +69,13 @@ class Decoder(nn.Module):
         length: int = 128,
         begin: int = 0,
         thought_scale: float = 1.0,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin)
         self.z_shape = (layers, thoughts, width)
         self.window, self.length, self.begin, self.thought_scale = window, length, begin, thought_scale
+        self.recompute = recompute
         self.embedding = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList(  # type: ignore[assignment]  # seen as what it holds
             Block(width, heads, thinks=thoughts > 0) for _ in range(layers)
@@ -98,12 +105,72 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
         """Hidden states after each token, shape (B, T, D), or (S, B, T, D) with S particles of z."""
-        h = self.embedding(tokens)
-        size = tokens.shape[-1]
-        table, mask = self.rotary[:size], self.sees[:size, :size] if size <= 2 * self.bands.shape[1] else self.bands
-        for block, thoughts in zip(self.blocks, self.thoughts(z), strict=True):
-            h = block(h, table, mask, thoughts)
-        return self.norm(h)
+        return self.think(self.look_back(tokens), z)
+
+    def look_back(self, tokens: Int[Tensor, "*B T"]) -> Reading:
+        """What no thought touches: the pass up to the first block's cross-attention."""
+        return self._look_back(self.blocks[0], self.embedding(tokens))
+
+    def think(
+        self, reading: Reading, z: Float[Tensor, "*SB L K D"] | None = None, places: Int[Tensor, " N"] | None = None
+    ) -> Tensor:
+        """The rest of the pass.
+
+        Args:
+            reading: what `look_back` made of the tokens.
+            z: thoughts, with any leading particle dimensions.
+            places: the positions whose hidden states are wanted; None wants all. In the last block the others are
+                left out as soon as nobody sees them.
+
+        Returns:
+            Hidden states, shape (B, T, D), (B, N, D) at places, or (S, B, ...) with S particles of z.
+        """
+        *earlier, last = self.thoughts(z)
+        for (block, following), thoughts in zip(pairwise(self.blocks), earlier, strict=True):
+            reading = self._layer(block, following, reading, thoughts)
+        if places is not None:
+            reading = reading.at(places)
+        return self.norm(self._again(self.blocks[-1].think, *reading, last))
+
+    def compile_passes(self, mode: str = "default") -> None:
+        """Let `torch.compile` make the passes of this decoder from here on; values are the same to rounding.
+
+        The first call of each kind (weights held or learning, another number of particles) takes up to a minute more,
+        batches of another size cause one compilation, and then none does. What writes text is not compiled.
+
+        Args:
+            mode: of `torch.compile`. `reduce-overhead` records CUDA graphs, where there is CUDA.
+
+        Raises:
+            InputError: for a mode that there is not.
+        """
+        modes = sorted(torch._inductor.list_mode_options())
+        if mode not in modes:
+            raise InputError(f"compile={mode!r}: expected one of {', '.join(modes)}")
+        compiled: Any = torch.compile(self.look_back)  # its result lasts a batch: it takes no CUDA graph
+        self.look_back = compiled  # type: ignore[method-assign]
+        self.think = torch.compile(self.think, mode=mode)  # type: ignore[method-assign]
+
+    def _layer(self, block: Block, following: Block, reading: Reading, thoughts: Any) -> Reading:
+        """From what one block has read to what the next has."""
+
+        def think(h: Tensor, asked: Tensor | None) -> Reading:
+            return self._look_back(following, block.think(h, asked, thoughts))
+
+        return Reading(*self._again(think, *reading))
+
+    def _look_back(self, block: Block, h: Tensor) -> Reading:
+        size = h.shape[-2]
+        banded = size > 2 * self.bands.shape[1]
+        table, mask = self.rotary[:size], self.bands if banded else self.sees[:size, :size]
+        h = block.look_back(h, table, mask)
+        return Reading(h, block.ask(h, table))
+
+    def _again(self, function: Callable[..., Any], *inputs: Any) -> Any:
+        """Call a function, whose activations are computed again in `backward` if the decoder is to `recompute`."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return function(*inputs)
+        return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
 
     def thoughts(self, z: Tensor | None) -> list:
         """Each layer's thought keys and values, or None a layer for a decoder without thoughts."""
@@ -125,6 +192,8 @@ class Decoder(nn.Module):
         x: Int[Tensor, "*B T"],
         z: Float[Tensor, "*SB L K D"] | None = None,
         previous: Int[Tensor, " B"] | None = None,
+        reading: Reading | None = None,
+        places: Int[Tensor, " N"] | None = None,
     ) -> Tensor:
         """Log-probability of every token given those before it, in nats; the logits are never all in memory.
 
@@ -132,14 +201,18 @@ class Decoder(nn.Module):
             x: token ids.
             z: thoughts, with any leading particle dimensions.
             previous: the token that stands before each sequence; `begin` if None.
+            reading: of `inputs(x, previous)`, where it is known already.
+            places: the positions to score; None scores all.
 
         Returns:
-            Shape (B, T), or (S, B, T) with S particles of z.
+            Shape (B, T), or (S, B, T) with S particles of z; (..., N) at places.
         """
-        h = self(self.inputs(x, previous), z)  # (..., B, T, D)
-        rows, targets = h.flatten(0, -2), x.expand(h.shape[:-1]).flatten()
-        nats = linear_cross_entropy(rows, self.embedding.weight, targets, reduction="none", options=CHUNK)
-        return -nats.view(h.shape[:-1])
+        if reading is None:
+            reading = self.look_back(self.inputs(x, previous))
+        h = self.think(reading, z, places)  # (..., B, T, D)
+        targets = x if places is None else x[..., places]
+        nats = token_nats(h.flatten(0, -2), self.embedding.weight, targets.expand(h.shape[:-1]).flatten())
+        return nats.view(h.shape[:-1])
 
     def inputs(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
         """What the decoder reads to predict x: x moved one place to the right, shape (..., T)."""

@@ -30,14 +30,21 @@ def rotary_table(positions: Tensor, channels: int, theta: float = 10_000.0) -> T
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Turn each neighbouring pair of channels by its position's angle.
 
-    A pair is a complex number and the turn a product: one pass over memory, several times faster than
-    to pick even and odd channels apart.
-
     Args:
         x: queries or keys, shape (..., T, channels).
         table: the positions' `rotary_table`, shape (T, channels / 2, 2).
     """
     exact = x if x.dtype == torch.float64 else x.float()  # no complex numbers of lower precision
-    pairs = torch.view_as_complex(exact.unflatten(-1, (-1, 2)))
-    turned = pairs * torch.view_as_complex(table.to(exact.dtype))
-    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+    turn = _turn_by_parts if torch.compiler.is_compiling() else _turn
+    return turn(exact.unflatten(-1, (-1, 2)), table.to(exact.dtype)).flatten(-2).to(x.dtype)
+
+
+def _turn(pairs: Tensor, table: Tensor) -> Tensor:
+    """A pair is a complex number and the turn a product: one pass over memory."""
+    return torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(table))
+
+
+def _turn_by_parts(pairs: Tensor, table: Tensor) -> Tensor:
+    """The same in real numbers, of which compilers make one pass too; they know no complex ones."""
+    (x, y), (cosine, sine) = pairs.unbind(-1), table.unbind(-1)
+    return torch.stack((x * cosine - y * sine, x * sine + y * cosine), -1)

@@ -32,5 +32,5 @@ def test_the_answer_of_two_thoughts_depends_on_where_a_token_stands(thoughts, re
     keys = attention.thoughts(
         torch.randn(1, thoughts, 16, dtype=torch.float64), rotary_table(torch.arange(thoughts), 8)
     )
-    out = attention(h, rotary_table(torch.arange(6), 8), keys)
+    out = attention(attention.queries(h, rotary_table(torch.arange(6), 8)), keys)
     assert ((out - out[:, :1]).abs().max() > 1e-3) == responds

@@ -1,0 +1,27 @@
+"""Memory that a process keeps for itself."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt(3)
+LARGEST = 2**25  # bytes; the most that glibc takes from its heap, larger blocks are mapped one by one
+
+
+def keep_freed_memory() -> bool:
+    """Ask the C library not to hand freed memory back to the system at once.
+
+    A pass on a CPU frees its activations and asks for as many again a moment later. With glibc's defaults their pages
+    go back and forth between process and system, which can cost as much time as the arithmetic. It concerns the whole
+    process, so that programs ask for it and the library never does: `ltm` does.
+
+    Returns:
+        Whether there was such a C library to ask.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is None:
+        return False
+    return bool(mallopt(MMAP_THRESHOLD, LARGEST)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))
