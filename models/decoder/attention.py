@@ -8,6 +8,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from ltm_pyro.models.decoder.banded import banded_attention
 from ltm_pyro.models.decoder.cache import LayerCache
+from ltm_pyro.models.decoder.flexible import FlexibleWindow
 from ltm_pyro.models.decoder.rotary import rotate
 
 
@@ -38,14 +39,16 @@ class _Heads(nn.Module):
 class SelfAttention(_Heads):
     """Causal attention in which a token sees itself and the `window` - 1 tokens before it."""
 
-    def forward(self, h: Tensor, table: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
+    def forward(
+        self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None, cache: LayerCache | None = None
+    ) -> Tensor:
         """Attend, shape (..., T, D) to (..., T, D).
 
         Args:
             h: token states.
             table: rotary table of the tokens' positions.
             mask: True where a query sees a key: shape (T, T), or the `band_masks` of a long text,
-                shape (blocks, C, 2C); None when every query sees every key there is.
+                shape (blocks, C, 2C), or what attends in their stead; None when every query sees every key there is.
             cache: keys and values of the tokens before these, which grows by these.
         """
         rows = h.reshape(-1, *h.shape[-2:])  # (N, T, D): the fused kernels take four dimensions
@@ -53,7 +56,9 @@ class SelfAttention(_Heads):
         q, k = rotate(q, table), rotate(k, table)
         if cache is not None:
             k, v = cache.extend(k, v)
-        if mask is not None and mask.dim() == 3:
+        if isinstance(mask, FlexibleWindow):
+            attended = mask(q, k, v)
+        elif mask is not None and mask.dim() == 3:
             attended = banded_attention(q, k, v, mask)
         else:
             attended = scaled_dot_product_attention(q, k, v, attn_mask=mask)

@@ -19,6 +19,7 @@ from ltm_pyro.models.decoder.banded import band_masks
 from ltm_pyro.models.decoder.block import EPSILON, Block
 from ltm_pyro.models.decoder.cache import DecoderCache
 from ltm_pyro.models.decoder.cross_entropy import token_nats
+from ltm_pyro.models.decoder.flexible import FlexibleWindow, flexible_window
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 
@@ -76,6 +77,7 @@ class Decoder(nn.Module):
         self.z_shape = (layers, thoughts, width)
         self.window, self.length, self.begin, self.thought_scale = window, length, begin, thought_scale
         self.recompute = recompute
+        self.flexible: FlexibleWindow | None = None
         self.embedding = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList(  # type: ignore[assignment]  # seen as what it holds
             Block(width, heads, thinks=thoughts > 0) for _ in range(layers)
@@ -133,7 +135,9 @@ class Decoder(nn.Module):
         return self.norm(self._again(self.blocks[-1].think, *reading, last))
 
     def compile_passes(self, mode: str = "default") -> None:
-        """Let `torch.compile` make the passes of this decoder from here on; values are the same to rounding.
+        """Let `torch.compile` make the passes of this decoder, on the device where it is, from here on.
+
+        Values are the same to rounding.
 
         The first call of each kind (weights held or learning, another number of particles) takes up to a minute more,
         batches of another size cause one compilation, and then none does. What writes text is not compiled.
@@ -147,6 +151,8 @@ class Decoder(nn.Module):
         modes = sorted(torch._inductor.list_mode_options())
         if mode not in modes:
             raise InputError(f"compile={mode!r}: expected one of {', '.join(modes)}")
+        weight, channels = self.embedding.weight, 2 * self.rotary.shape[1]
+        self.flexible = flexible_window(self.length, self.window, channels, weight.device)
         compiled: Any = torch.compile(self.look_back)  # its result lasts a batch: it takes no CUDA graph
         self.look_back = compiled  # type: ignore[method-assign]
         self.think = torch.compile(self.think, mode=mode)  # type: ignore[method-assign]
@@ -160,11 +166,14 @@ class Decoder(nn.Module):
         return Reading(*self._again(think, *reading))
 
     def _look_back(self, block: Block, h: Tensor) -> Reading:
-        size = h.shape[-2]
-        banded = size > 2 * self.bands.shape[1]
-        table, mask = self.rotary[:size], self.bands if banded else self.sees[:size, :size]
-        h = block.look_back(h, table, mask)
+        table = self.rotary[: h.shape[-2]]
+        h = block.look_back(h, table, self._who_sees_whom(h.shape[-2]))
         return Reading(h, block.ask(h, table))
+
+    def _who_sees_whom(self, size: int) -> Tensor | FlexibleWindow:
+        if size <= 2 * self.bands.shape[1]:
+            return self.sees[:size, :size]
+        return self.flexible if self.flexible is not None and size == self.length else self.bands
 
     def _again(self, function: Callable[..., Any], *inputs: Any) -> Any:
         """Call a function, whose activations are computed again in `backward` if the decoder is to `recompute`."""
