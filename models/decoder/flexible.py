@@ -22,11 +22,15 @@ class FlexibleWindow:
     def __init__(self, length: int, window: int, device: torch.device | str) -> None:
         from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-        def sees(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-            return (key <= query) & (key > query - window)
-
         self.attention = flex_attention
-        self.blocks = create_block_mask(sees, None, None, length, length, device=str(device))
+        self.blocks = create_block_mask(
+            lambda row, head, query, key: (key <= query) & (key > query - window),
+            None,
+            None,
+            length,
+            length,
+            device=str(device),
+        )
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend, shape (N, H, T, channels)."""
