@@ -24,6 +24,7 @@ def test_blocks_equal_the_dense_mask(length, window):
         torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=0)
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("window", [5, 50])
 def test_the_flexible_window_equals_the_dense_mask(window):
     q, k, v = torch.randn(3, 2, 3, 201, 16, dtype=torch.float64).unbind(0)
