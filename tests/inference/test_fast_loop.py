@@ -1,11 +1,13 @@
 """The fast loop moves γ, and γ alone, to where the theory says."""
 
 import math
+from functools import partial
 
 import pyro
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from toys import SIZES, TinyModel
 
 from ltm_pyro import (
@@ -16,7 +18,9 @@ from ltm_pyro import (
     ImportanceWeighted,
     InputError,
     Jackknife,
+    LaplaceGuide,
     LatentThoughtModel,
+    LowRankGuide,
     MeanFieldGuide,
     Thermodynamic,
 )
@@ -322,3 +326,32 @@ def test_the_toys_are_reproducible():
     other = LinearGaussian().evidence(torch.zeros(1, 3, dtype=torch.float64)), TinyModel().x
     assert torch.equal(one[0], other[0])
     assert torch.equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("guide", [MeanFieldGuide, LowRankGuide, LaplaceGuide])
+def test_no_step_waits_for_the_device(guide):
+    """Fake tensors have no values: whatever asked for one, as a copy to the host does, would raise."""
+    pyro.enable_validation(False)
+    with FakeTensorMode():
+        tiny = LatentThoughtModel(GaussianPrior((2, 2, 16)), Decoder(**SIZES))
+        x = torch.zeros(3, 20, dtype=torch.long)
+        for tokens in (1.0, 0.5):
+            FastLoop(ELBO(2), steps=3, tokens=tokens).fit(tiny, guide((2, 2, 16)), x)
+        with pytest.raises(DataDependentOutputException):
+            FastLoop(ELBO(2), steps=3, tolerance=0.1, patience=1).fit(tiny, guide((2, 2, 16)), x)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, partial(torch.optim.SGD, momentum=0.9)])
+def test_the_fused_kernel_is_taken_unless_another_is_asked_for(toy, optimizer):
+    made = []
+
+    def unfused(rows, lr):
+        made.append(optimizer(rows, lr=lr, foreach=False))
+        return made[-1]
+
+    torch.manual_seed(0)
+    plain = fit(toy, optimizer=unfused)
+    assert made[0].param_groups[0]["fused"] is None
+    torch.manual_seed(0)
+    fused = fit(toy, optimizer=optimizer)
+    torch.testing.assert_close(rows(fused), rows(plain))
