@@ -99,6 +99,10 @@ class AbstractGuide(nn.Module, ABC):
             loss: the slow step's loss, with fresh noise, at q as it stands.
         """
 
+    def remark(self) -> str:
+        """What whoever trains it should know by now, in one line; empty if there is nothing."""
+        return ""
+
     def natural_step(self, rate: float) -> None:
         """Move the local parameters along the natural gradient, from the gradients that they hold.
 

@@ -33,7 +33,6 @@ class AmortisedGuide(AbstractGuide):
 
     Example:
         >>> import torch
-        >>> import torch
         >>> guide = AmortisedGuide((2, 4, 8), vocabulary=30, width=16)
         >>> x = torch.zeros(3, 16, dtype=torch.long)
         >>> guide.start(x)

@@ -34,8 +34,9 @@ class FullGaussian(AbstractGaussian):
         return self.parts[0].square().sum(-1).unflatten(-1, self.event_shape)
 
     @cached_property
-    def log_determinant(self) -> Tensor:
-        return 2 * self.parts[0].diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    def log_determinants(self) -> Tensor:
+        own = self.parts[0].diagonal(dim1=-2, dim2=-1)  # what is left of each coordinate, given those before it
+        return 2 * self.by_layer(own.log().unflatten(-1, self.event_shape))
 
 
 class FullCovarianceGuide(AbstractGaussianGuide):

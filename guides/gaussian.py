@@ -66,8 +66,13 @@ class AbstractGaussian(TorchDistribution):
 
     @cached_property
     @abstractmethod
+    def log_determinants(self) -> Tensor:
+        """Of the covariance of every layer given the layers before it, shape (*batch, L)."""
+
+    @cached_property
     def log_determinant(self) -> Tensor:
         """Of the covariance, shape (*batch,)."""
+        return self.log_determinants.sum(-1)
 
     @property
     def support(self) -> Any:
@@ -99,6 +104,31 @@ class AbstractGaussian(TorchDistribution):
         log_prob = -0.5 * (self.squared_distance(value - self.loc) + self.log_determinant + constant)
         return log_prob.expand(torch.broadcast_shapes(log_prob.shape, self.batch_shape))
 
+    def kl_per_layer(self, prior: Distribution) -> Tensor:
+        r"""KL(q || p) by the chain rule, exact, shape (*batch_shape, L).
+
+        .. math:: \mathrm{KL}(q \,\|\, p) = \sum_l \mathbb{E}_{q(z_{<l})}\,
+                  \mathrm{KL}\big(q(z_l \mid z_{<l}) \,\|\, p(z_l)\big)
+
+        The prior's part needs the variances alone; the entropies are those of the layers given what is before them.
+
+        Raises:
+            NotImplementedError: for a prior that is no diagonal Gaussian.
+        """
+        if not isinstance(prior, Independent) or prior.reinterpreted_batch_ndims != len(self.event_shape):
+            raise NotImplementedError
+        if not isinstance(prior.base_dist, Normal):
+            raise NotImplementedError
+        mean, sigma = prior.base_dist.loc, prior.base_dist.scale
+        each = (self.variance + (self.loc - mean) ** 2) / sigma**2 - 1 + 2 * sigma.log()
+        kl = 0.5 * (self.by_layer(each) - self.log_determinants)
+        return kl.expand(torch.broadcast_shapes(kl.shape, (*self.batch_shape, kl.shape[-1])))
+
+    def by_layer(self, each: Tensor) -> Tensor:
+        """Sums over what stands in the same place of the event's first dimension, shape (..., L)."""
+        layers = each.dim() - len(self.event_shape) + 1
+        return each.reshape(*each.shape[:layers], -1).sum(-1)
+
     def noise(self, shape: torch.Size, *event: int) -> Tensor:
         """Standard normal, shape (*shape, *event)."""
         return torch.randn(*shape, *event, dtype=self.loc.dtype, device=self.loc.device)
@@ -106,13 +136,7 @@ class AbstractGaussian(TorchDistribution):
 
 @register_kl(AbstractGaussian, Independent)
 def _kl_to_a_diagonal_gaussian(q: AbstractGaussian, p: Independent) -> Tensor:
-    if not isinstance(p.base_dist, Normal) or p.reinterpreted_batch_ndims != len(q.event_shape):
-        raise NotImplementedError
-    of_event = tuple(range(-len(q.event_shape), 0))
-    mean, sigma = p.base_dist.loc, p.base_dist.scale
-    each = (q.variance + (q.loc - mean) ** 2) / sigma**2 - 1 + 2 * sigma.log()
-    kl = 0.5 * (each.sum(of_event) - q.log_determinant)
-    return kl.expand(torch.broadcast_shapes(kl.shape, q.batch_shape))
+    return q.kl_per_layer(p).sum(-1)
 
 
 class AbstractGaussianGuide(AbstractGuide):

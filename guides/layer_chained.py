@@ -44,8 +44,8 @@ class ChainedGaussian(AbstractGaussian):
         return torch.stack(variances, -2).unflatten(-1, self.event_shape[1:])
 
     @cached_property
-    def log_determinant(self) -> Tensor:
-        return 2 * self.parts[0].log().flatten(-3).sum(-1)
+    def log_determinants(self) -> Tensor:
+        return 2 * self.by_layer(self.parts[0].log())
 
     @property
     def _steps(self) -> list[tuple[Tensor, Tensor]]:

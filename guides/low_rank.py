@@ -35,16 +35,23 @@ class LowRankGaussian(AbstractGaussian):
         return sigma**2 + w.square().sum(-1).unflatten(-1, self.event_shape)
 
     @cached_property
-    def log_determinant(self) -> Tensor:
-        inner = self._root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return 2 * (inner + self.parts[0].log().flatten(-3).sum(-1))
+    def log_determinants(self) -> Tensor:
+        inner = self._roots.diagonal(dim1=-2, dim2=-1).log().sum(-1)  # of all layers down to each, (*batch, L)
+        given = torch.cat((inner[..., :1], inner.diff(dim=-1)), -1)
+        return 2 * (given + self.by_layer(self.parts[0].log()))
 
-    @cached_property
+    @property
     def _root(self) -> Tensor:
         """The Cholesky factor of I + W' diag(sigma^-2) W, shape (*batch, r, r): all that a density inverts."""
+        return self._roots[..., -1, :, :]
+
+    @cached_property
+    def _roots(self) -> Tensor:
+        """The same of the first layer, of the first two and so on to all of them, shape (*batch, L, r, r)."""
         sigma, w = self.parts
-        white = w / sigma.flatten(-3)[..., None]
-        return torch.linalg.cholesky(torch.eye(w.shape[-1], dtype=w.dtype, device=w.device) + white.mT @ white)
+        white = (w / sigma.flatten(-3)[..., None]).unflatten(-2, (self.event_shape[0], -1))  # (*batch, L, K D, r)
+        inner = (white.mT @ white).cumsum(-3)
+        return torch.linalg.cholesky(torch.eye(w.shape[-1], dtype=w.dtype, device=w.device) + inner)
 
 
 class LowRankGuide(AbstractGaussianGuide):

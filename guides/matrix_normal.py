@@ -33,11 +33,11 @@ class MatrixGaussian(AbstractGaussian):
         return unit**2 * (of_thought[..., None] * of_place[..., None, :]).unflatten(-2, self.event_shape[:2])
 
     @cached_property
-    def log_determinant(self) -> Tensor:
+    def log_determinants(self) -> Tensor:
         unit, rows, columns = self.parts
-        of_rows, of_columns = (root.diagonal(dim1=-2, dim2=-1).log().sum(-1) for root in (rows, columns))
-        thoughts, width = rows.shape[-1], columns.shape[-1]
-        return 2 * (unit.log().flatten(-3).sum(-1) + width * of_rows + thoughts * of_columns)
+        of_rows, of_columns = (root.diagonal(dim1=-2, dim2=-1).log() for root in (rows, columns))
+        each = of_rows.unflatten(-1, self.event_shape[:2])[..., None] + of_columns[..., None, None, :]
+        return 2 * self.by_layer(unit.log() + each)
 
 
 class MatrixNormalGuide(AbstractGaussianGuide):

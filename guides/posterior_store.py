@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ltm_pyro.errors import InputError
 
 FIRST = 256  # texts that there is room for at first; it doubles as they come
+LARGEST = 2**30  # bytes of all rows, unless a number of texts is given
 NAMES = ("texts", "slots", "rows")  # in a state dict
 
 
@@ -23,24 +24,32 @@ class PosteriorStore(nn.Module):
     It stays on the CPU wherever a module is moved that holds it, and is in that module's state dict: `texts`, the keys
     from the oldest on, (N, 2), `slots`, where their rows are, (N,), and `rows`, (N, n).
 
+    Attributes:
+        forgotten: how many texts have made room for others.
+
     Args:
-        capacity: the most texts.
+        capacity: the most texts; None is as many as 1 GiB of rows holds.
         folder: keep the rows in a nameless file there, of the size of all of them; None keeps them in memory.
 
     Raises:
         InputError: without room for a text; when the first row comes, if such a file cannot be made.
     """
 
-    def __init__(self, capacity: int, folder: str | None = None) -> None:
+    def __init__(self, capacity: int | None = None, folder: str | None = None) -> None:
         super().__init__()
-        if capacity < 1:
+        if capacity is not None and capacity < 1:
             raise InputError(f"capacity={capacity}: expected room for one text at least")
         self.capacity, self.folder = capacity, folder
+        self.forgotten = 0
         self._slots: dict[bytes, int] = {}  # oldest first
         self._rows = torch.empty(0, 0)
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def most(self, size: int) -> int:
+        """How many texts there may be with rows of so many numbers."""
+        return max(1, LARGEST // (4 * size)) if self.capacity is None else self.capacity
 
     def read(self, keys: Sequence[bytes]) -> tuple[list[int], Tensor]:
         """Which of the keys are known, and their rows, (number of those, n)."""
@@ -59,8 +68,9 @@ class PosteriorStore(nn.Module):
         """A place for a text's row, which makes it the youngest."""
         slot = self._slots.pop(key, None)
         if slot is None:
-            full = len(self._slots) == self.capacity
+            full = len(self._slots) == self.most(size)
             slot = self._slots.pop(next(iter(self._slots))) if full else len(self._slots)
+            self.forgotten += full
         if slot >= len(self._rows):
             self._make_room(slot + 1, size)
         self._slots[key] = slot
@@ -70,27 +80,28 @@ class PosteriorStore(nn.Module):
         if self.folder is not None:
             grown = self._mapped(self.folder, size)
         else:
-            grown = torch.empty(min(self.capacity, max(count, FIRST, 2 * len(self._rows))), size)
+            grown = torch.empty(min(self.most(size), max(count, FIRST, 2 * len(self._rows))), size)
         if len(self._rows):
             grown[: len(self._rows)] = self._rows
         self._rows = grown
 
     def _mapped(self, folder: str, size: int) -> Tensor:
         """All rows in a file that vanishes with the process."""
-        needed = 4 * self.capacity * size
+        count = self.most(size)
+        needed = 4 * count * size
         try:
             handle, name = tempfile.mkstemp(prefix="posteriors-", dir=folder)
             try:
                 if hasattr(os, "posix_fallocate"):  # a disk that is full says so now, not in the middle of a write
                     os.posix_fallocate(handle, 0, needed)
-                return torch.from_file(name, shared=True, size=needed // 4).view(self.capacity, size)
+                return torch.from_file(name, shared=True, size=needed // 4).view(count, size)
             finally:
                 os.close(handle)
                 with suppress(OSError):  # Windows keeps the name of an open file
                     os.unlink(name)
         except OSError as error:
             raise InputError(
-                f"{needed / 1e9:.2g} GB for {self.capacity} posteriors of {size} numbers cannot be had in {folder}: "
+                f"{needed / 1e9:.2g} GB for {count} posteriors of {size} numbers cannot be had in {folder}: "
                 f"{error.strerror or error}. Give a folder with room for them, or a smaller capacity"
             ) from error
 
@@ -115,8 +126,9 @@ class PosteriorStore(nn.Module):
             missing_keys.extend(missing)
             return
         texts, slots, rows = (state_dict[f"{prefix}{name}"].cpu() for name in NAMES)
-        if len(texts) > self.capacity:
-            error_msgs.append(f"{prefix}: {len(texts)} posteriors do not fit into capacity={self.capacity}")
+        most = self.most(rows.shape[1]) if len(rows) else 0
+        if len(texts) > most:
+            error_msgs.append(f"{prefix}: {len(texts)} posteriors do not fit into capacity={most}")
             return
         self._slots, self._rows = {}, torch.empty(0, 0)
         if len(rows):

@@ -13,9 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ltm_pyro"
 
-GROUND = {"errors", "freezing", "optional"}  # every floor stands on these
+GROUND = {"allocation", "errors", "freezing", "optional"}  # every floor stands on these
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
+    "allocation": set(),
     "freezing": set(),
     "optional": set(),
     "bounds": set(),
@@ -30,6 +31,7 @@ BELOW = {  # floor: the floors below it, from which it may import
 }  # and `cli` may import everything
 PACKAGES = {  # what the lower floors may import beside the standard library
     "errors": set(),
+    "allocation": set(),
     "freezing": {"torch"},
     "optional": {"torch", "zuko"},
     "bounds": {"torch", "pyro"},

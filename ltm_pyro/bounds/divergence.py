@@ -11,10 +11,10 @@ from torch.distributions import Distribution, Independent, kl_divergence
 
 
 class Divergence(NamedTuple):
-    """KL per particle and sequence, its splits where q and p factorise, and whether it is exact."""
+    """KL per particle and sequence, its splits where there are any, and whether it is exact."""
 
     total: Tensor  # (S, B)
-    per_layer: Tensor | None = None  # (S, B, L)
+    per_layer: Tensor | None = None  # (S, B, L): of each layer given those before it
     per_dimension: Tensor | None = None  # (S, B, *event)
     closed_form: bool = False
 
@@ -38,6 +38,10 @@ def divergence(
     Both are peeled of the `Independent` layers that they share, so that a factorised pair
     also says how its KL splits over the layers, and over the dimensions.
 
+    A q that couples its layers may have a method `kl_per_layer`, which is given p and returns the split of the chain
+    rule, :math:`\mathbb{E}_q\, \mathrm{KL}(q(z_l \mid z_{<l}) \,\|\, p(z_l \mid z_{<l}))` by layer, exact, shape
+    (*batch, L); for a p against which it has none it raises NotImplementedError.
+
     Args:
         q: the guide's distribution, batch shape (B,) or (S, B).
         p: the prior, of the same event shape.
@@ -45,6 +49,9 @@ def divergence(
         closed_form: look for an exact one; False always takes the sample's.
     """
     depth = min(_depth(q), _depth(p))
+    chained = _by_the_chain_rule(q, p) if closed_form and not depth else None
+    if chained is not None:
+        return Divergence(chained.sum(-1), chained, closed_form=True)
     q, p = _without(q, depth), _without(p, depth)
     split = _closed_form(q, p) if closed_form else None  # (*batch, *depth event dimensions)
     exact = split is not None
@@ -56,6 +63,14 @@ def divergence(
         return Divergence(split, closed_form=exact)
     per_layer = split.flatten(1 - depth).sum(-1) if depth > 1 else split
     return Divergence(per_layer.sum(-1), per_layer, None if q.event_shape else split, exact)
+
+
+def _by_the_chain_rule(q: Distribution, p: Distribution) -> Tensor | None:
+    offered = getattr(q, "kl_per_layer", None)
+    try:
+        return None if offered is None else offered(p)
+    except NotImplementedError:
+        return None
 
 
 def _closed_form(q: Distribution, p: Distribution) -> Tensor | None:

@@ -16,7 +16,10 @@ class Terms:
         objective: what inference maximises, shape (B,): a lower bound, minus an upper one, or what bounds nothing.
         log_likelihood: E_q[log p(x | z)], shape (B,).
         kl: KL(q(z) || p(z)), shape (B,).
-        kl_per_layer: the same by layer, shape (B, L); None where q or p do not split by layer.
+        kl_per_layer: the same by layer, shape (B, L), which adds up to it; None where it does not split. A layer's
+            share is E_q[KL(q(z_l | z_<l) || p(z_l | z_<l))], what its thoughts cost given those of the layers before
+            it: where q and p factorise over the layers, the KL of that layer alone. A layer that follows from the ones
+            before it costs nats, though it says little of its own: in what order layers are taken matters.
         kl_closed_form: whether the KL is exact; otherwise it is a Monte Carlo estimate.
         effective_sample_size: 1 / Σ w̃², shape (B,), from 1 to S; None where nothing is weighted.
         bound: the bound on (or estimate of) log p(x), shape (B,); None for an objective that is none.

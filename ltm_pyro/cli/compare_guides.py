@@ -139,12 +139,14 @@ class Subject:
         from ltm_pyro.evaluation.compare_guides import Candidate
         from ltm_pyro.training.blueprint import assemble
         from ltm_pyro.training.randomness import seed_everything
+        from ltm_pyro.training.rehearsal import rehearse
         from ltm_pyro.training.run import run_parser
 
         config, tokenizer = self._config(name), self.run.tokenizer
         seed_everything(self.options.seed)
         try:
             built = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin)
+            rehearse(built, config.data.length, learns=False)
         except InputError as error:
             raise InputError(f"--guides {name}: {error}") from error
         built = built.to(self.device).with_fast_steps(None)

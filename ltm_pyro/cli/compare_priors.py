@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ltm_pyro.cli import prior_runs
+from ltm_pyro.cli import prior_runs, step_time
 from ltm_pyro.cli.arguments import corpus_name
 from ltm_pyro.cli.comparison_folder import RESULTS, SETTINGS, ComparisonFolder, versions
 from ltm_pyro.cli.default_classes import default_priors
@@ -190,7 +190,7 @@ class PriorComparison:
         """How many fit into the seconds: timed once for each prior, and kept."""
         key = f"{name} steps"
         if key not in self.pieces:
-            steps, one = prior_runs.steps_within(self.seconds or 0.0, config, material)
+            steps, one = step_time.steps_within(self.seconds or 0.0, config, material)
             self.pieces[key] = [{"steps": steps, "seconds_per_step": one}]
             self.folder.keep(self.pieces)
             say(f"{one:.3g} seconds a step: {steps:,} steps")

@@ -6,8 +6,6 @@ import json
 import math
 import shutil
 import signal
-import statistics
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ from ltm_pyro.cli.generate import write_samples
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.blueprint import assemble, check
+from ltm_pyro.training.blueprint import check
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
 SCORES = ("elbo", "importance_weighted", "predictive", "prior", "prior_predictive")
 BATCH, SEED = 32, 0  # those of `ltm evaluate`
-WARM_UP, TIMED = 1, 3  # steps before, and while, a prior is timed
 
 
 def configured(words: Sequence[str]) -> Namespace:
@@ -95,37 +92,6 @@ def refuse_other_text(folder: Path, material: Material) -> None:
                 f"{folder} compares on other text: the corpus has changed since {path.parent.name} was trained. "
                 "Restore it, or start a new comparison in another --out"
             )
-
-
-def steps_within(seconds: float, config: Namespace, material: Material) -> tuple[int, float]:
-    """How many slow steps take so many seconds, by timing a few of them, and the seconds of one.
-
-    Args:
-        seconds: of training, without validations and checkpoints.
-        config, material: of the run; its weights and its random numbers are left alone.
-    """
-    import torch
-
-    from ltm_pyro.data import Batches
-    from ltm_pyro.training.randomness import seed_everything
-
-    check(run_parser(), config)
-    accelerator = train.make_accelerator(Path(), config)
-    seed_everything(config.train.seed)
-    tokenizer = material.tokenizer
-    blueprint = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin).to(accelerator.device)
-    blueprint.model.train()
-    svi, batches = blueprint.svi(), Batches(material.training, config.train.batch_size, config.train.seed)
-    taken = []
-    for _ in range(WARM_UP + TIMED):
-        batch, began = next(batches).to(accelerator.device), time.perf_counter()
-        with accelerator.autocast():
-            svi.step(x=batch.x, mask=batch.mask, previous=batch.previous)
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        taken.append(time.perf_counter() - began)
-    one = statistics.mean(taken[WARM_UP:])
-    return max(1, round(seconds / one)), one
 
 
 def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -99,6 +99,8 @@ class Session:
         evaluation = self._evaluate(blueprint, self.settings.evaluate_sequences)
         self.progress.clear()
         say(f"\nValidation after {self.trainer.step} steps:\n{markdown(evaluation)}\n")
+        if remark := self.blueprint.guide.remark():
+            say(f"{remark}\n")
         scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}
         if "exact" in scores:
             scores["elbo"] = scores["exact"]

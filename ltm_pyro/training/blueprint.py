@@ -19,6 +19,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, update_of
 from ltm_pyro.models import AbstractModel, AbstractPrior, AutoregressiveModel, Decoder, LatentThoughtModel
+from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -57,11 +58,13 @@ class Blueprint(NamedTuple):
     def with_fast_steps(self, steps: int | None) -> Blueprint:
         """The same objects to evaluate: a fast loop of this many steps (its own if None), towards a bound.
 
-        Where training fits q to an objective that is no bound, tables and prompts fit it to the ELBO.
+        Where training fits q to an objective that is no bound, tables and prompts fit it to the ELBO; by the same
+        gradient where that needs no path, since the guide's samples may have none.
         """
         fast = self.fast.lasting(self.fast.steps if steps is None else steps)
         if not isinstance(fast.bound, AbstractBound):
-            fast.bound = ELBO()
+            given = fast.bound
+            fast.bound = ELBO(given.particles, gradient=given.gradient) if given.gradient.cuts else ELBO()
         return self._replace(fast=fast)
 
     def svi(self) -> DualRateSVI:
@@ -160,7 +163,7 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
         What was built, of a vocabulary of two.
 
     Raises:
-        InputError: if classes, sizes or optimizers cannot be made.
+        InputError: if classes, sizes or optimizers cannot be made, or do not go together.
     """
     for name in ("prior", "guide"):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
@@ -175,6 +178,7 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
         ) from error
     if blueprint.guide.refines:
         update_of(fast_optimizer)
+    rehearse(blueprint, config.data.length)
     return blueprint
 
 

@@ -23,6 +23,7 @@ class AbstractPrior(nn.Module, ABC):
         discrete: whether thoughts are one-hot, so that the guide's must be.
         density: what the distribution's `log_prob` says about log p(z).
         approximate_sampler: what draws from it, where that is approximate, so that tables say so; empty if it is exact.
+        every: slow steps after which what `learning_from` does comes round again, for who foretells training's time.
 
     Args:
         z_shape: (L, K, D), the event shape of the distribution.
@@ -30,6 +31,7 @@ class AbstractPrior(nn.Module, ABC):
 
     discrete: ClassVar[bool] = False
     approximate_sampler: ClassVar[str] = ""
+    every: int = 1
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()

@@ -100,6 +100,26 @@ def test_only_the_layer_that_left_the_prior_has_kl():
     torch.testing.assert_close(per_layer, torch.tensor([[0.0, 0.5**2 * 6 / 2]]).double().expand(4, 2))
 
 
+class Offering(dist.Normal):
+    """A distribution that offers a split of its own, against normal priors alone."""
+
+    def kl_per_layer(self, prior):
+        if not isinstance(prior, dist.Normal):
+            raise NotImplementedError
+        return torch.tensor([1.0, 2.0]).expand(*self.batch_shape, 2)
+
+
+def test_a_distribution_may_offer_its_split():
+    q, z = Offering(zeros(4), 1.0), zeros(4)
+    kl = divergence(q, dist.Normal(zeros(4), 1.0), z)
+    assert kl.closed_form
+    assert kl.total.tolist() == [3.0] * 4
+    assert kl.per_layer.tolist() == [[1.0, 2.0]] * 4
+    for other in (divergence(q, dist.Laplace(zeros(4), 1.0), z), divergence(q, q, z, closed_form=False)):
+        assert other.per_layer is None
+        assert other.total[0] != 3.0
+
+
 class TwoSites(nn.Module):
     """z and then y given z, in the guide and in the model."""
 

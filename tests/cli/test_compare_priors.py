@@ -243,7 +243,7 @@ def test_samples_stand_side_by_side(whole):
 
 
 def test_equal_seconds_give_every_prior_its_own_steps(corpus, monkeypatch, capsys):
-    from ltm_pyro.cli import prior_runs
+    from ltm_pyro.cli import step_time
 
     seen = []
 
@@ -251,7 +251,7 @@ def test_equal_seconds_give_every_prior_its_own_steps(corpus, monkeypatch, capsy
         seen.append(config.prior.class_path)
         return (4, 0.05) if "Gaussian" in config.prior.class_path else (2, 0.1)
 
-    monkeypatch.setattr(prior_runs, "steps_within", timed)
+    monkeypatch.setattr(step_time, "steps_within", timed)
     words = [word for pair in TINY.items() for word in (f"--{pair[0]}", str(pair[1])) if pair[0] != "train.steps"]
     out = ("--priors", "GaussianPrior", "LaplacePrior", "--seconds", "0.2", "--seeds", "0", "1", "--out", "out")
     assert ltm("compare", "priors", corpus, *words, *out) == 0
@@ -262,7 +262,8 @@ def test_equal_seconds_give_every_prior_its_own_steps(corpus, monkeypatch, capsy
 
 
 def test_steps_are_foretold_from_timed_ones(corpus):
-    from ltm_pyro.cli.prior_runs import configured, steps_within
+    from ltm_pyro.cli.prior_runs import configured
+    from ltm_pyro.cli.step_time import steps_within
     from ltm_pyro.training.material import prepare
 
     config = configured([str(corpus), *arguments(TINY)])
@@ -271,6 +272,38 @@ def test_steps_are_foretold_from_timed_ones(corpus):
     assert steps == round(2.0 / one)
     assert 0 < one < 1
     assert steps_within(1e-9, config, material)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("prior", "one"),
+    [
+        (["GaussianPrior"], 1.0),
+        (["ExemplarPrior", "--prior.components", "8", "--prior.every", "2"], 2.0),  # two batches of texts, every second
+        (["ExemplarPrior", "--prior.components", "8", "--prior.every", "4"], 1.5),
+    ],
+)
+def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(prior, one, corpus, monkeypatch):
+    """By a clock that counts fast loops: a run takes as long as was foretold."""
+    from ltm_pyro.cli import prior_runs, step_time
+    from ltm_pyro.inference import DualRateSVI
+    from ltm_pyro.training.material import prepare
+
+    seconds, fit = [0.0], DualRateSVI.fit
+
+    def counted(svi, *args, **kwargs):
+        seconds[0] += 1.0
+        fit(svi, *args, **kwargs)
+
+    words = ["--prior", *prior]
+    config = prior_runs.configured([str(corpus), *arguments(TINY), *words])
+    material = prepare(config)
+    with monkeypatch.context() as patched:
+        patched.setattr(DualRateSVI, "fit", counted)
+        patched.setattr(step_time.time, "perf_counter", lambda: seconds[0])
+        assert step_time.steps_within(24.0, config, material) == (round(24 / one), one)
+        seconds[0] = 0.0
+        assert ltm("train", corpus, "--run", "run", *arguments({**TINY, "train.steps": round(24 / one)}), *words) == 0
+        assert seconds[0] == 24.0
 
 
 def test_the_records_are_returned(corpus):

@@ -23,6 +23,10 @@ PRIORS = {
 CODES = ["--prior", "CodebookPrior", "--prior.codes", "8"]
 DISCRETE = {
     "score function": ["CategoricalGuide", "--fast.bound", "Renyi", "--fast.bound.gradient", "ScoreFunction"],
+    "score function, no bound": [
+        *["CategoricalGuide", "--fast.bound", "KLWeighted", "--fast.bound.particles", "2"],
+        *["--fast.bound.gradient", "ScoreFunction"],
+    ],
     "vimco": ["CategoricalGuide", "--fast.bound", "ImportanceWeighted", "--fast.bound.gradient", "VIMCO"],
     "straight-through": ["StraightThroughGuide", "--fast.bound", "ELBO"],
     "gumbel-softmax": ["GumbelSoftmaxGuide", "--slow.bound", "KLWeighted"],

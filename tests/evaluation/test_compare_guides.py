@@ -1,11 +1,24 @@
 """Guides at equal budgets: what is spent is what was given, and the gap splits into its parts."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from ltm_pyro import ELBO, FastLoop, GaussianPrior, InputError, LatentThoughtModel, MeanFieldGuide, SlowStep
+from ltm_pyro import (
+    ELBO,
+    FastLoop,
+    FullCovarianceGuide,
+    GaussianPrior,
+    InputError,
+    LatentThoughtModel,
+    LayerChainedGuide,
+    LowRankGuide,
+    MatrixNormalGuide,
+    MeanFieldGuide,
+    SlowStep,
+)
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.compare_bounds.passes import CountPasses
 from ltm_pyro.evaluation.compare_guides import Candidate, GuideComparison, Sizes, gaps, train_guide
@@ -86,6 +99,19 @@ def test_what_has_no_density_has_no_bound(comparison):
         r for part in ("curve", "gap", "step size") for r in comparison.to_records(part) if r["guide"] == "blind"
     ]
     assert "no density" in comparison.table()
+
+
+@pytest.mark.parametrize("make", [LowRankGuide, MatrixNormalGuide, FullCovarianceGuide, LayerChainedGuide])
+def test_what_couples_layers_is_shown_by_layer_too(make, tiny):
+    fast, sizes = FastLoop(ELBO(), learning_rate=0.1), replace(SMALL, long_steps=2, step_sizes=())
+    comparison = GuideComparison(
+        tiny.model, [Candidate("this", make(tiny.decoder.z_shape), fast)], batch(tiny.texts(4)), sizes
+    )
+    comparison.carry_out()
+    for record in comparison.to_records("numbers"):
+        assert record["kl_layer_1"] + record["kl_layer_2"] == pytest.approx(record["kl"], rel=1e-6)
+        assert record["kl_layer_1"] != record["kl_layer_2"]
+    assert "does not split" not in comparison.table()
 
 
 def test_the_gap_is_the_sum_of_its_parts(comparison):

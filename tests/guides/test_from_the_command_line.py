@@ -63,4 +63,7 @@ def test_the_optimizers_of_the_fast_loop_are_those_that_are_named(corpus, tmp_pa
 def test_a_family_without_a_natural_gradient_is_refused_with_the_reason(corpus, tmp_path, capsys):
     words = ["--guide", "LowRankGuide", "--fast.optimizer", "NaturalGradient"]
     assert train_by(corpus, tmp_path / "run", *words) == 2
-    assert "LowRankGuide has no natural gradient in closed form" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "LowRankGuide has no natural gradient in closed form" in told
+    assert "Reading" not in told  # it is told before any work
+    assert not (tmp_path / "run").exists()

@@ -113,12 +113,61 @@ def test_against_another_prior_its_kl_is_sampled(make):
     torch.testing.assert_close(kl.total, q.log_prob(z) - p.log_prob(z))
 
 
-def test_thoughts_with_covariances_of_their_own_split_the_kl_over_layers():
+def by_hand(mean, spread, p_mean, p_sigma, layers):
+    """E_q KL(q(z_l | z_<l) || p(z_l)) of one dense Gaussian, with the conditionals written out, shape (L,)."""
+    shares, size = [], len(mean) // layers
+    for first in range(0, len(mean), size):
+        own, before = slice(first, first + size), slice(first)
+        carry = torch.linalg.solve(spread[before, before], spread[before, own]).T  # of what is before to the mean
+        given = spread[own, own] - carry @ spread[before, own]
+        precision = p_sigma[own].square().reciprocal().diag()
+        moves = carry @ spread[before, before] @ carry.T  # the covariance of the conditional mean
+        distance = (mean - p_mean)[own] @ precision @ (mean - p_mean)[own]
+        logs = torch.logdet(precision) + torch.logdet(given)
+        shares.append(0.5 * ((precision @ (given + moves)).trace() + distance - size - logs))
+    return torch.stack(shares)
+
+
+@every_gaussian
+def test_its_kl_splits_over_the_layers_by_the_chain_rule(make):
     prior = some_prior()
-    q = moved(FullCovarianceGuide, prior).posterior()
-    kl = divergence(q, prior.expand((2,)), q.rsample())
-    assert kl.per_layer.shape == (2, 3)
-    torch.testing.assert_close(kl.per_layer.sum(-1), kl.total)
+    q = moved(make, prior).posterior()
+    moments = prior.mean.flatten(), prior.variance.sqrt().flatten()
+    dense = zip(q.mean.flatten(1), covariance(q), strict=True)
+    expected = torch.stack([by_hand(*one, *moments, layers=Z_SHAPE[0]) for one in dense])  # (2, 3)
+    for batch in ((2,), (5, 2)):
+        kl = divergence(q.expand(batch), prior.expand(batch), q.rsample())
+        assert kl.closed_form
+        torch.testing.assert_close(kl.per_layer, expected.expand(*batch, 3))
+        torch.testing.assert_close(kl.per_layer.sum(-1), kl.total, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["low rank", "matrix normal", "full over z", "layer chained"])
+def test_a_layer_that_follows_from_the_one_before_costs_more_than_its_marginal(name):
+    """What couples layers is in the split: without it the shares would not add up."""
+    prior = some_prior()
+    q = moved(STRUCTURED[name], prior).posterior()
+    kl, spread = divergence(q, prior.expand((2,)), q.rsample()), covariance(q)
+    for layer, own in enumerate(torch.arange(12).view(3, 4)):
+        p = MultivariateNormal(prior.mean.flatten()[own], prior.variance.flatten()[own].diag())
+        alone = MultivariateNormal(q.mean.flatten(1)[:, own], spread[:, own][:, :, own])
+        marginal = torch.distributions.kl_divergence(alone, p)
+        if layer == 0:
+            torch.testing.assert_close(kl.per_layer[:, layer], marginal)
+        else:
+            assert (kl.per_layer[:, layer] - marginal).min() > 1e-4
+
+
+@structured
+def test_the_split_has_the_gradient_of_the_whole(make):
+    prior, guide = some_prior(), moved(make, some_prior())
+    q = guide.posterior()
+    p = MultivariateNormal(prior.mean.flatten(), prior.variance.flatten().diag())
+    whole = torch.distributions.kl_divergence(MultivariateNormal(q.mean.flatten(1), covariance(q)), p)
+    shares = divergence(q, prior.expand((2,)), q.rsample()).per_layer
+    slopes = [torch.autograd.grad(kl.sum(), guide.local_parameters(), retain_graph=True) for kl in (shares, whole)]
+    for one, other in zip(*slopes, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @structured

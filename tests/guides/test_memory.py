@@ -1,11 +1,13 @@
 """The guide that remembers: what it keeps, for which texts, and what comes back after a checkpoint."""
 
+import math
 import os
 import signal
 
 import pyro
 import pytest
 import torch
+import yaml
 from runs import checkpoint, ltm, metrics, train, write_corpus
 
 from ltm_pyro import (
@@ -22,8 +24,10 @@ from ltm_pyro import (
     SVGDGuide,
 )
 from ltm_pyro.cli.session import Session
+from ltm_pyro.guides import posterior_store
 from ltm_pyro.guides.memory import texts_of
 from ltm_pyro.guides.posterior_store import PosteriorStore
+from ltm_pyro.training.blueprint import RECIPES
 from ltm_pyro.training.state_files import read_tensors, write_tensors
 
 SINGLE = {"atol": 1e-6, "rtol": 1e-6}  # as float32 keeps it
@@ -140,8 +144,11 @@ def test_the_oldest_makes_room(tiny):
     assert len(store) == 3
 
 
-def test_it_grows_as_texts_come():
-    store = PosteriorStore(capacity=700)
+@pytest.mark.parametrize("capacity", [700, None])
+def test_it_grows_as_texts_come_up_to_its_capacity_or_a_gibibyte(capacity, monkeypatch):
+    if capacity is None:
+        monkeypatch.setattr(posterior_store, "LARGEST", 4 * 700 + 3)
+    store = PosteriorStore(capacity)
     keys = [number.to_bytes(16, "little") for number in range(1000)]
     for first in range(0, 1000, 50):
         store.write(keys[first : first + 50], torch.arange(first, first + 50.0)[:, None])
@@ -149,6 +156,36 @@ def test_it_grows_as_texts_come():
     assert known == list(range(300, 1000))
     assert kept.flatten().tolist() == [float(number) for number in known]
     assert len(store._rows) == 700
+    assert store.forgotten == 300
+
+
+def test_without_a_capacity_the_default_run_has_room_for_several_corpora():
+    sizes = yaml.safe_load((RECIPES / "tiny.yaml").read_text())["decoder"]
+    shape = sizes["layers"], sizes["thoughts"], sizes["width"]
+    guide = MemoryGuide(shape)
+    guide.start(torch.zeros(1, 4, dtype=torch.long))
+    size = sum(row.numel() for row in guide.local_parameters())
+    assert guide.memory.most(size) == 2**30 // (4 * 2 * math.prod(shape)) > 10 * 12_765
+
+
+def test_more_than_a_gibibyte_is_not_read_from_a_checkpoint(monkeypatch):
+    one, other = PosteriorStore(), PosteriorStore()
+    one.write([bytes([number]) * 16 for number in range(3)], torch.zeros(3, 4))
+    other.load_state_dict(one.state_dict())
+    assert len(other) == 3
+    monkeypatch.setattr(posterior_store, "LARGEST", 4 * 4 * 2)
+    with pytest.raises(RuntimeError, match="3 posteriors do not fit into capacity=2"):
+        PosteriorStore().load_state_dict(one.state_dict())
+
+
+def test_it_says_when_it_forgets(tiny):
+    guide = MemoryGuide(tiny.decoder.z_shape, capacity=4)
+    fit(guide, tiny)
+    fit(guide, tiny)
+    assert guide.remark() == ""
+    assert MeanFieldGuide(tiny.decoder.z_shape).remark() == ""
+    fit(guide, tiny, tiny.texts(3))
+    assert guide.remark().startswith("MemoryGuide is full with 4 texts and has forgotten 2 to make room")
 
 
 def test_what_is_to_be_kept_may_stand_in_a_file(tiny, tmp_path):
@@ -262,6 +299,15 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit(tmp_path, monkeypatch):
     assert not torch.equal(half, one["guide.memory.rows"])
     assert train(corpus, tmp_path / "fresh", **settings) == 0  # and a memory makes a difference
     assert metrics(tmp_path / "fresh") != metrics(tmp_path / "whole")
+
+
+def test_a_run_says_when_an_epoch_does_not_fit(tmp_path, capsys):
+    corpus = write_corpus(tmp_path / "corpus.jsonl", documents=10)
+    settings = {"train__steps": 6, "train__evaluate_every": 6}
+    assert train(corpus, tmp_path / "narrow", *REMEMBERING, **settings) == 0
+    assert "MemoryGuide is full with 11 texts and has forgotten" in capsys.readouterr().err
+    assert train(corpus, tmp_path / "wide", *REMEMBERING[:-2], **settings) == 0
+    assert "MemoryGuide is full" not in capsys.readouterr().err
 
 
 def test_a_memory_that_is_lost_on_the_way_would_be_noticed(tmp_path, monkeypatch):

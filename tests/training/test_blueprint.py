@@ -7,8 +7,10 @@ from runs import TINY, arguments
 
 from ltm_pyro import AutoregressiveModel, EmptyGuide, GaussianPrior, ImportanceWeighted, LatentThoughtModel
 from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.default_classes import default_guides
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
+from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.run import run_parser
 
 
@@ -103,6 +105,8 @@ def assert_within(part, whole):
         (["--slow.optimizer", "torch.optim.SGD"], "an optimizer cannot be made: .*'betas'"),
         (["--slow.betas", "[0.9,2.0]"], "an optimizer cannot be made: Invalid beta"),
         (["--fast.optimizer", "torch.optim.LBFGS", "--fast.optimizer.tolerance_grad", "x"], "tolerance_grad x"),
+        (["--fast.optimizer", "torch.optim.LBFGS"], "LBFGS takes no step from gradients alone: .*closure"),
+        (["--fast.optimizer", "torch.optim.SparseAdam"], "SparseAdam takes no step from gradients alone"),
         (["--train.batch_size", "0"], "train.batch_size=0: expected 1 or more"),
         (["--train.seed", "-1"], "train.seed=-1"),
     ],
@@ -110,6 +114,93 @@ def assert_within(part, whole):
 def test_what_cannot_be_built_is_refused_before_any_text_is_read(words, reason):
     with pytest.raises(InputError, match=reason):
         check(run_parser(), parse(run_parser(), [*arguments(TINY), *words]))
+
+
+def without_eps(*words):
+    """A tiny run's arguments, but that of its optimizer, which another one would not take."""
+    tiny = {name: value for name, value in TINY.items() if not name.startswith("fast.optimizer")}
+    return parse(run_parser(), [*arguments(tiny), *words])
+
+
+NATURAL = ["--fast.optimizer", "ltm_pyro.NaturalGradient"]
+MEMORY = ["--guide", "MemoryGuide", "--guide.guide"]
+SMALL = ["--guide.guide.width", "16", "--guide.guide.heads", "2"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["LowRankGuide", "MatrixNormalGuide", "LayerChainedGuide", "LaplaceGuide", "MAPGuide", "AutoGuideAdapter"],
+)
+def test_a_family_without_a_natural_gradient_is_refused_before_any_text_is_read(name):
+    with pytest.raises(InputError, match=r"^[A-Za-z]+ has no natural gradient in closed form: choose another fast.opt"):
+        check(run_parser(), without_eps("--guide", name, *NATURAL))
+    with pytest.raises(InputError, match=f"^{name} has no natural"):
+        check(run_parser(), without_eps(*MEMORY, name, *NATURAL))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--guide", "FullCovarianceGuide"],
+        ["--guide", "FixedVarianceGuide"],
+        ["--guide", "SemiAmortisedGuide", "--guide.width", "16"],
+        ["--guide", "FlowGuide", "--guide.hidden", "8"],
+        ["--guide", "LangevinGuide"],  # it moves in a way of its own
+        ["--guide", "AmortisedGuide", "--guide.width", "16"],  # nothing moves
+        [*MEMORY, "MeanFieldGuide"],
+    ],
+)
+def test_a_family_with_one_is_not(words):
+    check(run_parser(), without_eps(*words, *NATURAL))
+
+
+def test_a_memory_of_nothing_is_refused_before_any_text_is_read():
+    with pytest.raises(InputError, match=r"^AmortisedGuide has no local parameters, .* use it without MemoryGuide$"):
+        check(run_parser(), parsed(*MEMORY, "AmortisedGuide", *SMALL))
+    check(run_parser(), parsed(*MEMORY, "SemiAmortisedGuide", *SMALL))
+
+
+def test_what_pyro_refuses_an_autoguide_is_refused_before_any_text_is_read():
+    with pytest.raises(InputError, match=r"AutoNormal cannot be made for the site `z`: .*wide"):
+        check(run_parser(), parsed("--guide", "AutoGuideAdapter", "--guide.options", '{"wide": 1}'))
+
+
+def test_a_check_leaves_a_guide_as_it_was_made():
+    """Laplace's has a density until a batch begins."""
+    state = torch.get_rng_state()
+    blueprint = built(parsed("--guide", "LaplaceGuide"))
+    after = torch.get_rng_state()
+    rehearse(blueprint, 16)
+    assert torch.equal(torch.get_rng_state(), after)
+    assert not torch.equal(state, after)
+    assert blueprint.guide.rows is None
+    assert check(run_parser(), parsed("--guide", "LaplaceGuide")).guide.has_density
+
+
+@pytest.mark.parametrize("guide", [*default_guides(discrete=False), "AutoGuideAdapter", "MemoryGuide"])
+def test_no_guide_is_refused(guide):
+    check(run_parser(), parsed("--guide", guide))
+
+
+@pytest.mark.parametrize("guide", [*default_guides(discrete=True), "CategoricalGuide"])
+def test_no_guide_of_codes_is_refused(guide):
+    words = ["--prior", "CodebookPrior", "--guide", guide]
+    check(run_parser(), parsed(*words, "--fast.bound", "KLWeighted", "--slow.bound", "KLWeighted"))
+
+
+def test_relaxed_codes_are_refused_by_a_bound_before_any_text_is_read():
+    words = ["--prior", "CodebookPrior", "--guide", "GumbelSoftmaxGuide", "--fast.bound", "KLWeighted"]
+    with pytest.raises(InputError, match=r"ELBO does not go with GumbelCategorical .* KLWeighted"):
+        check(run_parser(), parsed(*words))
+    rehearse(built(parsed(*words)), 16, learns=False)
+
+
+def test_tables_fit_codes_by_a_gradient_that_needs_no_path():
+    words = ["--prior", "CodebookPrior", "--guide", "CategoricalGuide", "--fast.bound", "KLWeighted"]
+    pathless = ["--fast.bound.particles", "4", "--fast.bound.gradient", "ScoreFunction"]
+    bound = built(parsed(*words, *pathless)).with_fast_steps(3).fast.bound
+    assert repr(bound) == "ELBO(particles=4, gradient=ScoreFunction())"
+    assert repr(built(parsed(*words, *pathless[:2])).with_fast_steps(3).fast.bound) == "ELBO(particles=1)"
 
 
 def test_what_can_be_built_is_not_refused():

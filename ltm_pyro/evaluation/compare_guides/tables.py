@@ -89,8 +89,8 @@ def _about_q(rows: Sequence[Record]) -> str:
         if row["has_density"]
     ]
     notes = [
-        "KL(q ‖ p) in nats/token, at equal passes. k-hat: median over sequences; above 0.7 the importance weights are "
-        "not to be trusted."
+        "KL(q ‖ p) in nats/token, at equal passes; by layer: of every layer given the layers before it. k-hat: median "
+        "over sequences; above 0.7 the importance weights are not to be trusted."
     ]
     return section("q and its weights", [header, *cells], notes)
 

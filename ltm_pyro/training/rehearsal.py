@@ -1,0 +1,62 @@
+"""One fast step that moves nothing, so that what guides, optimizers and bounds refuse shows before any work is done."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pyro import poutine
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.inference.objective import objective_for
+
+if TYPE_CHECKING:
+    from ltm_pyro.training.blueprint import Blueprint
+
+
+def rehearse(blueprint: Blueprint, length: int, learns: bool = True) -> None:
+    """Start a copy of the guide on one text, and step its rows by a gradient of zero; no prior and no model is asked.
+
+    What a blueprint holds stays as it is, and so do torch's random numbers.
+
+    Args:
+        blueprint: one on the CPU.
+        length: T, of the text.
+        learns: whether the bounds are asked too if they take what the guide draws.
+
+    Raises:
+        InputError: what the guide refuses when it starts, what its family refuses the fast loop's optimizer, an
+            optimizer that takes no step from gradients alone, or samples that a bound refuses.
+    """
+    guide: Any = deepcopy(blueprint.guide)
+    with torch.random.fork_rng(devices=[]):
+        with torch.no_grad():
+            guide.start(torch.zeros(1, length, dtype=torch.long))
+        if learns:
+            _ask_bounds(blueprint, guide)
+        if guide.local_parameters():
+            _step(blueprint, guide)
+
+
+def _ask_bounds(blueprint: Blueprint, guide: Any) -> None:
+    sites = poutine.trace(guide).get_trace().nodes
+    for bound in (blueprint.fast.bound, blueprint.slow.bound):
+        if "z" in sites:
+            objective_for(guide, bound).admit(dict(sites["z"]))
+
+
+def _step(blueprint: Blueprint, guide: Any) -> None:
+    rows, fast = guide.local_parameters(), blueprint.fast
+    optimizer = guide.fast_optimizer(fast.optimizer)(rows, lr=fast.learning_rate)
+    if hasattr(optimizer, "attend"):
+        optimizer.attend(guide)
+    for row in rows:
+        row.grad = torch.zeros_like(row)
+    try:
+        optimizer.step()
+    except (TypeError, RuntimeError) as error:
+        raise InputError(
+            f"fast.optimizer {type(optimizer).__name__} takes no step from gradients alone: {error}. Take "
+            "torch.optim.Adam, torch.optim.SGD or another that does"
+        ) from error
