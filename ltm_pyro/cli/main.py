@@ -79,6 +79,8 @@ def _command(name: str) -> Callable[[Sequence[str]], int]:
     if name not in COMMANDS:
         hint = did_you_mean(name, COMMANDS)
         raise InputError(f"unknown command {name!r}: {hint}The commands are {', '.join(COMMANDS)}")
+    if name != "train" and os.environ.get("WORLD_SIZE", "1") != "1" and "LOCAL_RANK" in os.environ:
+        raise InputError(f"several processes were launched, and only `ltm train` shares its work: start {name} alone")
     return import_module(f"ltm_pyro.cli.{name.replace('-', '_')}").main
 
 

@@ -11,6 +11,7 @@ from ltm_pyro.cli.progress import Progress, clock, training_line
 from ltm_pyro.training.blueprint import Blueprint
 from ltm_pyro.training.diagnosis import DivergedError
 from ltm_pyro.training.material import Material
+from ltm_pyro.training.processes import LostProcessError, is_first
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -46,21 +47,36 @@ class Session:
         if resume:
             self.trainer.resume(resume)
             say(f"Going on with {self.run.folder} after step {self.trainer.step}.")
-        count = sum(parameter.numel() for parameter in self.blueprint.global_parameters())
         device, steps = self.accelerator.device, self.settings.steps
-        say(f"Training {count:,} parameters on {device} to step {steps:,}; the run is {self.run.folder}")
+        count, processes = self.trainer.parameters, self.trainer.processes
+        where = f"{device}, {processes.count} processes," if processes.several else f"{device}"
+        say(f"Training {count:,} parameters on {where} to step {steps:,}; the run is {self.run.folder}")
         began = time.monotonic()
         try:
             stopped = self.train()
         except DivergedError as error:
             say(f"ltm: {error}")
             return 1
+        except LostProcessError as error:
+            say(f"ltm: {error}. {self._left()}", everywhere=True)
+            return 1
         if stopped:
             say(f"{stopped}: saved after step {self.trainer.step}. Go on with: ltm train --resume {self.run.folder}")
             return 128 + getattr(signal, stopped)
         say(f"Trained in {clock(time.monotonic() - began)}; evaluating ...")
-        self._finish()
+        if self.trainer.processes.first:
+            self._finish()
         return 0
+
+    def _left(self) -> str:
+        """What is left of a run that was cut off."""
+        latest = self.run.checkpoints.latest()
+        if latest is None:
+            return f"This one stops after step {self.trainer.step}; no checkpoint had been saved yet"
+        return (
+            f"This one stops after step {self.trainer.step}; the last checkpoint is {latest}. "
+            f"Go on with: ltm train --resume {self.run.folder}"
+        )
 
     def train(self) -> str | None:
         """Train to the last step, with a line of progress; returns the name of the signal that ended it early, or None.
@@ -121,6 +137,7 @@ class Session:
             self.progress.update(record["step"], training_line(record))
 
 
-def say(text: str) -> None:
-    """Tell the user; standard output is for results alone."""
-    print(text, file=sys.stderr, flush=True)
+def say(text: str, everywhere: bool = False) -> None:
+    """Tell the user; standard output is for results alone. Of several processes the first speaks, or `everywhere`."""
+    if everywhere or is_first():
+        print(text, file=sys.stderr, flush=True)

@@ -16,7 +16,9 @@ from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
 from ltm_pyro.training.material import Material, corpus_of, prepare
+from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes, launched
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
+from ltm_pyro.training.slices import count_slices
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -29,11 +31,15 @@ HERE_ONLY = ("run", "resume", "recipe", "config")
 
 def main(words: Sequence[str]) -> int:
     """Train; returns the exit code."""
-    resumed = _resumed(words)
-    if resumed is not None:
-        return _resume(resumed)
-    config, here = configured(words)
-    return _start(Path(here["run"] or _default_folder(config, here["recipe"])), config)
+    try:
+        resumed = _resumed(words)
+        if resumed is not None:
+            return _resume(resumed)
+        config, here = configured(words)
+        return _start(Path(here["run"] or _default_folder(config, here["recipe"])), config)
+    except LostProcessError as error:
+        say(f"ltm: {error}", everywhere=True)
+        return 1
 
 
 def configured(words: Sequence[str]) -> tuple[Namespace, dict[str, Any]]:
@@ -120,16 +126,20 @@ def _start(folder: Path, config: Namespace) -> int:
     refuse_existing(folder)
     check(run_parser(), config)
     accelerator = make_accelerator(folder, config)
-    session = begin(folder, config, _read(config), accelerator)
+    folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may name it differently
+    session = begin(folder, config, _read_by_all(config, accelerator), accelerator)
     try:
         return session.carry_out()
     except InputError:
-        session.run.discard_unless_begun()
+        if session.trainer.processes.first:
+            session.run.discard_unless_begun()
         raise
 
 
 def begin(folder: Path, config: Namespace, material: Material, accelerator: Accelerator) -> Session:
     """Make a run's folder and objects, from its seed; nothing is left behind if that fails.
+
+    Of several processes the first makes the folder; the others know of it.
 
     Raises:
         InputError: if it cannot be made.
@@ -138,6 +148,8 @@ def begin(folder: Path, config: Namespace, material: Material, accelerator: Acce
 
     seed_everything(config.train.seed)
     blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
+    if not accelerator.is_main_process:
+        return Session(Run(folder, config), blueprint, material, accelerator)
     run = Run.create(folder, config, material.tokenizer)
     try:
         run.write(DATA, json.dumps(_describe(material), indent=2) + "\n")
@@ -156,15 +168,25 @@ def _resume(path: Path) -> int:
     run = Run.open(folder)
     run.find(which)  # a run without a checkpoint is refused before any work is done
     saved = run.read_json(DATA)
-    material = _read(run.config, run)
+    accelerator = make_accelerator(folder, run.config)
+    material = _read_by_all(run.config, accelerator, run)
     if saved["fingerprint"] != material.fingerprint:
         raise InputError(
             f"the corpus of {folder} has changed since it began: it gave {saved['training']['tokens']} training "
             f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
         )
     seed_everything(run.config.train.seed)
-    accelerator = make_accelerator(folder, run.config)
     return Session(run, run.assemble(), material, accelerator).carry_out(resume=which)
+
+
+def _read_by_all(config: Namespace, accelerator: Accelerator, run: Run | None = None) -> Material:
+    """What every process reads: the first one before the others, which find what it has kept for next time."""
+    processes = Processes(accelerator)
+    count_slices(config.train.batch_size, config.train.accumulate, processes.count)  # before any work is done
+    with processes.first_before_others():
+        material = _read(config, run)
+    processes.refuse_different("the tokenized corpus", material.fingerprint)
+    return material
 
 
 def _read(config: Namespace, run: Run | None = None) -> Material:
@@ -186,21 +208,39 @@ def _describe(material: Material) -> dict[str, Any]:
 
 
 def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
-    """Device, precision and trackers of a run.
+    """Device, precision and trackers of a run, and the processes that share it.
+
+    `accelerate launch --use_fsdp` is another way to say `--train.shard true`.
 
     Raises:
         InputError: if they cannot be had.
     """
     os.environ.setdefault("ACCELERATE_LOG_LEVEL", "ERROR")
+    import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
+    from accelerate.utils import InitProcessGroupKwargs
 
     AcceleratorState._reset_state()  # a process that trains twice may do so in two precisions
     settings = config.train
+    if (
+        os.environ.pop("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    ):  # Accelerate's own knows modules' forwards only
+        settings.shard = True
     try:
-        return Accelerator(
-            mixed_precision=settings.precision, log_with=settings.trackers or None, project_dir=str(folder)
+        accelerator = Accelerator(
+            mixed_precision=settings.precision,
+            cpu=launched() > 1 and not torch.cuda.is_available(),  # else it would not look for others on a CPU
+            log_with=settings.trackers or None,
+            project_dir=str(folder),
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
     except ValueError as error:
         asked = f"--train.precision {settings.precision} --train.trackers {settings.trackers}"
         raise InputError(f"{asked}: {error}") from error
+    if accelerator.num_processes != launched():
+        raise InputError(
+            f"{launched()} processes were launched, and they do not find one another: start them by torchrun or by "
+            "accelerate launch, all with the same arguments"
+        )
+    return accelerator

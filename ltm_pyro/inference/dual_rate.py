@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ltm_pyro.bounds import Terms
 from ltm_pyro.inference.fast_loop import FastLoop
+from ltm_pyro.inference.others import Others
 from ltm_pyro.inference.slow_step import SlowStep
 
 
@@ -47,9 +51,49 @@ class DualRateSVI:
         Raises:
             NonFiniteError: if the bound or its gradient is not finite; the weights are as they were.
         """
+        return self.step_in_slices([{"x": x, "mask": mask, **kwargs}])
+
+    def step_in_slices(
+        self, slices: Iterable[Mapping[str, Any]], tokens: Tensor | int | None = None, others: Others | None = None
+    ) -> Terms:
+        """`step` on a batch that comes in slices: each is fitted, adds its gradient, and its posteriors are forgotten.
+
+        The weights move once, by the gradient of the whole batch: memory is that of a slice, and other processes may
+        work on further slices.
+
+        Args:
+            slices: the arguments of `fit`, one after another.
+            tokens: how many are scored in the whole batch, all processes' slices included; None for a single slice.
+            others: the processes that work on its other slices, each on as many as this one.
+
+        Returns:
+            The terms of the whole batch.
+
+        Raises:
+            NonFiniteError: as in `step`, in all processes alike.
+        """
         if self.slow is None:
             raise RuntimeError("this DualRateSVI has no slow step: it was made for inference alone")
         for bound in (self.fast.bound, self.slow.bound):
             bound.begin(self.slow.taken)
-        self.fit(x, mask, **kwargs)
-        return self.slow.step(self.model, self.guide, x, mask, **kwargs)
+        self.slow.begin()
+        parts = []
+        for inputs in slices:
+            self.fit(**inputs)
+            parts.append(self.slow.gradient(self.model, self.guide, tokens=tokens, **inputs))
+        terms = joined(parts) if others is None else others.join(joined(parts))
+        self.slow.apply(terms, others)
+        return terms
+
+
+def joined(parts: Sequence[Terms]) -> Terms:
+    """The terms of several slices, one after another, as those of one batch."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    columns: dict[str, Any] = {
+        f.name: torch.cat([getattr(part, f.name) for part in parts])
+        for f in fields(first)
+        if isinstance(getattr(first, f.name), Tensor)
+    }
+    return replace(first, **columns, kl_closed_form=all(part.kl_closed_form for part in parts))

@@ -14,6 +14,7 @@ from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.objective import objective_for
+from ltm_pyro.inference.others import Others, Parts
 
 
 class NonFiniteError(ArithmeticError):
@@ -71,6 +72,8 @@ class SlowStep:
         self.weight_decay, self.betas, self.clip = weight_decay, betas, clip
         self.make_optimizer = optimizer
         self.taken = 0
+        self._loss: Tensor | None = None
+        self.parts: Parts | None = None
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -93,7 +96,12 @@ class SlowStep:
         self.optimizer = self.make_optimizer(
             [group for group in groups if group["params"]], lr=self.learning_rate, betas=self.betas
         )
-        self.taken = 0
+        self.taken, self.parts = 0, None
+
+    def move_parts(self, parts: Parts) -> None:
+        """Make the optimizer anew, of the parts of the weights that this process has."""
+        self.prepare(parts.own)
+        self.parts = parts
 
     def step(self, model: nn.Module, guide: Any, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> Terms:
         """Move θ by one step, and say where the batch stood before it.
@@ -105,27 +113,96 @@ class SlowStep:
         Raises:
             NonFiniteError: before anything has moved.
         """
+        self.begin()
+        terms = self.gradient(model, guide, x, mask, **kwargs)
+        self.apply(terms)
+        return terms
+
+    def begin(self) -> None:
+        """Forget the gradients of the step before."""
         self.optimizer.zero_grad()
+        for parameter in self._learning():
+            parameter.grad = None
+        self._loss = None
+
+    def gradient(
+        self,
+        model: nn.Module,
+        guide: Any,
+        x: Tensor,
+        mask: Tensor | None = None,
+        tokens: Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> Terms:
+        """Add what a batch, or a slice of one, has to say to the gradients; nothing moves.
+
+        Args:
+            model, guide, x, mask, kwargs: as in `step`.
+            tokens: how many are scored in the whole batch, so that its slices' gradients add up to its own; None where
+                this is the whole batch.
+        """
         refines = getattr(guide, "refines", False)
         with torch.enable_grad(), frozen([] if refines else guide.local_parameters()):
             bound = objective_for(guide, self.bound)
             terms = bound.terms(model, guide, x=x, mask=mask, **kwargs)
-            tokens = x.numel() if mask is None else mask.sum()
+            if tokens is None:
+                tokens = x.numel() if mask is None else mask.sum()
             loss = -terms.objective.sum() / tokens
             if loss.requires_grad:  # the model may be held while a guide learns, and the guide by its own lesson alone
                 loss.backward()
         if hasattr(guide, "teach"):
             with torch.enable_grad(), frozen(model.parameters()):
                 guide.teach(lambda: -bound.terms(model, guide, x=x, mask=mask, **kwargs).objective.sum() / tokens)
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip or math.inf)
-        if not torch.isfinite(loss.detach() + norm):  # the one look at the device in a step
+        self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
+        return terms.detach()
+
+    def apply(self, terms: Terms, others: Others | None = None) -> None:
+        """Step along the gradients that have been added up.
+
+        Args:
+            terms: of the whole batch, for the error.
+            others: the processes that have worked on other slices of the batch; gradients are summed over all.
+
+        Raises:
+            NonFiniteError: before anything has moved, in all processes alike.
+        """
+        assert self._loss is not None
+        loss = self._loss if others is None else self._synchronised(self._loss, others)
+        norm = self._clipped()
+        if not torch.isfinite(loss + norm):  # the one look at the device in a step
             what = "the gradient of the objective" if torch.isfinite(loss) else "the objective"
-            raise NonFiniteError(what, terms.detach())
+            raise NonFiniteError(what, terms)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.taken)
         self.optimizer.step()
         self.taken += 1
-        return terms.detach()
+
+    def _synchronised(self, loss: Tensor, others: Others) -> Tensor:
+        """The loss of all processes, whose gradients are summed in place.
+
+        A weight that no process has a gradient for keeps none: the optimizer leaves it alone, as in a single process.
+        """
+        weights = self._learning()
+        told = torch.tensor([0.0, *(weight.grad is not None for weight in weights)]).to(loss)
+        told[0] = loss
+        others.add_up([told])
+        for weight, somewhere in zip(weights, (told[1:] > 0).tolist(), strict=True):
+            if somewhere and weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        if self.parts is not None:
+            self.parts.reduce()
+        else:
+            others.add_up([weight.grad for weight in weights if weight.grad is not None])
+        return told[0]
+
+    def _clipped(self) -> Tensor:
+        """The norm of the gradient, which is clipped."""
+        largest = self.clip or math.inf
+        return nn.utils.clip_grad_norm_(self.parameters, largest) if self.parts is None else self.parts.clip(largest)
+
+    def _learning(self) -> list[nn.Parameter]:
+        """The weights that get gradients from the model; the optimizer may hold parts of them."""
+        return self.parameters if self.parts is None else self.parts.whole
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs: the optimizer's state and the schedule's place."""

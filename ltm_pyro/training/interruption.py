@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -13,6 +14,10 @@ class Interruption:
     Previous handlers come back at the end. Signals the process was told to ignore (`nohup`, a background job)
     stay ignored. Outside the main thread, where Python allows no handlers, this does nothing.
 
+    Args:
+        echo: seconds after the first signal in which another SIGINT is only its echo: a launcher of several processes
+            passes on to each of them the Ctrl-C that the terminal has sent to all.
+
     Example:
         >>> with Interruption() as interruption:
         ...     for step in range(10):
@@ -23,7 +28,14 @@ class Interruption:
     requested: str | None = None
     """The name of the first signal that came, "SIGINT" or "SIGTERM"; None as long as there was none."""
 
-    def __init__(self) -> None:
+    @property
+    def number(self) -> int:
+        """That signal's number; 0 as long as there was none."""
+        return signal.Signals[self.requested] if self.requested else 0
+
+    def __init__(self, echo: float = 0.0) -> None:
+        self.echo = echo
+        self._first = 0.0  # when the first signal came
         self._previous: dict[int, Any] = {}
         self._interrupts = 0
 
@@ -43,8 +55,11 @@ class Interruption:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         if self.requested is None:
-            self.requested = signal.Signals(number).name
+            self.requested, self._first = signal.Signals(number).name, now
+        elif now - self._first < self.echo:
+            return
         self._interrupts += number == signal.SIGINT
         if self._interrupts > 1:
             signal.signal(signal.SIGINT, signal.default_int_handler)

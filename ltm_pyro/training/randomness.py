@@ -22,6 +22,14 @@ def seed_everything(seed: int) -> None:
     pyro.set_rng_seed(seed)  # torch.manual_seed, and with it every CUDA device, numpy.random.seed, random.seed
 
 
+def seed_torch(*place: int) -> None:
+    """Seed torch (all devices) for a place in a run, such as (seed, step, slice): each has noise of its own.
+
+    It does not matter what was drawn before, and by which process.
+    """
+    torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+
+
 def random_state() -> dict[str, Any]:
     """Where all generators stand: plain values and tensors, as `state_files.save_state` writes them."""
     version, internal, gauss = random.getstate()

@@ -39,7 +39,12 @@ class TrainSettings:
 
     Args:
         steps: slow steps.
-        batch_size: B, sequences of a step.
+        batch_size: B, sequences of a step, in all processes together.
+        accumulate: slices of a process's part of the batch, worked through one after another, so that memory is that of
+            a slice. The gradient is the whole batch's; only `InfoVAE` compares sequences with one another, and then
+            those of a slice. B must be a multiple of processes x accumulate.
+        shard: with several processes, let each keep but a part of the weights and of the optimizer's state between
+            batches. The optimizer must treat every number by itself, as AdamW does. Checkpoints are the same.
         seed: of the weights, the split, the order and all noise.
         evaluate_every: steps between two validations; one follows the last step in any case.
         evaluate_sequences: held-out sequences of a validation; the final table takes all of them, up to
@@ -57,6 +62,8 @@ class TrainSettings:
 
     steps: int = 1000
     batch_size: int = 16
+    accumulate: int = 1
+    shard: bool = False
     seed: int = 0
     evaluate_every: int = 250
     evaluate_sequences: int = 64
@@ -71,6 +78,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "batch_size": 1, "evaluate_every": 1, "evaluate_sequences": 1, "final_sequences": 1}
-        for name, smallest in {**least, "draws": 1, "save_every": 1, "keep": 1, "samples": 0, "seed": 0}.items():
+        least |= {"accumulate": 1, "draws": 1, "save_every": 1, "keep": 1, "samples": 0, "seed": 0}
+        for name, smallest in least.items():
             if getattr(self, name) < smallest:
                 raise InputError(f"train.{name}={getattr(self, name)}: expected {smallest} or more")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +16,11 @@ from ltm_pyro.inference import NonFiniteError
 from ltm_pyro.models.priors import Lesson
 from ltm_pyro.training.diagnosis import DivergedError, first_non_finite, offending_rows
 from ltm_pyro.training.interruption import Interruption
-from ltm_pyro.training.randomness import random_state, restore_random_state
+from ltm_pyro.training.processes import Processes
+from ltm_pyro.training.randomness import random_state, restore_random_state, seed_torch
+from ltm_pyro.training.records import flat, per_token
+from ltm_pyro.training.shards import Shards
+from ltm_pyro.training.slices import count_slices, inputs_of, part_of, refuse_unshared
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
     from ltm_pyro.data import Batch, Batches
     from ltm_pyro.training.blueprint import Blueprint
     from ltm_pyro.training.run import Run
+
+
+ECHO = 2.0  # seconds in which a launcher has passed on a signal to all of its processes
 
 
 class Trainer:
@@ -51,16 +58,22 @@ class Trainer:
         validate: Callable[[], dict[str, Any]],
         listener: Callable[[dict[str, Any]], None] = lambda record: None,
     ) -> None:
-        if accelerator.num_processes > 1:
-            raise InputError(
-                f"{accelerator.num_processes} processes were launched; this version trains in one: "
-                "start `ltm train` alone"
-            )
         self.run, self.blueprint, self.batches = run, blueprint, batches
         self.accelerator, self.validate, self.listener = accelerator, validate, listener
-        self.settings = run.config.train
+        self.settings, self.processes = run.config.train, Processes(accelerator)
+        size, accumulate, count = self.settings.batch_size, self.settings.accumulate, self.processes.count
+        self.slices = count_slices(size, accumulate, count, len(batches.sequences))
+        refuse_unshared(blueprint, self.slices, count)
         self.svi = blueprint.to(accelerator.device).svi()
         self.step, self.tokens = 0, 0
+        self.processes.share(list(blueprint.state_dict().values()))
+        self.parameters = sum(parameter.numel() for parameter in blueprint.global_parameters())
+        self.shards: Shards | None = None
+        if self.settings.shard and self.processes.several:
+            self.shards = Shards(blueprint.global_parameters(), self.processes)
+            assert self.svi.slow is not None
+            self.svi.slow.move_parts(self.shards)
+            self.shards.release()
 
     def resume(self, which: str = "latest") -> None:
         """Go on from a checkpoint; what was logged and saved after it is dropped, to be made again.
@@ -72,40 +85,74 @@ class Trainer:
             InputError: if there is none, or it is damaged or of another configuration.
         """
         checkpoint = self.run.checkpoints.load(self.run.find(which), self.run.fingerprint)
-        self.blueprint.load_state_dict(checkpoint.weights)
+        slow = checkpoint.state["slow"]
+        with self._whole_weights():
+            self.blueprint.load_state_dict(checkpoint.weights)
+            if self.shards is not None:
+                self.shards.take()
+                slow["optimizer"] = self.shards.own_state(slow["optimizer"])
         assert self.svi.slow is not None
-        self.svi.slow.load_state_dict(checkpoint.state["slow"])
+        self.svi.slow.load_state_dict(slow)
         self.batches.load_state_dict(checkpoint.state["batches"])
         restore_random_state(checkpoint.state["random"])
         self.step, self.tokens = checkpoint.step, checkpoint.state["tokens"]
-        self.run.metrics.truncate_after(self.step)
-        self.run.checkpoints.discard_after(self.step)
+        self.processes.refuse_different("the checkpoint", str(self.step))  # and by now all have read theirs
+        if self.processes.first:
+            self.run.metrics.truncate_after(self.step)
+            self.run.checkpoints.discard_after(self.step)
 
     def train(self) -> str | None:
-        """Train to the last step; returns the name of the signal that ended it early, or None.
+        """Train to the last step; returns the name of the signal that ended it early, in any process, or None.
 
         Raises:
             DivergedError: at a NaN or an infinity; the checkpoints before it stay.
+            LostProcessError: if another process has gone; the checkpoints stay.
         """
         self.blueprint.model.train()
-        with Interruption() as interruption:
-            while self.step < self.settings.steps and not interruption.requested:
-                self._step()
+        stopped = 0
+        with Interruption(echo=ECHO if self.processes.several else 0.0) as interruption:
+            while self.step < self.settings.steps and not stopped:
+                with self._whole_weights():
+                    self._step()
                 loss = self._validated() if self._due(self.settings.evaluate_every) else None
-                if loss is not None or interruption.requested or self._due(self.settings.save_every):
+                stopped = self.processes.largest(interruption.number)
+                if stopped or self._due(self.settings.evaluate_every) or self._due(self.settings.save_every):
                     self.save(loss)
-        return interruption.requested
+            # and so none leaves before the last save is done: a launcher would kill the one that saves
+            stopped = self.processes.largest(interruption.number)
+        return Signals(stopped).name if stopped else None
 
     def save(self, loss: float | None = None) -> None:
-        """Save a checkpoint; `loss` is the validation's nats per token, by which the best is chosen."""
+        """Save a checkpoint; `loss` is the validation's nats per token, by which the best is chosen.
+
+        It does not tell how many processes there are: any number goes on from it.
+
+        Raises:
+            InputError: if it cannot be written, or the processes no longer have the same weights.
+        """
         assert self.svi.slow is not None
-        state = {
-            "slow": self.svi.slow.state_dict(),
-            "batches": self.batches.state_dict(),
-            "random": random_state(),
-            "tokens": self.tokens,
-        }
-        self.run.checkpoints.save(self.step, self.blueprint.state_dict(), state, loss, self.run.fingerprint)
+        slow = self.svi.slow.state_dict()
+        if self.shards is not None:
+            slow["optimizer"] = self.shards.whole_state(slow["optimizer"])
+        with self._whole_weights():
+            weights = self.blueprint.state_dict()
+            self._refuse_drift(weights)
+            if self.processes.first:
+                place = {"batches": self.batches.state_dict(), "random": random_state(), "tokens": self.tokens}
+                self.run.checkpoints.save(self.step, weights, {"slow": slow, **place}, loss, self.run.fingerprint)
+
+    def _whole_weights(self) -> AbstractContextManager[None]:
+        """Within, this process has all weights, whole."""
+        return nullcontext() if self.shards is None else self.shards.gathered()
+
+    def _refuse_drift(self, weights: dict[str, torch.Tensor]) -> None:
+        name = self.processes.first_unlike(weights) if self.processes.several else None
+        if name is not None:
+            raise InputError(
+                f"after step {self.step} the processes differ in {name}, and nothing was saved: something learns from "
+                "what one process alone has seen or drawn. An optimizer, a prior or a guide of your own must do the "
+                "same in all of them"
+            )
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.settings.steps
@@ -113,14 +160,13 @@ class Trainer:
     def _step(self) -> None:
         began = time.perf_counter()
         batch = next(self.batches).to(self.accelerator.device)
-        inputs: dict[str, Any] = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
+        tokens = batch.x.numel() if batch.mask is None else int(batch.mask.sum())
         try:
             with self.accelerator.autocast(), self._watched(batch) as noted:
-                terms = self.svi.step(**inputs)
+                terms = self._learn(batch, tokens)
         except NonFiniteError as error:
-            raise self._diverged(error, batch, inputs) from error
+            raise self._diverged(error, batch) from error
         self.step += 1
-        tokens = batch.x.numel() if batch.mask is None else int(batch.mask.sum())
         self.tokens += tokens
         assert self.svi.slow is not None
         self._log(
@@ -134,6 +180,22 @@ class Trainer:
             }
         )
 
+    def _learn(self, batch: Batch, tokens: int) -> Terms:
+        """One slow step; the terms of the whole batch."""
+        if self.slices == 1:
+            return self.svi.step(**inputs_of(batch))
+        own = self.settings.accumulate
+        numbers = range(self.processes.rank * own, (self.processes.rank + 1) * own)
+        slices = (self._slice(batch, number) for number in numbers)
+        terms = self.svi.step_in_slices(slices, tokens, self.processes if self.processes.several else None)
+        seed_torch(self.settings.seed, self.step, self.slices)  # all processes draw the same until the next slice
+        return terms
+
+    def _slice(self, batch: Batch, number: int) -> dict[str, Any]:
+        """One slice, and its own noise: the same whichever process works on it, after whatever else."""
+        seed_torch(self.settings.seed, self.step, number)
+        return inputs_of(part_of(batch, number, self.slices))
+
     def _watched(self, batch: Batch) -> AbstractContextManager[dict[str, Any]]:
         """Within, the prior looks on at a slow step; what it says belongs in the log."""
         model, guide = self.blueprint.model, self.blueprint.guide
@@ -144,18 +206,30 @@ class Trainer:
         lesson = Lesson(self.step + 1, batch.ids, texts, model, guide, self.svi.fit, optimizer)
         return model.prior.learning_from(lesson)
 
-    def _validated(self) -> float:
-        record = self.validate()
+    def _validated(self) -> float | None:
+        """The loss, in the process that has it: the others wait for its next step."""
+        with self._whole_weights():
+            if not self.processes.first:
+                return None
+            record = self.validate()
         self._log({"step": self.step, "validation": record})
         return -record.get("elbo", record["predictive"])
 
     def _log(self, record: dict[str, Any]) -> None:
+        if not self.processes.first:
+            return
         self.run.metrics.append(record)
-        self.accelerator.log(_flat(record), step=self.step)
+        self.accelerator.log(flat(record), step=self.step)
         self.listener(record)
 
-    def _diverged(self, error: NonFiniteError, batch: Batch, inputs: dict[str, Any]) -> DivergedError:
-        ids = batch.ids[offending_rows(error.terms)].tolist()
+    def _diverged(self, error: NonFiniteError, batch: Batch) -> DivergedError:
+        rows = offending_rows(error.terms)
+        if self.slices == 1:
+            inputs = inputs_of(batch)
+        else:  # its posteriors have gone, or are another process's
+            inputs = self._slice(batch, rows[0] * self.slices // len(batch.ids))
+            self.svi.fit(**inputs)
+        ids = batch.ids[rows].tolist()
         where = first_non_finite(self.blueprint.model, self.blueprint.guide, **inputs)
         latest = self.run.checkpoints.latest()
         last = f"the last good checkpoint is {latest}" if latest else "no checkpoint had been saved yet"
@@ -164,25 +238,3 @@ class Trainer:
             f"No weight was changed by this step; {last}. "
             "Lower slow.learning_rate or fast.learning_rate in a new run."
         )
-
-
-def per_token(terms: Terms, tokens: int, has_density: bool = True) -> dict[str, Any]:
-    """A batch's terms in nats per token, as plain numbers; a q without a density has no KL, and no ELBO."""
-    sums = torch.stack([terms.objective.sum(), terms.elbo.sum(), terms.log_likelihood.sum(), terms.kl.sum()])
-    objective, elbo, log_likelihood, kl = (sums.double() / tokens).tolist()
-    layers = [] if terms.kl_per_layer is None else (terms.kl_per_layer.sum(0).double() / tokens).tolist()
-    record = {"objective": objective, "elbo": elbo, "log_likelihood": log_likelihood, "kl": kl, "kl_per_layer": layers}
-    record["kl_closed_form"] = terms.kl_closed_form
-    return record if has_density else {name: record[name] for name in ("objective", "log_likelihood")}
-
-
-def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """Numbers by a path, for trackers that know no nesting."""
-    flat: dict[str, float] = {}
-    for name, value in record.items():
-        items = dict(enumerate(value, 1)) if isinstance(value, list) else value
-        if isinstance(items, dict):
-            flat.update(_flat({str(key): item for key, item in items.items()}, f"{prefix}{name}/"))
-        elif isinstance(value, (int, float)) and math.isfinite(value):
-            flat[prefix + name] = float(value)
-    return flat

@@ -44,6 +44,19 @@ def test_a_second_sigint_is_a_keyboard_interrupt():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_an_echo_of_the_first_sigint_is_no_second_one(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("ltm_pyro.training.interruption.time.monotonic", lambda: clock[0])
+    with Interruption(echo=2.0) as interruption:
+        for _ in range(3):
+            send(signal.SIGINT)
+            clock[0] += 0.5
+        assert (interruption.requested, interruption.number) == ("SIGINT", signal.SIGINT)
+        clock[0] += 2.0
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)
+
+
 def test_after_a_second_sigint_python_s_default_is_back():
     with Interruption():
         send(signal.SIGINT)

@@ -5,16 +5,13 @@ import os
 import re
 import shutil
 import signal
-from types import SimpleNamespace
 
 import pytest
 import torch
 from runs import checkpoint, ltm, metrics, train, write_corpus
 
 from ltm_pyro.cli.session import Session
-from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
-from ltm_pyro.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +197,3 @@ def test_trackers_are_given_the_metrics(corpus, tmp_path):
     logged = [event.value for event in events.Scalars("elbo")]
     steps = [record for record in metrics(tmp_path / "run") if "validation" not in record]
     assert logged == pytest.approx([record["elbo"] for record in steps])
-
-
-def test_several_processes_are_refused():
-    with pytest.raises(InputError, match="2 processes were launched"):
-        Trainer(None, None, None, SimpleNamespace(num_processes=2), None)

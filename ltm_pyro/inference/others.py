@@ -1,0 +1,33 @@
+"""What a slow step asks of the processes that it shares a batch with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from ltm_pyro.bounds import Terms
+
+
+class Others(Protocol):
+    """Processes that work on other slices of the same batch."""
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Put the sum over all processes in the place of each tensor; all give the same shapes, in the same order."""
+
+    def join(self, terms: Terms) -> Terms:
+        """The terms of all processes, one after another, in the order of the batch."""
+
+
+class Parts(Protocol):
+    """Weights of which every process moves a part. All processes make every call."""
+
+    whole: list[nn.Parameter]
+    own: list[nn.Parameter]
+
+    def reduce(self) -> None:
+        """Sum the gradients of `whole` over all processes, and hand them out in parts, to `own`."""
+
+    def clip(self, largest: float) -> Tensor:
+        """Scale all gradients so that their norm is no larger; returns the norm before."""

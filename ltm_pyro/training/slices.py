@@ -1,0 +1,70 @@
+"""A batch in equal consecutive parts, for several processes and for less memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    from ltm_pyro.data import Batch
+    from ltm_pyro.training.blueprint import Blueprint
+
+
+def count_slices(batch_size: int, accumulate: int, processes: int, sequences: int | None = None) -> int:
+    """How many slices a batch is cut into: `accumulate` for each process.
+
+    Args:
+        batch_size: B.
+        accumulate: slices that every process works through, one after another.
+        processes: how many there are.
+        sequences: of the training data, if known; fewer than B are one batch.
+
+    Raises:
+        InputError: if they cannot be equal.
+    """
+    slices = processes * accumulate
+    rows = batch_size if sequences is None else min(batch_size, sequences)
+    if rows % slices:
+        cut = f"{processes} processes x train.accumulate={accumulate} make {slices} equal slices of a batch"
+        if rows < batch_size:
+            raise InputError(
+                f"{cut}, and there are only {rows} training sequences, fewer than train.batch_size={batch_size}: "
+                f"give a --train.batch_size of at most {rows} that is a multiple of {slices}, or more text"
+            )
+        raise InputError(
+            f"{cut}, and train.batch_size={batch_size} is not a multiple of it: give --train.batch_size "
+            f"{max(1, round(rows / slices)) * slices}, or another --train.accumulate or number of processes"
+        )
+    return slices
+
+
+def part_of(batch: Batch, number: int, slices: int) -> Batch:
+    """One of the equal slices of a batch, counted from 0."""
+    from ltm_pyro.data import Batch
+
+    rows = len(batch.ids) // slices
+    return Batch(*(None if part is None else part[number * rows : (number + 1) * rows] for part in batch))  # type: ignore[arg-type]
+
+
+def inputs_of(batch: Batch) -> dict[str, Any]:
+    """What model and guide are called with."""
+    return {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
+
+
+def refuse_unshared(blueprint: Blueprint, slices: int, processes: int) -> None:
+    """Raises InputError where a prior or a guide learns, beside the gradient, from more than a slice shows it."""
+    from ltm_pyro.guides import MemoryGuide
+    from ltm_pyro.models import AbstractPrior
+
+    prior, guide = blueprint.model.prior, blueprint.guide
+    if slices > 1 and prior is not None and type(prior).learning_from is not AbstractPrior.learning_from:
+        raise InputError(
+            f"{type(prior).__name__} looks at the posteriors of a whole batch after each step, which here comes in "
+            f"{slices} slices: start one process, with --train.accumulate 1, or give another --prior"
+        )
+    if processes > 1 and any(isinstance(module, MemoryGuide) for module in guide.modules()):
+        raise InputError(
+            f"MemoryGuide keeps the posteriors of the texts that its own process has seen, and {processes} processes "
+            "were launched: start one, or give another --guide"
+        )
