@@ -7,11 +7,12 @@ from copy import copy
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import Categorical, constraints
+from torch.distributions import constraints
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.decoder.reading import Reading
+from ltm_pyro.models.drawing import draw
 
 
 class TokenSequence(TorchDistribution):
@@ -104,10 +105,12 @@ class TokenSequence(TorchDistribution):
         nats = nats.sum(-1) if self.places is None else nats.mean(-1) * x.shape[-1]
         return nats.expand(torch.broadcast_shapes(nats.shape, self.batch_shape))
 
-    @torch.no_grad()
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
         """Write texts token by token, shape (*sample_shape, *batch_shape, T)."""
-        batch_shape = torch.Size(sample_shape) + self.batch_shape
+        return self._write(torch.Size(sample_shape) + self.batch_shape).clone()  # an ordinary tensor again
+
+    @torch.inference_mode()
+    def _write(self, batch_shape: torch.Size) -> Tensor:
         count, device = batch_shape.numel(), self.decoder.embedding.weight.device
         z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape)
         z = None if z is None else z.reshape(count, *self.decoder.z_shape)
@@ -115,9 +118,9 @@ class TokenSequence(TorchDistribution):
         if self.previous is not None:
             previous = self.previous.expand(batch_shape).flatten()
         logits, cache = self.decoder.read(previous[:, None], z)
-        tokens = [Categorical(logits=logits).sample()]
+        tokens = [draw(logits.softmax(-1))]
         while len(tokens) < self.event_shape[0]:
-            tokens.append(Categorical(logits=self.decoder.step(tokens[-1], cache)).sample())
+            tokens.append(draw(self.decoder.step(tokens[-1], cache).softmax(-1)))
         return torch.stack(tokens, -1).view(*batch_shape, -1)
 
     def _check(self, x: Tensor) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.drafting import Draft, load_draft
 from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.text_of_tokens import pieces, whole_texts
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from ltm_pyro.generation import Sampling
     from ltm_pyro.training.blueprint import Blueprint
 
+BATCH_SIZE = 16
+
 
 def main(words: Sequence[str]) -> int:
     """Generate; returns the exit code."""
@@ -25,24 +29,33 @@ def main(words: Sequence[str]) -> int:
     from ltm_pyro.training.randomness import seed_everything
 
     options = parse(_parser(), words)
-    refuse_below(options, samples=1, tokens=1)
+    refuse_below(options, samples=1, tokens=1, batch_size=1, ahead=1)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
     seed_everything(options.seed)
     run = Run.open(options.run)
     blueprint, _ = load(run, options.checkpoint)
-    for number in range(1, options.samples + 1):
-        pieces = stream(run, blueprint, options.prompt, options.tokens, sampling)
-        if options.samples > 1:
-            print(f"--- {number} ---")
-        for piece in pieces:
+    draft = None if options.draft is None else load_draft(run, options.draft, options.ahead)
+    what = (options.prompt, options.tokens, sampling, draft)
+    if options.samples == 1:
+        for piece in stream(run, blueprint, *what):
             sys.stdout.write(piece)
             sys.stdout.flush()
         print()
+    else:
+        for number, text in enumerate(texts(run, blueprint, options.samples, *what, options.batch_size), 1):
+            print(f"--- {number} ---\n{text}", flush=True)
+    if draft is not None:
+        print(draft.remark(), file=sys.stderr)
     return 0
 
 
 def stream(
-    run: Run, blueprint: Blueprint, prompt: str = "", tokens: int | None = None, sampling: Sampling | None = None
+    run: Run,
+    blueprint: Blueprint,
+    prompt: str = "",
+    tokens: int | None = None,
+    sampling: Sampling | None = None,
+    draft: Draft | None = None,
 ) -> Iterator[str]:
     """One text as it is written, the prompt first.
 
@@ -51,25 +64,77 @@ def stream(
         prompt: q is fitted on it and then held; empty takes z from the prior.
         tokens: the most to write; as many as the decoder's length holds if None.
         sampling: how tokens are drawn.
+        draft: proposes tokens.
 
     Raises:
         InputError: if the prompt is no text, or too long; before anything is written.
     """
-    from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompt, write
+    return pieces(run.tokenizer, prompt, _written(run, blueprint, 1, prompt, tokens, sampling, draft))
+
+
+def texts(
+    run: Run,
+    blueprint: Blueprint,
+    count: int,
+    prompt: str = "",
+    tokens: int | None = None,
+    sampling: Sampling | None = None,
+    draft: Draft | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[str]:
+    """Several texts, each with thoughts of its own, whole and in order, as soon as each and those before it are over.
+
+    Args:
+        count: how many.
+        batch_size: how many are written at once. With another, one seed gives other texts.
+
+    The other arguments are those of `stream`.
+    """
+    for begun in range(0, count, batch_size):
+        rows = min(batch_size, count - begun)
+        written = _written(run, blueprint, rows, prompt, tokens, sampling, draft)
+        yield from whole_texts(run.tokenizer, prompt, written, rows)
+
+
+def _written(
+    run: Run,
+    blueprint: Blueprint,
+    rows: int,
+    prompt: str,
+    tokens: int | None,
+    sampling: Sampling | None,
+    draft: Draft | None,
+) -> Iterator[Tensor]:
+    """The tokens of several texts, (N,) at a time."""
+    from ltm_pyro.generation import write, write_speculatively
 
     model = blueprint.model
     ids = _encode(run, prompt).to(next(model.parameters()).device)
-    room = model.decoder.length - len(ids)
+    models = [model] if draft is None else [model, draft.blueprint.model]
+    length = min(one.decoder.length for one in models)
+    room = length - len(ids)
     if room < (tokens or 1):
         raise InputError(
-            f"the prompt is {len(ids)} tokens long, and this run's texts hold {model.decoder.length}: that leaves "
-            f"{max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or write less (--tokens)"
+            f"the prompt is {len(ids)} tokens long, and {'this run' if draft is None else 'these two runs'}'s texts "
+            f"hold {length}: that leaves {max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or write "
+            "less (--tokens)"
         )
-    if len(ids):
-        z = thoughts_from_prompt(model, blueprint.guide, blueprint.fast, ids, 1)
-    else:
-        z = thoughts_from_prior(model, 1)
-    return _text(run, prompt, write(model, z, ids[None], tokens or room, sampling, end=run.tokenizer.end))
+    z, prompts = _thoughts(blueprint, ids, rows), ids.expand(rows, -1)
+    if draft is None:
+        return write(model, z, prompts, tokens or room, sampling, run.tokenizer.end)
+    draft_z = _thoughts(draft.blueprint, ids, rows)
+    pair = (model, z, draft.blueprint.model, draft_z)
+    return write_speculatively(
+        *pair, prompts, tokens or room, sampling, run.tokenizer.end, draft.ahead, tally=draft.tally
+    )
+
+
+def _thoughts(blueprint: Blueprint, prompt: Tensor, rows: int) -> Tensor | None:
+    from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompt
+
+    if len(prompt):
+        return thoughts_from_prompt(blueprint.model, blueprint.guide, blueprint.fast, prompt, rows)
+    return thoughts_from_prior(blueprint.model, rows)
 
 
 def _encode(run: Run, prompt: str) -> Tensor:
@@ -82,17 +147,6 @@ def _encode(run: Run, prompt: str) -> Tensor:
     return torch.as_tensor(run.tokenizer.encode(prompt), dtype=torch.long)
 
 
-def _text(run: Run, prompt: str, written: Iterator[Tensor]) -> Iterator[str]:
-    from ltm_pyro.data import StreamDecoder
-
-    decoder = StreamDecoder(run.tokenizer)
-    yield prompt
-    for token in written:
-        if int(token) != run.tokenizer.end:
-            yield decoder.feed(int(token))
-    yield decoder.flush()
-
-
 def write_samples(run: Run, blueprint: Blueprint, count: int, seed: int) -> list[str]:
     """Texts with z from the prior, kept under `samples/` in the run's folder; the random state is left as it was.
 
@@ -103,10 +157,10 @@ def write_samples(run: Run, blueprint: Blueprint, count: int, seed: int) -> list
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        texts = ["".join(stream(run, blueprint)) for _ in range(count)]
-    for number, text in enumerate(texts, 1):
+        written = list(texts(run, blueprint, count))
+    for number, text in enumerate(written, 1):
         run.write(f"samples/prior-{number}.txt", text + "\n")
-    return texts
+    return written
 
 
 def _parser() -> ArgumentParser:
@@ -124,4 +178,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--top_p", type=float, default=1.0, help="draw from the likeliest tokens of total mass p")
     parser.add_argument("--seed", type=int, default=0, help="of thoughts and tokens")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
+    parser.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="how many of several texts to write at once")
+    parser.add_argument(
+        "--draft",
+        default=None,
+        help="the folder of a smaller run with the same tokenizer, which proposes tokens: less time, and texts with "
+        "exactly the probabilities that they have without it",
+    )
+    parser.add_argument("--ahead", type=int, default=4, help="how many tokens the draft proposes at once")
     return parser

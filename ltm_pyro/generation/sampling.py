@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import softmax
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.models.drawing import draw
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Sampling:
             raise InputError(f"top_p={self.top_p}: expected a probability above 0, up to 1 (all tokens)")
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """What the next token is drawn from, shape (N, V), from logits (N, V)."""
+        """What the next token is drawn from, shape (..., V), from logits (..., V)."""
         if self.temperature == 0:
             return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
         logits = logits / self.temperature
@@ -51,11 +52,13 @@ class Sampling:
 
     def draw(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The next tokens, shape (N,)."""
-        return torch.multinomial(self.probabilities(logits), 1, generator=generator).squeeze(-1)
+        if self.temperature == 0:
+            return logits.argmax(-1)
+        return draw(self.probabilities(logits), generator)
 
 
 def _beyond(logits: Tensor, top_p: float) -> Tensor:
-    """Which tokens come after enough likelier ones have added up to `top_p`, shape (N, V)."""
+    """Which tokens come after enough likelier ones have added up to `top_p`, shape (..., V)."""
     ordered, order = softmax(logits, -1).sort(-1, descending=True)
     before = ordered.cumsum(-1) - ordered  # the likeliest token has nothing before it and always stays
     return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= top_p)

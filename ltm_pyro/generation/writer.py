@@ -63,16 +63,27 @@ def write(
     """
     decoder = model.decoder
     thoughts = None if z is None else model.thoughts(z).detach()
+    check_room(decoder, prompt, tokens)
+    return ordinary(_written(decoder, thoughts, prompt, tokens, sampling or Sampling(), end, generator))
+
+
+def check_room(decoder: Decoder, prompt: Tensor, tokens: int, of: str = "this model") -> None:
+    """Raises InputError if a decoder, named `of` in the message, is too short for a prompt and so many new tokens."""
     if prompt.shape[1] + tokens > decoder.length:
         raise InputError(
-            f"a prompt of {prompt.shape[1]} tokens and {tokens} new ones exceed the {decoder.length} tokens this "
-            f"model was built for: shorten the prompt, or write at most {max(0, decoder.length - prompt.shape[1])}"
+            f"a prompt of {prompt.shape[1]} tokens and {tokens} new ones exceed the {decoder.length} tokens {of} "
+            f"was built for: shorten the prompt, or write at most {max(0, decoder.length - prompt.shape[1])}"
         )
-    return _write(decoder, thoughts, prompt, tokens, sampling or Sampling(), end, generator)
 
 
-@torch.no_grad()
-def _write(
+def ordinary(written: Iterator[Tensor]) -> Iterator[Tensor]:
+    """The same tokens as ordinary tensors, which may go on into a pass with gradients; inference's own may not."""
+    for token in written:
+        yield token.clone()
+
+
+@torch.inference_mode()
+def _written(
     decoder: Decoder,
     thoughts: Tensor | None,
     prompt: Tensor,
@@ -90,6 +101,6 @@ def _write(
             token = token.masked_fill(over, end)
             over |= token == end
         yield token
-        if over.all() or written == tokens:
+        if written == tokens or (end is not None and over.all()):
             return
         logits = decoder.step(token, cache)

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from ltm_pyro.models.decoder.banded import banded_attention
-from ltm_pyro.models.decoder.cache import LayerCache
 from ltm_pyro.models.decoder.flexible import FlexibleWindow
 from ltm_pyro.models.decoder.rotary import rotate
 
@@ -39,9 +38,7 @@ class _Heads(nn.Module):
 class SelfAttention(_Heads):
     """Causal attention in which a token sees itself and the `window` - 1 tokens before it."""
 
-    def forward(
-        self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None, cache: LayerCache | None = None
-    ) -> Tensor:
+    def forward(self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None) -> Tensor:
         """Attend, shape (..., T, D) to (..., T, D).
 
         Args:
@@ -49,13 +46,10 @@ class SelfAttention(_Heads):
             table: rotary table of the tokens' positions.
             mask: True where a query sees a key: shape (T, T), or the `band_masks` of a long text,
                 shape (blocks, C, 2C), or what attends in their stead; None when every query sees every key there is.
-            cache: keys and values of the tokens before these, which grows by these.
         """
         rows = h.reshape(-1, *h.shape[-2:])  # (N, T, D): the fused kernels take four dimensions
         q, k, v = (self.split(project(rows)) for project in (self.query, self.key, self.value))
         q, k = rotate(q, table), rotate(k, table)
-        if cache is not None:
-            k, v = cache.extend(k, v)
         if isinstance(mask, FlexibleWindow):
             attended = mask(q, k, v)
         elif mask is not None and mask.dim() == 3:

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from ltm_pyro.models.decoder.attention import CrossAttention, SelfAttention
-from ltm_pyro.models.decoder.cache import LayerCache
 from ltm_pyro.models.decoder.flexible import FlexibleWindow
 
 EPSILON = 1e-5  # of every RMSNorm
@@ -49,16 +48,13 @@ class Block(nn.Module):
         table: Tensor,
         mask: Tensor | FlexibleWindow | None,
         thoughts: tuple[Tensor, Tensor] | None = None,
-        cache: LayerCache | None = None,
     ) -> Tensor:
-        h = self.look_back(h, table, mask, cache)
+        h = self.look_back(h, table, mask)
         return self.think(h, self.ask(h, table), thoughts)
 
-    def look_back(
-        self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None, cache: LayerCache | None = None
-    ) -> Tensor:
+    def look_back(self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None) -> Tensor:
         """Tokens see their recent past."""
-        return h + self.self_attention(self.norm_1(h), table, mask, cache)
+        return h + self.self_attention(self.norm_1(h), table, mask)
 
     def ask(self, h: Tensor, table: Tensor) -> Tensor | None:
         """What tokens ask of their thoughts; None in a block without."""

@@ -2,55 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from ltm_pyro.models.decoder.writing import WritingBlock
+
+NOWHERE = torch.iinfo(torch.long).max  # the position of an empty slot's token: later than that of all who look
+
+
+class Places:
+    """Which token of each text stands in which slot of the ring; every layer has the same.
+
+    A ring that never grows holds the tokens of the window, and `ahead` more. Every text stands at a position of its
+    own, and its last tokens can be forgotten: what stays of them in the ring is later than all who look, and seen by
+    nobody, until it is overwritten.
+
+    Args:
+        rows: N texts.
+        window: how many of the last tokens, the current one included, a token sees.
+        ahead: how many tokens beyond the first may be read at once, and be forgotten.
+        device: of the keys and values.
+    """
+
+    def __init__(self, rows: int, window: int, ahead: int, device: torch.device | str | None = None) -> None:
+        self.window, self.ahead, self.size = window, ahead, window + ahead
+        self.furthest = 0  # tokens read of the text that has most of them; the only number that the host knows
+        self.read = torch.zeros(rows, 1, dtype=torch.long, device=device)  # tokens read of each text
+        self.held = torch.full((rows, self.size), NOWHERE, device=device)  # the position of each slot's token
+        self.steps = torch.arange(1 + ahead, device=device)
+        self.slots, self.alone = self.read, True  # of the tokens that were admitted last
+
+    def begin(self, count: int) -> None:
+        """Admit the first tokens of every text, any number of them; the last are kept."""
+        kept = torch.arange(max(0, count - self.size), count, device=self.held.device)
+        self._admit(kept.expand(len(self.held), -1), count, alone=True)
+
+    def go_on(self, count: int) -> tuple[Tensor, Tensor]:
+        """Admit up to 1 + `ahead` more tokens of every text.
+
+        Returns:
+            Their positions, shape (N, T), and True where they see a slot, shape (N, 1, T, slots).
+        """
+        if count > len(self.steps):
+            raise RuntimeError(f"a cache with {self.ahead} slots ahead takes {1 + self.ahead} tokens, not {count}")
+        positions = self.read + self.steps[:count]
+        self._admit(positions, count, alone=False)
+        held, looking = self.held[:, None, None], positions[:, None, :, None]
+        return positions, (held <= looking) & (held > looking - self.window)
+
+    def _admit(self, positions: Tensor, count: int, alone: bool) -> None:
+        self.slots, self.alone = positions % self.size, alone
+        self.held.scatter_(1, self.slots, positions)
+        self.read = self.read + count
+        self.furthest += count
+
 
 class LayerCache:
-    """Keys and values of the last `window` tokens of one layer, in a ring that never grows.
+    """Keys and values of one layer's last tokens, in a ring.
 
     Positions are already in the keys (rotary), so the order of the ring's slots does not matter.
     """
 
-    def __init__(self, window: int) -> None:
-        self.window = window
-        self.seen = 0
-        self.ring: Tensor | None = None  # (2, N, H, window, D/H)
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.ring: Tensor | None = None  # (2, N, H, slots, D/H)
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Remember new tokens and return the keys and values that they may see.
+        """Remember the tokens that were admitted, and return the keys and values that they may see.
 
         Args:
-            k, v: keys and values of the new tokens, shape (N, H, T, D/H). Several at once
-                only into an empty cache: then they see each other, under the caller's mask.
+            k, v: their keys and values, shape (N, H, T, D/H).
 
         Returns:
-            Keys and values to attend to, shape (N, H, up to window, D/H), or all T of a first call.
+            What to attend to: all slots, shape (N, H, slots, D/H), or the first tokens themselves.
         """
-        new = k.shape[-2]
-        if self.seen and new > 1:
-            raise RuntimeError("a cache takes many tokens only while it is empty")
+        slots = self.places.slots[:, None, :, None].expand(-1, k.shape[1], -1, k.shape[3])
         if self.ring is None:
-            self.ring = k.new_empty(2, *k.shape[:-2], self.window, k.shape[-1])
-        kept = torch.arange(max(0, new - self.window), new, device=k.device)
-        slots = (self.seen + kept) % self.window
-        self.ring[0].index_copy_(-2, slots, k[..., kept, :])
-        self.ring[1].index_copy_(-2, slots, v[..., kept, :])
-        self.seen += new
-        if new > 1:
-            return k, v
-        filled = self.ring[..., : min(self.seen, self.window), :]
-        return filled[0], filled[1]
+            self.ring = k.new_zeros(2, *k.shape[:2], self.places.size, k.shape[3])
+        keys, values = self.ring.unbind()
+        keys.scatter_(2, slots, k[:, :, -slots.shape[2] :])
+        values.scatter_(2, slots, v[:, :, -slots.shape[2] :])
+        return (k, v) if self.places.alone else (keys, values)
 
 
 class DecoderCache:
-    """The state of a text being written: one `LayerCache` a layer, and each layer's thought keys and values."""
+    """The state of texts being written.
 
-    def __init__(self, layers: int, window: int, thoughts: list) -> None:
-        self.layers = [LayerCache(window) for _ in range(layers)]
-        self.thoughts = thoughts
+    Attributes:
+        blocks: each layer's `WritingBlock`, with its own `LayerCache`.
+        places: of the texts' tokens, which all layers share.
+    """
+
+    def __init__(self, blocks: Sequence[WritingBlock], places: Places) -> None:
+        self.blocks, self.places = blocks, places
 
     @property
     def position(self) -> int:
-        """How many tokens have been read."""
-        return self.layers[0].seen
+        """How many tokens have been read, of the text that has most of them."""
+        return self.places.furthest
+
+    def rewind(self, read: Tensor) -> None:
+        """Forget the last tokens of each text, up to 1 + `ahead` of them; the host waits for the device.
+
+        Args:
+            read: how many tokens of each text stay read, shape (N,).
+        """
+        self.places.read, self.places.furthest = read[:, None], int(read.max())

@@ -17,11 +17,12 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder.attention import window_mask
 from ltm_pyro.models.decoder.banded import band_masks
 from ltm_pyro.models.decoder.block import EPSILON, Block
-from ltm_pyro.models.decoder.cache import DecoderCache
+from ltm_pyro.models.decoder.cache import DecoderCache, LayerCache, Places
 from ltm_pyro.models.decoder.cross_entropy import token_nats
 from ltm_pyro.models.decoder.flexible import FlexibleWindow, flexible_window
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
+from ltm_pyro.models.decoder.writing import WritingBlock
 
 INITIAL_SCALE = 0.02  # standard deviation of the initial weights
 
@@ -233,24 +234,57 @@ class Decoder(nn.Module):
         first = torch.full_like(x[..., 0], self.begin) if previous is None else previous.expand(x.shape[:-1])
         return torch.cat((first[..., None], x[..., :-1]), dim=-1)
 
-    def read(self, tokens: Int[Tensor, "N T"], z: Float[Tensor, "N L K D"] | None) -> tuple[Tensor, DecoderCache]:
-        """Read a text's beginning and remember it: logits of the next token (N, V), and the cache to `step` with."""
-        cache = DecoderCache(len(self.blocks), self.window, self.thoughts(z))
-        return self._advance(tokens, cache), cache
+    @torch.no_grad()
+    def read(
+        self, tokens: Int[Tensor, "N T"], z: Float[Tensor, "N L K D"] | None, ahead: int = 0
+    ) -> tuple[Tensor, DecoderCache]:
+        """Read the beginning of texts and remember it.
+
+        Args:
+            tokens: token ids.
+            z: thoughts.
+            ahead: how many tokens beyond the first `steps` may then read at once, and the cache may forget.
+
+        Returns:
+            Logits of the next token, shape (N, V), and the cache to `step` with.
+        """
+        places = Places(len(tokens), self.window, ahead, tokens.device)
+        pairs = zip(self.blocks, self.thoughts(z), strict=True)
+        cache = DecoderCache([WritingBlock(block, its, LayerCache(places)) for block, its in pairs], places)
+        return self._advance(tokens, cache, last=True)[:, 0], cache
 
     def step(self, token: Int[Tensor, " N"], cache: DecoderCache) -> Tensor:
         """Read one more token: logits of the next one, shape (N, V)."""
-        return self._advance(token[:, None], cache)
+        return self._advance(token[:, None], cache)[:, 0]
 
-    def _advance(self, tokens: Tensor, cache: DecoderCache) -> Tensor:
+    def steps(self, tokens: Int[Tensor, "N T"], cache: DecoderCache) -> Tensor:
+        """Read several more tokens at once: logits of the one after each, shape (N, T, V)."""
+        return self._advance(tokens, cache)
+
+    @torch.no_grad()
+    def _advance(self, tokens: Tensor, cache: DecoderCache, last: bool = False) -> Tensor:
         begin, end = cache.position, cache.position + tokens.shape[-1]
-        if end > self.length:
+        if end > self.length + cache.places.ahead:  # tokens ahead of a text's end are forgotten again
             raise InputError(f"this decoder writes texts of up to {self.length} tokens, not {end}")
-        h, table = self.embedding(tokens), self.rotary[begin:end]
-        mask = self.sees[:end, :end] if end - begin > 1 else None  # a lone token sees all that the cache holds
-        for block, thoughts, layer in zip(self.blocks, cache.thoughts, cache.layers, strict=True):
-            h = block(h, table, mask, thoughts, layer)
-        return linear(self.norm(h[:, -1]), self.embedding.weight)
+        table, mask = self._first_places(end, cache) if begin == 0 else self._next_places(end - begin, cache)
+        h = self.embedding(tokens)
+        for block in cache.blocks:
+            h = block(h, table, mask)
+        return linear(self.norm(h[:, -1:] if last else h), self.embedding.weight)
+
+    def _first_places(self, count: int, cache: DecoderCache) -> tuple[Tensor, Tensor]:
+        """Rotary table and mask of the first tokens, which see each other."""
+        cache.places.begin(count)
+        short = count <= 2 * self.bands.shape[1]
+        return self.rotary[:count], self.sees[:count, :count] if short else self.bands
+
+    def _next_places(self, count: int, cache: DecoderCache) -> tuple[Tensor, Tensor]:
+        """Rotary tables and masks of more tokens, which see the ring; of each text its own."""
+        positions, sees = cache.places.go_on(count)
+        if cache.position > self.length:
+            positions = positions.clamp_max(self.length - 1)
+        mask = torch.zeros_like(sees, dtype=self.rotary.dtype).masked_fill_(~sees, -torch.inf)  # once for all layers
+        return self.rotary[positions][:, None], mask  # (N, 1, T, channels / 2, 2): all heads alike
 
 
 def _check_sizes(

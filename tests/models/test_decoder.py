@@ -71,13 +71,63 @@ def test_reading_then_stepping_gives_the_teacher_forced_logits(thoughts, prompt,
     assert cache.position == 20
 
 
-def test_the_cache_keeps_no_more_than_the_window(tiny):
-    _, cache = tiny.decoder.read(tiny.x[:, :15], tiny.z)
+@pytest.mark.parametrize("ahead", [0, 3])
+def test_the_cache_keeps_no_more_than_the_window_and_what_is_ahead(tiny, ahead):
+    _, cache = tiny.decoder.read(tiny.x[:, :15], tiny.z, ahead)
     tiny.decoder.step(tiny.x[:, 15], cache)
-    assert {layer.ring.shape[-2] for layer in cache.layers} == {SIZES["window"]}
-    with pytest.raises(RuntimeError, match="while it is empty"):
-        cache.layers[0].extend(*torch.zeros(2, 3, 2, 2, 8, dtype=torch.float64))
+    assert {block.cache.ring.shape[-2] for block in cache.blocks} == {SIZES["window"] + ahead}
+    with pytest.raises(RuntimeError, match=f"takes {1 + ahead} tokens, not {2 + ahead}"):
+        tiny.decoder.steps(tiny.x[:, : 2 + ahead], cache)
     assert isinstance(cache, DecoderCache)
+
+
+@pytest.mark.parametrize("thoughts", [0, 2])
+@pytest.mark.parametrize("prompt", [1, 3, 9])
+@pytest.mark.parametrize("window", [1, 4, 20])
+def test_several_tokens_read_at_once_give_the_teacher_forced_logits(thoughts, prompt, window):
+    decoder = decoder_with(thoughts=thoughts, window=window)
+    z = torch.randn(3, *decoder.z_shape, dtype=torch.float64) if thoughts else None
+    tokens = torch.randint(30, (3, 20))
+    forced = decoder.logits(tokens, z)
+    _, cache = decoder.read(tokens[:, :prompt], z, ahead=4)
+    collected = [decoder.steps(chunk, cache) for chunk in tokens[:, prompt : prompt + 11].split([5, 1, 3, 2], 1)]
+    torch.testing.assert_close(torch.cat(collected, 1), forced[:, prompt : prompt + 11], **TIGHT)
+
+
+@pytest.mark.parametrize("window", [1, 4, 20])
+def test_what_is_forgotten_leaves_no_trace(window):
+    """Each text goes back by another number of tokens, up to all that can be forgotten, and then reads others."""
+    decoder = decoder_with(window=window)
+    z = torch.randn(6, *decoder.z_shape, dtype=torch.float64)
+    tokens, wrong = torch.randint(30, (6, 20)), torch.randint(30, (6, 20))
+    forced = decoder.logits(tokens, z)
+    _, cache = decoder.read(tokens[:, :8], z, ahead=4)
+    read = torch.full((6,), 8)
+    for back in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 2, 2, 2, 2, 2]):
+        right = 5 - torch.tensor(back)  # so many of the five tokens that are read stay
+        ours = tokens.gather(1, read[:, None] + torch.arange(5))
+        theirs = torch.where(torch.arange(5) < right[:, None], ours, wrong[:, :5])
+        logits = decoder.steps(theirs, cache)
+        for row in range(6):
+            begin, end = int(read[row]), int(read[row] + right[row])
+            torch.testing.assert_close(logits[row, : end - begin], forced[row, begin:end], **TIGHT)
+        read = read + right
+        cache.rewind(read)
+        assert cache.position == read.max()
+    singly = decoder.step(tokens.gather(1, read[:, None])[:, 0], cache)
+    torch.testing.assert_close(singly, forced[torch.arange(6), read], **TIGHT)
+
+
+def test_writing_takes_the_weights_of_norms_and_of_every_projection():
+    """The joined weights that writing uses: with any one of them changed, what is written changes as scoring does."""
+    decoder = decoder_with()
+    z, tokens = torch.randn(1, *decoder.z_shape, dtype=torch.float64), torch.randint(30, (1, 12))
+    for parameter in decoder.parameters():
+        with torch.no_grad():
+            parameter.mul_(1.0 + 0.3 * torch.rand_like(parameter))
+        logits, cache = decoder.read(tokens[:, :6], z)
+        written = torch.stack([logits, *(decoder.step(token, cache) for token in tokens[:, 6:].T)], 1)
+        torch.testing.assert_close(written, decoder.logits(tokens, z)[:, 5:], **TIGHT)
 
 
 def test_the_probabilities_of_all_texts_add_up_to_one():

@@ -1,0 +1,71 @@
+"""Texts of one batch that grow at different paces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+class Texts:
+    """Token ids of texts of which each grows by a number of tokens of its own.
+
+    Args:
+        prompt: what they begin with, shape (N, P).
+        begin: the token id before that.
+        tokens: the most to write.
+        end: the token at which a text is over; None never ends one.
+        ahead: the most tokens that are appended at once, less one.
+
+    Attributes:
+        length: of each text, `begin` and prompt included, (N,).
+        over: which of them end or have all their tokens, (N,).
+        room: tokens still to come of the text that has most to come; 0 when all are over.
+    """
+
+    def __init__(self, prompt: Tensor, begin: int, tokens: int, end: int | None, ahead: int) -> None:
+        self.first = 1 + prompt.shape[1]
+        self.most, self.end = self.first + tokens, end
+        self.ids = prompt.new_full((len(prompt), self.most + ahead + 1), 0 if end is None else end)
+        self.ids[:, 0] = begin
+        self.ids[:, 1 : self.first] = prompt
+        self.length = torch.full((len(prompt),), self.first, device=prompt.device)
+        self.over = torch.zeros_like(self.length, dtype=torch.bool)
+        self.room, self.given = tokens, self.first
+
+    @property
+    def beginning(self) -> Tensor:
+        """`begin` and the prompt, shape (N, 1 + P)."""
+        return self.ids[:, : self.first]
+
+    @property
+    def last_two(self) -> Tensor:
+        """The last two tokens of each text, shape (N, 2)."""
+        return self.ids.gather(1, torch.stack((self.length - 2, self.length - 1), 1))
+
+    def append(self, tokens: Tensor, place: Tensor) -> None:
+        """Let each text that is not over grow by its tokens up to a place, or to the end or to its full length.
+
+        Args:
+            tokens: shape (N, T).
+            place: of the last token that belongs to each text, from 0 to T - 1, (N,).
+        """
+        steps = torch.arange(tokens.shape[1], device=tokens.device)
+        index = self.length[:, None] + steps
+        belongs = (steps <= place[:, None]) & (index < self.most) & ~self.over[:, None]
+        if self.end is not None:
+            ends = tokens == self.end
+            belongs &= ends.cumsum(1) - ends.long() == 0
+            self.over = self.over | (ends & belongs).any(1)
+        self.ids.scatter_(1, index, torch.where(belongs, tokens, self.ids.gather(1, index)))
+        self.length = self.length + belongs.sum(1)
+        self.over = self.over | (self.length == self.most)
+
+    def new_columns(self) -> Iterator[Tensor]:
+        """What all texts have and was not given before, (N,) at a time; the host waits for the device, once."""
+        lengths, over = torch.stack((self.length, self.over.long())).tolist()
+        open_lengths = [length for length, is_over in zip(lengths, over, strict=True) if not is_over]
+        self.room = self.most - min(open_lengths) if open_lengths else 0
+        given, self.given = self.given, min(open_lengths) if open_lengths else max(lengths)
+        yield from self.ids[:, given : self.given].unbind(1)
