@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
+from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.refinement import Refinement
@@ -115,7 +116,7 @@ class FastLoop:
     def _move(self, model: nn.Module, guide: Any, batch: dict[str, Any]) -> None:
         local = guide.local_parameters()
         make = guide.fast_optimizer(self.optimizer) if hasattr(guide, "fast_optimizer") else self.optimizer
-        optimizer = _fused(make(local, lr=self.learning_rate))
+        optimizer = fused(make(local, lr=self.learning_rate))
         if hasattr(optimizer, "attend"):
             optimizer.attend(guide)
         bound, many = self._bound_of(guide), getattr(guide, "fast_particles", None)
@@ -152,14 +153,6 @@ class FastLoop:
 
     def __repr__(self) -> str:
         return f"FastLoop({self.bound}, steps={self.steps}, learning_rate={self.learning_rate})"
-
-
-def _fused(optimizer: Optimizer) -> Optimizer:
-    """Let an optimizer that has a fused kernel take it, unless something else was asked for."""
-    for group in optimizer.param_groups:
-        if group.get("foreach", False) is None and group.get("fused", False) is None:
-            group["fused"] = True
-    return optimizer
 
 
 class _Resting:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
+from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.others import Others, Parts
 
@@ -93,8 +94,8 @@ class SlowStep:
             {"params": [p for p in self.parameters if p.dim() >= 2], "weight_decay": self.weight_decay},
             {"params": [p for p in self.parameters if p.dim() < 2], "weight_decay": 0.0},
         ]
-        self.optimizer = self.make_optimizer(
-            [group for group in groups if group["params"]], lr=self.learning_rate, betas=self.betas
+        self.optimizer = fused(
+            self.make_optimizer([group for group in groups if group["params"]], lr=self.learning_rate, betas=self.betas)
         )
         self.taken, self.parts = 0, None
 

@@ -197,6 +197,8 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
     """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
+    config = config.clone()
+    config.decoder.pop("recompute", None)  # says how a pass is made, and shapes no weight
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + tokenizer_file.read_bytes()

@@ -9,7 +9,7 @@ from ltm_pyro import AutoregressiveModel, EmptyGuide, GaussianPrior, ImportanceW
 from ltm_pyro.cli.arguments import parse
 from ltm_pyro.cli.default_classes import default_guides
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.blueprint import RECIPES, assemble, check
+from ltm_pyro.training.blueprint import RECIPES, assemble, check, fingerprint
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.run import run_parser
 
@@ -206,3 +206,17 @@ def test_tables_fit_codes_by_a_gradient_that_needs_no_path():
 def test_what_can_be_built_is_not_refused():
     for words in ("", "--model autoregressive", "--fast.optimizer torch.optim.SGD --fast.optimizer.lr 1"):
         check(run_parser(), parsed(*words.split()))
+
+
+def test_a_run_is_known_by_what_shapes_its_weights(tmp_path):
+    tokenizer = tmp_path / "tokenizer.json"
+    tokenizer.write_text("{}")
+
+    def known(**settings):
+        return fingerprint(parsed(**settings), tokenizer)
+
+    assert known() == known(decoder__recompute=True) == known(fast__steps=5, train__steps=9)
+    assert len({known(), known(decoder__width=32), known(decoder__thoughts=1), known(data__length=18)}) == 4
+    before = known()
+    tokenizer.write_text("{ }")
+    assert known() != before
