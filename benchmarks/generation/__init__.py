@@ -1,0 +1,1 @@
+"""Writing text against recomputing each token: `python -m benchmarks.generation`."""

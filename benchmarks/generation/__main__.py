@@ -1,0 +1,67 @@
+"""Tokens a second of writing, beside a plain decoder that reads the whole text again for every token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.reference.decoder import PlainDecoder
+from benchmarks.timing.figures import bars
+from benchmarks.timing.measures import Measure, rate, times_as_fast
+from benchmarks.timing.options import parser_for, prepare
+from benchmarks.timing.records import arguments_of, given, report, save
+from benchmarks.timing.rounds import alternate
+from benchmarks.timing.sizes import Sizes, add_sizes, sizes_from
+from ltm_pyro import GaussianPrior, LatentThoughtModel
+from ltm_pyro.generation import Sampling, write
+
+OURS, PLAIN = "ours", "recomputing"
+USUAL = Sizes(length=512)
+
+
+def written(model: LatentThoughtModel, z: Tensor, tokens: int) -> Tensor:
+    """Texts from nothing, shape (B, tokens)."""
+    return torch.stack(list(write(model, z, torch.empty(len(z), 0, dtype=torch.long), tokens)), 1)
+
+
+def contestants(sizes: Sizes, batches: Sequence[int]) -> dict[str, Callable[[], Any]]:
+    """Texts of T tokens, by each, for each number of texts at once."""
+    decoder = sizes.decoder()
+    model, plain = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), PlainDecoder(decoder)
+    sampling = Sampling()
+    runs: dict[str, Callable[[], Any]] = {}
+    for batch in batches:
+        z = torch.randn(batch, *decoder.z_shape)
+        runs[f"{PLAIN}, batch {batch}"] = partial(plain.write, z, sizes.length, sampling.draw)
+        runs[f"{OURS}, batch {batch}"] = partial(written, model, z, sizes.length)
+    return runs
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write `generation.json` and `generation.png`."""
+    parser = parser_for("generation", __doc__, rounds=3)
+    parser.add_argument("--batches", type=int, nargs="+", metavar="N", default=[1, 16], help="texts at once")
+    add_sizes(parser, USUAL)
+    options = parser.parse_args(arguments)
+    prepare(options)
+    sizes = sizes_from(options, USUAL)
+    seconds = alternate(contestants(sizes, options.batches), options.rounds, warmup=1)
+    found: list[Measure] = []
+    rates: list[Measure] = []
+    for batch in options.batches:
+        theirs, mine = (seconds[f"{name}, batch {batch}"] for name in (PLAIN, OURS))
+        found.append(times_as_fast(f"ours / recomputing, batch {batch}", theirs, mine, 10.0))
+        for name, times in ((PLAIN, theirs), (OURS, mine)):
+            rates.append(rate(f"{name}, batch {batch}", batch * sizes.length, times))
+    report([*rates, *found])
+    record = {"options": given(options), "sizes": sizes._asdict(), "seconds": seconds}
+    panels = [bars(rates, "tokens/s"), bars(found, "times")]
+    save(options.out, "generation", arguments_of(arguments), [*found, *rates], panels, more=record)
+
+
+if __name__ == "__main__":
+    main()

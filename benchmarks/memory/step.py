@@ -1,0 +1,104 @@
+"""Peak memory of training steps in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyro
+import torch
+
+from benchmarks.reference.decoder import PlainDecoder
+from benchmarks.reference.loop import PlainLoop
+from benchmarks.timing.sizes import QUICK, Sizes
+from benchmarks.training.__main__ import ours
+from ltm_pyro.allocation import keep_freed_memory
+
+ROOT = Path(__file__).parents[2]
+LOOPS = ("plain", "ours", "recompute")
+
+
+class Peak(NamedTuple):
+    """Bytes that a process occupied.
+
+    Attributes:
+        before: with the weights made, and no step taken.
+        most: at any time until the last step was taken.
+    """
+
+    before: int
+    most: int
+
+    @property
+    def step(self) -> int:
+        """What the steps took."""
+        return self.most - self.before
+
+
+def peak_of(loop: str, sizes: Sizes, steps: int, threads: int, seed: int) -> Peak:
+    """Take training steps in a new process.
+
+    Args:
+        loop: one of `LOOPS`: the plain one, ours, or ours with a decoder that recomputes.
+        sizes: of the decoder and its batch.
+        steps: training steps; the optimizer has its state from the first on.
+        threads, seed: of torch.
+    """
+    what = json.dumps({"loop": loop, "sizes": sizes, "steps": steps, "threads": threads, "seed": seed})
+    command = [sys.executable, "-m", "benchmarks.memory.step", what]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{loop}: the process that was to be measured ended with {done.returncode}\n{done.stderr}")
+    return Peak(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(loop: str, sizes: Sizes, steps: int) -> Peak:
+    """The same in this process."""
+    small = QUICK._replace(layers=1)
+    _training(loop, small).step(small.texts())  # what a first step imports is not what steps take
+    training, x = _training(loop, sizes), sizes.texts()
+    before = _now()
+    for _ in range(steps):
+        training.step(x)
+    return Peak(before, max(before, _most()))
+
+
+def _training(loop: str, sizes: Sizes) -> Any:
+    decoder = sizes.decoder(recompute=loop == "recompute")
+    return PlainLoop(PlainDecoder(decoder), sizes.fast_steps) if loop == "plain" else ours(decoder, sizes.fast_steps)
+
+
+def _most() -> int:
+    """The most that this process has occupied; not what its parent had when it was made, which `ru_maxrss` may be."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _unit()
+    return next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+
+
+def _now() -> int:
+    pages = Path("/proc/self/statm")
+    if not pages.exists():  # no such place but on Linux: the most so far, which is close
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _unit()
+    return int(pages.read_text().split()[1]) * resource.getpagesize()
+
+
+def _unit() -> int:
+    return 1 if sys.platform == "darwin" else 1024
+
+
+def _main(what: str) -> None:
+    told = json.loads(what)
+    keep_freed_memory()
+    pyro.enable_validation(False)
+    torch.set_num_threads(told["threads"])
+    pyro.set_rng_seed(told["seed"])
+    print(json.dumps(measure(told["loop"], Sizes(*told["sizes"]), told["steps"])))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

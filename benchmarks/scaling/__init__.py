@@ -1,0 +1,1 @@
+"""The cost of a training step against the length of texts: `python -m benchmarks.scaling`."""

@@ -1,0 +1,21 @@
+"""What this machine can do at most: the products of large matrices."""
+
+from __future__ import annotations
+
+import torch
+
+
+class LargeProduct:
+    """One product of two large square matrices, a contestant among others.
+
+    Args:
+        size: of their sides; so large that memory does not matter.
+    """
+
+    def __init__(self, size: int = 1536) -> None:
+        self.flops = 2 * size**3
+        self.factors = torch.randn(2, size, size)
+        self.room = torch.empty(size, size)
+
+    def __call__(self) -> None:
+        torch.mm(*self.factors, out=self.room)

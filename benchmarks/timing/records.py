@@ -1,0 +1,115 @@
+"""What a benchmark leaves behind: JSON that says where it comes from, and a figure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from benchmarks.timing.measures import Measure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HERE = Path(__file__).parent
+CODE = (":(top,glob)**/*.py", ":(top,glob)**/*.yaml")  # what the results hang on, and are not themselves
+PLACES = ("--out", "--run", "--corpus")  # options whose values are paths of this machine
+
+
+def provenance(name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """The command, the commit and the versions; no paths and no name of the machine."""
+    return {
+        "benchmark": name,
+        "command": ["python", "-m", f"benchmarks.{name}", *_without_places(arguments)],
+        "commit": _git("rev-parse", "--short=7", "HEAD"),
+        "clean": _git("status", "--porcelain", "--", *CODE) == "",
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "pyro": version("pyro-ppl")},
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def save(
+    folder: Path,
+    name: str,
+    arguments: Sequence[str],
+    measures: Sequence[Measure],
+    panels: Sequence[Callable[[Axes], None]] = (),
+    legend: bool = False,
+    more: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write `<name>.json` and `<name>.png` into a folder; returns the first.
+
+    Args:
+        folder: is made.
+        name: of the benchmark.
+        arguments: of its command line.
+        measures: what it found.
+        panels: draw its figure; none is drawn without them.
+        legend: of the figure.
+        more: further entries.
+    """
+    from ltm_pyro.plots.saving import save_figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    record = {**provenance(name, arguments), "measures": [measure.record() for measure in measures], **(more or {})}
+    path.write_text(json.dumps(_rounded(record), indent=2) + "\n", encoding="utf-8")
+    if panels:
+        for figure in save_figure(folder / name, panels, legend, width=4.2):
+            if figure.suffix == ".svg":
+                figure.unlink()
+    return path
+
+
+def report(measures: Sequence[Measure]) -> None:
+    """Say what was found."""
+    for measure in measures:
+        print(measure.line(), flush=True)
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that decide what is measured."""
+    return {
+        name: value
+        for name, value in vars(options).items()
+        if f"--{name}" not in PLACES and isinstance(value, (int, float, str, bool, list))
+    }
+
+
+def _without_places(arguments: Sequence[str]) -> list[str]:
+    kept, skip = [], False
+    for argument in arguments:
+        if not skip and not argument.startswith(tuple(f"{place}=" for place in PLACES)) and argument not in PLACES:
+            kept.append(argument)
+        skip = argument in PLACES
+    return kept
+
+
+def _git(*arguments: str) -> str | None:
+    done = subprocess.run(["git", *arguments], cwd=HERE, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers of six digits: no clock knows more."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(part) for part in value]
+    return value
+
+
+def arguments_of(given: Sequence[str] | None) -> list[str]:
+    """Of the command line, unless they are given."""
+    return list(sys.argv[1:] if given is None else given)

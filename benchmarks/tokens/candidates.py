@@ -1,0 +1,79 @@
+"""The options that make fast steps fewer or cheaper, each with several numbers of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmarks.tokens.trained import Trained
+from ltm_pyro import ELBO, FastLoop, MeanFieldGuide, MemoryGuide, NaturalGradient
+
+CALM = partial(torch.optim.Adam, eps=0.5)  # the default recipe's: a dimension moves as far as its gradient tells
+VISITS = 3  # of a text before the one that counts, by the earlier model
+
+
+class Option(NamedTuple):
+    """A way to fit q.
+
+    Args:
+        name: in tables.
+        loop: the arguments of the fast loop.
+        steps: the numbers of steps that are tried.
+        remembers: whether texts start where their last fit, by the earlier model, ended.
+    """
+
+    name: str
+    loop: dict[str, Any]
+    steps: tuple[int, ...] = (1, 2, 3, 4, 8, 16)
+    remembers: bool = False
+
+    def candidates(self) -> list[Candidate]:
+        """One for each number of steps."""
+        return [Candidate(self, number) for number in self.steps]
+
+
+class Candidate(NamedTuple):
+    """An option with a number of steps."""
+
+    option: Option
+    steps: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.option.name}, {self.steps} steps"
+
+    def loop(self) -> FastLoop:
+        return FastLoop(ELBO(), self.steps, **self.option.loop)
+
+    def fitting(self, trained: Trained, x: Tensor) -> tuple[Callable[[], None], Any]:
+        """What fits q to a batch, as often as it is called, and the guide that then holds it."""
+        z_shape, loop = trained.model.prior.z_shape, self.loop()
+        if not self.option.remembers:
+            guide: Any = MeanFieldGuide(z_shape)
+            return lambda: loop.fit(trained.model, guide, x), guide
+        guide = MemoryGuide(z_shape, capacity=len(x)).train()
+        for _ in range(VISITS):
+            loop.fit(trained.earlier, guide, x)
+        return lambda: loop.fit(trained.model, guide, x), guide
+
+
+FEW = (1, 2, 4, 8)
+NATURAL = {"optimizer": NaturalGradient, "learning_rate": 0.3}
+
+OPTIONS = (
+    Option("where q starts", {}, (0,)),
+    Option("Adam", {}),
+    Option("Adam, eps 0.5", {"optimizer": CALM}),
+    Option("natural gradient", NATURAL),
+    Option("half of the tokens", {"optimizer": CALM, "tokens": 0.5}),
+    Option("a quarter of the tokens", {"optimizer": CALM, "tokens": 0.25}),
+    Option("natural, half of the tokens", {**NATURAL, "tokens": 0.5}),
+    Option("natural, a quarter", {**NATURAL, "tokens": 0.25}),
+    Option("memory", {"optimizer": CALM, "learning_rate": 0.1}, FEW, remembers=True),
+    Option("memory, natural", {**NATURAL, "learning_rate": 0.1}, FEW, remembers=True),
+    Option("early stopping", {"optimizer": CALM, "tolerance": 1.0, "patience": 2}, (8, 16)),
+)

@@ -1,0 +1,87 @@
+"""Every benchmark runs from its command line, says what it found, and saves it with where it comes from."""
+
+import json
+
+import pytest
+import torch
+
+from benchmarks.compare.__main__ import main as compare
+from benchmarks.generation.__main__ import main as generation
+from benchmarks.memory.__main__ import main as memory
+from benchmarks.scaling.__main__ import main as scaling
+from benchmarks.tokens.__main__ import main as tokens
+from benchmarks.training.__main__ import main as training
+
+RUNS = {
+    "training": (training, [], ["ours / (a)", "ours / (b)", "share of peak"]),
+    "tokens": (tokens, [], ["training, the best option"]),
+    "scaling": (scaling, ["--plain"], ["ours: power of T", "(a) plain: power of T"]),
+    "generation": (generation, ["--batches", "1", "3"], ["ours / recomputing, batch 1", "ours / recomputing, batch 3"]),
+    "memory": (memory, ["--threads", "1"], ["ours / (a)"]),
+}
+
+
+@pytest.fixture
+def _same_threads():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_same_threads")
+@pytest.mark.parametrize("name", RUNS)
+def test_it_measures_prints_and_saves(name, tmp_path, capsys):
+    main, words, expected = RUNS[name]
+    main(["--quick", "--out", str(tmp_path / "out"), *words])
+    record = json.loads((tmp_path / "out" / f"{name}.json").read_text(encoding="utf-8"))
+    assert (tmp_path / "out" / f"{name}.png").stat().st_size > 1000
+    printed = capsys.readouterr().out
+    found = {measure["name"]: measure for measure in record["measures"]}
+    for measure in expected:
+        assert found[measure]["low"] <= found[measure]["median"] <= found[measure]["high"]
+        assert f"{measure}: " in printed
+    assert record["command"] == ["python", "-m", f"benchmarks.{name}", "--quick", *words]
+    assert {"commit", "clean", "versions", "threads", "sizes"} <= set(record)
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_a_compiled_decoder_takes_part(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("ltm_pyro.models.decoder.Decoder.compile_passes", lambda self: None)  # it has tests of its own
+    training(["--quick", "--compile", "--out", str(tmp_path)])
+    assert "compiled / (a): " in capsys.readouterr().out
+
+
+def test_a_recipe_is_measured_by_itself(tmp_path, capsys):
+    memory(["--quick", "--recipe", "large", "--threads", "1", "--steps", "1", "--out", str(tmp_path)])
+    assert "recompute, batch 1: " in capsys.readouterr().out
+    record = json.loads((tmp_path / "memory.json").read_text(encoding="utf-8"))
+    assert all(measure["reached"] for measure in record["measures"])
+
+
+def result(folder, name, median, **more):
+    measure = {"name": "a measure", "median": median, "low": median - 0.1, "high": median + 0.1, **more}
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"benchmark": "training", "threads": 1, "measures": [measure]}), encoding="utf-8")
+    return path
+
+
+def test_two_results_side_by_side(tmp_path, capsys):
+    a, b = result(tmp_path, "a", 2.0, unit="times", reached=True), result(tmp_path, "b", 3.0)
+    compare([str(a), str(b)])
+    line = capsys.readouterr().out.splitlines()[2]
+    assert "2 (1.9 to 2.1) times ✓" in line
+    assert " 1.5 |" in line
+    assert "overlap" not in line
+    compare([str(a), str(result(tmp_path, "c", 2.15))])
+    assert "ranges overlap" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text", ["no JSON", "[]", '{"measures": [{"name": "x"}]}', '{"benchmark": "other", "measures": []}']
+)
+def test_what_cannot_be_compared_is_refused(tmp_path, capsys, text):
+    other = tmp_path / "other.json"
+    other.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        compare([str(result(tmp_path, "a", 1.0)), str(other)])
+    assert "give" in capsys.readouterr().err
