@@ -487,7 +487,7 @@ def diverges(*batch, **others):
 
 def test_a_step_that_failed_is_not_counted():
     training = Training()
-    training.svi.slow.step = diverges
+    training.svi.slow.apply = diverges
     with pytest.raises(ArithmeticError):
         training.step(1)
     assert training.prior.usage.weight == 0
