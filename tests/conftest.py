@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
@@ -16,6 +17,9 @@ install_import_hook("ltm_pyro.models.decoder", "beartype.beartype")  # before an
 from toys import TinyModel  # noqa: E402
 
 from ltm_pyro.models.exact import LinearGaussian  # noqa: E402
+
+CACHE = tempfile.TemporaryDirectory(prefix="ltm-cache-")  # removed with the session
+os.environ["LTM_CACHE"] = CACHE.name
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background; tests of Ctrl-C need it as in a terminal
     signal.signal(signal.SIGINT, signal.default_int_handler)

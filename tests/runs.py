@@ -66,4 +66,5 @@ def checkpoint(folder, which="latest"):
 def metrics(folder):
     """A run's metrics, without what a clock says."""
     records = Run.open(folder).metrics.read()
-    return [{name: value for name, value in record.items() if name != "tokens_per_second"} for record in records]
+    timed = {"tokens_per_second", "data_share"}
+    return [{name: value for name, value in record.items() if name not in timed} for record in records]

@@ -51,11 +51,15 @@ class Progress:
             self.width = 0
 
 
+SLOW = 0.05  # share of a step spent waiting for data, from which on a user is told
+
+
 def training_line(record: dict[str, Any]) -> str:
     """A training step's metrics in one line, in nats per token."""
     parts = [f"{_count(record['tokens'])} tokens", f"{_count(record['tokens_per_second'])}/s"]
     names = {"elbo": "ELBO", "log_likelihood": "log-lik", "kl": "KL"}
     parts += [f"{label} {record[name]:.3f}" for name, label in names.items() if name in record]
+    parts += [f"{record['data_share']:.0%} waiting for data"] if record.get("data_share", 0) > SLOW else []
     layers = " ".join(f"{kl:.3f}" for kl in record.get("kl_per_layer", []))
     return "  ".join(parts) + (f" [{layers}]" if layers else "")
 

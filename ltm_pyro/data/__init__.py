@@ -5,8 +5,10 @@ before it is used.
 """
 
 from ltm_pyro.data.batches import Batches, in_order
-from ltm_pyro.data.corpus import describe, read_corpus
+from ltm_pyro.data.cache import Cache
+from ltm_pyro.data.corpus import Corpus, describe, read_corpus
 from ltm_pyro.data.cutting import cut, documents, windows
+from ltm_pyro.data.divided import DividedCorpus, fingerprint
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.sequences import Batch, Sequences
 from ltm_pyro.data.split import split
@@ -16,6 +18,9 @@ from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
 __all__ = [
     "Batch",
     "Batches",
+    "Cache",
+    "Corpus",
+    "DividedCorpus",
     "Document",
     "Sequences",
     "StreamDecoder",
@@ -23,6 +28,7 @@ __all__ = [
     "cut",
     "describe",
     "documents",
+    "fingerprint",
     "in_order",
     "read_corpus",
     "split",

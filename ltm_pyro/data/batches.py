@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import torch
 
+from ltm_pyro.data.ahead import Ahead
 from ltm_pyro.data.sequences import Batch, Sequences
 from ltm_pyro.errors import InputError
 
@@ -15,6 +17,9 @@ class Batches:
 
     Each epoch has its own order, which depends on seed and epoch alone. Sequences left over at the end of an epoch
     (fewer than a batch) are dropped; a data set smaller than a batch is one batch.
+
+    While a batch is in use the next one is made in a thread, in pinned memory where there is a CUDA device. What is
+    resumed depends on the batches given out alone.
 
     Args:
         sequences: the data set, N sequences.
@@ -37,7 +42,12 @@ class Batches:
         self.seed = seed
         self.epoch = 0
         self.position = 0
-        self._order = self._shuffled()
+        self._ahead = Ahead(_Maker(sequences, self.batch_size, seed))
+
+    @property
+    def waited(self) -> float:
+        """Seconds that batches were waited for, in all."""
+        return self._ahead.waited
 
     @property
     def per_epoch(self) -> int:
@@ -48,12 +58,11 @@ class Batches:
         return self
 
     def __next__(self) -> Batch:
-        start = self.position * self.batch_size
-        batch = self.sequences.batch(self._order[start : start + self.batch_size])
+        batch = self._ahead.get((self.epoch, self.position))
         self.position += 1
         if self.position == self.per_epoch:
             self.epoch, self.position = self.epoch + 1, 0
-            self._order = self._shuffled()
+        self._ahead.begin((self.epoch, self.position))
         return batch
 
     def state_dict(self) -> dict[str, int]:
@@ -78,7 +87,7 @@ class Batches:
                 f"{state.get('position')}; an epoch has {self.per_epoch} batches. The checkpoint may be damaged"
             )
         self.epoch, self.position = int(state["epoch"]), int(state["position"])
-        self._order = self._shuffled()
+        self._ahead.drop()
 
     def _identity(self) -> dict[str, int]:
         return {
@@ -88,8 +97,25 @@ class Batches:
             "seed": self.seed,
         }
 
-    def _shuffled(self) -> np.ndarray:
-        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.sequences))
+
+class _Maker:
+    """Makes the batch of an epoch and a position; the last epoch's order is kept."""
+
+    def __init__(self, sequences: Sequences, batch_size: int, seed: int) -> None:
+        self.sequences, self.batch_size, self.seed = sequences, batch_size, seed
+        self.cuda = torch.cuda.current_device() if torch.cuda.is_available() else None
+        self.order = (-1, np.zeros(0, dtype=np.int64))  # an epoch and its order
+
+    def __call__(self, place: tuple[int, int]) -> Batch:
+        epoch, position = place
+        if epoch != self.order[0]:
+            self.order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.sequences))
+        start = position * self.batch_size
+        batch = self.sequences.batch(self.order[1][start : start + self.batch_size])
+        if self.cuda is None:
+            return batch
+        with torch.cuda.device(self.cuda):  # a thread of its own would begin with the first one
+            return batch.pinned()
 
 
 def in_order(sequences: Sequences, batch_size: int, limit: int | None = None) -> Iterator[Batch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.files import read_files
@@ -12,8 +12,9 @@ from ltm_pyro.data.sotu import read_sotu
 from ltm_pyro.errors import InputError
 
 BUILT_IN = "sotu"
+KEPT_CHARACTERS = 2**26  # of a corpus that is kept, so that it need not be read twice
 
-__all__ = ["BUILT_IN", "Document", "describe", "read_corpus"]
+__all__ = ["BUILT_IN", "Corpus", "Document", "describe", "read_corpus"]
 
 Source = str | os.PathLike[str]
 
@@ -33,15 +34,48 @@ def read_corpus(spec: Source | Sequence[Source] | None = None, field: str | None
     Raises:
         InputError: something cannot be read; the message names the file, the place in it and the remedy.
     """
-    sources = _sources(spec)
-    hub = [source for source in sources if source.startswith(PREFIX)]
-    paths = [source for source in sources if source != BUILT_IN and not source.startswith(PREFIX)]
-    documents = read_sotu() if BUILT_IN in sources else []
-    if paths:
-        documents += read_files(paths, field)
-    for source in hub:
-        documents += read_hub(source, field)
-    return documents
+    return list(Corpus(spec, field))
+
+
+class Corpus:
+    """The documents of a corpus, read anew each time they are iterated over; a small corpus is kept instead.
+
+    So a corpus may be larger than memory; a single document may not.
+
+    Args:
+        spec, field: as `read_corpus` takes them.
+
+    Raises:
+        InputError: as `read_corpus`, in part while iterating.
+    """
+
+    def __init__(self, spec: Source | Sequence[Source] | None = None, field: str | None = None) -> None:
+        self._sources, self._field = _sources(spec), field
+        self._kept: list[Document] | None = None
+
+    def __iter__(self) -> Iterator[Document]:
+        return self._read() if self._kept is None else iter(self._kept)
+
+    def _read(self) -> Iterator[Document]:
+        kept: list[Document] | None = []
+        characters = 0
+        for document in self._all():
+            characters += len(document.text)
+            if kept is not None:
+                kept.append(document)
+                kept = kept if characters <= KEPT_CHARACTERS else None
+            yield document
+        self._kept = kept
+
+    def _all(self) -> Iterator[Document]:
+        hub = [source for source in self._sources if source.startswith(PREFIX)]
+        paths = [source for source in self._sources if source != BUILT_IN and not source.startswith(PREFIX)]
+        if BUILT_IN in self._sources:
+            yield from read_sotu()
+        if paths:
+            yield from read_files(paths, self._field)
+        for source in hub:
+            yield from read_hub(source, self._field)
 
 
 def describe(spec: Source | Sequence[Source] | None = None) -> str:

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from collections import deque
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from ltm_pyro.data.document import Document
+from ltm_pyro.data.encoded import Encoded, Encoder, Mode
+from ltm_pyro.data.names import WindowNames
 from ltm_pyro.data.sequences import Sequences
 from ltm_pyro.data.tokenizer import Tokenizer
 from ltm_pyro.errors import InputError
 
-Mode = Literal["windows", "documents"]
-
-
-class Encoded(NamedTuple):
-    """Documents as tokens, an end token after each, back to back."""
-
-    tokens: np.ndarray  # uint16 or uint32
-    byte_counts: np.ndarray  # uint16 or uint32
-    bounds: np.ndarray  # where each document starts, and where the last one stops
-    names: list[str]
-
 
 def cut(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
     """`windows` or `documents`, by name."""
-    if mode not in MODES:
-        raise InputError(f"there is no way to cut named {mode!r}; expected one of {', '.join(MODES)}")
-    return MODES[mode](documents, tokenizer, length)
+    check_cut(mode, length)
+    encoder = Encoder(mode, tokenizer, length)
+    for document, _, (ids, byte_counts) in tokenized(((document, False) for document in documents), tokenizer):
+        encoder.add(document.name, ids, byte_counts)
+    return sequences_of(mode, encoder.encoded(), tokenizer, length)
 
 
 def windows(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
@@ -41,19 +34,7 @@ def windows(documents: Iterable[Document], tokenizer: Tokenizer, length: int) ->
     Raises:
         InputError: T is under two, or there is no text.
     """
-    encoded = _encode(documents, tokenizer, length, begins=tokenizer.begin != tokenizer.end)
-    total = len(encoded.tokens)
-    starts = np.arange(0, total, length)
-    return Sequences(
-        tokens=encoded.tokens,
-        byte_counts=encoded.byte_counts,
-        bounds=np.append(starts, total),
-        previous=np.append(tokenizer.end, encoded.tokens[starts[1:] - 1]).astype(np.int64),
-        names=_window_names(encoded, starts),
-        length=length,
-        pad=tokenizer.pad,
-        fixed=True,
-    )
+    return cut("windows", documents, tokenizer, length)
 
 
 def documents(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
@@ -64,48 +45,87 @@ def documents(documents: Iterable[Document], tokenizer: Tokenizer, length: int) 
     Raises:
         InputError: T is under two, or there is no text.
     """
-    encoded = _encode(documents, tokenizer, length)
-    lengths = np.diff(encoded.bounds)
-    kept = np.minimum(lengths, length)
-    starts = encoded.bounds[:-1]
-    inside = np.arange(len(encoded.tokens)) - np.repeat(starts, lengths) < length
+    return cut("documents", documents, tokenizer, length)
+
+
+def check_cut(mode: str, length: int) -> None:
+    """Raises InputError unless documents can be cut like this."""
+    if mode not in LAYOUTS:
+        raise InputError(f"there is no way to cut named {mode!r}; expected one of {', '.join(LAYOUTS)}")
+    if length < 2:
+        raise InputError(f"sequences of {length} token(s) were asked for; expected at least 2 (--data.length)")
+
+
+def sequences_of(mode: Mode, encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences:
+    """The sequences of documents that an `Encoder` of this mode and length has taken in."""
+    return LAYOUTS[mode](encoded, tokenizer, length)
+
+
+def _windows(encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences:
+    total = len(encoded.tokens)
+    bounds = np.append(np.arange(0, total, length), total)
     return Sequences(
-        tokens=encoded.tokens[inside],
-        byte_counts=encoded.byte_counts[inside],
-        bounds=np.append(0, np.cumsum(kept)),
-        previous=np.full(len(kept), tokenizer.begin, dtype=np.int64),
+        tokens=encoded.tokens,
+        byte_counts=encoded.byte_counts,
+        bounds=bounds,
+        previous=TokensBefore(encoded.tokens, bounds, tokenizer.end),
+        names=WindowNames(encoded.names, encoded.bounds, length),
+        length=length,
+        pad=tokenizer.pad,
+        fixed=True,
+        byte_count=encoded.byte_count,
+    )
+
+
+def _documents(encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences:
+    return Sequences(
+        tokens=encoded.tokens,
+        byte_counts=encoded.byte_counts,
+        bounds=encoded.bounds,
+        previous=np.full(len(encoded.names), tokenizer.begin, dtype=np.int64),
         names=encoded.names,
         length=length,
         pad=tokenizer.pad,
         fixed=False,
-        truncated=int((lengths > length).sum()),
+        truncated=encoded.truncated,
+        byte_count=encoded.byte_count,
     )
 
 
-MODES = {"windows": windows, "documents": documents}
+LAYOUTS = {"windows": _windows, "documents": _documents}
 
 
-def _encode(documents: Iterable[Document], tokenizer: Tokenizer, length: int, begins: bool = False) -> Encoded:
-    if length < 2:
-        raise InputError(f"sequences of {length} token(s) were asked for; expected at least 2 (--data.length)")
-    filled = [document for document in documents if document.text]
-    if not filled:
-        raise InputError("there is no text to cut into sequences: every document is empty")
-    tokens, byte_counts, bounds = [], [], [0]
-    for ids, sizes in tokenizer.encode_many(document.text for document in filled):
-        head = [tokenizer.begin] * begins
-        tokens.append(_narrow(np.concatenate((head, ids, [tokenizer.end])), tokenizer.vocabulary - 1))
-        byte_counts.append(_narrow(np.concatenate(([0] * begins, sizes, [0])), sizes.max(initial=0)))
-        bounds.append(bounds[-1] + len(tokens[-1]))
-    names = [document.name for document in filled]
-    return Encoded(np.concatenate(tokens), np.concatenate(byte_counts), np.array(bounds), names)
+class TokensBefore:
+    """The token before each window, looked up when it is asked for: to look them all up is to read all there is.
+
+    Args:
+        tokens: all of them.
+        bounds: where each window starts, and where the last one stops.
+        first: the token before the first window.
+    """
+
+    def __init__(self, tokens: np.ndarray, bounds: np.ndarray, first: int) -> None:
+        self._tokens, self._bounds, self._first = tokens, bounds, first
+
+    def __getitem__(self, ids: np.ndarray) -> np.ndarray:
+        starts = self._bounds[:-1][ids]
+        return np.where(starts, self._tokens[np.maximum(starts - 1, 0)].astype(np.int64), self._first)
 
 
-def _narrow(values: np.ndarray, largest: int) -> np.ndarray:
-    return values.astype(np.uint16 if largest < 2**16 else np.uint32)
+def tokenized(
+    sides: Iterable[tuple[Document, bool]], tokenizer: Tokenizer
+) -> Iterator[tuple[Document, bool, tuple[np.ndarray, np.ndarray]]]:
+    """Each document that is not empty, whether it is held out, its tokens and the bytes they stand for.
 
+    Few documents are held at once.
+    """
+    waiting: deque[tuple[Document, bool]] = deque()
 
-def _window_names(encoded: Encoded, starts: np.ndarray) -> list[str]:
-    sources = np.searchsorted(encoded.bounds, starts, side="right") - 1
-    inside = starts - encoded.bounds[sources]
-    return [encoded.names[i] + (f"+{n}" if n else "") for i, n in zip(sources, inside, strict=True)]
+    def texts() -> Iterator[str]:
+        for document, held_out in sides:
+            if document.text:
+                waiting.append((document, held_out))
+                yield document.text
+
+    for encoded in tokenizer.encode_many(texts()):
+        yield (*waiting.popleft(), encoded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ltm_pyro.data.document import Document
@@ -12,7 +12,7 @@ from ltm_pyro.data.readers import READERS
 from ltm_pyro.errors import InputError
 
 
-def read_files(paths: Iterable[str | os.PathLike[str]], field: str | None = None) -> list[Document]:
+def read_files(paths: Iterable[str | os.PathLike[str]], field: str | None = None) -> Iterator[Document]:
     """The documents of files and folders, in the order given; folders sorted, no file twice.
 
     Documents are named by their path below the folder common to all the files, so that names, and the split made
@@ -21,16 +21,16 @@ def read_files(paths: Iterable[str | os.PathLike[str]], field: str | None = None
     found = {Path(path): find_files(Path(path).expanduser()) for path in paths}
     parents = [file.absolute().parent for files in found.values() for file in files]
     root = os.path.commonpath(parents)
-    result: list[Document] = []
-    seen: set[str] = set()
+    filled: dict[Path, bool] = {}  # whether a file that has been read holds text
     for path, files in found.items():
-        documents = [document for file in files for document in _read_file(file, root, field)]
-        if not documents:
+        for file in (file.absolute() for file in files):
+            if file not in filled:
+                filled[file] = False
+                for document in _read_file(file, root, field):
+                    filled[file] = True
+                    yield document
+        if not any(filled[file.absolute()] for file in files):
             raise InputError(f"{path} holds no text: it is empty, or only white space")
-        fresh = {document.name for document in documents} - seen
-        result += [document for document in documents if document.name in fresh]
-        seen |= fresh
-    return result
 
 
 def find_files(path: Path) -> list[Path]:
@@ -64,10 +64,10 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _read_file(file: Path, root: str, field: str | None) -> list[Document]:
+def _read_file(file: Path, root: str, field: str | None) -> Iterator[Document]:
     name = file.absolute().relative_to(root).as_posix()
     entries = READERS[file.suffix.lower()](file, field)
-    return [Document(text, name + place, name + place) for place, text in entries if text.strip()]
+    return (Document(text, name + place, name + place) for place, text in entries if text.strip())
 
 
 def _near(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ltm_pyro.data.document import Document
@@ -9,6 +10,7 @@ from ltm_pyro.data.fields import as_text, choose_field
 from ltm_pyro.errors import InputError
 
 PREFIX = "hf:"
+ROWS = 1000  # at once
 
 
 class HubName(NamedTuple):
@@ -36,8 +38,8 @@ def parse_hub_name(spec: str) -> HubName:
     return HubName(name, config or None, split or "train")
 
 
-def read_hub(spec: str, field: str | None = None) -> list[Document]:
-    """The rows of a hub data set, a document each, empty rows left out.
+def read_hub(spec: str, field: str | None = None) -> Iterator[Document]:
+    """The rows of a hub data set, a document each, empty rows left out; they stay on disk until they are asked for.
 
     Raises:
         InputError: it could not be loaded; the message says what was tried and what works without the hub.
@@ -45,11 +47,15 @@ def read_hub(spec: str, field: str | None = None) -> list[Document]:
     wanted = parse_hub_name(spec)
     rows = _load(wanted)
     name = choose_field(rows.column_names, field, f"the data set {wanted}")
-    texts = (as_text(value, f"{wanted}, row {row}, field {name!r}") for row, value in enumerate(rows[name]))
-    documents = [Document(text, f"{spec}:{row}", f"{spec}:{row}") for row, text in enumerate(texts) if text.strip()]
-    if not documents:
+    groups = rows.select_columns([name]).iter(batch_size=ROWS)
+    empty = True
+    for row, value in enumerate(value for group in groups for value in group[name]):
+        text = as_text(value, f"{wanted}, row {row}, field {name!r}")
+        if text.strip():
+            empty = False
+            yield Document(text, f"{spec}:{row}", f"{spec}:{row}")
+    if empty:
         raise InputError(f"the field {name!r} of the data set {wanted} holds no text: every row is empty")
-    return documents
 
 
 def _load(wanted: HubName):  # type: ignore[no-untyped-def]  # datasets.Dataset, which is not imported up here

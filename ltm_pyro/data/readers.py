@@ -1,39 +1,43 @@
 """File formats, one reader each.
 
 A reader takes a path and the field that holds the text, and yields ``(place, text)`` for every document in the
-file, where ``place`` is what to add to the file's name: nothing, or ``:3`` for line or row 3.
+file, where ``place`` is what to add to the file's name: nothing, or ``:3`` for line or row 3. Files are read bit by
+bit, so that they may be larger than memory; one document is held whole, and so is a ``.json``, which is one value.
 """
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
+from itertools import chain, count
 from pathlib import Path
 
 from ltm_pyro.data.fields import as_text, choose_field, row_text
-from ltm_pyro.data.text_file import read_bytes, read_text
+from ltm_pyro.data.text_file import BlockFile, open_file, read_blocks, read_text, split_blocks
 from ltm_pyro.errors import InputError
 
 SEPARATOR = "<|endoftext|>"
+ROWS = 1000  # at once, of a table
+SHIFTED = "its rows have more values than its first line has names"
 
 Reader = Callable[[Path, "str | None"], Iterator["tuple[str, str]"]]
 
 
 def read_plain(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
     """Plain text: one document, or one between each two ``<|endoftext|>``."""
-    text = read_text(path)
-    if SEPARATOR not in text:
-        yield "", text
+    parts = split_blocks(read_blocks(path), SEPARATOR)
+    first, second = next(parts), next(parts, None)
+    if second is None:
+        yield "", first
         return
-    for number, part in enumerate(text.split(SEPARATOR), start=1):
+    for number, part in enumerate(chain((first, second), parts), start=1):
         yield f":{number}", part.strip("\n")
 
 
 def read_json_lines(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
     """JSON lines: a string or an object a line."""
     # Not splitlines(): JSON strings may hold U+2028, which it takes for the end of a line.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(split_blocks(read_blocks(path), "\n"), start=1):
         if line.strip():
             row = _parse(line, path, first_line=number)
             yield f":{number}", row_text(row, field, f"{path}, line {number}")
@@ -59,18 +63,22 @@ def read_csv(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
     """Comma-separated values with a line of column names; a document a row."""
     import pandas
 
-    text = read_text(path)
-    if not text.strip():
+    blocks = read_blocks(path)
+    start = next((block for block in blocks if block.strip()), None)
+    if start is None:
         return
+    numbers = count(1)
     try:
-        table = pandas.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        for table in pandas.read_csv(
+            BlockFile(chain((start,), blocks)), dtype=str, keep_default_na=False, chunksize=ROWS
+        ):
+            if not isinstance(table.index, pandas.RangeIndex):  # pandas then takes the first columns for row names
+                raise InputError(f"{path} does not parse as CSV: {SHIFTED}")
+            name = choose_field(table.columns, field, str(path))
+            for value, number in zip(table[name].fillna(""), numbers):  # noqa: B905  # they go on with the next rows
+                yield f":{number}", as_text(value, f"{path}, row {number}, column {name!r}")
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as error:
         raise InputError(f"{path} does not parse as CSV: {str(error).strip()}") from error
-    if not isinstance(table.index, pandas.RangeIndex):  # pandas then takes the first columns for row names
-        raise InputError(f"{path} does not parse as CSV: its rows have more values than its first line has names")
-    name = choose_field(table.columns, field, str(path))
-    for number, value in enumerate(table[name].fillna(""), start=1):
-        yield f":{number}", as_text(value, f"{path}, row {number}, column {name!r}")
 
 
 def read_parquet(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
@@ -78,17 +86,18 @@ def read_parquet(path: Path, field: str | None = None) -> Iterator[tuple[str, st
     import pyarrow
     from pyarrow import parquet
 
-    raw = read_bytes(path)
-    if not raw:
-        return
-    try:
-        file = parquet.ParquetFile(io.BytesIO(raw))
-        name = choose_field(file.schema_arrow.names, field, str(path))
-        values = file.read(columns=[name]).column(name).to_pylist()
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} does not parse as Parquet: {error}") from error
-    for number, value in enumerate(values, start=1):
-        yield f":{number}", as_text(value, f"{path}, row {number}, column {name!r}")
+    numbers = count(1)
+    with open_file(path) as raw:
+        if not raw.read(1):
+            return
+        try:
+            file = parquet.ParquetFile(raw)
+            name = choose_field(file.schema_arrow.names, field, str(path))
+            for rows in file.iter_batches(ROWS, columns=[name]):
+                for value, number in zip(rows.column(0).to_pylist(), numbers):  # noqa: B905
+                    yield f":{number}", as_text(value, f"{path}, row {number}, column {name!r}")
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} does not parse as Parquet: {error}") from error
 
 
 def _parse(text: str, path: Path, first_line: int = 1) -> object:

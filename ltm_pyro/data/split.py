@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ltm_pyro.data.document import Document
+from ltm_pyro.data.outline import Outline, group_of
 from ltm_pyro.errors import InputError
 
 BOUNDARIES = ("\n\n", "\n", " ")
@@ -34,43 +37,79 @@ def split(
     Raises:
         InputError: the share is not between 0 and 1, or there is too little text to divide.
     """
+    sides: tuple[list[Document], list[Document]] = ([], [])
+    for document, held_out in divide(Outline.of(documents), validation, seed).sides(documents):
+        sides[held_out].append(document)
+    return sides
+
+
+@dataclass(frozen=True)
+class Division:
+    """What of a corpus is held out; it tells without holding the corpus.
+
+    Args:
+        groups: those held out; None for a corpus of a single group.
+        before: the characters of a single group that are not held out, more or less.
+        remark: what to say if one side stays empty.
+    """
+
+    groups: frozenset[str] | None
+    before: int
+    remark: str
+
+    def sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
+        """Each document, and whether it is held out; the document that the boundary goes through becomes two.
+
+        Raises:
+            InputError: at the end, if one side is empty.
+        """
+        seen = set()
+        for document, held_out in self._all_sides(documents):
+            seen.add(held_out)
+            yield document, held_out
+        if len(seen) < 2:
+            raise InputError(self.remark)
+
+    def _all_sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
+        if self.groups is None:
+            return ((document, held_out) for document, held_out in self._cut(documents) if document.text.strip())
+        return ((document, group_of(document) in self.groups) for document in documents)
+
+    def _cut(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
+        """Cut the documents of one group, taken as one text, so that its last part is held out."""
+        before, held_out = self.before, False
+        for document in documents:
+            if not held_out and before < len(document.text):
+                at = _boundary(document.text, before)
+                yield document._replace(text=document.text[:at]), False
+                document = document._replace(text=document.text[at:], name=f"{document.name} (tail)")
+                held_out = True
+            before -= len(document.text)
+            yield document, held_out
+
+
+def divide(outline: Outline, validation: float, seed: int) -> Division:
+    """What `split` holds out of a corpus of which only the outline is known.
+
+    Raises:
+        InputError: the share is not between 0 and 1.
+    """
     if not 0 < validation < 1:
         raise InputError(f"validation is {validation}; expected a share between 0 and 1, such as 0.05")
-    groups = {_group(document) for document in documents}
-    if len(groups) < 2:
-        return _split_tail(documents, validation)
-    ordered = sorted(groups, key=lambda group: hashlib.sha256(f"{seed}\0{group}".encode()).digest())
-    count = min(max(round(validation * len(ordered)), 1), len(ordered) - 1)
-    held_out = set(ordered[:count])
-    train = [document for document in documents if _group(document) not in held_out]
-    return train, [document for document in documents if _group(document) in held_out]
-
-
-def _group(document: Document) -> str:
-    return document.group or document.name
-
-
-def _split_tail(documents: Sequence[Document], validation: float) -> tuple[list[Document], list[Document]]:
-    """Cut the documents of one group, taken as one text, so that its last part is held out."""
-    characters = sum(len(document.text) for document in documents)
-    before = characters - max(round(validation * characters), 1)
-    train: list[Document] = []
-    for index, document in enumerate(documents):
-        if before < len(document.text):
-            at = _boundary(document.text, before)
-            head = document._replace(text=document.text[:at])
-            tail = document._replace(text=document.text[at:], name=f"{document.name} (tail)")
-            train = _filled([*train, head])
-            held_out = _filled([tail, *documents[index + 1 :]])
-            if train and held_out:
-                return train, held_out
-            break
-        train.append(document)
-        before -= len(document.text)
-    raise InputError(
-        f"the corpus has {characters} characters in {len(documents)} document(s): too few to hold out "
+    remark = (
+        f"the corpus has {outline.characters} characters in {outline.documents} document(s): too few to hold out "
         f"{validation:.0%} for validation. Give more text"
     )
+    if len(outline.groups) < 2:
+        return Division(None, outline.characters - max(round(validation * outline.characters), 1), remark)
+    groups = outline.groups
+    count = min(max(round(validation * len(groups)), 1), len(groups) - 1)
+    first = heapq.nsmallest(count, groups, key=lambda group: _drawn(group, seed))
+    return Division(frozenset(first), 0, remark)
+
+
+def _drawn(group: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{group}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _boundary(text: str, target: int) -> int:
@@ -83,7 +122,3 @@ def _boundary(text: str, target: int) -> int:
         if ends:
             return min(ends, key=lambda end: abs(end - target))
     return target
-
-
-def _filled(documents: list[Document]) -> list[Document]:
-    return [document for document in documents if document.text.strip()]

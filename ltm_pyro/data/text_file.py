@@ -1,12 +1,17 @@
-"""Reading one file as UTF-8 text, or saying at which byte that fails."""
+"""Reading one file as UTF-8 text, in blocks or whole, or saying at which byte that fails."""
 
 from __future__ import annotations
 
+import codecs
+import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ltm_pyro.errors import InputError
 
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BLOCK = 2**20
 
 
 def read_text(path: Path) -> str:
@@ -15,25 +20,98 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file cannot be opened, is not UTF-8 or holds NUL bytes; the message names file and byte.
     """
-    raw = read_bytes(path)
-    _refuse_utf16(path, raw)
-    _refuse_nul(path, raw)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8: byte {error.start} is 0x{raw[error.start]:02x} ({error.reason}). If it is Latin-1, "
-            f"convert it: iconv -f latin1 -t utf-8 '{path}' > '{path.with_suffix('.utf8' + path.suffix)}'"
-        ) from error
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+    return "".join(read_blocks(path))
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file; what the operating system refuses becomes an `InputError`."""
+def read_blocks(path: Path) -> Iterator[str]:
+    """What `read_text` reads, a block at a time: the memory this takes does not grow with the file."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    place, begun = 0, False
+    held = ""  # a CR at the end of a block waits for what follows it
+    for raw in _raw_blocks(path):
+        _refuse_nul(path, raw, place)
+        text = held + _decoded(decoder, path, raw, place)
+        text = text if begun else text.removeprefix("\ufeff")
+        begun = begun or bool(text)
+        held = "\r" if raw and text.endswith("\r") else ""
+        yield text.removesuffix(held).replace("\r\n", "\n")
+        place += len(raw)
+
+
+def split_blocks(blocks: Iterator[str], separator: str) -> Iterator[str]:
+    """``"".join(blocks).split(separator)``, a piece at a time."""
+    held: list[str] = []
+    edge = ""  # the last characters so far: they may begin a separator
+    for block in blocks:
+        *pieces, rest = (edge + block).split(separator)
+        for piece in pieces:
+            yield "".join([*held, piece])
+            held = []
+        at = max(len(rest) - len(separator) + 1, 0)
+        held.append(rest[:at])
+        edge = rest[at:]
+    yield "".join([*held, edge])
+
+
+class BlockFile(io.TextIOBase):
+    """Blocks of text as an open file, for libraries that read from one."""
+
+    def __init__(self, blocks: Iterator[str]) -> None:
+        self._blocks, self._rest = blocks, ""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> str:
+        """The next characters, at most `size`; all that are left if it is negative or None."""
+        if size is None or size < 0:
+            text, self._rest = self._rest + "".join(self._blocks), ""
+            return text
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return ""
+            self._rest = block
+        text, self._rest = self._rest[:size], self._rest[size:]
+        return text
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A file to read bytes from; what the operating system refuses becomes an `InputError`."""
     try:
-        return path.read_bytes()
+        return path.open("rb")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _raw_blocks(path: Path) -> Iterator[bytes]:
+    """The bytes of a file in blocks, and an empty one at its end."""
+    with open_file(path) as file:
+        raw = _read(file, path)
+        _refuse_utf16(path, raw)
+        while raw:
+            yield raw
+            raw = _read(file, path)
+    yield b""
+
+
+def _read(file: BinaryIO, path: Path) -> bytes:
+    try:
+        return file.read(BLOCK)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _decoded(decoder: codecs.IncrementalDecoder, path: Path, raw: bytes, place: int) -> str:
+    waiting = len(decoder.getstate()[0])  # bytes of a character that a block's end has cut
+    try:
+        return decoder.decode(raw, final=not raw)
+    except UnicodeDecodeError as error:
+        at, byte = place - waiting + error.start, error.object[error.start]
+        raise InputError(
+            f"{path} is not UTF-8: byte {at} is 0x{byte:02x} ({error.reason}). If it is Latin-1, "
+            f"convert it: iconv -f latin1 -t utf-8 '{path}' > '{path.with_suffix('.utf8' + path.suffix)}'"
+        ) from error
 
 
 def _refuse_utf16(path: Path, raw: bytes) -> None:
@@ -44,10 +122,10 @@ def _refuse_utf16(path: Path, raw: bytes) -> None:
         )
 
 
-def _refuse_nul(path: Path, raw: bytes) -> None:
+def _refuse_nul(path: Path, raw: bytes, place: int) -> None:
     at = raw.find(b"\0")
     if at >= 0:
         raise InputError(
-            f"{path} holds a NUL byte at byte {at}: it is not plain text (a binary or damaged file?). "
+            f"{path} holds a NUL byte at byte {place + at}: it is not plain text (a binary or damaged file?). "
             f"If the rest is text, remove them: tr -d '\\000' < '{path}' > '{path.with_suffix('.clean' + path.suffix)}'"
         )

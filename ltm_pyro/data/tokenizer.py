@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ltm_pyro.data import long_text
 from ltm_pyro.data.tokenizer_source import load_backend
 from ltm_pyro.errors import InputError
 
@@ -52,6 +54,7 @@ class Tokenizer:
         self._find_special()
 
     def _find_special(self) -> None:
+        self._can_cut: bool | None = None  # not known yet
         ids = self.backend.get_vocab(with_added_tokens=True)
         self.vocabulary: int = max(ids.values(), default=-1) + 1  # ids may have gaps: not the number of entries
         self.end: int = _first_id(ids, END_NAMES)
@@ -90,10 +93,31 @@ class Tokenizer:
         return _with_bytes(text, self.backend.encode(text, add_special_tokens=False))
 
     def encode_many(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """`encode_with_bytes` of each text, several at once."""
-        for group in _groups(texts):
+        """`encode_with_bytes` of each text, several at once; a long one in pieces, where they make no difference."""
+        counts: deque[int] = deque()  # pieces of each text
+
+        def pieces() -> Iterator[str]:
+            for text in texts:
+                parts = self._pieces(text)
+                counts.append(len(parts))
+                yield from parts
+
+        done: list[tuple[np.ndarray, np.ndarray]] = []
+        for group in _groups(pieces()):
             encodings = self.backend.encode_batch(group, add_special_tokens=False)
-            yield from map(_with_bytes, group, encodings)
+            for piece in map(_with_bytes, group, encodings):
+                done.append(piece)
+                if len(done) == counts[0]:
+                    whole, done = _joined(done), []
+                    counts.popleft()
+                    yield whole
+
+    def _pieces(self, text: str) -> list[str]:
+        if len(text) < 2 * long_text.PIECE:
+            return [text]
+        if self._can_cut is None:
+            self._can_cut = long_text.can_cut(self.backend)
+        return long_text.pieces(text) if self._can_cut else [text]
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD."""
@@ -173,6 +197,13 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
             group, size = [], 0
     if group:
         yield group
+
+
+def _joined(pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    if len(pieces) == 1:
+        return pieces[0]
+    ids, byte_counts = zip(*pieces, strict=True)
+    return np.concatenate(ids), np.concatenate(byte_counts)
 
 
 def _with_bytes(text: str, encoding: tokenizers.Encoding) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from ltm_pyro.errors import InputError
@@ -10,7 +9,7 @@ from ltm_pyro.errors import InputError
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-    from ltm_pyro.data import Document, Sequences, Tokenizer
+    from ltm_pyro.data import DividedCorpus, Document, Sequences, Tokenizer
 
 
 class Material(NamedTuple):
@@ -19,31 +18,32 @@ class Material(NamedTuple):
     tokenizer: Tokenizer
     training: Sequences
     validation: Sequences
+    kept_fingerprint: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """Identifies the sequences: equal corpora, splits and tokenizers have equal ones."""
-        digest = hashlib.sha256()
-        for sequences in (self.training, self.validation):
-            digest.update(sequences.tokens.tobytes() + sequences.bounds.tobytes())
-        return digest.hexdigest()[:16]
+        from ltm_pyro import data
+
+        return self.kept_fingerprint or data.fingerprint(self.training, self.validation)
 
 
 def prepare(config: Namespace, tokenizer: Tokenizer | None = None) -> Material:
-    """Read, split, tokenize and cut a run's corpus.
+    """Read, split, tokenize and cut a run's corpus, or find the result where an earlier call has kept it.
 
     Args:
-        config: a run's configuration.
+        config: a run's configuration; `data.cache` says where results are kept.
         tokenizer: the run's, if it has one already; else it is loaded or trained as the configuration says.
     """
     from ltm_pyro import data
 
-    training, validation = read_split(config)
+    corpus = data.Corpus(corpus_of(config), config.data.field)
+    cache = data.Cache.at(config.data.cache)
+    divided = data.DividedCorpus(corpus, config.data.validation, _split_seed(config), cache)
     if tokenizer is None:
-        tokenizer = _tokenizer(config, training)
-    mode, length = config.data.mode, config.data.length
-    cut = [data.cut(mode, part, tokenizer, length) for part in (training, validation)]
-    for part, name in zip(cut, ("training", "validation"), strict=True):
+        tokenizer = _tokenizer(config, divided)
+    cut = divided.cut(config.data.mode, tokenizer, config.data.length)
+    for part, name in ((cut.training, "training"), (cut.validation, "validation")):
         if not len(part):
             raise InputError(f"the corpus gives no {name} sequence: it is too small, give more text")
     return Material(tokenizer, *cut)
@@ -54,8 +54,7 @@ def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:
     from ltm_pyro import data
 
     documents = data.read_corpus(corpus_of(config), config.data.field)
-    seed = config.train.seed if config.data.seed is None else config.data.seed
-    return data.split(documents, config.data.validation, seed)
+    return data.split(documents, config.data.validation, _split_seed(config))
 
 
 def corpus_of(config: Namespace) -> str | list[str] | None:
@@ -65,9 +64,13 @@ def corpus_of(config: Namespace) -> str | list[str] | None:
     return parts if len(parts) > 1 else named or None
 
 
-def _tokenizer(config: Namespace, training: list[Document]) -> Tokenizer:
+def _split_seed(config: Namespace) -> int:
+    return config.train.seed if config.data.seed is None else config.data.seed
+
+
+def _tokenizer(config: Namespace, divided: DividedCorpus) -> Tokenizer:
     from ltm_pyro import data
 
     if config.data.tokenizer is not None:
         return data.Tokenizer.load(config.data.tokenizer)
-    return data.train_tokenizer((document.text for document in training), config.data.vocabulary)
+    return divided.train_tokenizer(config.data.vocabulary)

@@ -22,6 +22,9 @@ class DataSettings:
         validation: share of the documents held out.
         seed: of which documents are held out; that of `train` if left out. Runs of several seeds that are to be
             compared need one split.
+        cache: the folder in which tokenized corpora are kept for next time; `none` keeps them in memory. If left out,
+            it is `$LTM_CACHE`, or else `ltm_pyro` in `$XDG_CACHE_HOME` or in `~/.cache`. It may be deleted at any
+            time.
     """
 
     mode: Literal["windows", "documents"] = "windows"
@@ -31,6 +34,7 @@ class DataSettings:
     field: str | None = None
     validation: float = 0.05
     seed: int | None = None
+    cache: str | None = None
 
 
 @dataclass

@@ -158,7 +158,7 @@ class Trainer:
         return self.step % every == 0 or self.step == self.settings.steps
 
     def _step(self) -> None:
-        began = time.perf_counter()
+        began, waited = time.perf_counter(), self.batches.waited
         batch = next(self.batches).to(self.accelerator.device)
         tokens = batch.x.numel() if batch.mask is None else int(batch.mask.sum())
         try:
@@ -169,14 +169,17 @@ class Trainer:
         self.step += 1
         self.tokens += tokens
         assert self.svi.slow is not None
+        learned = per_token(terms, tokens, self.blueprint.guide.has_density)  # the device is done then
+        seconds = time.perf_counter() - began
         self._log(
             {
                 "step": self.step,
                 "tokens": self.tokens,
-                **per_token(terms, tokens, self.blueprint.guide.has_density),
+                **learned,
                 **noted,
                 "learning_rate": self.svi.slow.rate(self.step - 1),
-                "tokens_per_second": tokens / (time.perf_counter() - began),
+                "tokens_per_second": tokens / seconds,
+                "data_share": (self.batches.waited - waited) / seconds,
             }
         )
 

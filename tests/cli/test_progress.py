@@ -68,3 +68,9 @@ def test_a_training_line_is_short():
     line = training_line({**record, "kl_per_layer": [0.2, 0.05]})
     assert line == "1.23M tokens  890/s  ELBO -1.500  log-lik -1.250  KL 0.250 [0.200 0.050]"
     assert training_line({**record, "kl_per_layer": []}).endswith("KL 0.250")
+
+
+def test_only_slow_loading_is_spoken_of():
+    record = {"tokens": 10, "tokens_per_second": 5, "elbo": -1.0}
+    assert "waiting" not in training_line({**record, "data_share": 0.01})
+    assert training_line({**record, "data_share": 0.2}).endswith("20% waiting for data")

@@ -1,9 +1,14 @@
 """A corpus becomes the same sequences every time, and what is held out stays unseen."""
 
 import json
+import os
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
-from runs import TINY, arguments, write_corpus
+import torch
+from runs import TINY, arguments, checkpoint, ltm, metrics, train, write_corpus
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.material import corpus_of, prepare, read_split
@@ -73,3 +78,72 @@ def test_the_split_has_a_seed_of_its_own(corpus):
 
     assert held_out("--train.seed", "1") != held_out("--train.seed", "2")
     assert held_out("--train.seed", "1", "--data.seed", "7") == held_out("--train.seed", "2", "--data.seed", "7")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder that is used unless a configuration names another."""
+    monkeypatch.setenv("LTM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_tests_leave_the_home_folder_alone():
+    assert Path(os.environ["LTM_CACHE"]).name.startswith("ltm-cache-")
+
+
+def test_a_configuration_says_where_results_are_kept(tmp_path, corpus, cache):
+    def kept_at(*words):
+        return getattr(prepare(config(corpus, *words)).training.tokens, "filename", None)
+
+    assert kept_at("--data.cache", "none") is None
+    assert not cache.exists()
+    assert Path(kept_at()).is_relative_to(cache)
+    assert Path(kept_at("--data.cache", str(tmp_path / "mine"))).is_relative_to(tmp_path / "mine")
+
+
+def test_what_is_kept_is_what_would_be_made(corpus, cache):
+    for words in ([], ["--data.mode", "documents"], ["--data.length", "7"], ["--train.seed", "1"]):
+        fresh = prepare(config(corpus, "--data.cache", "none", *words))
+        for _ in range(2):
+            kept = prepare(config(corpus, *words))
+            assert isinstance(kept.training.tokens, np.memmap)
+            assert kept.fingerprint == fresh.fingerprint
+            assert kept.tokenizer.backend.to_str() == fresh.tokenizer.backend.to_str()
+            ids = range(len(fresh.training))
+            for one, other in zip(kept.training.batch(ids), fresh.training.batch(ids), strict=True):
+                assert (one is None and other is None) or torch.equal(one, other)
+
+
+def test_another_length_needs_no_other_tokens(corpus, cache):
+    first = prepare(config(corpus))
+    other = prepare(config(corpus, "--data.length", "8"))
+    assert first.training.tokens.filename == other.training.tokens.filename
+    assert first.fingerprint != other.fingerprint
+    for words in ([], ["--data.length", "8"]):
+        fresh = prepare(config(corpus, "--data.cache", "none", *words))
+        assert prepare(config(corpus, *words)).fingerprint == fresh.fingerprint
+
+
+def weights(folder):
+    return checkpoint(folder).weights
+
+
+def test_runs_do_not_depend_on_what_is_kept(tmp_path, corpus, cache):
+    """With and without a cache, and resumed in the middle of an epoch after it was deleted or damaged."""
+    assert train(corpus, tmp_path / "kept") == 0
+    assert train(corpus, tmp_path / "fresh", data__cache="none") == 0
+    for name, spoil in {"deleted": shutil.rmtree, "damaged": damage}.items():
+        shutil.copytree(tmp_path / "kept", tmp_path / name)
+        shutil.rmtree(tmp_path / name / "checkpoints" / "step-00000006")
+        assert checkpoint(tmp_path / name).state["batches"]["position"] > 0
+        spoil(cache)
+        assert ltm("train", "--resume", tmp_path / name) == 0
+    for name in ("fresh", "deleted", "damaged"):
+        found = weights(tmp_path / name)
+        assert all(torch.equal(weight, found[key]) for key, weight in weights(tmp_path / "kept").items())
+        assert metrics(tmp_path / name) == metrics(tmp_path / "kept")
+
+
+def damage(folder):
+    for file in folder.rglob("*.tokens"):
+        file.write_bytes(file.read_bytes()[:-2] + b"\1\1")

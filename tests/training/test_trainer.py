@@ -131,6 +131,7 @@ def test_the_metrics_say_what_happened(whole):
         assert sum(record["kl_per_layer"]) == pytest.approx(record["kl"], rel=1e-5)
         assert len(record["kl_per_layer"]) == 2
         assert record["tokens_per_second"] > 0
+        assert 0 < record["data_share"] < 1
     tokens = [record["tokens"] for record in steps]
     assert tokens == sorted(set(tokens))
     assert tokens[-1] <= 6 * 4 * 16

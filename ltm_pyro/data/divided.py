@@ -1,0 +1,142 @@
+"""A corpus divided and tokenized: read bit by bit, and only once for each tokenizer where there is a cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ltm_pyro.data.cache import Cache, Entry, key_of
+from ltm_pyro.data.corpus import Corpus
+from ltm_pyro.data.cutting import check_cut, sequences_of, tokenized
+from ltm_pyro.data.encoded import Encoded, Encoder, Mode, creator
+from ltm_pyro.data.outline import Outline
+from ltm_pyro.data.sequences import Sequences
+from ltm_pyro.data.split import divide
+from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
+from ltm_pyro.errors import InputError
+
+FORMAT = "1"  # another one for every change of what the files hold
+PARTS = ("training", "validation")
+TOKENIZER = "tokenizer.json"
+PIECE = 2**22  # numbers at once, of an array that may lie on disk
+
+
+class Cut(NamedTuple):
+    """Training and validation sequences, and their fingerprint if it was kept with them."""
+
+    training: Sequences
+    validation: Sequences
+    fingerprint: str | None = None
+
+
+class DividedCorpus:
+    """The two sides of a corpus, as text for a tokenizer to learn from and as sequences.
+
+    The corpus is read once to find out what it holds and what of it is held out, and, where the cache does not have
+    the result, once more for the tokenizer and once more for the sequences. Neither the text nor the tokens are ever
+    in memory as a whole, unless they are small or there is no cache.
+
+    Args:
+        corpus: the documents.
+        validation: the share to hold out.
+        seed: of which documents are held out.
+        cache: where results are kept; None to keep the sequences in memory. One that cannot be written is no error.
+
+    Raises:
+        InputError: the corpus cannot be read, or not be divided.
+    """
+
+    def __init__(self, corpus: Corpus, validation: float, seed: int, cache: Cache | None = None) -> None:
+        self.corpus, self.cache = corpus, cache
+        self.outline = Outline.of(corpus)
+        self.division = divide(self.outline, validation, seed)
+        sides = [str(self.division.before)] if self.division.groups is None else sorted(self.division.groups)
+        self._key = (FORMAT, version("tokenizers"), self.outline.digest, key_of(*sides))
+
+    def train_tokenizer(self, vocabulary: int) -> Tokenizer:
+        """`train_tokenizer` on the training side.
+
+        Raises:
+            InputError: V is too small, or larger than the text supports.
+        """
+        key = key_of(*self._key, "tokenizer", str(vocabulary))
+        if self.cache and (entry := self.cache.find(key)):
+            with suppress(InputError):  # deleted just now
+                return Tokenizer.load(entry.folder / TOKENIZER)
+        sides = self.division.sides(self.outline.same(self.corpus))
+        tokenizer = train_tokenizer((document.text for document, held_out in sides if not held_out), vocabulary)
+
+        def fill(folder: Path) -> dict[str, Any]:
+            tokenizer.save(folder / TOKENIZER)
+            return {}
+
+        self._keep(key, fill)
+        return tokenizer
+
+    def cut(self, mode: Mode, tokenizer: Tokenizer, length: int) -> Cut:
+        """Both sides as sequences, as `ltm_pyro.data.cut` makes them.
+
+        Raises:
+            InputError: `mode` or `length` make no sense, or one side has no text.
+        """
+        check_cut(mode, length)
+        found = self._mapped(mode, tokenizer, length) if self.cache else None
+        return found or self._lay_out(self._encode(mode, tokenizer, length), mode, tokenizer, length)
+
+    def _mapped(self, mode: Mode, tokenizer: Tokenizer, length: int) -> Cut | None:
+        """The sequences on disk, made unless they are there; None if they cannot be."""
+        assert self.cache is not None
+        varying = str(length) if mode == "documents" else ""  # windows are the same tokens, whatever their length
+        key = key_of(*self._key, mode, varying, tokenizer.backend.to_str())
+
+        def fill(folder: Path) -> dict[str, Any]:
+            with ExitStack() as files:
+                encoders = [Encoder(mode, tokenizer, length, creator(folder, part, files)) for part in PARTS]
+                self._tokenize_into(encoders, tokenizer)
+                return dict(zip(PARTS, (encoder.notes() for encoder in encoders), strict=True))
+
+        entry = self.cache.find(key) or self._keep(key, fill)
+        if entry is None:
+            return None
+        try:
+            sides = [Encoded.load(entry.folder, part, entry.notes[part]) for part in PARTS]
+        except OSError:  # deleted just now
+            return None
+        both = self._lay_out(sides, mode, tokenizer, length)
+        return both._replace(fingerprint=entry.note(f"fingerprint-{length}", lambda: fingerprint(*both[:2])))
+
+    def _encode(self, mode: Mode, tokenizer: Tokenizer, length: int) -> list[Encoded]:
+        encoders = [Encoder(mode, tokenizer, length) for _ in PARTS]
+        self._tokenize_into(encoders, tokenizer)
+        return [encoder.encoded() for encoder in encoders]
+
+    def _tokenize_into(self, encoders: list[Encoder], tokenizer: Tokenizer) -> None:
+        sides = self.division.sides(self.outline.same(self.corpus))
+        for document, held_out, (ids, byte_counts) in tokenized(sides, tokenizer):
+            encoders[held_out].add(document.name, ids, byte_counts)
+
+    def _lay_out(self, sides: list[Encoded], mode: Mode, tokenizer: Tokenizer, length: int) -> Cut:
+        training, validation = (sequences_of(mode, side, tokenizer, length) for side in sides)
+        return Cut(training, validation)
+
+    def _keep(self, key: str, fill: Callable[[Path], dict[str, Any]]) -> Entry | None:
+        try:
+            return self.cache.add(key, fill) if self.cache else None
+        except OSError:  # full, or not to be written
+            return None
+
+
+def fingerprint(training: Sequences, validation: Sequences) -> str:
+    """Identifies the sequences: equal corpora, splits and tokenizers have equal ones."""
+    digest = hashlib.sha256()
+    for sequences in (training, validation):
+        for array in (sequences.tokens, sequences.bounds):
+            for first in range(0, len(array), PIECE):
+                digest.update(np.ascontiguousarray(array[first : first + PIECE]).data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,120 @@
+"""Documents as tokens, back to back, as they grow and as they are kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+import numpy as np
+
+from ltm_pyro.data.column import Column, mapped
+from ltm_pyro.data.names import DocumentNames
+from ltm_pyro.data.tokenizer import Tokenizer
+from ltm_pyro.errors import InputError
+
+Mode = Literal["windows", "documents"]
+COLUMNS = ("tokens", "byte_counts", "bounds", "letters", "name_bounds")
+
+
+class Encoded(NamedTuple):
+    """Documents as tokens, an end token after each, back to back; in memory, or mapped from files."""
+
+    tokens: np.ndarray  # uint16 or uint32
+    byte_counts: np.ndarray  # uint16 or uint32
+    bounds: np.ndarray  # where each document starts, and where the last one stops
+    names: DocumentNames
+    truncated: int  # documents that were cut off
+    byte_count: int  # the bytes that all the tokens stand for
+
+    @classmethod
+    def of(cls, columns: dict[str, np.ndarray], notes: dict[str, Any]) -> Encoded:
+        """From the columns and the notes of an `Encoder`."""
+        names = DocumentNames(columns["letters"], columns["name_bounds"])
+        tokens, byte_counts, bounds = (columns[name] for name in ("tokens", "byte_counts", "bounds"))
+        return cls(tokens, byte_counts, bounds, names, notes["truncated"], notes["byte_count"])
+
+    @classmethod
+    def load(cls, folder: Path, part: str, notes: dict[str, Any]) -> Encoded:
+        """What an `Encoder` has left in a folder; it stays on disk.
+
+        Raises:
+            OSError: if it is gone.
+        """
+        dtypes = notes["dtypes"]
+        return cls.of({name: mapped(folder / f"{part}.{name}", dtypes[name]) for name in COLUMNS}, notes)
+
+
+class Encoder:
+    """Takes tokenized documents one by one, into files or into memory.
+
+    Args:
+        mode: `windows` keeps documents whole, with a begin token at the head of each if there is one of its own;
+            `documents` cuts them off at T.
+        tokenizer: theirs.
+        length: T.
+        create: makes an empty file, by a column's name; in memory if left out.
+    """
+
+    def __init__(
+        self, mode: Mode, tokenizer: Tokenizer, length: int, create: Callable[[str], BinaryIO] | None = None
+    ) -> None:
+        self.limit = None if mode == "windows" else length
+        begins = mode == "windows" and tokenizer.begin != tokenizer.end
+        self.head = np.array([tokenizer.begin] * begins, dtype=np.int64)
+        self.end = np.array([tokenizer.end], dtype=np.int64)
+        numbers = np.uint16 if tokenizer.vocabulary - 1 < 2**16 else np.uint32
+        dtypes = dict(zip(COLUMNS, (numbers, np.uint16, np.int64, np.uint8, np.int64), strict=True))
+        self._columns = {name: Column((create or _in_memory)(name), dtype) for name, dtype in dtypes.items()}
+        for name in ("bounds", "name_bounds"):
+            self._columns[name].append(np.zeros(1, dtype=np.int64))
+        self.truncated = self.byte_count = 0
+
+    def add(self, name: str, ids: np.ndarray, byte_counts: np.ndarray) -> None:
+        """One more document: its tokens and the bytes each stands for."""
+        narrow = self._columns["tokens"].dtype
+        tokens = np.concatenate((self.head, ids, self.end), dtype=narrow, casting="unsafe")
+        sizes = np.concatenate((np.zeros_like(self.head), byte_counts, [0]))
+        self.truncated += self.limit is not None and len(tokens) > self.limit
+        tokens, sizes = tokens[: self.limit], sizes[: self.limit]
+        self.byte_count += int(sizes.sum())
+        self._append("tokens", tokens, "bounds")
+        self._columns["byte_counts"].append(sizes)
+        self._append("letters", np.frombuffer(name.encode("utf-8", "surrogatepass"), np.uint8), "name_bounds")
+
+    def notes(self) -> dict[str, Any]:
+        """What has to be known besides the columns, as plain values.
+
+        Raises:
+            InputError: there was no document.
+        """
+        if len(self._columns["bounds"]) < 2:
+            raise InputError("there is no text to cut into sequences: every document is empty")
+        dtypes = {name: column.dtype.str for name, column in self._columns.items()}
+        return {"truncated": self.truncated, "byte_count": self.byte_count, "dtypes": dtypes}
+
+    def encoded(self) -> Encoded:
+        """All documents, where the columns are in memory."""
+        notes = self.notes()
+        files = {name: (column.file, column.dtype) for name, column in self._columns.items()}
+        return Encoded.of({name: np.frombuffer(_all(file), dtype) for name, (file, dtype) in files.items()}, notes)
+
+    def _append(self, name: str, values: np.ndarray, bounds: str) -> None:
+        self._columns[name].append(values)
+        self._columns[bounds].append(np.array([len(self._columns[name])]))
+
+
+def creator(folder: Path, part: str, files: ExitStack) -> Callable[[str], BinaryIO]:
+    """Makes the files of one part's columns; `files` closes them."""
+    return lambda name: files.enter_context((folder / f"{part}.{name}").open("w+b"))
+
+
+def _in_memory(name: str) -> BinaryIO:
+    return io.BytesIO()
+
+
+def _all(file: BinaryIO) -> memoryview:
+    assert isinstance(file, io.BytesIO)
+    return file.getbuffer()

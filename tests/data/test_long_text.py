@@ -1,0 +1,86 @@
+"""A long text has the same tokens in pieces and whole, or is not cut."""
+
+import random
+
+import numpy as np
+import pytest
+from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer as Backend
+
+from ltm_pyro.data import Tokenizer, train_tokenizer
+from ltm_pyro.data.long_text import can_cut, pieces
+
+LETTERS = [*"ab1_é語'.- \n\t", "'s", "'ll", "  ", "\r\n", "\u2028", "\x1c", "\u00a0", "\U0001f600", "e\u0301"]
+
+
+def random_text(seed, size=400):
+    pick = random.Random(seed)
+    words = [*LETTERS, *["ab", "word", " the", " of"] * 4]
+    return "".join(pick.choices(words, k=size))
+
+
+def learned(pre_tokenizer, **change):
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizer
+    backend.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet, show_progress=False
+    )
+    backend.train_from_iterator([random_text(seed) for seed in range(20)], trainer)
+    for name, value in change.items():
+        setattr(backend, name, value)
+    return backend
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer([random_text(seed) for seed in range(20)], 400)
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("piece", [1, 7, 60])
+def test_pieces_have_the_tokens_of_the_whole(tokenizer, monkeypatch, seed, piece):
+    texts = [random_text(seed + 100), "short", "", "語" * 200, random_text(seed + 200), "a b " * 50]
+    whole = [tokenizer.encode_with_bytes(text) for text in texts]
+    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", piece)
+    assert can_cut(tokenizer.backend)
+    assert len(pieces(texts[0])) > 3
+    assert "".join(pieces(texts[0])) == texts[0]
+    monkeypatch.setattr("ltm_pyro.data.tokenizer.CHARACTERS_AT_ONCE", 50)
+    for (ids, sizes), (one, one_sizes) in zip(tokenizer.encode_many(iter(texts)), whole, strict=True):
+        assert np.array_equal(ids, one)
+        assert np.array_equal(sizes, one_sizes)
+        assert (ids.dtype, sizes.dtype) == (one.dtype, one_sizes.dtype)
+
+
+OTHERS = {
+    "one word for all": lambda: learned(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)),
+    "a space before all": lambda: learned(pre_tokenizers.ByteLevel(add_prefix_space=True)),
+    "another pattern": lambda: learned(pre_tokenizers.Whitespace()),
+    "a normalizer": lambda: learned(
+        pre_tokenizers.ByteLevel(add_prefix_space=False), normalizer=normalizers.Prepend("x")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_not_known_to_be_safe_is_not_cut(monkeypatch, name):
+    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 10)
+    tokenizer = Tokenizer(OTHERS[name]())
+    assert not can_cut(tokenizer.backend)
+    text = random_text(0)
+    ids, _ = next(tokenizer.encode_many([text]))
+    assert np.array_equal(ids, tokenizer.encode(text))
+
+
+def test_tokens_of_several_words_forbid_it(monkeypatch):
+    backend = learned(pre_tokenizers.ByteLevel(add_prefix_space=False))
+    assert can_cut(backend)
+    backend.add_tokens([AddedToken("b a", normalized=False)])
+    assert not can_cut(backend)
+    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 3)
+    tokenizer = Tokenizer(backend)
+    ids, _ = next(tokenizer.encode_many(["b a " * 30]))
+    assert np.array_equal(ids, tokenizer.encode("b a " * 30))
+    assert len(ids) == 60
