@@ -59,9 +59,9 @@ def training_line(record: dict[str, Any]) -> str:
     parts = [f"{_count(record['tokens'])} tokens", f"{_count(record['tokens_per_second'])}/s"]
     names = {"elbo": "ELBO", "log_likelihood": "log-lik", "kl": "KL"}
     parts += [f"{label} {record[name]:.3f}" for name, label in names.items() if name in record]
-    parts += [f"{record['data_share']:.0%} waiting for data"] if record.get("data_share", 0) > SLOW else []
     layers = " ".join(f"{kl:.3f}" for kl in record.get("kl_per_layer", []))
-    return "  ".join(parts) + (f" [{layers}]" if layers else "")
+    waiting = f"  {record['data_share']:.0%} waiting for data" if record.get("data_share", 0) > SLOW else ""
+    return "  ".join(parts) + (f" [{layers}]" if layers else "") + waiting
 
 
 def clock(seconds: float) -> str:

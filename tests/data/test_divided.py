@@ -251,11 +251,10 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path, path, cache, streamed):
         return [both.training.batch([i]) for i in range(0, len(both.training), 499)]
 
     peak, batches = peak_of(lambda: read_all(cache))
-    assert peak < size / 4
     again, batches_again = peak_of(lambda: read_all(cache))
-    assert again < size / 4
     in_memory, others = peak_of(lambda: read_all(None))
     assert in_memory > size / 2  # else this would show nothing
+    assert max(peak, again) < in_memory / 2
     for one, other in [*zip(batches, others, strict=True), *zip(batches, batches_again, strict=True)]:
         assert torch.equal(one.x, other.x)
 
