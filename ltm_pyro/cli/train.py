@@ -195,6 +195,8 @@ def _read(config: Namespace, run: Run | None = None) -> Material:
     told = describe(corpus_of(config))
     say(f"{told[0].upper()}{told[1:]} ...")
     material = prepare(config, run.tokenizer if run else None)
+    if material.remark:
+        say(f"  {material.remark}")
     for name, part in (("training", material.training), ("validation", material.validation)):
         cut = f"; {part.truncated} documents cut off at {part.length} tokens" if part.truncated else ""
         say(f"  {name}: {len(part):,} sequences, {part.token_count:,} tokens, {part.byte_count:,} bytes{cut}")

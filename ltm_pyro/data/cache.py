@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import time
 import zlib
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 VARIABLE = "LTM_CACHE"
-NOWHERE = "none"
+NOWHERE = ("none", "")
 HEADER = "header.json"
 OURS = re.compile(r"[0-9a-f]{32}\.\w+\.unfinished")
 BLOCK = 2**20
@@ -62,11 +62,11 @@ class Cache:
         """The cache that a setting asks for; None if there is to be none.
 
         Args:
-            setting: a folder, or `none`; if left out, `$LTM_CACHE` says it, else the folder is
+            setting: a folder, or `none` or nothing at all; if left out, `$LTM_CACHE` says it, else the folder is
                 `$XDG_CACHE_HOME/ltm_pyro`, else `~/.cache/ltm_pyro`.
         """
-        asked = setting or os.environ.get(VARIABLE)
-        if asked == NOWHERE:
+        asked = os.environ.get(VARIABLE) or None if setting is None else setting
+        if asked in NOWHERE:
             return None
         try:
             return cls(Path(asked).expanduser() if asked else _usual_folder())
@@ -122,7 +122,9 @@ class Cache:
         return None
 
     def _beside(self, key: str) -> Path:
-        return Path(tempfile.mkdtemp(UNFINISHED, f"{key}.", self.folder))
+        folder = self.folder / f"{key}.{secrets.token_hex(8)}{UNFINISHED}"
+        folder.mkdir()  # for whom the umask says: others may use the same cache
+        return folder
 
     def _sweep(self) -> None:
         """Remove what interrupted processes have left, and nothing else: the folder may hold other things."""

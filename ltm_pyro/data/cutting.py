@@ -11,7 +11,7 @@ from ltm_pyro.data.document import Document
 from ltm_pyro.data.encoded import Encoded, Encoder, Mode
 from ltm_pyro.data.names import WindowNames
 from ltm_pyro.data.sequences import Sequences
-from ltm_pyro.data.tokenizer import Tokenizer
+from ltm_pyro.data.tokenizer import Piece, Tokenizer
 from ltm_pyro.errors import InputError
 
 
@@ -19,8 +19,8 @@ def cut(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length:
     """`windows` or `documents`, by name."""
     check_cut(mode, length)
     encoder = Encoder(mode, tokenizer, length)
-    for document, _, (ids, byte_counts) in tokenized(((document, False) for document in documents), tokenizer):
-        encoder.add(document.name, ids, byte_counts)
+    for document, _, piece in tokenized(((document, False) for document in documents), tokenizer):
+        encoder.add(document.name, *piece)
     return sequences_of(mode, encoder.encoded(), tokenizer, length)
 
 
@@ -112,12 +112,10 @@ class TokensBefore:
         return np.where(starts, self._tokens[np.maximum(starts - 1, 0)].astype(np.int64), self._first)
 
 
-def tokenized(
-    sides: Iterable[tuple[Document, bool]], tokenizer: Tokenizer
-) -> Iterator[tuple[Document, bool, tuple[np.ndarray, np.ndarray]]]:
-    """Each document that is not empty, whether it is held out, its tokens and the bytes they stand for.
+def tokenized(sides: Iterable[tuple[Document, bool]], tokenizer: Tokenizer) -> Iterator[tuple[Document, bool, Piece]]:
+    """Each document that is not empty, whether it is held out, and its tokens, in several pieces if it is long.
 
-    Few documents are held at once.
+    Few documents, and few tokens, are held at once.
     """
     waiting: deque[tuple[Document, bool]] = deque()
 
@@ -127,5 +125,7 @@ def tokenized(
                 waiting.append((document, held_out))
                 yield document.text
 
-    for encoded in tokenizer.encode_many(texts()):
-        yield (*waiting.popleft(), encoded)
+    for piece in tokenizer.encode_pieces(texts()):
+        yield (*waiting[0], piece)
+        if piece.last:
+            waiting.popleft()

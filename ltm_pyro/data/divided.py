@@ -40,7 +40,7 @@ class DividedCorpus:
 
     The corpus is read once to find out what it holds and what of it is held out, and, where the cache does not have
     the result, once more for the tokenizer and once more for the sequences. Neither the text nor the tokens are ever
-    in memory as a whole, unless they are small or there is no cache.
+    in memory as a whole, unless they are small or there is no cache; a single document's text is.
 
     Args:
         corpus: the documents.
@@ -48,12 +48,16 @@ class DividedCorpus:
         seed: of which documents are held out.
         cache: where results are kept; None to keep the sequences in memory. One that cannot be written is no error.
 
+    Attributes:
+        remark: why nothing was kept in the cache, if that was tried.
+
     Raises:
         InputError: the corpus cannot be read, or not be divided.
     """
 
     def __init__(self, corpus: Corpus, validation: float, seed: int, cache: Cache | None = None) -> None:
         self.corpus, self.cache = corpus, cache
+        self.remark = ""
         self.outline = Outline.of(corpus)
         self.division = divide(self.outline, validation, seed)
         sides = [str(self.division.before)] if self.division.groups is None else sorted(self.division.groups)
@@ -118,17 +122,21 @@ class DividedCorpus:
 
     def _tokenize_into(self, encoders: list[Encoder], tokenizer: Tokenizer) -> None:
         sides = self.division.sides(self.outline.same(self.corpus))
-        for document, held_out, (ids, byte_counts) in tokenized(sides, tokenizer):
-            encoders[held_out].add(document.name, ids, byte_counts)
+        for document, held_out, piece in tokenized(sides, tokenizer):
+            encoders[held_out].add(document.name, *piece)
 
     def _lay_out(self, sides: list[Encoded], mode: Mode, tokenizer: Tokenizer, length: int) -> Cut:
         training, validation = (sequences_of(mode, side, tokenizer, length) for side in sides)
         return Cut(training, validation)
 
     def _keep(self, key: str, fill: Callable[[Path], dict[str, Any]]) -> Entry | None:
+        if self.cache is None:
+            return None
         try:
-            return self.cache.add(key, fill) if self.cache else None
-        except OSError:  # full, or not to be written
+            return self.cache.add(key, fill)
+        except OSError as error:  # full, or not to be written
+            reason = error.strerror or error
+            self.remark = f"tokens are not kept in {self.cache.folder} ({reason}), so they are made again each time"
             return None
 
 

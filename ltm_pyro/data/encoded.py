@@ -48,7 +48,7 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """Takes tokenized documents one by one, into files or into memory.
+    """Takes tokenized documents one by one, whole or piece by piece, into files or into memory.
 
     Args:
         mode: `windows` keeps documents whole, with a begin token at the head of each if there is one of its own;
@@ -71,18 +71,27 @@ class Encoder:
         for name in ("bounds", "name_bounds"):
             self._columns[name].append(np.zeros(1, dtype=np.int64))
         self.truncated = self.byte_count = 0
+        self._so_far = 0  # tokens of the document whose pieces are coming
 
-    def add(self, name: str, ids: np.ndarray, byte_counts: np.ndarray) -> None:
-        """One more document: its tokens and the bytes each stands for."""
-        narrow = self._columns["tokens"].dtype
-        tokens = np.concatenate((self.head, ids, self.end), dtype=narrow, casting="unsafe")
-        sizes = np.concatenate((np.zeros_like(self.head), byte_counts, [0]))
-        self.truncated += self.limit is not None and len(tokens) > self.limit
-        tokens, sizes = tokens[: self.limit], sizes[: self.limit]
-        self.byte_count += int(sizes.sum())
-        self._append("tokens", tokens, "bounds")
-        self._columns["byte_counts"].append(sizes)
-        self._append("letters", np.frombuffer(name.encode("utf-8", "surrogatepass"), np.uint8), "name_bounds")
+    def add(self, name: str, ids: np.ndarray, byte_counts: np.ndarray, last: bool = True) -> None:
+        """A document's next tokens and the bytes each stands for; `last` if the document ends with them."""
+        head, end = self.head[: 0 if self._so_far else None], self.end[: None if last else 0]
+        tokens = np.concatenate((head, ids, end), dtype=self._columns["tokens"].dtype, casting="unsafe")
+        sizes = np.concatenate((np.zeros_like(head), byte_counts, np.zeros_like(end)))
+        room = None if self.limit is None else max(self.limit - self._so_far, 0)
+        self._so_far += len(tokens)
+        self.byte_count += int(sizes[:room].sum())
+        self._columns["tokens"].append(tokens[:room])
+        self._columns["byte_counts"].append(sizes[:room])
+        if last:
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        self.truncated += self.limit is not None and self._so_far > self.limit
+        self._so_far = 0
+        self._columns["letters"].append(np.frombuffer(name.encode("utf-8", "surrogatepass"), np.uint8))
+        for bounds, of in (("bounds", "tokens"), ("name_bounds", "letters")):
+            self._columns[bounds].append(np.array([len(self._columns[of])]))
 
     def notes(self) -> dict[str, Any]:
         """What has to be known besides the columns, as plain values.
@@ -100,10 +109,6 @@ class Encoder:
         notes = self.notes()
         files = {name: (column.file, column.dtype) for name, column in self._columns.items()}
         return Encoded.of({name: np.frombuffer(_all(file), dtype) for name, (file, dtype) in files.items()}, notes)
-
-    def _append(self, name: str, values: np.ndarray, bounds: str) -> None:
-        self._columns[name].append(values)
-        self._columns[bounds].append(np.array([len(self._columns[name])]))
 
 
 def creator(folder: Path, part: str, files: ExitStack) -> Callable[[str], BinaryIO]:

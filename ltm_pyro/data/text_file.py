@@ -45,12 +45,15 @@ def split_blocks(blocks: Iterator[str], separator: str) -> Iterator[str]:
     for block in blocks:
         *pieces, rest = (edge + block).split(separator)
         for piece in pieces:
-            yield "".join([*held, piece])
-            held = []
+            held.append(piece)
+            whole, held = "".join(held), []
+            yield whole
         at = max(len(rest) - len(separator) + 1, 0)
         held.append(rest[:at])
         edge = rest[at:]
-    yield "".join([*held, edge])
+    held.append(edge)
+    whole, held = "".join(held), []  # what it is made of is let go
+    yield whole
 
 
 class BlockFile(io.TextIOBase):

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,14 @@ END_NAMES = (END, "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
 SMALLEST_VOCABULARY = 258  # every byte, END and PAD
 CHARACTERS_AT_ONCE = 4_000_000  # bounds the memory that encoding a large corpus takes
 LONG_RUN = re.compile(r"\S{256}(?=\S)|\s{256}(?=\s)")
+
+
+class Piece(NamedTuple):
+    """Tokens of a text, the bytes that each stands for, and whether the text ends with them."""
+
+    ids: np.ndarray
+    byte_counts: np.ndarray
+    last: bool
 
 
 class Tokenizer:
@@ -93,31 +101,34 @@ class Tokenizer:
         return _with_bytes(text, self.backend.encode(text, add_special_tokens=False))
 
     def encode_many(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """`encode_with_bytes` of each text, several at once; a long one in pieces, where they make no difference."""
-        counts: deque[int] = deque()  # pieces of each text
+        """`encode_with_bytes` of each text, several at once."""
+        done: list[Piece] = []
+        for piece in self.encode_pieces(texts):
+            done.append(piece)
+            if piece.last:
+                whole, done = _joined(done), []
+                yield whole
+
+    def encode_pieces(self, texts: Iterable[str]) -> Iterator[Piece]:
+        """`encode_many`, and a long text comes piece by piece where that makes no difference to its tokens."""
+        last: deque[bool] = deque()  # of the pieces that are being encoded
 
         def pieces() -> Iterator[str]:
-            for text in texts:
-                parts = self._pieces(text)
-                counts.append(len(parts))
-                yield from parts
+            for piece, ends in (cut for text in texts for cut in self._pieces(text)):
+                last.append(ends)
+                yield piece
 
-        done: list[tuple[np.ndarray, np.ndarray]] = []
         for group in _groups(pieces()):
             encodings = self.backend.encode_batch(group, add_special_tokens=False)
             for piece in map(_with_bytes, group, encodings):
-                done.append(piece)
-                if len(done) == counts[0]:
-                    whole, done = _joined(done), []
-                    counts.popleft()
-                    yield whole
+                yield Piece(*piece, last.popleft())
 
-    def _pieces(self, text: str) -> list[str]:
+    def _pieces(self, text: str) -> Iterable[tuple[str, bool]]:
         if len(text) < 2 * long_text.PIECE:
-            return [text]
+            return [(text, True)]
         if self._can_cut is None:
             self._can_cut = long_text.can_cut(self.backend)
-        return long_text.pieces(text) if self._can_cut else [text]
+        return long_text.pieces(text) if self._can_cut else [(text, True)]
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD."""
@@ -199,10 +210,10 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
         yield group
 
 
-def _joined(pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def _joined(pieces: list[Piece]) -> tuple[np.ndarray, np.ndarray]:
     if len(pieces) == 1:
-        return pieces[0]
-    ids, byte_counts = zip(*pieces, strict=True)
+        return pieces[0][:2]
+    ids, byte_counts, _ = zip(*pieces, strict=True)
     return np.concatenate(ids), np.concatenate(byte_counts)
 
 

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 
 class Material(NamedTuple):
-    """The sequences to learn from and those held out, and the tokenizer of both."""
+    """The sequences to learn from and those held out, and the tokenizer of both.
+
+    `remark` says what a user should know of how they were read; mostly nothing.
+    """
 
     tokenizer: Tokenizer
     training: Sequences
     validation: Sequences
     kept_fingerprint: str | None = None
+    remark: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -46,7 +50,7 @@ def prepare(config: Namespace, tokenizer: Tokenizer | None = None) -> Material:
     for part, name in ((cut.training, "training"), (cut.validation, "validation")):
         if not len(part):
             raise InputError(f"the corpus gives no {name} sequence: it is too small, give more text")
-    return Material(tokenizer, *cut)
+    return Material(tokenizer, *cut, remark=divided.remark)
 
 
 def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:

@@ -34,6 +34,11 @@ def test_an_entry_is_found_again(cache):
     assert [path.name for path in cache.folder.iterdir()] == [KEY]
 
 
+def test_others_may_read_it_where_the_umask_says_so(cache, tmp_path):
+    (tmp_path / "ordinary").mkdir()
+    assert cache.add(KEY, fill).folder.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
 def test_keys_differ_with_every_part_and_every_boundary():
     assert len({key_of("ab", "c"), key_of("a", "bc"), key_of("abc"), key_of("c", "ab"), key_of("ab", "c", "")}) == 5
 
@@ -166,10 +171,11 @@ def test_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "shared"))
     assert Cache.at("~/here").folder == tmp_path / "here"
     assert Cache.at("none") is None
+    assert Cache.at("") is None
     assert Cache.at().folder == tmp_path / "mine"
     monkeypatch.setenv("LTM_CACHE", "none")
     assert Cache.at() is None
-    monkeypatch.delenv("LTM_CACHE")
+    monkeypatch.setenv("LTM_CACHE", "")  # as good as not set
     assert Cache.at().folder == tmp_path / "shared" / "ltm_pyro"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert Cache.at().folder == tmp_path / ".cache" / "ltm_pyro"

@@ -44,12 +44,12 @@ def streamed(monkeypatch):
 @pytest.fixture
 def tokenized(monkeypatch):
     """How many texts are tokenized."""
-    texts, encode_many = [], Tokenizer.encode_many
+    texts, encode_pieces = [], Tokenizer.encode_pieces
 
     def noted(self, several):
-        return encode_many(self, (texts.append(text) or text for text in several))
+        return encode_pieces(self, (texts.append(text) or text for text in several))
 
-    monkeypatch.setattr(Tokenizer, "encode_many", noted)
+    monkeypatch.setattr(Tokenizer, "encode_pieces", noted)
     return texts
 
 
@@ -175,6 +175,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, path, tokenizer):
     found = here.cut("windows", tokenizer, 16)
     assert not isinstance(found.training.tokens, np.memmap)
     check_same(found.training, whole(path, tokenizer, "windows", 16)[0])
+    assert f"not kept in {tmp_path / 'file' / 'cache'} (Not a directory)" in here.remark
 
 
 def test_a_disk_that_fills_up_is_no_error(path, cache, tokenizer, monkeypatch):
@@ -186,8 +187,10 @@ def test_a_disk_that_fills_up_is_no_error(path, cache, tokenizer, monkeypatch):
         return lambda name: Full()
 
     monkeypatch.setattr("ltm_pyro.data.divided.creator", full)
-    found = divided(path, cache).cut("windows", tokenizer, 16)
+    here = divided(path, cache)
+    found = here.cut("windows", tokenizer, 16)
     check_same(found.training, whole(path, tokenizer, "windows", 16)[0])
+    assert "No space left on device" in here.remark
     assert [*cache.folder.iterdir()] == []
 
 
@@ -196,8 +199,8 @@ class Wide(Tokenizer):
 
     SHIFT = 70_000
 
-    def encode_many(self, texts):
-        return ((ids + self.SHIFT, sizes) for ids, sizes in super().encode_many(texts))
+    def encode_pieces(self, texts):
+        return (piece._replace(ids=piece.ids + self.SHIFT) for piece in super().encode_pieces(texts))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -257,6 +260,20 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path, path, cache, streamed):
     assert max(peak, again) < in_memory / 2
     for one, other in [*zip(batches, others, strict=True), *zip(batches, batches_again, strict=True)]:
         assert torch.equal(one.x, other.x)
+
+
+def test_the_tokens_of_a_single_text_are_never_held(tmp_path, path, cache, streamed, monkeypatch):
+    """The text itself is, and what is left of it when the held-out end is cut off, but nothing larger than that."""
+    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 512)
+    size, pick = 2_000_000, np.random.default_rng(0)
+    (tmp_path / "one.txt").write_text(" ".join(pick.choice(WORDS, size // 6)))
+    size = (tmp_path / "one.txt").stat().st_size
+    tokenizer = train_tokenizer([document.text for document in read_corpus(path)], 310)
+    divided(path, Cache(tmp_path / "other")).cut("windows", tokenizer, 64)
+    peak, both = peak_of(lambda: divided(tmp_path / "one.txt", cache, 0.02).cut("windows", tokenizer, 64))
+    assert peak < 3.5 * size
+    assert both.training.byte_count + both.validation.byte_count == size
+    check_same(both.training, whole(tmp_path / "one.txt", tokenizer, "windows", 64, 0.02)[0])
 
 
 def test_a_tokenizer_is_learned_from_a_stream(tmp_path, path, cache, streamed):

@@ -4,10 +4,10 @@ import random
 
 import numpy as np
 import pytest
-from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers import Tokenizer as Backend
 
-from ltm_pyro.data import Tokenizer, train_tokenizer
+from ltm_pyro.data import Document, Tokenizer, cut, train_tokenizer
 from ltm_pyro.data.long_text import can_cut, pieces
 
 LETTERS = [*"ab1_é語'.- \n\t", "'s", "'ll", "  ", "\r\n", "\u2028", "\x1c", "\u00a0", "\U0001f600", "e\u0301"]
@@ -45,13 +45,36 @@ def test_pieces_have_the_tokens_of_the_whole(tokenizer, monkeypatch, seed, piece
     whole = [tokenizer.encode_with_bytes(text) for text in texts]
     monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", piece)
     assert can_cut(tokenizer.backend)
-    assert len(pieces(texts[0])) > 3
-    assert "".join(pieces(texts[0])) == texts[0]
+    found = list(pieces(texts[0]))
+    assert [last for _, last in found] == [False] * (len(found) - 1) + [True]
+    assert len(found) > 3
+    assert "".join(piece for piece, _ in found) == texts[0]
     monkeypatch.setattr("ltm_pyro.data.tokenizer.CHARACTERS_AT_ONCE", 50)
     for (ids, sizes), (one, one_sizes) in zip(tokenizer.encode_many(iter(texts)), whole, strict=True):
         assert np.array_equal(ids, one)
         assert np.array_equal(sizes, one_sizes)
         assert (ids.dtype, sizes.dtype) == (one.dtype, one_sizes.dtype)
+
+
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize("mode", ["windows", "documents"])
+def test_sequences_do_not_tell_how_a_text_came(monkeypatch, mode, begins):
+    tokenizer = train_tokenizer([random_text(seed) for seed in range(20)], 400)
+    if begins:
+        tokenizer.add_begin()
+    texts = [Document(random_text(seed + 50, 20 * seed), str(seed)) for seed in range(1, 9)]
+    counts = [len(tokenizer.encode(text.text)) + 1 for text in texts]
+    for length in (16, counts[3] - 1, counts[3], counts[3] + 1):
+        monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 2**14)
+        whole = cut(mode, texts, tokenizer, length)
+        monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 1)
+        found = cut(mode, texts, tokenizer, length)
+        assert whole.truncated == (sum(count > length for count in counts) if mode == "documents" else 0)
+        for name in ("truncated", "byte_count", "token_count"):
+            assert getattr(found, name) == getattr(whole, name)
+        for name in ("tokens", "byte_counts", "bounds"):
+            assert np.array_equal(getattr(found, name), getattr(whole, name))
+        assert list(found.names) == list(whole.names)
 
 
 OTHERS = {
@@ -60,6 +83,13 @@ OTHERS = {
     "another pattern": lambda: learned(pre_tokenizers.Whitespace()),
     "a normalizer": lambda: learned(
         pre_tokenizers.ByteLevel(add_prefix_space=False), normalizer=normalizers.Prepend("x")
+    ),
+    "offsets without white space": lambda: learned(
+        pre_tokenizers.ByteLevel(add_prefix_space=False), post_processor=processors.ByteLevel(trim_offsets=True)
+    ),
+    "and within a sequence": lambda: learned(
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+        post_processor=processors.Sequence([processors.ByteLevel(trim_offsets=True)]),
     ),
 }
 
@@ -70,8 +100,14 @@ def test_what_is_not_known_to_be_safe_is_not_cut(monkeypatch, name):
     tokenizer = Tokenizer(OTHERS[name]())
     assert not can_cut(tokenizer.backend)
     text = random_text(0)
-    ids, _ = next(tokenizer.encode_many([text]))
+    ids, sizes = next(tokenizer.encode_many([text]))
     assert np.array_equal(ids, tokenizer.encode(text))
+    assert np.array_equal(sizes, tokenizer.encode_with_bytes(text)[1])
+
+
+@pytest.mark.parametrize("processor", [processors.ByteLevel(trim_offsets=False), None])
+def test_offsets_with_white_space_do_not_forbid_it(processor):
+    assert can_cut(learned(pre_tokenizers.ByteLevel(add_prefix_space=False), post_processor=processor))
 
 
 def test_tokens_of_several_words_forbid_it(monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ltm_pyro.data import Document, cut, documents, train_tokenizer, windows
+from ltm_pyro.data.tokenizer import Piece
 from ltm_pyro.errors import InputError
 
 CORPUS = [
@@ -124,14 +125,14 @@ class _Numbers:
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary
 
-    def encode_many(self, texts):
-        return ((np.array([self.vocabulary - 1], dtype=np.int32), np.array([len(text)])) for text in texts)
+    def encode_pieces(self, texts):
+        return (Piece(np.array([self.vocabulary - 1], dtype=np.int32), np.array([len(text)]), True) for text in texts)
 
 
 def test_a_token_of_many_bytes_is_counted_whole():
     class Long(_Numbers):
-        def encode_many(self, texts):
-            return ((np.array([1], dtype=np.int32), np.array([70_000])) for _ in texts)
+        def encode_pieces(self, texts):
+            return (Piece(np.array([1], dtype=np.int32), np.array([70_000]), True) for _ in texts)
 
     assert windows([Document("x", "x")], Long(9), 4).byte_count == 70_000
 

@@ -101,6 +101,19 @@ def test_a_configuration_says_where_results_are_kept(tmp_path, corpus, cache):
     assert Path(kept_at("--data.cache", str(tmp_path / "mine"))).is_relative_to(tmp_path / "mine")
 
 
+@pytest.mark.parametrize("nothing", ["none", ""])
+def test_a_cache_may_be_done_without(corpus, cache, nothing):
+    material = prepare(config(corpus, f"--data.cache={nothing}"))
+    assert not isinstance(material.training.tokens, np.memmap)
+    assert not cache.exists()
+    assert material.remark == ""
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path, corpus, capsys):
+    assert train(corpus, tmp_path / "run", data__cache=str(corpus)) == 0
+    assert f"tokens are not kept in {corpus} (File exists)" in capsys.readouterr().err
+
+
 def test_what_is_kept_is_what_would_be_made(corpus, cache):
     for words in ([], ["--data.mode", "documents"], ["--data.length", "7"], ["--train.seed", "1"]):
         fresh = prepare(config(corpus, "--data.cache", "none", *words))
