@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -38,9 +40,18 @@ class Terms:
         """log_likelihood - kl, shape (B,)."""
         return self.log_likelihood - self.kl
 
+    @classmethod
+    def cat(cls, parts: Sequence[Terms]) -> Terms:
+        """The terms of several batches, one after another, as those of one."""
+        first, tensors = parts[0], [part.tensors() for part in parts]
+        columns: dict[str, Any] = {name: torch.cat([part[name] for part in tensors]) for name in tensors[0]}
+        return replace(first, **columns, kl_closed_form=all(part.kl_closed_form for part in parts))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Those of the values that there are, by name."""
+        return {f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
+
     def detach(self) -> Terms:
         """The same values without their history."""
-        tensors: dict[str, Any] = {
-            f.name: v.detach() for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)
-        }
-        return replace(self, **tensors)
+        values: dict[str, Any] = {name: value.detach() for name, value in self.tensors().items()}
+        return replace(self, **values)

@@ -13,6 +13,7 @@ from ltm_pyro import __version__
 from ltm_pyro.allocation import keep_freed_memory
 from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.launch import launched
 
 COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
@@ -79,7 +80,7 @@ def _command(name: str) -> Callable[[Sequence[str]], int]:
     if name not in COMMANDS:
         hint = did_you_mean(name, COMMANDS)
         raise InputError(f"unknown command {name!r}: {hint}The commands are {', '.join(COMMANDS)}")
-    if name != "train" and os.environ.get("WORLD_SIZE", "1") != "1" and "LOCAL_RANK" in os.environ:
+    if name != "train" and launched() > 1:
         raise InputError(f"several processes were launched, and only `ltm train` shares its work: start {name} alone")
     return import_module(f"ltm_pyro.cli.{name.replace('-', '_')}").main
 

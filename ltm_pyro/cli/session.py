@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.cli.progress import Progress, clock, training_line
 from ltm_pyro.training.blueprint import Blueprint
 from ltm_pyro.training.diagnosis import DivergedError
+from ltm_pyro.training.launch import is_first
 from ltm_pyro.training.material import Material
-from ltm_pyro.training.processes import LostProcessError, is_first
+from ltm_pyro.training.processes import LostProcessError
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:

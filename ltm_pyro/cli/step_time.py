@@ -68,7 +68,7 @@ def _timed_steps(
         assert svi.slow is not None
         lesson = Lesson(number, batch.ids, material.training, model, guide, svi.fit, svi.slow.optimizer)
         with accelerator.autocast(), model.prior.learning_from(lesson):
-            svi.step(x=batch.x, mask=batch.mask, previous=batch.previous)
+            svi.step(**batch.inputs)
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         return time.perf_counter() - began

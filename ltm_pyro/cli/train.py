@@ -15,8 +15,9 @@ from ltm_pyro.cli.class_arguments import files_without, given, named_classes
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
+from ltm_pyro.training.launch import launched
 from ltm_pyro.training.material import Material, corpus_of, prepare
-from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes, launched
+from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 from ltm_pyro.training.slices import count_slices
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -36,6 +36,11 @@ class Batch(NamedTuple):
     def pinned(self) -> Batch:
         """The same batch in memory that a CUDA device reads by itself."""
         return Batch(*(None if part is None else part.pin_memory() for part in self))  # type: ignore[arg-type]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What a model and its guide are called with."""
+        return {"x": self.x, "mask": self.mask, "previous": self.previous}
 
     @property
     def tokens(self) -> Int[Tensor, " B"]:

@@ -143,10 +143,9 @@ def _squared_distances(z: Tensor) -> Tensor:
 
 def _fitted(model: AbstractModel, guide: Any, fast: FastLoop, batch: Batch) -> Tensor:
     """One z of every sequence's fitted posterior, (B, L, K, D)."""
-    inputs: dict[str, Any] = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
-    fast.fit(model, guide, **inputs)
+    fast.fit(model, guide, **batch.inputs)
     with torch.no_grad():
-        return pyro.poutine.trace(guide).get_trace(**inputs).nodes["z"]["value"].cpu()
+        return pyro.poutine.trace(guide).get_trace(**batch.inputs).nodes["z"]["value"].cpu()
 
 
 @torch.no_grad()

@@ -110,7 +110,7 @@ class FourNumbers:
         return self._summary()
 
     def _score(self, batch: Batch) -> None:
-        whole: dict[str, Any] = {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
+        whole = batch.inputs
         scored = torch.ones_like(batch.x, dtype=torch.bool) if batch.mask is None else batch.mask
         self._keep(tokens=scored.sum(-1), bytes=batch.byte_counts.masked_fill(~scored, 0).sum(-1))
         self._keep_fitted(whole)
@@ -127,7 +127,7 @@ class FourNumbers:
         """Score the second half of every sequence."""
         prefix = scored & (scored.cumsum(-1) <= scored.sum(-1, keepdim=True) // 2)
         second = scored & ~prefix
-        rest: dict[str, Any] = {"x": batch.x, "mask": second, "previous": batch.previous}
+        rest = {**batch.inputs, "mask": second}
         self._keep(tokens_rest=second.sum(-1), bytes_rest=batch.byte_counts.masked_fill(~second, 0).sum(-1))
         if self._has_latents():
             self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **rest)))

@@ -11,7 +11,7 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.generation.texts import Texts
-from ltm_pyro.generation.writer import check_room, ordinary
+from ltm_pyro.generation.writer import check_room, held_thoughts, ordinary
 from ltm_pyro.models import AbstractModel, Decoder
 from ltm_pyro.models.drawing import draw
 
@@ -96,9 +96,7 @@ def write_speculatively(
         )
     check_room(model.decoder, prompt, tokens)
     check_room(draft.decoder, prompt, tokens, of="the draft")
-    given, draft_given = (
-        None if value is None else one.thoughts(value).detach() for one, value in ((model, z), (draft, draft_z))
-    )
+    given, draft_given = held_thoughts(model, z), held_thoughts(draft, draft_z)
     pair = _Pair(model.decoder, given, draft.decoder, draft_given, sampling or Sampling(), ahead, generator)
     return ordinary(_written(pair, prompt, tokens, end, Tally() if tally is None else tally))
 

@@ -61,10 +61,14 @@ def write(
     Raises:
         InputError: at once, if prompt and text would be longer than the decoder's sequences.
     """
-    decoder = model.decoder
-    thoughts = None if z is None else model.thoughts(z).detach()
-    check_room(decoder, prompt, tokens)
-    return ordinary(_written(decoder, thoughts, prompt, tokens, sampling or Sampling(), end, generator))
+    check_room(model.decoder, prompt, tokens)
+    thoughts = held_thoughts(model, z)
+    return ordinary(_written(model.decoder, thoughts, prompt, tokens, sampling or Sampling(), end, generator))
+
+
+def held_thoughts(model: AbstractModel, z: Tensor | None) -> Tensor | None:
+    """What the decoder attends to, without history; None without thoughts."""
+    return None if z is None else model.thoughts(z).detach()
 
 
 def check_room(decoder: Decoder, prompt: Tensor, tokens: int, of: str = "this model") -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ltm_pyro.bounds import Terms
@@ -81,19 +79,8 @@ class DualRateSVI:
         for inputs in slices:
             self.fit(**inputs)
             parts.append(self.slow.gradient(self.model, self.guide, tokens=tokens, **inputs))
-        terms = joined(parts) if others is None else others.join(joined(parts))
+        terms = parts[0] if len(parts) == 1 else Terms.cat(parts)
+        if others is not None:
+            terms = others.join(terms)
         self.slow.apply(terms, others)
         return terms
-
-
-def joined(parts: Sequence[Terms]) -> Terms:
-    """The terms of several slices, one after another, as those of one batch."""
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
-    columns: dict[str, Any] = {
-        f.name: torch.cat([getattr(part, f.name) for part in parts])
-        for f in fields(first)
-        if isinstance(getattr(first, f.name), Tensor)
-    }
-    return replace(first, **columns, kl_closed_form=all(part.kl_closed_form for part in parts))

@@ -113,12 +113,17 @@ class FastLoop:
             if hasattr(guide, "conclude"):
                 guide.conclude(LogJoint(model, x, mask, **kwargs))
 
-    def _move(self, model: nn.Module, guide: Any, batch: dict[str, Any]) -> None:
-        local = guide.local_parameters()
+    def make_optimizer(self, guide: Any) -> Optimizer:
+        """A fresh one of the guide's local parameters, as its user or the guide wants it."""
         make = guide.fast_optimizer(self.optimizer) if hasattr(guide, "fast_optimizer") else self.optimizer
-        optimizer = fused(make(local, lr=self.learning_rate))
+        optimizer = fused(make(guide.local_parameters(), lr=self.learning_rate))
         if hasattr(optimizer, "attend"):
             optimizer.attend(guide)
+        return optimizer
+
+    def _move(self, model: nn.Module, guide: Any, batch: dict[str, Any]) -> None:
+        local = guide.local_parameters()
+        optimizer = self.make_optimizer(guide)
         bound, many = self._bound_of(guide), getattr(guide, "fast_particles", None)
         resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
         shared = SharedReading(self.tokens)

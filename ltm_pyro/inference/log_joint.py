@@ -11,11 +11,14 @@ from pyro import poutine
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
+from ltm_pyro.inference.shared_reading import SharedReading
+
 
 class LogJoint:
     r"""The unnormalised log posterior of every sequence, :math:`\log p(x \mid z) + \log p(z)`, in nats.
 
-    A prior's distribution that is another one `for_learning` is taken as that.
+    A prior's distribution that is another one `for_learning` is taken as that. What does not depend on z is computed
+    once, so that the model's weights must stay as they are.
 
     Args:
         model: with sites `z` and `x`.
@@ -24,11 +27,13 @@ class LogJoint:
 
     def __init__(self, model: nn.Module, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> None:
         self.model, self.batch = model, {"x": x, "mask": mask, **kwargs}
+        self._shared = SharedReading()
 
     def __call__(self, z: Tensor) -> Tensor:
         """(B, *event) -> (B,), or (S, B, *event) -> (S, B), differentiable by z."""
         batch_shape = z.shape[:-3]
-        with pyro.plate("particles", len(z), dim=-2) if len(batch_shape) == 2 else nullcontext(), _Held(z):
+        plate = pyro.plate("particles", len(z), dim=-2) if len(batch_shape) == 2 else nullcontext()
+        with self._shared, plate, _Held(z):
             trace = poutine.trace(self.model).get_trace(**self.batch)
         sites = [trace.nodes["z"], trace.nodes["x"]]
         return torch.stack([_density(site["fn"]).log_prob(site["value"]).expand(batch_shape) for site in sites]).sum(0)

@@ -14,7 +14,7 @@ class SharedReading(Messenger):
     """Hands every pass through a model what its likelihood computes before z matters, from the first pass.
 
     It serves observed sites whose distribution has `read` and `after`, as `TokenSequence` has, while data and weights
-    stay as they are. Other sites are left alone.
+    stay as they are; passes in and out of mixed precision have readings of their own. Other sites are left alone.
 
     Args:
         share: of the positions of a text, to be scored in a pass, from 0 to 1. With less than all, each pass draws its
@@ -24,15 +24,16 @@ class SharedReading(Messenger):
     def __init__(self, share: float = 1.0) -> None:
         super().__init__()
         self.share = share
-        self._readings: dict[str, Any] = {}
+        self._readings: dict[tuple[str, bool], Any] = {}
 
     def _pyro_sample(self, msg: Any) -> None:
-        fn, name = msg["fn"], msg["name"]
+        fn, x = msg["fn"], msg["value"]
         if not msg["is_observed"] or not hasattr(fn, "read"):
             return
-        if name not in self._readings:
-            self._readings[name] = fn.read(msg["value"])
-        msg["fn"] = fn.after(self._readings[name], self._places(msg["value"]))
+        key = msg["name"], torch.is_autocast_enabled(x.device.type)
+        if key not in self._readings:
+            self._readings[key] = fn.read(x)
+        msg["fn"] = fn.after(self._readings[key], self._places(x))
 
     def _places(self, x: Tensor) -> Tensor | None:
         length = x.shape[-1]

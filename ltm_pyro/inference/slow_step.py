@@ -122,8 +122,6 @@ class SlowStep:
     def begin(self) -> None:
         """Forget the gradients of the step before."""
         self.optimizer.zero_grad()
-        for parameter in self._learning():
-            parameter.grad = None
         self._loss = None
 
     def gradient(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(hours=2)  # others wait while the first process validates, or reads the corpus
 BUCKET = 2**24  # numbers that travel at once: few enough not to need much memory, enough not to wait for each
+
+
+Item = TypeVar("Item")
 
 
 class LostProcessError(RuntimeError):
@@ -87,7 +89,7 @@ class Processes:
 
     def join(self, terms: Terms) -> Terms:
         """The terms of all processes, one after another, in the order of the batch."""
-        parts = {f.name: part for f in fields(terms) if isinstance(part := getattr(terms, f.name), Tensor)}
+        parts = terms.tensors()
         table = torch.cat([part.double().view(len(part), -1) for part in parts.values()], 1)
         columns = iter(self.gather(table).flatten(0, 1).unbind(1))
         joined: dict[str, Any] = {}
@@ -141,16 +143,6 @@ class Processes:
         self.largest(0)
 
 
-def launched() -> int:
-    """How many processes `torchrun` or `accelerate launch` has started; 1 without them."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
-
-
-def is_first() -> bool:
-    """Whether this process speaks for all; known before there is an `Accelerator`, from what launched it."""
-    return launched() == 1 or os.environ.get("RANK", "0") == "0"
-
-
 @contextmanager
 def together() -> Iterator[None]:
     """Within, all processes do something together.
@@ -175,17 +167,23 @@ def _checksum(tensor: Tensor) -> Tensor:
     return total
 
 
-def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """The tensors in order, in lists of one dtype and not much more than `BUCKET` numbers."""
-    bucket: list[Tensor] = []
-    for tensor in tensors:
-        full = sum(part.numel() for part in bucket) >= BUCKET
-        if bucket and (full or tensor.dtype != bucket[0].dtype):
-            yield bucket
-            bucket = []
-        bucket.append(tensor)
-    if bucket:
-        yield bucket
+def buckets(
+    items: Iterable[Item], size: Callable[[Item], int], dtype: Callable[[Item], torch.dtype]
+) -> list[list[Item]]:
+    """What travels together, in order: of one dtype, and not much more than `BUCKET` numbers."""
+    found: list[list[Item]] = []
+    room, kind = 0, None
+    for item in items:
+        if room <= 0 or dtype(item) != kind:
+            found.append([])
+            room, kind = BUCKET, dtype(item)
+        found[-1].append(item)
+        room -= size(item)
+    return found
+
+
+def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    return buckets(tensors, Tensor.numel, lambda tensor: tensor.dtype)
 
 
 @torch.no_grad()

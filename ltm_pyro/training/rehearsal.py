@@ -47,11 +47,8 @@ def _ask_bounds(blueprint: Blueprint, guide: Any) -> None:
 
 
 def _step(blueprint: Blueprint, guide: Any) -> None:
-    rows, fast = guide.local_parameters(), blueprint.fast
-    optimizer = guide.fast_optimizer(fast.optimizer)(rows, lr=fast.learning_rate)
-    if hasattr(optimizer, "attend"):
-        optimizer.attend(guide)
-    for row in rows:
+    optimizer = blueprint.fast.make_optimizer(guide)
+    for row in guide.local_parameters():
         row.grad = torch.zeros_like(row)
     try:
         optimizer.step()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ltm_pyro.training.processes import BUCKET, Processes, together
+from ltm_pyro.training.processes import Processes, buckets, together
 
 
 class Shards:
@@ -124,17 +124,8 @@ class Shards:
         flat, count = whole.flatten(), self.processes.count
         return nn.functional.pad(flat, (0, -len(flat) % count)).view(count, -1)
 
-    def _buckets(self, places: Sequence[int]) -> Iterator[list[int]]:
-        """Weights that travel together: of one dtype, and not too many."""
-        bucket: list[int] = []
-        for place in places:
-            full = sum(self.shapes[p].numel() for p in bucket) >= BUCKET
-            if bucket and (full or self.own[place].dtype != self.own[bucket[0]].dtype):
-                yield bucket
-                bucket = []
-            bucket.append(place)
-        if bucket:
-            yield bucket
+    def _buckets(self, places: Iterable[int]) -> list[list[int]]:
+        return buckets(places, lambda place: self.shapes[place].numel(), lambda place: self.own[place].dtype)
 
 
 def _joined(parts: Tensor, shape: torch.Size) -> Tensor:

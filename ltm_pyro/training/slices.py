@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
 
@@ -45,11 +45,6 @@ def part_of(batch: Batch, number: int, slices: int) -> Batch:
 
     rows = len(batch.ids) // slices
     return Batch(*(None if part is None else part[number * rows : (number + 1) * rows] for part in batch))  # type: ignore[arg-type]
-
-
-def inputs_of(batch: Batch) -> dict[str, Any]:
-    """What model and guide are called with."""
-    return {"x": batch.x, "mask": batch.mask, "previous": batch.previous}
 
 
 def refuse_unshared(blueprint: Blueprint, slices: int, processes: int) -> None:

@@ -20,7 +20,7 @@ from ltm_pyro.training.processes import Processes
 from ltm_pyro.training.randomness import random_state, restore_random_state, seed_torch
 from ltm_pyro.training.records import flat, per_token
 from ltm_pyro.training.shards import Shards
-from ltm_pyro.training.slices import count_slices, inputs_of, part_of, refuse_unshared
+from ltm_pyro.training.slices import count_slices, part_of, refuse_unshared
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -186,7 +186,7 @@ class Trainer:
     def _learn(self, batch: Batch, tokens: int) -> Terms:
         """One slow step; the terms of the whole batch."""
         if self.slices == 1:
-            return self.svi.step(**inputs_of(batch))
+            return self.svi.step(**batch.inputs)
         own = self.settings.accumulate
         numbers = range(self.processes.rank * own, (self.processes.rank + 1) * own)
         slices = (self._slice(batch, number) for number in numbers)
@@ -197,7 +197,7 @@ class Trainer:
     def _slice(self, batch: Batch, number: int) -> dict[str, Any]:
         """One slice, and its own noise: the same whichever process works on it, after whatever else."""
         seed_torch(self.settings.seed, self.step, number)
-        return inputs_of(part_of(batch, number, self.slices))
+        return part_of(batch, number, self.slices).inputs
 
     def _watched(self, batch: Batch) -> AbstractContextManager[dict[str, Any]]:
         """Within, the prior looks on at a slow step; what it says belongs in the log."""
@@ -228,7 +228,7 @@ class Trainer:
     def _diverged(self, error: NonFiniteError, batch: Batch) -> DivergedError:
         rows = offending_rows(error.terms)
         if self.slices == 1:
-            inputs = inputs_of(batch)
+            inputs = batch.inputs
         else:  # its posteriors have gone, or are another process's
             inputs = self._slice(batch, rows[0] * self.slices // len(batch.ids))
             self.svi.fit(**inputs)

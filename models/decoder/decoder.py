@@ -172,9 +172,12 @@ class Decoder(nn.Module):
         return Reading(h, block.ask(h, table))
 
     def _who_sees_whom(self, size: int) -> Tensor | FlexibleWindow:
-        if size <= 2 * self.bands.shape[1]:
-            return self.sees[:size, :size]
-        return self.flexible if self.flexible is not None and size == self.length else self.bands
+        mask = self._mask(size)
+        return self.flexible if mask is self.bands and self.flexible is not None and size == self.length else mask
+
+    def _mask(self, size: int) -> Tensor:
+        """Of the first positions: dense for a short text, in blocks for a long one."""
+        return self.sees[:size, :size] if size <= 2 * self.bands.shape[1] else self.bands
 
     def _again(self, function: Callable[..., Any], *inputs: Any) -> Any:
         """Call a function, whose activations are computed again in `backward` if the decoder is to `recompute`."""
@@ -275,8 +278,7 @@ class Decoder(nn.Module):
     def _first_places(self, count: int, cache: DecoderCache) -> tuple[Tensor, Tensor]:
         """Rotary table and mask of the first tokens, which see each other."""
         cache.places.begin(count)
-        short = count <= 2 * self.bands.shape[1]
-        return self.rotary[:count], self.sees[:count, :count] if short else self.bands
+        return self.rotary[:count], self._mask(count)
 
     def _next_places(self, count: int, cache: DecoderCache) -> tuple[Tensor, Tensor]:
         """Rotary tables and masks of more tokens, which see the ring; of each text its own."""

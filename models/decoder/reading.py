@@ -20,6 +20,6 @@ class Reading(NamedTuple):
 
     def at(self, places: Tensor) -> Reading:
         """The same of some positions alone, (N,)."""
-        h, asked = (None if t is None else t.index_select(-2, places) for t in self)
-        assert h is not None
-        return Reading(h, asked)
+        return Reading(
+            self.h.index_select(-2, places), None if self.asked is None else self.asked.index_select(-2, places)
+        )

@@ -88,12 +88,17 @@ def test_what_it_couples_is_no_mean_field(make):
     assert correlation.abs().amax((1, 2)).min() > 0.05
 
 
+def dense_kl(q, prior):
+    """KL(q || p) by their whole covariances, (B,)."""
+    p = MultivariateNormal(prior.mean.flatten(), prior.variance.flatten().diag())
+    return torch.distributions.kl_divergence(MultivariateNormal(q.mean.flatten(1), covariance(q)), p)
+
+
 @every_gaussian
 def test_its_kl_is_exact(make):
     prior, guide = some_prior(), moved(make, some_prior())
     q = guide.posterior()
-    p = MultivariateNormal(prior.mean.flatten(), prior.variance.flatten().diag())
-    expected = torch.distributions.kl_divergence(MultivariateNormal(q.mean.flatten(1), covariance(q)), p)
+    expected = dense_kl(q, prior)
     for batch in ((2,), (5, 2)):
         kl = divergence(q.expand(batch), prior.expand(batch), q.rsample())
         assert kl.closed_form
@@ -162,8 +167,7 @@ def test_a_layer_that_follows_from_the_one_before_costs_more_than_its_marginal(n
 def test_the_split_has_the_gradient_of_the_whole(make):
     prior, guide = some_prior(), moved(make, some_prior())
     q = guide.posterior()
-    p = MultivariateNormal(prior.mean.flatten(), prior.variance.flatten().diag())
-    whole = torch.distributions.kl_divergence(MultivariateNormal(q.mean.flatten(1), covariance(q)), p)
+    whole = dense_kl(q, prior)
     shares = divergence(q, prior.expand((2,)), q.rsample()).per_layer
     slopes = [torch.autograd.grad(kl.sum(), guide.local_parameters(), retain_graph=True) for kl in (shares, whole)]
     for one, other in zip(*slopes, strict=True):

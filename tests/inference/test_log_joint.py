@@ -39,3 +39,18 @@ def test_a_guide_is_told_when_the_fast_loop_is_done(toy):
     FastLoop(ELBO(), steps=3).fit(toy, guide, toy.x)
     torch.testing.assert_close(guide.seen, LogJoint(toy, toy.x)(guide.mu.detach()))
     assert len(pyro.get_param_store()) == 0
+
+
+def test_a_text_is_read_once_for_all_values_of_z(tiny, monkeypatch):
+    look_back, calls = tiny.decoder.look_back, []
+
+    def count(tokens):
+        calls.append(1)
+        return look_back(tokens)
+
+    log_joint = LogJoint(tiny.model, tiny.x)
+    values = torch.randn(3, *tiny.z.shape, dtype=torch.float64)
+    expected = [LogJoint(tiny.model, tiny.x)(z) for z in values]
+    monkeypatch.setattr(tiny.decoder, "look_back", count)
+    torch.testing.assert_close([log_joint(z) for z in values], expected)
+    assert len(calls) == 1

@@ -6,7 +6,17 @@ import pytest
 import torch
 from toys import TinyModel
 
-from ltm_pyro import ELBO, FastLoop, ImportanceWeighted, InputError, KLWeighted, MeanFieldGuide
+from ltm_pyro import (
+    ELBO,
+    DualRateSVI,
+    FastLoop,
+    ImportanceWeighted,
+    InputError,
+    KLWeighted,
+    MeanFieldGuide,
+    SemiAmortisedGuide,
+    SlowStep,
+)
 from ltm_pyro.inference import SharedReading
 
 DRAWS = 4000
@@ -97,3 +107,14 @@ def test_a_share_that_makes_no_sense_is_refused():
             FastLoop(ELBO(), tokens=share)
     with pytest.raises(InputError, match=r"tokens=0.5 does not go with ImportanceWeighted: .* Give 1, or ELBO\(\)"):
         FastLoop(ImportanceWeighted(4), tokens=0.5)
+
+
+def test_passes_in_and_out_of_mixed_precision_do_not_share(tiny):
+    """A fast loop in bf16 is followed back to its start in full precision."""
+    model = tiny.model.float()
+    guide = SemiAmortisedGuide(tiny.decoder.z_shape, 30, through="refinement", width=16, blocks=1, heads=2)
+    svi = DualRateSVI(model, guide, FastLoop(ELBO(), steps=2), SlowStep(ELBO()))
+    before = [weight.detach().clone() for weight in guide.parameters()]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert svi.step(tiny.x).elbo.isfinite().all()
+    assert any(not torch.equal(weight, old) for weight, old in zip(guide.parameters(), before, strict=True))

@@ -57,14 +57,20 @@ def test_particles_of_texts_in_one_pass_are_separate_passes(tiny):
     torch.testing.assert_close(tiny.decoder.token_log_prob(x, tiny.z), apart, **TIGHT)
 
 
-@pytest.mark.parametrize("thoughts", [0, 2])
-@pytest.mark.parametrize("prompt", [1, 2, 4, 5, 11])  # shorter than the window of 4, as long, and longer
-@pytest.mark.parametrize("window", [1, 4, 20])
-def test_reading_then_stepping_gives_the_teacher_forced_logits(thoughts, prompt, window):
+def teacher_forced(thoughts, window):
+    """A decoder, thoughts for it or None, tokens, and its logits after each of them."""
     decoder = decoder_with(thoughts=thoughts, window=window)
     z = torch.randn(3, *decoder.z_shape, dtype=torch.float64) if thoughts else None
     tokens = torch.randint(30, (3, 20))
     forced = decoder.logits(tokens, z)
+    return decoder, z, tokens, forced
+
+
+@pytest.mark.parametrize("thoughts", [0, 2])
+@pytest.mark.parametrize("prompt", [1, 2, 4, 5, 11])  # shorter than the window of 4, as long, and longer
+@pytest.mark.parametrize("window", [1, 4, 20])
+def test_reading_then_stepping_gives_the_teacher_forced_logits(thoughts, prompt, window):
+    decoder, z, tokens, forced = teacher_forced(thoughts, window)
     logits, cache = decoder.read(tokens[:, :prompt], z)
     collected = [logits] + [decoder.step(token, cache) for token in tokens[:, prompt:].T]
     torch.testing.assert_close(torch.stack(collected, 1), forced[:, prompt - 1 :], **TIGHT)
@@ -85,10 +91,7 @@ def test_the_cache_keeps_no_more_than_the_window_and_what_is_ahead(tiny, ahead):
 @pytest.mark.parametrize("prompt", [1, 3, 9])
 @pytest.mark.parametrize("window", [1, 4, 20])
 def test_several_tokens_read_at_once_give_the_teacher_forced_logits(thoughts, prompt, window):
-    decoder = decoder_with(thoughts=thoughts, window=window)
-    z = torch.randn(3, *decoder.z_shape, dtype=torch.float64) if thoughts else None
-    tokens = torch.randint(30, (3, 20))
-    forced = decoder.logits(tokens, z)
+    decoder, z, tokens, forced = teacher_forced(thoughts, window)
     _, cache = decoder.read(tokens[:, :prompt], z, ahead=4)
     collected = [decoder.steps(chunk, cache) for chunk in tokens[:, prompt : prompt + 11].split([5, 1, 3, 2], 1)]
     torch.testing.assert_close(torch.cat(collected, 1), forced[:, prompt : prompt + 11], **TIGHT)

@@ -14,7 +14,8 @@ from runs import TINY, arguments, checkpoint, ltm, metrics, train, write_corpus
 
 from ltm_pyro.bounds import Terms
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.processes import Processes, _checksum, is_first, launched
+from ltm_pyro.training.launch import is_first, launched
+from ltm_pyro.training.processes import Processes, _checksum
 
 ROOT = Path(__file__).parents[2]
 SPECIAL = """

@@ -9,13 +9,13 @@ from runs import checkpoint, metrics, train, write_corpus
 from toys import TinyModel, autoregressive_with
 
 from ltm_pyro import ELBO, DualRateSVI, EmptyGuide, FastLoop, MAPGuide, SlowStep
+from ltm_pyro.bounds import Terms
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import CategoricalGuide, MemoryGuide
 from ltm_pyro.inference import NonFiniteError
-from ltm_pyro.inference.dual_rate import joined
 from ltm_pyro.models import CodebookPrior, EnergyPrior, ExemplarPrior
-from ltm_pyro.training.slices import count_slices, inputs_of, part_of, refuse_unshared
+from ltm_pyro.training.slices import count_slices, part_of, refuse_unshared
 
 Z_SHAPE = (2, 2, 16)
 
@@ -36,7 +36,7 @@ def svi_with(guide, **slow):
 
 
 def slices_of(batch, slices):
-    return (inputs_of(part_of(batch, number, slices)) for number in range(slices))
+    return (part_of(batch, number, slices).inputs for number in range(slices))
 
 
 @pytest.mark.parametrize("guide", [MAPGuide, EmptyGuide])
@@ -45,7 +45,7 @@ def test_slices_give_the_gradient_and_the_terms_of_the_whole_batch(guide, slices
     whole, parts = svi_with(guide, clip=0.5), svi_with(guide, clip=0.5)
     batch = batch_of(whole[0])
     for step in range(3):
-        expected = whole[1].step(**inputs_of(batch))
+        expected = whole[1].step(**batch.inputs)
         terms = parts[1].step_in_slices(slices_of(batch, slices), int(batch.mask.sum()))
         torch.testing.assert_close(terms.objective, expected.objective, rtol=1e-9, atol=0)
         gradients = [[p.grad for p in svi.slow.parameters] for _, svi in (whole, parts)]
@@ -68,7 +68,7 @@ class Twin:
             tensor.mul_(2)
 
     def join(self, terms):
-        return joined([terms, terms])
+        return Terms.cat([terms, terms])
 
 
 def test_processes_are_synchronised_once_a_slow_step_and_give_the_step_of_all_slices():
@@ -77,7 +77,7 @@ def test_processes_are_synchronised_once_a_slow_step_and_give_the_step_of_all_sl
     for learning in (svi, twin):
         unused = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
         learning.slow.prepare([*learning.model.parameters(), unused])
-    inputs = [inputs_of(part_of(batch, number, 3)) for number in range(3)]
+    inputs = [part_of(batch, number, 3).inputs for number in range(3)]
     tokens = 2 * int(batch.mask.sum())
     expected = svi.step_in_slices(inputs * 2, tokens)
     terms = twin.step_in_slices(inputs, tokens, others)

@@ -110,7 +110,7 @@ class _Training:
         self.svi.model.train()
         began = now(device)
         with CountPasses() as counter:
-            self.svi.step(batch.x, batch.mask, previous=batch.previous)
+            self.svi.step(**batch.inputs)
         self.seconds += now(device) - began
         self.passes += counter.passes * len(batch.x)
         self.step += 1

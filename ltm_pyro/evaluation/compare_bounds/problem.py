@@ -105,7 +105,7 @@ class Problem:
 
 def _read(batch: Any) -> tuple[dict[str, Any], Tensor, str]:
     if isinstance(batch, Batch):
-        return {"x": batch.x, "mask": batch.mask, "previous": batch.previous}, batch.tokens.double(), "nats/token"
+        return batch.inputs, batch.tokens.double(), "nats/token"
     inputs = {"x": batch} if isinstance(batch, Tensor) else dict(batch) if isinstance(batch, Mapping) else {}
     x, mask = inputs.get("x"), inputs.get("mask")
     if not isinstance(x, Tensor) or not len(x):

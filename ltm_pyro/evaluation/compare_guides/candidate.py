@@ -41,7 +41,7 @@ class Candidate:
 
     def fit(self, model: nn.Module, batch: Batch, steps: int) -> None:
         """Fit q on a batch from its start."""
-        self.fast.lasting(steps).fit(model, self.guide, batch.x, batch.mask, previous=batch.previous)
+        self.fast.lasting(steps).fit(model, self.guide, **batch.inputs)
 
 
 class Cost(NamedTuple):

@@ -42,7 +42,7 @@ def train_guide(
         svi = DualRateSVI(model, guide, fast, slow)
         for done, batch in zip(range(1, steps + 1), batches, strict=False):
             with CountPasses() as counter:
-                svi.step(batch.x, batch.mask, previous=batch.previous)
+                svi.step(**batch.inputs)
             passes += counter.passes * len(batch.x)
             listener(done)
     guide.eval()
