@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -30,8 +30,7 @@ def divergence(
     p: Distribution,
     z: Tensor,
     closed_form: bool = True,
-    log_q: Tensor | None = None,
-    log_p: Tensor | None = None,
+    sampled: Callable[[], Tensor] | None = None,
 ) -> Divergence:
     r"""KL(q || p), exact or as the one-sample estimate :math:`\log q(z) - \log p(z)`.
 
@@ -47,6 +46,7 @@ def divergence(
         p: the prior, of the same event shape.
         z: the sample, shape (S, B, *event) or (B, *event).
         closed_form: look for an exact one; False always takes the sample's.
+        sampled: log q(z) - log p(z), where they are known; asked for only if need be.
     """
     depth = min(_depth(q), _depth(p))
     chained = _by_the_chain_rule(q, p) if closed_form and not depth else None
@@ -55,8 +55,8 @@ def divergence(
     q, p = _without(q, depth), _without(p, depth)
     split = _closed_form(q, p) if closed_form else None  # (*batch, *depth event dimensions)
     exact = split is not None
-    if split is None and not depth and log_q is not None and log_p is not None:
-        split = log_q - log_p  # a prior's density may be random, and dear: once is enough
+    if split is None and not depth and sampled is not None:
+        split = sampled()  # a prior's density may be random, and dear: once is enough
     elif split is None:
         split = q.log_prob(z) - p.log_prob(z)
     if not depth:

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ltm_pyro.bounds.divergence import Divergence
 from ltm_pyro.bounds.scored_pass import ScoredPass
-from ltm_pyro.bounds.sites import PARTICLES, Cut, holding, log_prob_at, sample_sites, total_log_prob
+from ltm_pyro.bounds.sites import PARTICLES, Cut, holding, log_prob_at, log_prob_of, sample_sites, total_log_prob
 from ltm_pyro.errors import InputError
 
 
@@ -59,7 +59,8 @@ class Draws:
         self._latent = sample_sites(self.guide_trace)
         for site in self._latent:
             admit(site)
-        self.guide_trace.compute_log_prob()
+        if is_validation_enabled():
+            self.guide_trace.compute_log_prob()  # which warns of what is not finite
         self.z = {site["name"]: site["value"] for site in self._latent}  # (S, B, *event) each
         self._passes = list(self._score(self.z))
         self._divergences: dict[bool, Divergence] = {}
@@ -166,14 +167,13 @@ class Draws:
             with torch.no_grad():
                 guide.start(x, mask, prior=None if prior is None else prior())
         guide_trace = poutine.trace(poutine.replay(guide, trace=model_trace)).get_trace(x, *self.args[1:], **rest)
-        guide_trace = prune_subsample_sites(guide_trace)
-        guide_trace.compute_log_prob()
-        return torch.stack([site["log_prob"] for site in sample_sites(guide_trace)]).sum(0)
+        sites = sample_sites(prune_subsample_sites(guide_trace))
+        return torch.stack([log_prob_of(site) for site in sites]).sum(0)
 
     def check_reparameterised(self) -> None:
         """Raises InputError if a site that learns has no path to its parameters: its gradient would be wrong."""
         for site in self._latent:
-            if not site["fn"].has_rsample and site["log_prob"].requires_grad:
+            if not site["fn"].has_rsample and log_prob_of(site).requires_grad:
                 raise InputError(
                     f"the guide samples site {site['name']!r} from {type(site['fn']).__name__}, which cannot be "
                     "reparameterised, so this bound's gradient would be wrong: give it gradient=ScoreFunction() or "
@@ -241,7 +241,8 @@ class Draws:
             run(*values)
             return passes[0]
         log_likelihood, log_prior = checkpoint(run, *values, use_reentrant=False)
-        return passes[0]._replace(log_likelihood=log_likelihood, log_prior=log_prior)
+        passes[0].log_likelihood, passes[0].log_prior = log_likelihood, log_prior
+        return passes[0]
 
     def _pass(self, z: dict[str, Tensor], guide_trace: Trace) -> ScoredPass:
         held = holding(guide_trace, list(z), list(z.values()))
@@ -250,9 +251,9 @@ class Draws:
         for site in sample_sites(model_trace):
             if not site["is_observed"]:
                 self.admit(site)
-        model_trace.compute_log_prob()
         if is_validation_enabled():
+            model_trace.compute_log_prob()
             check_model_guide_match(model_trace, guide_trace, max_plate_nesting=2)
             for site in sample_sites(model_trace):
                 check_site_shape(site, max_plate_nesting=2)
-        return ScoredPass.of(model_trace, guide_trace, particles)
+        return ScoredPass(model_trace, guide_trace, particles)

@@ -39,7 +39,14 @@ def sample_sites(trace: Trace) -> list[dict]:
 def total_log_prob(sites: Iterable[dict], particles: int, like: Tensor) -> Tensor:
     """Log-probabilities of some sites, added up, shape (S, B); zero where there are none."""
     zero = like.new_zeros(particles, like.shape[-1])
-    return sum((site["log_prob"].expand_as(zero) for site in sites), zero)
+    return sum((log_prob_of(site).expand_as(zero) for site in sites), zero)
+
+
+def log_prob_of(site: dict) -> Tensor:
+    """The log-probability of a site's value, computed when first asked for: a closed-form KL needs none of z's."""
+    if "log_prob" not in site:
+        site["log_prob"] = log_prob_at(site, site["value"])
+    return site["log_prob"]
 
 
 def log_prob_at(site: dict, value: Tensor) -> Tensor:

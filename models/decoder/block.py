@@ -7,6 +7,7 @@ from torch.nn.functional import silu
 
 from ltm_pyro.models.decoder.attention import CrossAttention, SelfAttention
 from ltm_pyro.models.decoder.flexible import FlexibleWindow
+from ltm_pyro.models.decoder.norm import RMSNorm
 
 EPSILON = 1e-5  # of every RMSNorm
 
@@ -34,12 +35,12 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, thinks: bool) -> None:
         super().__init__()
         self.thinks = thinks
-        self.norm_1 = nn.RMSNorm(width, eps=EPSILON)
+        self.norm_1 = RMSNorm(width, eps=EPSILON)
         self.self_attention = SelfAttention(width, heads)
         if thinks:
-            self.norm_2 = nn.RMSNorm(width, eps=EPSILON)
+            self.norm_2 = RMSNorm(width, eps=EPSILON)
             self.cross_attention = CrossAttention(width, heads)
-        self.norm_3 = nn.RMSNorm(width, eps=EPSILON)
+        self.norm_3 = RMSNorm(width, eps=EPSILON)
         self.feed_forward = FeedForward(width)
 
     def forward(

@@ -20,6 +20,7 @@ from ltm_pyro.models.decoder.block import EPSILON, Block
 from ltm_pyro.models.decoder.cache import DecoderCache, LayerCache, Places
 from ltm_pyro.models.decoder.cross_entropy import token_nats
 from ltm_pyro.models.decoder.flexible import FlexibleWindow, flexible_window
+from ltm_pyro.models.decoder.norm import RMSNorm
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.decoder.writing import WritingBlock
@@ -83,7 +84,7 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(  # type: ignore[assignment]  # seen as what it holds
             Block(width, heads, thinks=thoughts > 0) for _ in range(layers)
         )
-        self.norm = nn.RMSNorm(width, eps=EPSILON)
+        self.norm = RMSNorm(width, eps=EPSILON)
         channels = width // heads
         # The first thought's key stands at position 0; the others step by T // N_z, as in the paper's code.
         step = max(1, length // max(1, layers * thoughts))
