@@ -25,6 +25,10 @@ class AbstractModel(nn.Module, ABC):
         """What the decoder attends to, (..., L, K, D), from a value of the site `z`, (..., *prior.z_shape)."""
         return z
 
+    def drop_tokens(self, x: Tensor, previous: Tensor | None = None) -> Tensor | None:
+        """What stands in the place of `previous` in all passes over a batch that is learned from; see the decoder."""
+        return self.decoder.drop_tokens(x, previous)
+
     @abstractmethod
     def forward(
         self,
@@ -39,7 +43,8 @@ class AbstractModel(nn.Module, ABC):
             x: token ids to condition on, shape (B, T); None to write.
             mask: True where a token is scored, shape (B, T).
             batch_size: B, where x is None; 1 if left out.
-            previous: the token before each sequence, shape (B,); the decoder's `begin` if None.
+            previous: the token before each sequence, shape (B,), or, where x is given, what is read before each of its
+                tokens, shape (B, T); the decoder's `begin` if None.
 
         Returns:
             x, shape (B, T).

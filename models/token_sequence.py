@@ -27,7 +27,8 @@ class TokenSequence(TorchDistribution):
         z: thoughts, shape (..., B, L, K, D); None for a decoder without thoughts.
         mask: True where a token is scored, shape (B, T); None scores all. Tokens that are not
             scored are still read: padding at the end changes nothing, a masked prefix is context.
-        previous: the token before each sequence, shape (B,); the decoder's `begin` if None.
+        previous: the token before each sequence, shape (B,); the decoder's `begin` if None. To score alone, also what
+            is read before each token, shape (B, T).
         length: T of the texts that `sample` writes; the mask's, else the decoder's, if None.
         batch_shape: needed where z is None.
 
@@ -79,11 +80,11 @@ class TokenSequence(TorchDistribution):
         """What scoring x computes before z matters, without history: for many passes over x while the weights hold."""
         return self.decoder.look_back(self.decoder.inputs(x, self.previous))
 
-    def after(self, reading: Reading, places: Tensor | None = None) -> TokenSequence:
+    def after(self, reading: Reading | None, places: Tensor | None = None) -> TokenSequence:
         """The same distribution, to score the text of a reading alone, without reading it again.
 
         Args:
-            reading: what `read` made of the text.
+            reading: what `read` made of the text; None to read it again.
             places: score these positions alone, (N,), each as if it stood for T / N of them: where every position is
                 as likely as another to be among them, `log_prob` is an unbiased estimate.
         """

@@ -22,10 +22,11 @@ from ltm_pyro.training.run import Run, refuse_existing, run_parser
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-    from ltm_pyro.evaluation import Evaluation
+    from ltm_pyro.evaluation import Evaluation, Score
     from ltm_pyro.training.material import Material
 
-SCORES = ("elbo", "importance_weighted", "predictive", "prior", "prior_predictive")
+SCORES = ("exact", "elbo", "importance_weighted", "predictive", "prior", "prior_predictive")  # those that there are
+NUMBERS = {"prior": "from_prior"}  # of a validation, by other names
 BATCH, SEED = 32, 0  # those of `ltm evaluate`
 
 
@@ -59,6 +60,7 @@ def _session(folder: Path, config: Namespace, material: Material) -> Session:
     if run is None:
         refuse_existing(folder)
         check(run_parser(), config)
+        train.refuse_unfit_start(config)
         return train.begin(folder, config, material, train.make_accelerator(folder, config))
     session = Session(run, run.assemble(), material, train.make_accelerator(folder, config))
     session.trainer.resume()
@@ -108,7 +110,7 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
     blueprint, device = load(run, "best")
     draws, limit = run.config.train.draws, run.config.train.final_sequences
     evaluation = score_run(run, blueprint, device, material.validation, draws=draws, limit=limit, seed=SEED)
-    sequences = _sequences(evaluation)
+    sequences = sequences_of(evaluation)
     batches = (batch.to(device) for batch in in_order(material.validation, BATCH, limit))
     aggregate = aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED)
     options = {"draws": draws, "limit": limit, "seed": SEED, "fixed_noise": False}
@@ -118,9 +120,9 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
     prior = blueprint.model.prior
     assert prior is not None
     record = {
-        **_numbers(evaluation),
+        **numbers_of(evaluation),
         **aggregate.to_record(),
-        **_cost(run),
+        **cost_of(run),
         "density": prior.density.value,
         "sampler": prior.approximate_sampler,
         "checkpoint_step": step,
@@ -130,31 +132,44 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
     return record, sequences
 
 
-def _numbers(evaluation: Evaluation) -> dict[str, Any]:
+def numbers_of(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as one flat record."""
-    record: dict[str, Any] = {"sequences": len(evaluation.scores["elbo"].nats), "draws": evaluation.draws}
-    for name in SCORES:
-        score = evaluation.scores[name].to_dict()
+    scores = _scores(evaluation)
+    whole = scores.get("exact") or scores["prior"]
+    record: dict[str, Any] = {"sequences": len(whole.nats), "draws": evaluation.draws}
+    for name in scores:
+        score = scores[name].to_dict()
         record |= {f"{name}_{key}": score[key] for key in ("nats_per_token", "standard_error", "bits_per_byte")}
         record[f"{name}_perplexity"] = score["perplexity"]
+    if "elbo" not in scores:
+        return record
     record |= {"kl_per_token": evaluation.kl_per_token, "effective_sample_size": evaluation.effective_sample_size}
     record["kl_kind"] = "closed form" if evaluation.kl_closed_form else "Monte Carlo"
     return record | {f"kl_layer_{layer}": kl for layer, kl in enumerate(evaluation.kl_per_layer, 1)}
 
 
-def _sequences(evaluation: Evaluation) -> list[dict[str, Any]]:
-    scores = {name: evaluation.scores[name] for name in SCORES}
+def sequences_of(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """What every sequence costs, by number.
+
+    Raises:
+        RuntimeError: if a number is not finite.
+    """
+    scores = _scores(evaluation)
     bad = [name for name, score in scores.items() if not all(math.isfinite(nats) for nats in score.nats)]
     if bad:
         raise RuntimeError(f"on held-out text it has no finite {', '.join(bad)}")
     return [{"number": name, **_columns(score)} for name, score in scores.items()]
 
 
+def _scores(evaluation: Evaluation) -> dict[str, Score]:
+    return {name: evaluation.scores[name] for name in SCORES if name in evaluation.scores}
+
+
 def _columns(score: Any) -> dict[str, list[float]]:
     return {name: getattr(score, name).tolist() for name in ("nats", "tokens", "bytes")}
 
 
-def _cost(run: Run) -> dict[str, Any]:
+def cost_of(run: Run) -> dict[str, Any]:
     """Steps, tokens and seconds of a run's training, as its metrics have them."""
     last = curve(run, every=True)[-1]
     return {
@@ -166,13 +181,21 @@ def _cost(run: Run) -> dict[str, Any]:
 
 
 def curve(run: Run, every: bool = False) -> list[dict[str, Any]]:
-    """A run's validation ELBO by step, tokens and seconds of training; `every` step's place, if asked."""
+    """A run's validations by step, tokens and seconds of training: higher is better, but for the KL.
+
+    The number with z from the prior is called `from_prior`: a comparison's points have the prior's name as `prior`.
+
+    Args:
+        run: one that has been trained.
+        every: whether every step's place is wanted too.
+    """
     points: list[dict[str, Any]] = []
     tokens, seconds = 0, 0.0
     for record in run.metrics.read():
         if "validation" in record:
-            elbo = record["validation"]["elbo"]
-            points.append({"step": record["step"], "tokens": tokens, "seconds": seconds, "elbo": elbo})
+            found = record["validation"].items()
+            numbers = {NUMBERS.get(name, name): value for name, value in found if isinstance(value, float)}
+            points.append({"step": record["step"], "tokens": tokens, "seconds": seconds, **numbers})
         else:
             seconds += (record["tokens"] - tokens) / record["tokens_per_second"]
             tokens = record["tokens"]

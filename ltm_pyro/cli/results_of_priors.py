@@ -65,7 +65,7 @@ def _summary(pieces: Pieces, name: str, runs: Mapping[int, Record]) -> Record:
             summary[key] = value
         elif isinstance(value, int | float) and key not in OF_ONE_RUN and not key.endswith("standard_error"):
             values = [record.get(key, math.nan) for record in records]
-            summary |= {key: statistics.fmean(values), f"{key}_seed_error": _error(values)}
+            summary |= {key: statistics.fmean(values), f"{key}_seed_error": error_over_seeds(values)}
     for number in NUMBERS:
         summary[f"{number}_standard_error"] = _mean_score(pieces, name, number, list(runs)).standard_error
     summary["mmd_p_values"] = ", ".join(f"{record['mmd_p_value']:.3g}" for record in records)
@@ -86,17 +86,20 @@ def _paired(pieces: Pieces, name: str, first: str, seeds: list[int]) -> Record:
             gaps = [
                 _mean_score(pieces, name, number, [s]).minus(_mean_score(pieces, first, number, [s]))[0] for s in both
             ]
-            found[f"{number}_minus_first_seed_error"] = _error(gaps)
+            found[f"{number}_minus_first_seed_error"] = error_over_seeds(gaps)
     return found
 
 
 def _mean_score(pieces: Pieces, name: str, number: str, seeds: Sequence[int]) -> Score:
-    """The costs of every sequence, mean over seeds."""
+    return mean_score(number, [_sequences(pieces, name, number, seed) for seed in seeds])
+
+
+def mean_score(number: str, found: Sequence[Record]) -> Score:
+    """The costs of every sequence, mean over runs, each of which has a record of `nats`, `tokens` and `bytes`."""
     import numpy as np
 
     from ltm_pyro.evaluation import Score
 
-    found = [_sequences(pieces, name, number, seed) for seed in seeds]
     nats = np.mean([np.asarray(record["nats"]) for record in found], axis=0)
     return Score(number, nats, np.asarray(found[0]["tokens"]), np.asarray(found[0]["bytes"]))
 
@@ -105,6 +108,6 @@ def _sequences(pieces: Pieces, name: str, number: str, seed: int) -> Record:
     return next(r for r in pieces[f"{run_key(name, seed)} sequences"] if r["number"] == number)
 
 
-def _error(values: Sequence[float]) -> float:
-    """Standard error of a mean over seeds."""
+def error_over_seeds(values: Sequence[float]) -> float:
+    """Standard error of a mean over seeds, NaN for one."""
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan

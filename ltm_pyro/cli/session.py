@@ -121,7 +121,7 @@ class Session:
         scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}
         if "exact" in scores:
             scores["elbo"] = scores["exact"]
-        return {**scores, "kl_per_layer": evaluation.kl_per_layer}
+        return {**scores, "kl": evaluation.kl_per_token, "kl_per_layer": evaluation.kl_per_layer}
 
     def _evaluate(self, blueprint: Blueprint, limit: int, fixed_noise: bool = False) -> Evaluation:
         from ltm_pyro.data import in_order

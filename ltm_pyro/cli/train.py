@@ -20,6 +20,7 @@ from ltm_pyro.training.material import Material, corpus_of, prepare
 from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 from ltm_pyro.training.slices import count_slices
+from ltm_pyro.training.start_from import Start, with_tokenizer_of_start
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -49,7 +50,7 @@ def configured(words: Sequence[str]) -> tuple[Namespace, dict[str, Any]]:
     Raises:
         InputError: for words that make no sense.
     """
-    config = parse(_parser(words), files_without(_files_first(words)))
+    config = with_tokenizer_of_start(parse(_parser(words), files_without(_files_first(words))))
     return config, {name: config.pop(name, None) for name in HERE_ONLY}
 
 
@@ -126,6 +127,7 @@ def _default_folder(config: Namespace, recipe: str) -> Path:
 def _start(folder: Path, config: Namespace) -> int:
     refuse_existing(folder)
     check(run_parser(), config)
+    refuse_unfit_start(config)
     accelerator = make_accelerator(folder, config)
     folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may name it differently
     session = begin(folder, config, _read_by_all(config, accelerator), accelerator)
@@ -149,6 +151,9 @@ def begin(folder: Path, config: Namespace, material: Material, accelerator: Acce
 
     seed_everything(config.train.seed)
     blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
+    start = Start.of(config)
+    if start is not None:
+        say(start.hand_over(blueprint))
     if not accelerator.is_main_process:
         return Session(Run(folder, config), blueprint, material, accelerator)
     run = Run.create(folder, config, material.tokenizer)
@@ -158,6 +163,13 @@ def begin(folder: Path, config: Namespace, material: Material, accelerator: Acce
     except InputError:
         run.discard_unless_begun()
         raise
+
+
+def refuse_unfit_start(config: Namespace) -> None:
+    """Raises InputError if the run that this one is to start from is none, or has other sizes or another tokenizer."""
+    start = Start.of(config)
+    if start is not None:
+        start.refuse_unfit(config)
 
 
 def _resume(path: Path) -> int:

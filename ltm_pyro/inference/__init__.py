@@ -8,6 +8,7 @@ from ltm_pyro.inference.natural_gradient import NaturalGradient
 from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
+from ltm_pyro.inference.trail import Trail, refusal_of_trail
 from ltm_pyro.inference.updates import update_of
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "Refinement",
     "SharedReading",
     "SlowStep",
+    "Trail",
     "frozen",
+    "refusal_of_trail",
     "update_of",
 ]

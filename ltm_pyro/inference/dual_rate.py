@@ -76,11 +76,20 @@ class DualRateSVI:
             bound.begin(self.slow.taken)
         self.slow.begin()
         parts = []
-        for inputs in slices:
-            self.fit(**inputs)
-            parts.append(self.slow.gradient(self.model, self.guide, tokens=tokens, **inputs))
+        for whole in slices:
+            inputs = self._as_read(whole)
+            trail = self.slow.trail()
+            followed: dict[str, Any] = {} if trail is None else {"trail": trail}
+            self.fit(**inputs, **followed)
+            parts.append(self.slow.gradient(self.model, self.guide, tokens=tokens, trail=trail, **inputs))
         terms = parts[0] if len(parts) == 1 else Terms.cat(parts)
         if others is not None:
             terms = others.join(terms)
         self.slow.apply(terms, others)
         return terms
+
+    def _as_read(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The batch as all passes over it see it: a model may drop tokens of what it reads, while it learns."""
+        drop: Any = getattr(self.model, "drop_tokens", None)
+        previous = None if drop is None else drop(inputs["x"], inputs.get("previous"))
+        return dict(inputs) if previous is None else {**inputs, "previous": previous}

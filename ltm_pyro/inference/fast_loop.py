@@ -21,6 +21,7 @@ from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.shared_reading import SharedReading
+from ltm_pyro.inference.trail import Trail
 
 
 class FastLoop:
@@ -29,7 +30,8 @@ class FastLoop:
     .. math:: \gamma \leftarrow \gamma + \eta_s \nabla_\gamma\, \mathcal{L}(x;\gamma,\theta), \quad s = 1 \dots T_{fast}
 
     (Kong et al., 2025, arXiv 2502.01567, algorithm 1.) The optimizer starts anew with every batch. θ gets no
-    gradient and none is computed. Nothing synchronises with the host, unless `tolerance` is given.
+    gradient and none is computed, unless a `Trail` asks for it. Nothing synchronises with the host, unless `tolerance`
+    is given.
 
     Args:
         bound: what the loop maximises.
@@ -95,22 +97,34 @@ class FastLoop:
         loop.steps = steps
         return loop
 
-    def fit(self, model: nn.Module, guide: Any, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> None:
+    def fit(
+        self,
+        model: nn.Module,
+        guide: Any,
+        x: Tensor,
+        mask: Tensor | None = None,
+        *,
+        trail: Trail | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Start the guide on a batch and fit its local parameters.
 
         Args:
             model, guide: they share the site `z`.
             x: token ids, shape (B, T).
             mask: True where a token is scored, shape (B, T).
+            trail: gathers what each pass says to θ, for a `SlowStep(along=True)`.
             kwargs: further arguments of model and guide.
         """
         prior = getattr(model, "prior", None)
         with torch.no_grad():
             guide.start(x, mask, prior=None if prior is None else prior())
-        with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
-            if guide.local_parameters():
-                self._move(model, guide, {"x": x, "mask": mask, **kwargs})
-            if hasattr(guide, "conclude"):
+        held = frozen(chain(model.parameters(), guide.parameters()))
+        if guide.local_parameters():
+            with torch.enable_grad(), held if trail is None else trail.followed(self.bound, guide):
+                self._move(model, guide, {"x": x, "mask": mask, **kwargs}, trail)
+        if hasattr(guide, "conclude"):
+            with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
                 guide.conclude(LogJoint(model, x, mask, **kwargs))
 
     def make_optimizer(self, guide: Any) -> Optimizer:
@@ -121,12 +135,12 @@ class FastLoop:
             optimizer.attend(guide)
         return optimizer
 
-    def _move(self, model: nn.Module, guide: Any, batch: dict[str, Any]) -> None:
+    def _move(self, model: nn.Module, guide: Any, batch: dict[str, Any], trail: Trail | None = None) -> None:
         local = guide.local_parameters()
         optimizer = self.make_optimizer(guide)
         bound, many = self._bound_of(guide), getattr(guide, "fast_particles", None)
         resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
-        shared = SharedReading(self.tokens)
+        shared = SharedReading(self.tokens, keep=trail is None)
 
         def draw() -> Terms:
             with shared:
@@ -141,6 +155,8 @@ class FastLoop:
                 refinement.begin()
             terms = draw()
             (-terms.objective.sum() * (many or 1)).backward()  # a mean over particles that move each for itself
+            if trail is not None:
+                trail.note(many or 1)
             moving = resting is None or resting.step(optimizer, local, terms.objective.detach())
             if resting is None:
                 optimizer.step()

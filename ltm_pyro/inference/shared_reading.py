@@ -19,11 +19,12 @@ class SharedReading(Messenger):
     Args:
         share: of the positions of a text, to be scored in a pass, from 0 to 1. With less than all, each pass draws its
             own, one from each of as many equal stretches, so that every position is as likely as another.
+        keep: whether the reading is kept. Where the weights are to learn from every pass, each reads for itself.
     """
 
-    def __init__(self, share: float = 1.0) -> None:
+    def __init__(self, share: float = 1.0, keep: bool = True) -> None:
         super().__init__()
-        self.share = share
+        self.share, self.keep = share, keep
         self._readings: dict[tuple[str, bool], Any] = {}
 
     def _pyro_sample(self, msg: Any) -> None:
@@ -31,9 +32,9 @@ class SharedReading(Messenger):
         if not msg["is_observed"] or not hasattr(fn, "read"):
             return
         key = msg["name"], torch.is_autocast_enabled(x.device.type)
-        if key not in self._readings:
+        if self.keep and key not in self._readings:
             self._readings[key] = fn.read(x)
-        msg["fn"] = fn.after(self._readings[key], self._places(x))
+        msg["fn"] = fn.after(self._readings.get(key), self._places(x))
 
     def _places(self, x: Tensor) -> Tensor | None:
         length = x.shape[-1]

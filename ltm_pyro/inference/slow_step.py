@@ -16,6 +16,7 @@ from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.others import Others, Parts
+from ltm_pyro.inference.trail import Trail
 
 
 class NonFiniteError(ArithmeticError):
@@ -31,11 +32,21 @@ class NonFiniteError(ArithmeticError):
 
 
 class SlowStep:
-    """One step of AdamW on θ: the weights of the model, of its prior, and the guide's global ones.
+    r"""One step of AdamW on θ: the weights of the model, of its prior, and the guide's global ones.
 
     The loss is the fast loop's, in nats, divided by the number of scored tokens, so that clipping and learning
     rate mean the same for every batch. The rate rises linearly, then falls as a cosine. Weight decay acts on
     matrices only.
+
+    The gradient is taken at the end of the fast loop, :math:`\gamma_T`, or, with `along`, is the mean over the whole
+    way there, each pass with its own noise, as the paper's released code in effect has it up to its scale:
+
+    .. math:: \frac{1}{T + 1} \Big(\sum_{s=0}^{T-1} \nabla_\theta\, \mathcal{L}_{fast}(x; \gamma_s, \theta)
+              + \nabla_\theta\, \mathcal{L}_{slow}(x; \gamma_T, \theta)\Big)
+
+    The decoder then also learns to read thoughts that say little yet. It costs the weights' gradients in every fast
+    step, and a reading of the text for each. The passes follow the fast loop's own bound: over a prior that learns
+    give both loops the same.
 
     Args:
         bound: what the step maximises.
@@ -47,6 +58,7 @@ class SlowStep:
         betas: of AdamW.
         clip: the largest norm of the gradient; 0 does not clip.
         optimizer: makes the optimizer, from parameter groups, `lr`, `betas`.
+        along: whether θ follows the mean gradient along the fast loop, and not the one at its end alone.
 
     Raises:
         InputError: for a learning rate that is not positive, or a bound that θ cannot follow.
@@ -63,6 +75,7 @@ class SlowStep:
         betas: tuple[float, float] = (0.9, 0.95),
         clip: float = 1.0,
         optimizer: Callable[..., Optimizer] = torch.optim.AdamW,
+        along: bool = False,
     ) -> None:
         if not learning_rate > 0:
             raise InputError(f"learning_rate={learning_rate}: expected a positive number")
@@ -71,7 +84,7 @@ class SlowStep:
         self.bound, self.learning_rate = bound, learning_rate
         self.steps, self.warmup, self.final_fraction = steps, warmup, final_fraction
         self.weight_decay, self.betas, self.clip = weight_decay, betas, clip
-        self.make_optimizer = optimizer
+        self.make_optimizer, self.along = optimizer, along
         self.taken = 0
         self._loss: Tensor | None = None
         self.parts: Parts | None = None
@@ -124,6 +137,10 @@ class SlowStep:
         self.optimizer.zero_grad()
         self._loss = None
 
+    def trail(self) -> Trail | None:
+        """What a fast loop is handed, where θ is to learn along it."""
+        return Trail(self._learning()) if self.along else None
+
     def gradient(
         self,
         model: nn.Module,
@@ -131,6 +148,7 @@ class SlowStep:
         x: Tensor,
         mask: Tensor | None = None,
         tokens: Tensor | int | None = None,
+        trail: Trail | None = None,
         **kwargs: Any,
     ) -> Terms:
         """Add what a batch, or a slice of one, has to say to the gradients; nothing moves.
@@ -139,6 +157,7 @@ class SlowStep:
             model, guide, x, mask, kwargs: as in `step`.
             tokens: how many are scored in the whole batch, so that its slices' gradients add up to its own; None where
                 this is the whole batch.
+            trail: what the fast loop on it has gathered; None where it was not asked to.
         """
         refines = getattr(guide, "refines", False)
         with torch.enable_grad(), frozen([] if refines else guide.local_parameters()):
@@ -148,7 +167,9 @@ class SlowStep:
                 tokens = x.numel() if mask is None else mask.sum()
             loss = -terms.objective.sum() / tokens
             if loss.requires_grad:  # the model may be held while a guide learns, and the guide by its own lesson alone
-                loss.backward()
+                (loss if trail is None else loss / (trail.passes + 1)).backward()
+        if trail is not None:
+            trail.join(tokens)
         if hasattr(guide, "teach"):
             with torch.enable_grad(), frozen(model.parameters()):
                 guide.teach(lambda: -bound.terms(model, guide, x=x, mask=mask, **kwargs).objective.sum() / tokens)

@@ -18,6 +18,8 @@ NAMES = {
     "prior": "prior, nothing fitted",
     "elbo_minus_first": "ELBO\nminus the first prior's",
     "importance_weighted_minus_first": "importance-weighted\nminus the first prior's",
+    "elbo_minus_autoregressive": "ELBO\nminus the autoregressive",
+    "importance_weighted_minus_autoregressive": "importance-weighted\nminus the autoregressive",
 }
 
 
@@ -39,7 +41,7 @@ def plot_number(
         number: a key of `NAMES`.
         named: whether the rows have names.
     """
-    apart = number.endswith("_minus_first")
+    apart = "_minus_" in number
     key, error = (number, f"{number}_error") if apart else (f"{number}_nats_per_token", f"{number}_standard_error")
     if apart:
         axes.axvline(0, color="0.6", linewidth=1, zorder=0)

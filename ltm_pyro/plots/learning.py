@@ -1,4 +1,4 @@
-"""The validation ELBO of several models while they learn."""
+"""A validation number of several models while they learn."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ def plot_learning(
     axes: Axes,
     by: Literal["tokens", "seconds"] = "tokens",
     look: Looks | None = None,
+    number: str = "elbo",
+    label: str = "validation ELBO, nats/token",
 ) -> None:
     """A line for each run, those of one prior alike, and named once.
 
     Args:
-        points: with `prior`, `seed`, `tokens`, `seconds` and `elbo`.
+        points: with `prior`, `seed`, `tokens`, `seconds` and the number.
         axes: where to draw.
         by: what was spent.
         look: colours and markers by name, as `looks` makes them, to share among figures.
+        number: which of the points' numbers; points without it are left out.
+        label: what it is.
     """
     looked = look or looks((point["prior"], point["prior"]) for point in points)
-    for name, own in grouped(points, "prior").items():
+    for name, own in grouped((point for point in points if number in point), "prior").items():
         for place, run in enumerate(grouped(own, "seed").values()):
-            label = None if place else name
-            axes.plot([p[by] for p in run], [p["elbo"] for p in run], label=label, **looked[name])
+            told = None if place else name
+            axes.plot([p[by] for p in run], [p[number] for p in run], label=told, **looked[name])
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("tokens seen" if by == "tokens" else "seconds of training, without validations")
-    axes.set_ylabel("validation ELBO, nats/token")
+    axes.set_ylabel(label)

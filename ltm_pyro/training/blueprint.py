@@ -17,7 +17,7 @@ from torch import nn
 from ltm_pyro.bounds import ELBO, AbstractBound
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
-from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, update_of
+from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, refusal_of_trail, update_of
 from ltm_pyro.models import AbstractModel, AbstractPrior, AutoregressiveModel, Decoder, LatentThoughtModel
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.settings import DataSettings, TrainSettings
@@ -178,6 +178,8 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
         ) from error
     if blueprint.guide.refines:
         update_of(fast_optimizer)
+    if blueprint.slow.along and (reason := refusal_of_trail(blueprint.fast.bound, blueprint.guide)):
+        raise InputError(reason)
     rehearse(blueprint, config.data.length)
     return blueprint
 
@@ -198,7 +200,11 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
     """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
     config = config.clone()
-    config.decoder.pop("recompute", None)  # says how a pass is made, and shapes no weight
+    for name in ("recompute", "token_dropout"):  # say how a pass is made, and shape no weight
+        config.decoder.pop(name, None)
+    for name in ("gate", "inner"):  # left out, they are what there was before there was a choice
+        if config.decoder.get(name) is None:
+            config.decoder.pop(name, None)
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + tokenizer_file.read_bytes()

@@ -49,6 +49,9 @@ class TrainSettings:
             those of a slice. B must be a multiple of processes x accumulate.
         shard: with several processes, let each keep but a part of the weights and of the optimizer's state between
             batches. The optimizer must treat every number by itself, as AdamW does. Checkpoints are the same.
+        start_from: another run, whose weights this one begins with: those of its last checkpoint whose names and shapes
+            agree, which must be all of its decoder's. The rest, the optimizer and the schedule start anew. The
+            tokenizer is that run's. So a decoder that learned without thoughts is given some.
         seed: of the weights, the split, the order and all noise.
         evaluate_every: steps between two validations; one follows the last step in any case.
         evaluate_sequences: held-out sequences of a validation; the final table takes all of them, up to
@@ -68,6 +71,7 @@ class TrainSettings:
     batch_size: int = 16
     accumulate: int = 1
     shard: bool = False
+    start_from: str | None = None
     seed: int = 0
     evaluate_every: int = 250
     evaluate_sequences: int = 64

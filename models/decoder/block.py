@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
@@ -15,12 +16,12 @@ EPSILON = 1e-5  # of every RMSNorm
 class FeedForward(nn.Module):
     r"""SwiGLU, :math:`W_{down}(\mathrm{silu}(W_{gate} h) \odot W_{up} h)` (Shazeer, 2020, arXiv 2002.05202).
 
-    The inner width is 8D/3, rounded up to a multiple of 32.
+    The inner width is 8D/3, rounded up to a multiple of 32, unless another is given.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, inner: int | None = None) -> None:
         super().__init__()
-        inner = -(-(8 * width // 3) // 32) * 32
+        inner = -(-(8 * width // 3) // 32) * 32 if inner is None else inner
         self.gate = nn.Linear(width, inner, bias=False)
         self.up = nn.Linear(width, inner, bias=False)
         self.down = nn.Linear(inner, width, bias=False)
@@ -30,9 +31,15 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention to thoughts, SwiGLU; each behind an RMSNorm and added to the stream."""
+    r"""Self-attention, cross-attention to thoughts, SwiGLU; each behind an RMSNorm and added to the stream.
 
-    def __init__(self, width: int, heads: int, thinks: bool) -> None:
+    With a `gate` g, what the thoughts answer comes in as :math:`h + \tanh(g)\, a` (Alayrac et al., 2022, arXiv
+    2204.14198, figure 4): one learned number.
+    """
+
+    def __init__(
+        self, width: int, heads: int, thinks: bool, gate: float | None = None, inner: int | None = None
+    ) -> None:
         super().__init__()
         self.thinks = thinks
         self.norm_1 = RMSNorm(width, eps=EPSILON)
@@ -41,7 +48,8 @@ class Block(nn.Module):
             self.norm_2 = RMSNorm(width, eps=EPSILON)
             self.cross_attention = CrossAttention(width, heads)
         self.norm_3 = RMSNorm(width, eps=EPSILON)
-        self.feed_forward = FeedForward(width)
+        self.feed_forward = FeedForward(width, inner)
+        self.gate = None if gate is None else nn.Parameter(torch.tensor(float(gate)))
 
     def forward(
         self,
@@ -64,5 +72,6 @@ class Block(nn.Module):
     def think(self, h: Tensor, asked: Tensor | None, thoughts: tuple[Tensor, Tensor] | None) -> Tensor:
         """Tokens see this layer's thoughts."""
         if asked is not None and thoughts is not None:
-            h = h + self.cross_attention(asked, thoughts)
+            answer = self.cross_attention(asked, thoughts)
+            h = h + (answer if self.gate is None else self.gate.tanh() * answer)
         return h + self.feed_forward(self.norm_3(h))

@@ -50,6 +50,14 @@ class Decoder(nn.Module):
             decoder's small initial weights, and it learns more slowly than one without thoughts.
         recompute: keep no block's activations for the backward pass, and compute them again there: less memory for
             about a third more time. Values and gradients are the same.
+        gate: where each layer's learned gate on its thoughts starts: what they answer is multiplied by its tanh. At 0
+            the decoder begins as an autoregressive one and lets the thoughts' noise in as it learns what to do with
+            them; there neither q nor the gate has a slope but that of noise, and the first steps leave it by that.
+            None has no gate.
+        token_dropout: the probability that a token which the decoder reads, not the one it predicts, is replaced by
+            `begin` while it learns (Bowman et al., 2016, arXiv 1511.06349, section 3.1): what context no longer tells,
+            thoughts are asked for. See `drop_tokens`.
+        inner: channels between the two matrices of every SwiGLU; 8D/3 rounded up to a multiple of 32 if None.
 
     Raises:
         InputError: for sizes that do not fit together.
@@ -73,16 +81,20 @@ class Decoder(nn.Module):
         begin: int = 0,
         thought_scale: float = 1.0,
         recompute: bool = False,
+        gate: float | None = None,
+        token_dropout: float = 0.0,
+        inner: int | None = None,
     ) -> None:
         super().__init__()
         _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin)
+        _check_options(thoughts, gate, token_dropout, inner)
         self.z_shape = (layers, thoughts, width)
         self.window, self.length, self.begin, self.thought_scale = window, length, begin, thought_scale
-        self.recompute = recompute
+        self.recompute, self.token_dropout = recompute, token_dropout
         self.flexible: FlexibleWindow | None = None
         self.embedding = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList(  # type: ignore[assignment]  # seen as what it holds
-            Block(width, heads, thinks=thoughts > 0) for _ in range(layers)
+            Block(width, heads, thoughts > 0, gate, inner) for _ in range(layers)
         )
         self.norm = RMSNorm(width, eps=EPSILON)
         channels = width // heads
@@ -205,7 +217,7 @@ class Decoder(nn.Module):
         self,
         x: Int[Tensor, "*B T"],
         z: Float[Tensor, "*SB L K D"] | None = None,
-        previous: Int[Tensor, " B"] | None = None,
+        previous: Int[Tensor, ...] | None = None,
         reading: Reading | None = None,
         places: Int[Tensor, " N"] | None = None,
     ) -> Tensor:
@@ -214,7 +226,8 @@ class Decoder(nn.Module):
         Args:
             x: token ids.
             z: thoughts, with any leading particle dimensions.
-            previous: the token that stands before each sequence; `begin` if None.
+            previous: the token that stands before each sequence, or, shape (B, T), what is read before each token, as
+                `drop_tokens` makes it; `begin` if None.
             reading: of `inputs(x, previous)`, where it is known already.
             places: the positions to score; None scores all.
 
@@ -229,14 +242,39 @@ class Decoder(nn.Module):
         return nats.view(h.shape[:-1])
 
     def inputs(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
-        """What the decoder reads to predict x: x moved one place to the right, shape (..., T)."""
+        """What the decoder reads to predict x: x moved one place to the right, shape (..., T).
+
+        Args:
+            x: token ids.
+            previous: the token before each sequence, shape (...); or all that is read, shape (..., T), which is given
+                back. `begin` if None.
+        """
         if x.shape[-1] > self.length:
             raise InputError(
                 f"a sequence of {x.shape[-1]} tokens is longer than the decoder's {self.length}: "
                 f"cut the text to {self.length} tokens, or build the decoder with length={x.shape[-1]}"
             )
+        if previous is not None and previous.dim() == x.dim():
+            return previous
         first = torch.full_like(x[..., 0], self.begin) if previous is None else previous.expand(x.shape[:-1])
         return torch.cat((first[..., None], x[..., :-1]), dim=-1)
+
+    def drop_tokens(self, x: Tensor, previous: Tensor | None = None) -> Tensor | None:
+        """What is read of a batch while the decoder learns, shape (..., T), with `token_dropout`.
+
+        It is drawn once a batch, and every pass over the batch, fast and slow, reads the same: q is then fitted to the
+        very bound that the weights follow, that of log p(x | what is left), and the slow gradient is the gradient of
+        one function, at its highest point over γ. Were only the slow step to drop, it would follow a bound at a
+        posterior that was fitted to another one.
+
+        Returns:
+            For the place of `previous`, which comes back as it is without dropout and in evaluation mode; no random
+            number is drawn then.
+        """
+        if not (self.training and self.token_dropout):
+            return previous
+        read = self.inputs(x, previous)
+        return read.masked_fill(torch.rand(read.shape, device=read.device) < self.token_dropout, self.begin)
 
     @torch.no_grad()
     def read(
@@ -309,3 +347,14 @@ def _check_sizes(
         raise InputError(f"thoughts={thoughts}: expected 0 (no thoughts) or more")
     if not 0 <= begin < vocabulary:
         raise InputError(f"begin={begin} is not a token id of a vocabulary of {vocabulary}")
+
+
+def _check_options(thoughts: int, gate: float | None, token_dropout: float, inner: int | None) -> None:
+    if gate is not None and not thoughts:
+        raise InputError(f"gate={gate}: a decoder with thoughts=0 has nothing to let in; leave the gate out")
+    if gate is not None and not math.isfinite(gate):
+        raise InputError(f"gate={gate}: expected a number that the gate starts at, such as 0")
+    if not 0 <= token_dropout <= 1:
+        raise InputError(f"token_dropout={token_dropout}: expected a probability from 0 (off) to 1")
+    if inner is not None and inner < 1:
+        raise InputError(f"inner={inner}: expected a positive whole number, or none for 8/3 of the width")

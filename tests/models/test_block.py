@@ -58,3 +58,4 @@ def test_a_block_is_its_equations(thinks):
 def test_the_inner_width_is_eight_thirds_rounded_up_to_32(width, inner):
     with torch.device("meta"):
         assert FeedForward(width).up.weight.shape == (inner, width)
+        assert FeedForward(width, 40).up.weight.shape == (40, width)

@@ -94,7 +94,7 @@ from ltm_pyro.freezing import frozen
 from ltm_pyro.models import Decoder
 
 torch.manual_seed(0)
-decoder = Decoder(20, width=16, layers=2, heads=2, thoughts=2, window=4, length=16).double()
+decoder = Decoder(20, width=16, layers=2, heads=2, thoughts=2, window=4, length=16, gate=0.5).double()
 x = torch.randint(20, (3, 16))
 
 def results(x):

@@ -82,7 +82,7 @@ def test_a_difference_stands_beside_zero(axes):
     assert axes.lines[-1].get_xdata() == [-0.5]
 
 
-@pytest.mark.parametrize("number", [name for name in NAMES if not name.endswith("minus_first")])
+@pytest.mark.parametrize("number", [name for name in NAMES if "_minus_" not in name])
 def test_every_number_has_its_name(axes, number):
     plot_number(ROWS, [], axes, number=number)
     assert axes.get_xlabel().startswith(NAMES[number])
@@ -118,3 +118,10 @@ def test_the_aggregate_stands_beside_what_chance_gives(axes):
     far = Figure().subplots()
     plot_aggregate([*ROWS, row("StudentTPrior", mmd2=1.0)], far)
     assert far.get_xscale() == "symlog"
+
+
+def test_a_line_of_another_number_leaves_out_the_points_without_it(axes):
+    points = [{**point, "kl": 0.1} if point["prior"] == "MixturePrior" else point for point in POINTS]
+    plot_learning(points, axes, number="kl", label="KL, nats/token")
+    assert axes.get_ylabel() == "KL, nats/token"
+    assert [list(line.get_ydata()) for line in axes.lines] == [[0.1] * 3] * 2

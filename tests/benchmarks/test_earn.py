@@ -1,0 +1,230 @@
+"""The study of latents: tables are read, sizes matched, cells found again, and costs paired as by hand."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from runs import TINY, arguments, write_corpus
+
+from benchmarks.earn.__main__ import QUICK, main
+from benchmarks.earn.matching import matched_inner, parameters_of, with_inner
+from benchmarks.earn.plan import FULL, FULL_NAME, THOUGHTS, TWIN, Cell, Corpus, Plan, Scoring
+from benchmarks.earn.results import Results
+from benchmarks.earn.runner import Runner
+from benchmarks.earn.table import TABLES, merged, read_table
+from ltm_pyro.cli import prior_runs
+from ltm_pyro.errors import InputError
+from ltm_pyro.evaluation import Score
+
+OURS = sorted(path.stem for path in TABLES.glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    path = write_corpus(tmp_path_factory.mktemp("earn") / "stories.jsonl", documents=20)
+    return f"{path} --data.validation 0.2"
+
+
+def table_of(folder, **rows):
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump({"about": "Mine", "rows": rows}, sort_keys=False), encoding="utf-8")
+    return str(path)
+
+
+# ---- tables
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_table_of_ours_is_made_of_arguments(name, corpus):
+    plan = Plan(read_table(name, QUICK), [Corpus.named(corpus)], 1, 256, Scoring(8, 2, 2))
+    found = plan.cells()
+    assert {cell.kind for cell in found} == {THOUGHTS, TWIN, FULL}
+    assert all(cell.twin in [other.row for other in found] for cell in found if cell.kind == THOUGHTS)
+
+
+def test_a_class_that_is_named_anew_takes_no_argument_of_the_one_before():
+    base = {"fast.bound": "KLWeighted", "fast.bound.kl_weight": 0.1, "fast.steps": 4}
+    assert merged(base, {"fast.bound": "ELBO"}) == {"fast.bound": "ELBO", "fast.steps": 4}
+    assert merged(base, {"fast.bound.kl_weight": 0.2})["fast.bound"] == "KLWeighted"
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ({"a": {"train.seed": 1}}, "train.seed is not for a table: say how many by --seeds"),
+        ({"a": {"data.length": 8}}, "all rows are scored on the same texts"),
+        ({"a": {"start_from": "b"}, "b": {}}, "start_from='b': expected the name of a row above it"),
+        ({"a": {"tokens": 2}}, "tokens=2: expected a share"),
+        ({"a": {"decoder.gates": 0}}, "row a, on stories: .*--decoder.gates 0. Did you mean --decoder.gate"),
+        ({"a b": {}, "a-b": {"decoder.gate": 0.0}}, "another has the same name, but for signs"),
+        ({}, "expected `rows`"),
+    ],
+)
+def test_what_a_table_may_not_say_is_refused(rows, reason, tmp_path, corpus):
+    with pytest.raises(InputError, match=reason):
+        Plan(read_table(table_of(tmp_path, **rows), QUICK), [Corpus.named(corpus)], 1, 256, Scoring()).cells()
+
+
+def test_an_unknown_table_is_refused_with_those_that_come_near():
+    with pytest.raises(InputError, match="there is no table gates: did you mean 'gate'"):
+        read_table("gates")
+
+
+# ---- sizes
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--decoder.gate", "0"], ["--prior", "MixturePrior", "--prior.components", "8"], ["--recipe", "large"]],
+)
+def test_the_twin_has_as_many_parameters(words):
+    ours, twin = (prior_runs.configured([*words, "--model", model]) for model in ("latent-thought", "autoregressive"))
+    twin.decoder.gate = None
+    count = parameters_of(ours, 2048)
+    inner = matched_inner(twin, count, 2048)
+    assert parameters_of(with_inner(twin, inner), 2048) == pytest.approx(count, rel=0.02)
+    assert parameters_of(with_inner(twin, inner + 8), 2048) - count > 0  # the next one has more
+    assert inner % 8 == 0
+
+
+def test_where_none_comes_near_that_is_said():
+    config = prior_runs.configured(["--model", "autoregressive", "--decoder.width", "16", "--decoder.layers", "1"])
+    with pytest.raises(InputError, match="no autoregressive decoder of width 16 and 1 layers has within 2 %"):
+        matched_inner(config, 1000, 2048)
+
+
+def test_rows_share_a_twin_where_one_serves(tmp_path, corpus):
+    rows = {"a": {}, "b": {"decoder.gate": 0.0}, "c": {"decoder.window": 8}, "d": {"model": "autoregressive"}}
+    found = Plan(read_table(table_of(tmp_path, **rows), QUICK), [Corpus.named(corpus)], 2, 256, Scoring()).cells()
+    twins = {cell.row: cell.twin for cell in found}
+    assert twins["a"] == twins["b"] != twins["c"]
+    assert twins["d"] is None
+    assert [cell.kind for cell in found if cell.seed == 0] == [TWIN, TWIN, FULL, THOUGHTS, THOUGHTS, THOUGHTS, TWIN]
+    full = next(cell for cell in found if cell.row == FULL_NAME)
+    assert full.words[full.words.index("--decoder.window") + 1] == "32"
+
+
+# ---- results
+
+
+TOKENS = np.array([9, 8, 12, 5, 16, 7])
+
+
+def result(seed, **numbers):
+    """What a cell leaves behind: costs around these, nats per token, that a seed gives."""
+    draw, columns = np.random.default_rng(seed), {"tokens": TOKENS.tolist(), "bytes": (3 * TOKENS).tolist()}
+    costs = {name: (mean * TOKENS + draw.normal(size=6)).tolist() for name, mean in numbers.items()}
+    sequences = [{"number": name, "nats": nats, **columns} for name, nats in costs.items()]
+    record = {"tokens": 100, "train_seconds": 2.0, "parameters": 10, "parameters_guide": 0, "sequences": 6, "draws": 2}
+    curve = [{"step": 1, "tokens": 50, "seconds": 1.0, "exact": -2.0}]
+    return {"status": "done", "record": record, "cpu_seconds": 3.0, "sequences": sequences, "curve": curve}
+
+
+def three_cells(seeds=2):
+    rows = [("ar", TWIN, None), ("row", THOUGHTS, "ar")]
+    return [
+        Cell("text", name, seed, kind, (), 10, start_from=f"text-ar-seed-{seed}" if twin else None, twin=twin)
+        for seed in range(seeds)
+        for name, kind, twin in rows
+    ]
+
+
+def test_differences_are_paired_text_by_text_and_seed_by_seed():
+    study = three_cells()
+    found = {
+        cell.key: result(10 + place, exact=2.0, predictive=2.1) if cell.kind == TWIN
+        else result(10 + place, elbo=1.9, importance_weighted=1.8, prior=2.2, predictive=2.0)
+        for place, cell in enumerate(study)
+    }  # fmt: skip
+    results = Results(study, found)
+    *_, last = results.records()
+    nats = {key: {r["number"]: np.array(r["nats"]) for r in value["sequences"]} for key, value in found.items()}
+    gaps = [nats[f"text-row-seed-{s}"]["elbo"] - nats[f"text-ar-seed-{s}"]["exact"] for s in (0, 1)]
+    assert last["elbo_minus_autoregressive"] == pytest.approx(gaps[1].sum() / TOKENS.sum())
+    summary = results.summaries()[1]
+    mean = Score("", (gaps[0] + gaps[1]) / 2, TOKENS, TOKENS)
+    assert summary["elbo_minus_autoregressive"] == pytest.approx(mean.nats_per_token)
+    assert summary["elbo_minus_autoregressive_error"] == pytest.approx(mean.standard_error)
+    each = [gap.sum() / TOKENS.sum() for gap in gaps]
+    assert summary["elbo_minus_autoregressive_seed_error"] == pytest.approx(abs(each[0] - each[1]) / 2)
+    assert {"predictive_minus_autoregressive", "prior_minus_autoregressive"} <= set(summary)
+    assert (last["tokens"], last["tokens_before"]) == (100, 100)
+    assert results.curves()[1]["tokens"] == 150  # it goes on where the one before it has ended
+
+
+def test_without_its_twin_a_row_has_no_difference_and_failures_are_told():
+    study = three_cells(1)
+    found = {study[0].key: {"status": "failed", "reason": "why"}, study[1].key: result(1, elbo=2.0)}
+    found[study[1].key]["status"] = "failed"
+    found[study[1].key]["reason"] = "too"
+    results = Results(study, found)
+    assert results.summaries() == []
+    assert results.failures() == ["text: ar, seed 0: why", "text: row, seed 0: too"]
+
+
+# ---- the command
+
+
+def earn(*words):
+    return main([str(word) for word in words])
+
+
+def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, monkeypatch):
+    table = table_of(tmp_path, plain={"model": "autoregressive"}, later={"start_from": "plain", "decoder.gate": 0.1})
+    out, words = tmp_path / "out", ("--corpus", corpus, "--quick", "--out", tmp_path / "out", "--jobs", "2")
+    assert earn(table, *words) == 0
+    printed = capsys.readouterr()
+    assert "[4/4] stories: later, seed 0: ELBO " in printed.err
+    assert "| later " in printed.out
+    settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
+    assert settings["command"] == ["python", "-m", "benchmarks.earn", "mine", "--quick", "--jobs", "2"]
+    assert (settings["corpora"], settings["tokens"]) == (["stories"], 768)
+    assert str(tmp_path) not in json.dumps(settings)
+    for name in ("learning", "compute", "differences"):
+        assert (out / "figures" / f"{name}-stories.png").stat().st_size > 1000
+    header, *lines = (out / "records.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 4
+    assert "importance_weighted_minus_full_context_error" in header
+    table_then = (out / "table.md").read_text(encoding="utf-8")
+
+    monkeypatch.setattr(Runner, "_start", lambda self, key: pytest.fail(f"{key} was begun again"))
+    assert earn(table, *words) == 0
+    assert (out / "table.md").read_text(encoding="utf-8") == table_then
+    with pytest.raises(SystemExit, match="2"):
+        earn(table, *words, "--tokens", "512")
+    assert "was begun with other arguments" in capsys.readouterr().err
+
+
+def test_a_cell_that_fails_says_why_stops_no_other_and_is_tried_again(tmp_path, corpus):
+    words = (*Corpus.named(corpus).words, *arguments(TINY))
+    bad = Cell("stories", "bad", 0, THOUGHTS, (*words, "--decoder.width", "7"), 6)
+    after = Cell("stories", "after", 0, THOUGHTS, words, 6, start_from=bad.key)
+    runner = Runner(tmp_path, [bad, after], "best")
+    runner.carry_out()
+    assert "width=7 cannot be shared by heads=2" in runner.results[bad.key]["reason"]
+    assert runner.results[after.key]["reason"] == f"what it starts from has failed: {bad.key}"
+    assert Runner(tmp_path, [bad, after], "best").results == {}
+
+
+def test_an_interrupted_study_saves_and_goes_on(tmp_path, corpus):
+    table = table_of(tmp_path, row={})
+    words = [sys.executable, "-m", "benchmarks.earn", table, "--corpus", corpus, "--quick", "--points", "1"]
+    words += ["--tokens", "400000", "--out", str(tmp_path / "out")]
+    root = Path(__file__).parents[2]
+    study = subprocess.Popen(words, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("out/runs/*/metrics.jsonl")) and time.monotonic() < until:
+        time.sleep(0.1)
+    study.send_signal(signal.SIGINT)
+    _, told = study.communicate(timeout=60)
+    assert study.returncode == 130
+    assert "Saving 1 runs; the same command goes on with them" in told
+    (checkpoint,) = tmp_path.glob("out/runs/*/checkpoints/step-*")
+    assert 0 < int(checkpoint.name.removeprefix("step-")) < 3000
+    assert not list(tmp_path.glob("out/cells/*/result.json"))
