@@ -1,0 +1,222 @@
+"""What a study consists of: its cells, each one run on one corpus with one seed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.earn.matching import WITHIN, matched_inner, parameters_of
+from benchmarks.earn.table import SHAPE, Row, Table
+from ltm_pyro.cli import prior_runs
+from ltm_pyro.cli.arguments import corpus_name
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.run import run_parser
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from ltm_pyro.training.material import Material
+
+BUILT_IN = "built-in"
+THOUGHTS, TWIN, FULL = "thoughts", "autoregressive", "full context"  # kinds of rows
+FULL_NAME = "autoregressive, full context"
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How every run is measured.
+
+    Args:
+        limit: held-out texts that are scored at the end.
+        draws: S.
+        points: validations along a run, for the curves.
+        checkpoint: `best` (by validation) or `latest`.
+    """
+
+    limit: int = 512
+    draws: int = 16
+    points: int = 10
+    checkpoint: str = "best"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text: `built-in`, or paths as `ltm train` takes them, and arguments of its own behind them."""
+
+    name: str
+    words: tuple[str, ...]
+
+    @classmethod
+    def named(cls, spec: str) -> Corpus:
+        """From `PATH [ARGUMENT OF ltm train ...]`."""
+        try:
+            first, *further = shlex.split(spec)
+        except ValueError as error:
+            raise InputError(f"--corpus {spec!r}: expected built-in, or a path and arguments of ltm train") from error
+        mode = [word for word in further if word in ("documents", "windows")]
+        own = [] if first == BUILT_IN else [first]
+        plain = corpus_name(first).rsplit(".", 1)[0].replace(".", "-")
+        name = "-".join([plain, *mode])
+        return cls(name, (*own, *further))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run.
+
+    Attributes:
+        corpus, row, seed: which it is.
+        kind: of the row, `THOUGHTS`, `TWIN` or `FULL`.
+        words: of `ltm train`, but for its folder and what it starts from.
+        steps: slow steps.
+        start_from: the cell, by its key, whose weights it begins with.
+        twin, full: the rows that it is compared with, of the same corpus and seed.
+    """
+
+    corpus: str
+    row: str
+    seed: int
+    kind: str
+    words: tuple[str, ...]
+    steps: int
+    start_from: str | None = None
+    twin: str | None = None
+    full: str | None = None
+
+    @property
+    def key(self) -> str:
+        """As a folder's name."""
+        return key_of(self.corpus, self.row, self.seed)
+
+    def __str__(self) -> str:
+        return f"{self.corpus}: {self.row}, seed {self.seed}"
+
+
+def key_of(corpus: str, row: str, seed: int) -> str:
+    return re.sub(r"[^\w.]+", "-", f"{corpus} {row} seed {seed}").strip("-.")
+
+
+@dataclass
+class Plan:
+    """All cells of a study: the table's rows, and the autoregressive models that they are to beat.
+
+    Every row with thoughts has a twin: the same decoder without them, of the same window and depth, whose feed-forward
+    is widened until it has as many parameters, within 2 %, and which learns as the base says. Rows for which one twin
+    serves share it. Another such model sees the full context.
+
+    Args:
+        table: of conditions.
+        corpora: texts.
+        seeds: how many, from 0; they are of weights, order and noise. The split is one for all.
+        tokens: that each run learns from; the base's own steps if None.
+        scoring: how runs are measured.
+
+    Raises:
+        InputError: for rows that `ltm train` would refuse, or that cannot be told apart.
+    """
+
+    table: Table
+    corpora: Sequence[Corpus]
+    seeds: int
+    tokens: int | None
+    scoring: Scoring
+    kinds: dict[str, str] = field(default_factory=dict, init=False)  # of rows, in the order of the results
+    parameters: dict[tuple[str, str], int] = field(default_factory=dict, init=False)  # by corpus and row
+
+    def cells(self) -> list[Cell]:
+        """In the order in which they are run: all of one seed first."""
+        rows = [list(self._rows(corpus)) for corpus in self.corpora]
+        found = [make(seed) for seed in range(self.seeds) for makers in rows for make in makers]
+        keys = [cell.key for cell in found]
+        for place, cell in enumerate(found):
+            if cell.key in keys[:place]:
+                raise InputError(f"{cell}: another has the same name, but for signs: rename one of them")
+        return found
+
+    def _rows(self, corpus: Corpus) -> Iterator[Any]:
+        """What makes the cell of a seed, for each row on a corpus: autoregressive ones first."""
+        material = self._material(corpus)
+        twins, compared = self._twins(corpus, material.tokenizer.vocabulary)
+        references = [(FULL if name == FULL_NAME else TWIN, row) for name, row in twins.items()]
+        rows = [(THOUGHTS if row.has_thoughts else TWIN, row) for row in self.table.rows]
+        for kind, row in [*references, *rows]:
+            self.kinds[row.name] = kind
+            yield _maker(self, corpus, row, kind, self._steps(corpus, row, material), compared.get(row.name))
+
+    def _twins(self, corpus: Corpus, vocabulary: int) -> tuple[dict[str, Row], dict[str, str]]:
+        """The autoregressive rows by name, and the name of each row's twin."""
+        twins: dict[str, Row] = {}
+        compared: dict[str, str] = {}
+        for row in self.table.rows:
+            config = self._configured(corpus, row)
+            self.parameters[corpus.name, row.name] = count = parameters_of(config, vocabulary)
+            if row.has_thoughts:
+                shape = {name: row.arguments[name] for name in SHAPE if name in row.arguments}
+                compared[row.name] = self._twin(corpus, shape, count, vocabulary, twins)
+        if twins:
+            first = next(iter(twins.values()))
+            full = {"decoder.window": self._configured(corpus, first).data.length}
+            twins[FULL_NAME] = Row(FULL_NAME, {**first.arguments, **full})
+            self.parameters[corpus.name, FULL_NAME] = self.parameters[corpus.name, first.name]
+        return twins, compared
+
+    def _twin(self, corpus: Corpus, shape: dict[str, Any], count: int, vocabulary: int, twins: dict[str, Row]) -> str:
+        for name, twin in twins.items():
+            same = {key: twin.arguments.get(key) for key in SHAPE if key in twin.arguments} == shape
+            if same and abs(self.parameters[corpus.name, name] - count) <= WITHIN * count:
+                return name
+        base = {key: value for key, value in self.table.base.items() if key not in ("decoder.gate", "decoder.inner")}
+        row = Row("", {**base, **shape, "model": "autoregressive"})
+        config = self._configured(corpus, row)
+        inner = matched_inner(config, count, vocabulary)
+        name = f"autoregressive, window {config.decoder.window}, inner {inner}"
+        row = row._replace(name=name, arguments={**row.arguments, "decoder.inner": inner})
+        twins[name] = row
+        self.parameters[corpus.name, name] = parameters_of(self._configured(corpus, row), vocabulary)
+        return name
+
+    def _configured(self, corpus: Corpus, row: Row) -> Namespace:
+        try:
+            config = prior_runs.configured([*corpus.words, *row.words])
+            check(run_parser(), config)
+        except InputError as error:
+            raise InputError(f"row {row.name}, on {corpus.name}: {error}") from error
+        return config
+
+    def _material(self, corpus: Corpus) -> Material:
+        """Reads the corpus, and leaves it in the cache for the processes that train."""
+        from ltm_pyro.training.material import prepare
+
+        config = prior_runs.configured([*corpus.words, *Row("", self.table.base).words])
+        config.data.seed = config.data.seed or 0
+        try:
+            return prepare(config)
+        except InputError as error:
+            raise InputError(f"corpus {corpus.name}: {error}") from error
+
+    def _steps(self, corpus: Corpus, row: Row, material: Material) -> int:
+        config = self._configured(corpus, row)
+        if self.tokens is None:
+            return max(1, round(config.train.steps * row.tokens))
+        a_step = config.train.batch_size * material.training.token_count / len(material.training)
+        return max(1, round(self.tokens * row.tokens / a_step))
+
+
+def _maker(plan: Plan, corpus: Corpus, row: Row, kind: str, steps: int, twin: str | None) -> Any:
+    every, scoring = max(1, steps // plan.scoring.points), plan.scoring
+    numbers = {"steps": steps, "evaluate_every": every, "save_every": every, "keep": 1, "samples": 0}
+    numbers |= {"final_sequences": scoring.limit, "draws": scoring.draws}
+
+    def make(seed: int) -> Cell:
+        own = [f"--train.{name}={value}" for name, value in {**numbers, "seed": seed}.items()]
+        divided = "data.seed" in row.arguments or any(word.startswith("--data.seed") for word in corpus.words)
+        split = [] if divided else ["--data.seed=0"]
+        before = key_of(corpus.name, row.start_from, seed) if row.start_from else None
+        words = (*corpus.words, *row.words, *split, *own)
+        return Cell(corpus.name, row.name, seed, kind, words, steps, before, twin, FULL_NAME if twin else None)
+
+    return make

@@ -1,0 +1,114 @@
+"""A study as people read it: a Markdown table for each corpus, and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.earn.plan import THOUGHTS
+from benchmarks.earn.results import Record, Results
+from ltm_pyro.evaluation.cells import number, section, with_error
+from ltm_pyro.plots import save_figure
+from ltm_pyro.plots.four_numbers import plot_number
+from ltm_pyro.plots.learning import plot_learning
+from ltm_pyro.plots.looks import grouped, looks
+
+HEADER = ["row", "seeds", "parameters", "tokens", "CPU s", "KL", "ELBO", "importance-weighted", "prior", "predictive"]
+GAPS = {
+    "ELBO - AR": "elbo_minus_autoregressive",
+    "importance-weighted - AR": "importance_weighted_minus_autoregressive",
+    "predictive - AR": "predictive_minus_autoregressive",
+    "importance-weighted - AR, full context": "importance_weighted_minus_full_context",
+}
+CURVES = {
+    "elbo": "validation ELBO, nats/token",
+    "importance_weighted": "importance-weighted, nats/token",
+    "kl": "KL, nats/token",
+    "from_prior": "z from the prior, nats/token",
+}
+
+
+def markdown(title: str, results: Results) -> str:
+    """All tables."""
+    parts = [f"# {title}" if title else "# Do the latents earn their place?"]
+    parts += [_table(corpus, rows) for corpus, rows in grouped(results.summaries(), "corpus").items()]
+    if failed := results.failures():
+        parts.append("\n".join(["## Failed", "", *(f"- {line}" for line in failed)]))
+    return "\n\n".join(parts)
+
+
+def draw(results: Results, folder: Path) -> list[str]:
+    """Write every figure that there are numbers for, as PNG and SVG; returns their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names: list[str] = []
+    runs = [{**record, "prior": record["row"]} for record in results.records() if record["status"] == "done"]
+    for corpus, points in grouped(results.curves(), "corpus").items():
+        look = looks((point["prior"], point["prior"]) for point in points)
+        for by, stem in (("tokens", "learning"), ("seconds", "compute")):
+            panels = [
+                partial(plot_learning, points, by=by, look=look, number=name, label=label)  # type: ignore[arg-type]
+                for name, label in CURVES.items()
+            ]
+            names += [path.name for path in save_figure(folder / f"{stem}-{corpus}", panels)]
+    for corpus, rows in grouped(results.summaries(), "corpus").items():
+        names += _differences(rows, [run for run in runs if run["corpus"] == corpus], folder / f"differences-{corpus}")
+    return names
+
+
+def _differences(rows: Sequence[Record], runs: Sequence[Record], stem: Path) -> list[str]:
+    numbers = [key for key in list(GAPS.values())[:2] if any(key in row for row in rows)]
+    apart = [row for row in rows if all(key in row for key in numbers)]
+    if not numbers:
+        return []
+    panels: list[Callable[[Any], None]] = [
+        partial(plot_number, apart, runs, number=key, named=not place) for place, key in enumerate(numbers)
+    ]
+    longest = max(len(row["prior"]) for row in apart)
+    width, height = 2.0 + (0.065 * longest + 0.2) / len(panels), 0.22 * len(apart) + 1.0
+    return [path.name for path in save_figure(stem, panels, False, width, height)]
+
+
+def _table(corpus: str, rows: Sequence[Record]) -> str:
+    cells = [[*_cost(row), *_numbers(row), *(_gap(row, key) for key in GAPS.values())] for row in rows]
+    one = rows[0]
+    several = any(row["seeds"] > 1 for row in rows)
+    notes = [
+        f"nats/token, lower is better; {one['sequences']:,} held-out sequences, {one['draws']} draws of z each. ± one "
+        f"standard error over sequences, the same for all{'; in brackets, that over seeds' if several else ''}.",
+        "Autoregressive rows have no latents: their exact log-likelihood stands under importance-weighted. AR is the "
+        "one of the row's own window, with as many parameters within 2 %; differences are paired, sequence by sequence "
+        "and seed by seed, and below zero the thoughts earn their place.",
+        "Predictive: the second half of each text, thoughts fitted on the first. Prior: nothing fitted. A row's tokens "
+        "include those of the row that it starts from; its seconds do not, and are of one thread, evaluation included.",
+    ]
+    return section(corpus, [[*HEADER, *GAPS], *cells], notes)
+
+
+def _cost(row: Record) -> list[str]:
+    tokens = f"{round(row['tokens'] + row['tokens_before']):,}"
+    return [row["row"], str(row["seeds"]), f"{round(row['parameters']):,}", tokens, f"{row['cpu_seconds']:.0f}"]
+
+
+def _numbers(row: Record) -> list[str]:
+    if row["kind"] != THOUGHTS:
+        return ["", "", _told(row, "exact"), "", _told(row, "predictive")]
+    kl = number(row.get("kl_per_token"))
+    return [kl, *(_told(row, name) for name in ("elbo", "importance_weighted", "prior", "predictive"))]
+
+
+def _told(row: Record, name: str) -> str:
+    key = f"{name}_nats_per_token"
+    return _over_seeds(with_error(row.get(key), row.get(f"{name}_standard_error")), row.get(f"{key}_seed_error"))
+
+
+def _gap(row: Record, key: str) -> str:
+    if key not in row:
+        return ""
+    sign = "+" if row[key] > 0 else ""
+    return sign + _over_seeds(with_error(row[key], row.get(f"{key}_error")), row.get(f"{key}_seed_error"))
+
+
+def _over_seeds(text: str, error: float | None) -> str:
+    return text if error is None or error != error else f"{text} ({number(error)})"
