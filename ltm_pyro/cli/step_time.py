@@ -58,6 +58,7 @@ def _timed_steps(
 
     from ltm_pyro.data import Batches
     from ltm_pyro.models.priors import Lesson
+    from ltm_pyro.training.slices import count_slices, part_of
 
     model, guide, svi = blueprint.model, blueprint.guide, blueprint.svi()
     batches = Batches(material.training, config.train.batch_size, config.train.seed)
@@ -68,7 +69,8 @@ def _timed_steps(
         assert svi.slow is not None
         lesson = Lesson(number, batch.ids, material.training, model, guide, svi.fit, svi.slow.optimizer)
         with accelerator.autocast(), model.prior.learning_from(lesson):
-            svi.step(**batch.inputs)
+            slices = count_slices(len(batch.ids), config.train.accumulate, processes=1)
+            svi.step_in_slices((part_of(batch, n, slices).inputs for n in range(slices)), batch.tokens.sum())
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         return time.perf_counter() - began

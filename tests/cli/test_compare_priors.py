@@ -275,14 +275,18 @@ def test_steps_are_foretold_from_timed_ones(corpus):
 
 
 @pytest.mark.parametrize(
-    ("prior", "one"),
+    ("words", "one"),
     [
-        (["GaussianPrior"], 1.0),
-        (["ExemplarPrior", "--prior.components", "8", "--prior.every", "2"], 2.0),  # two batches of texts, every second
-        (["ExemplarPrior", "--prior.components", "8", "--prior.every", "4"], 1.5),
+        (["--prior", "GaussianPrior"], 1.0),
+        (["--prior", "GaussianPrior", "--train.accumulate", "2"], 2.0),  # each slice has a fast loop of its own
+        (
+            ["--prior", "ExemplarPrior", "--prior.components", "8", "--prior.every", "2"],
+            2.0,
+        ),  # and two batches of texts
+        (["--prior", "ExemplarPrior", "--prior.components", "8", "--prior.every", "4"], 1.5),
     ],
 )
-def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(prior, one, corpus, monkeypatch):
+def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(words, one, corpus, monkeypatch):
     """By a clock that counts fast loops: a run takes as long as was foretold."""
     from ltm_pyro.cli import prior_runs, step_time
     from ltm_pyro.inference import DualRateSVI
@@ -294,7 +298,6 @@ def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(prior, one, co
         seconds[0] += 1.0
         fit(svi, *args, **kwargs)
 
-    words = ["--prior", *prior]
     config = prior_runs.configured([str(corpus), *arguments(TINY), *words])
     material = prepare(config)
     with monkeypatch.context() as patched:
