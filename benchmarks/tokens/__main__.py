@@ -131,6 +131,8 @@ def curves(candidates: Sequence[Candidate], bound: Bound, seconds: Seconds) -> l
 
 def panel(records: Sequence[dict[str, Any]]) -> Callable[[Axes], None]:
     """Bound against time, a line for each option; what is far below where q starts leaves the frame."""
+    from matplotlib.ticker import LogLocator
+
     plain, start, *others = records
     look = looks((record["option"], record["option"]) for record in (plain, *others))
     best = max(record["bound"] for record in records)
@@ -139,11 +141,14 @@ def panel(records: Sequence[dict[str, Any]]) -> Callable[[Axes], None]:
         for option in look:
             points = [record for record in records if record["option"] == option]
             axes.plot([p["seconds"] for p in points], [p["bound"] for p in points], label=option, **look[option])
-        for level, line in ((plain["bound"], "-"), (start["bound"], ":")):
-            axes.axhline(level, color="0.6", linestyle=line, linewidth=0.8, zorder=0)
+        axes.axhline(plain["bound"], color="0.6", linewidth=0.8, zorder=0)
+        axes.axhline(start["bound"], color="0.6", linestyle=":", linewidth=0.8, zorder=0, label=start["option"])
         if best > start["bound"]:
             axes.set_ylim(bottom=start["bound"] - 0.3 * (best - start["bound"]))
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlabel("seconds of inference per batch")
         axes.set_ylabel("ELBO with fresh noise, nats/token")
 
