@@ -59,8 +59,8 @@ class Draws:
         self._latent = sample_sites(self.guide_trace)
         for site in self._latent:
             admit(site)
-        if is_validation_enabled():
-            self.guide_trace.compute_log_prob()  # which warns of what is not finite
+        if _at_once():
+            self.guide_trace.compute_log_prob()
         self.z = {site["name"]: site["value"] for site in self._latent}  # (S, B, *event) each
         self._passes = list(self._score(self.z))
         self._divergences: dict[bool, Divergence] = {}
@@ -251,9 +251,19 @@ class Draws:
         for site in sample_sites(model_trace):
             if not site["is_observed"]:
                 self.admit(site)
-        if is_validation_enabled():
+        if _at_once():
             model_trace.compute_log_prob()
+        if is_validation_enabled():
             check_model_guide_match(model_trace, guide_trace, max_plate_nesting=2)
             for site in sample_sites(model_trace):
                 check_site_shape(site, max_plate_nesting=2)
         return ScoredPass(model_trace, guide_trace, particles)
+
+
+def _at_once() -> bool:
+    """Whether densities are taken with the draw, and not when first asked for.
+
+    Without history they would get one if they were asked for where gradients are on again; and validation, which
+    warns of what is not finite, looks at all of them.
+    """
+    return is_validation_enabled() or not torch.is_grad_enabled()
