@@ -52,8 +52,9 @@ def _tokenizer(spec: str, decoder: Decoder) -> Tokenizer:
 def _config(decoder: Decoder) -> Namespace:
     """A run's configuration with the imported decoder's sizes, and the paper's T_fast for its depth."""
     layers, thoughts, width = decoder.z_shape
-    heads = decoder.blocks[0].self_attention.heads
-    sizes = {"width": width, "layers": layers, "heads": heads, "thoughts": thoughts, "window": decoder.window}
+    first = decoder.blocks[0]
+    sizes = {"width": width, "layers": layers, "heads": first.self_attention.heads, "thoughts": thoughts}
+    sizes |= {"window": decoder.window, "inner": first.feed_forward.gate.out_features}
     config = run_parser().get_defaults()
     for name, size in sizes.items():
         config[f"decoder.{name}"] = size

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder import Decoder
-from ltm_pyro.models.decoder.block import EPSILON, FeedForward
+from ltm_pyro.models.decoder.block import EPSILON
 
 # Their names to ours, applied in this order. torch.compile and DDP leave their prefixes anywhere in a name.
 RENAMES = (
@@ -66,11 +66,11 @@ def decoder_from_authors(
 ) -> Decoder:
     """Build a decoder with the weights of a file that the authors' code saved.
 
-    Vocabulary, width and layers are read from the weights. The other sizes leave no trace there: each is taken
-    from the argument, else from the file's `model_args` or `config`. They must be those of the training, or the
-    decoder computes something else without any error; the positions of the thoughts follow from `length` and
-    `thoughts`. Everything a run needs to know is on the decoder: `vocabulary`, `z_shape`, `window`, `length`,
-    `begin`, and `blocks[0].self_attention.heads`.
+    Vocabulary, width, layers and the feed-forward's inner width are read from the weights. The other sizes leave
+    no trace there: each is taken from the argument, else from the file's `model_args` or `config`. They must be
+    those of the training, or the decoder computes something else without any error; the positions of the thoughts
+    follow from `length` and `thoughts`. Everything a run needs to know is on the decoder: `vocabulary`, `z_shape`,
+    `window`, `length`, `begin`, and, of `blocks[0]`, `self_attention.heads` and the feed-forward.
 
     Args:
         path: a PyTorch file with a state dict, alone or under "model"; opened without running any code in it.
@@ -217,19 +217,11 @@ def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapp
                 f"it states {name}={stated[name]}, but its weights have {size}: the file is not whole, or mixed. "
                 "Take another copy, or resave the state dict alone if its weights are right"
             )
-    _check_inner_width(weights, width)
-    return {"vocabulary": vocabulary, "width": width, "layers": layers, **_options(stated, given, layers)}
-
-
-def _check_inner_width(weights: Mapping[str, Tensor], width: int) -> None:
     inner = sum(weights["blocks.0.feed_forward.gate.weight"].shape[:1])  # 0 for a scalar
-    with torch.device("meta"):
-        expected = FeedForward(width).gate.out_features
-    if inner != expected:
-        raise InputError(
-            f"its feed-forward has an inner width of {inner}, but a Decoder of width {width} always has {expected} "
-            "(8/3 of the width, rounded up to a multiple of 32): only models of that inner width can be imported"
-        )
+    if not inner:
+        raise InputError("layers.0.feed_forward.w1.weight (or gate_proj) has no rows, expected (inner width, D)")
+    sizes = {"vocabulary": vocabulary, "width": width, "layers": layers, "inner": inner}
+    return {**sizes, **_options(stated, given, layers)}
 
 
 def _options(stated: Mapping[str, int], given: Mapping[str, int | None], layers: int) -> dict[str, int]:

@@ -25,7 +25,7 @@ from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.decoder.writing import WritingBlock
 
-INITIAL_SCALE = 0.02  # standard deviation of the initial weights
+INITIAL_SCALE, PAPER_WIDTH = 0.02, 512  # the paper's standard deviation of the initial weights, and its width
 
 
 class Decoder(nn.Module):
@@ -58,6 +58,8 @@ class Decoder(nn.Module):
             `begin` while it learns (Bowman et al., 2016, arXiv 1511.06349, section 3.1): what context no longer tells,
             thoughts are asked for. See `drop_tokens`.
         inner: channels between the two matrices of every SwiGLU; 8D/3 rounded up to a multiple of 32 if None.
+        initial_scale: standard deviation of the initial weights. None takes 0.02 √(512/D): the paper's 0.02 at its
+            width of 512, and in narrower decoders what lets a product with D channels come out as large as there.
 
     Raises:
         InputError: for sizes that do not fit together.
@@ -84,13 +86,15 @@ class Decoder(nn.Module):
         gate: float | None = None,
         token_dropout: float = 0.0,
         inner: int | None = None,
+        initial_scale: float | None = None,
     ) -> None:
         super().__init__()
         _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin)
-        _check_options(thoughts, gate, token_dropout, inner)
+        _check_options(thoughts, gate, token_dropout, inner, initial_scale)
         self.z_shape = (layers, thoughts, width)
         self.window, self.length, self.begin, self.thought_scale = window, length, begin, thought_scale
         self.recompute, self.token_dropout = recompute, token_dropout
+        self.initial_scale = INITIAL_SCALE * math.sqrt(PAPER_WIDTH / width) if initial_scale is None else initial_scale
         self.flexible: FlexibleWindow | None = None
         self.embedding = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList(  # type: ignore[assignment]  # seen as what it holds
@@ -112,12 +116,12 @@ class Decoder(nn.Module):
         return self.embedding.num_embeddings
 
     def reset_parameters(self) -> None:
-        """Draw the initial weights: N(0, 0.02²), and 1/√(2L) of that where a residual branch ends."""
+        """Draw the initial weights: N(0, `initial_scale`²), and 1/√(2L) of that where a residual branch ends."""
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 ends_branch = name.endswith(("output.weight", "down.weight"))
                 depth = math.sqrt(2 * len(self.blocks)) if ends_branch else 1.0
-                nn.init.normal_(parameter, std=INITIAL_SCALE / depth)
+                nn.init.normal_(parameter, std=self.initial_scale / depth)
 
     def forward(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
         """Hidden states after each token, shape (B, T, D), or (S, B, T, D) with S particles of z."""
@@ -349,7 +353,9 @@ def _check_sizes(
         raise InputError(f"begin={begin} is not a token id of a vocabulary of {vocabulary}")
 
 
-def _check_options(thoughts: int, gate: float | None, token_dropout: float, inner: int | None) -> None:
+def _check_options(
+    thoughts: int, gate: float | None, token_dropout: float, inner: int | None, initial_scale: float | None
+) -> None:
     if gate is not None and not thoughts:
         raise InputError(f"gate={gate}: a decoder with thoughts=0 has nothing to let in; leave the gate out")
     if gate is not None and not math.isfinite(gate):
@@ -358,3 +364,5 @@ def _check_options(thoughts: int, gate: float | None, token_dropout: float, inne
         raise InputError(f"token_dropout={token_dropout}: expected a probability from 0 (off) to 1")
     if inner is not None and inner < 1:
         raise InputError(f"inner={inner}: expected a positive whole number, or none for 8/3 of the width")
+    if initial_scale is not None and not 0 < initial_scale < math.inf:
+        raise InputError(f"initial_scale={initial_scale}: expected a positive number, or none for the default")

@@ -167,13 +167,16 @@ def test_the_fused_log_probability_and_its_gradients_are_those_of_log_softmax(dt
         torch.testing.assert_close(one / scale, other / scale, atol=close, rtol=0)
 
 
-def test_the_initial_weights_have_the_papers_scales():
-    decoder = Decoder(vocabulary=500, width=128, layers=3, heads=4)
+@pytest.mark.parametrize(
+    ("width", "initial_scale", "scale"), [(512, None, 0.02), (128, None, 0.04), (128, 0.1, 0.1)], ids=str
+)
+def test_the_initial_weights_have_the_papers_scale_at_its_width(width, initial_scale, scale):
+    decoder = Decoder(vocabulary=500, width=width, layers=3, heads=4, initial_scale=initial_scale)
     for name, parameter in decoder.named_parameters():
         if parameter.dim() == 1:
             assert torch.equal(parameter, torch.ones_like(parameter))
             continue
-        expected = 0.02 / math.sqrt(6) if name.endswith(("output.weight", "down.weight")) else 0.02
+        expected = scale / math.sqrt(6) if name.endswith(("output.weight", "down.weight")) else scale
         # the standard deviation of n normal numbers is known to 1 / sqrt(2n)
         assert abs(parameter.std().item() / expected - 1) < 5 / math.sqrt(2 * parameter.numel()), name
 
