@@ -14,6 +14,8 @@ from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.autoregressive import AutoregressiveModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.latent_thought import LatentThoughtModel
+from ltm_pyro.models.masked_diffusion import MaskedDiffusionModel
+from ltm_pyro.models.masked_sequence import MaskedSequence
 from ltm_pyro.models.priors import (
     AbstractPrior,
     AutoregressivePrior,
@@ -59,6 +61,8 @@ __all__ = [
     "LatentThoughtModel",
     "LearnedGaussianPrior",
     "Lesson",
+    "MaskedDiffusionModel",
+    "MaskedSequence",
     "MixturePrior",
     "Revival",
     "SplineFlowPrior",

@@ -16,7 +16,10 @@ class AbstractModel(nn.Module, ABC):
     Attributes:
         decoder: what writes the text.
         prior: of the site `z`; None for a model without latent variables.
+        exact: whether the `log_prob` of `x` is log p(x | z) itself; otherwise it estimates a lower bound.
     """
+
+    exact = True
 
     decoder: Decoder
     prior: AbstractPrior | None
@@ -24,6 +27,10 @@ class AbstractModel(nn.Module, ABC):
     def thoughts(self, z: Tensor) -> Tensor:
         """What the decoder attends to, (..., L, K, D), from a value of the site `z`, (..., *prior.z_shape)."""
         return z
+
+    def compile_passes(self, mode: str = "default") -> None:
+        """Let `torch.compile` make the passes; see the decoder."""
+        self.decoder.compile_passes(mode)
 
     def drop_tokens(self, x: Tensor, previous: Tensor | None = None) -> Tensor | None:
         """What stands in the place of `previous` in all passes over a batch that is learned from; see the decoder."""

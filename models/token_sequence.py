@@ -99,7 +99,7 @@ class TokenSequence(TorchDistribution):
             x: token ids, shape (B, T), with any T up to the decoder's length; what `sample` returned is scored too.
         """
         if self._validate_args:
-            self._check(x)
+            check_text(x, self.mask, self.decoder.vocabulary)
         nats = self.decoder.token_log_prob(x, self.z, self.previous, self.reading, self.places)  # (..., B, T)
         if self.mask is not None:
             nats = nats.masked_fill(~(self.mask if self.places is None else self.mask[:, self.places]), 0.0)
@@ -124,13 +124,14 @@ class TokenSequence(TorchDistribution):
             tokens.append(draw(self.decoder.step(tokens[-1], cache).softmax(-1)))
         return torch.stack(tokens, -1).view(*batch_shape, -1)
 
-    def _check(self, x: Tensor) -> None:
-        if self.mask is not None and self.mask.dtype != torch.bool:
-            raise InputError(f"the mask is of {self.mask.dtype}: expected booleans, True where a token is scored")
-        if self.mask is not None and self.mask.shape != x.shape[-2:]:
-            raise InputError(f"the mask has shape {tuple(self.mask.shape)}, x has {tuple(x.shape)}: they must agree")
-        if x.is_floating_point() or bool(((x < 0) | (x >= self.decoder.vocabulary)).any()):
-            raise InputError(
-                f"x must hold token ids from 0 to {self.decoder.vocabulary - 1}: "
-                "was it encoded with this model's own tokenizer?"
-            )
+
+def check_text(x: Tensor, mask: Tensor | None, vocabulary: int) -> None:
+    """Raises InputError if a text, shape (B, T), is not of a vocabulary, or its mask, shape (B, T), does not fit."""
+    if mask is not None and mask.dtype != torch.bool:
+        raise InputError(f"the mask is of {mask.dtype}: expected booleans, True where a token is scored")
+    if mask is not None and mask.shape != x.shape[-2:]:
+        raise InputError(f"the mask has shape {tuple(mask.shape)}, x has {tuple(x.shape)}: they must agree")
+    if x.is_floating_point() or bool(((x < 0) | (x >= vocabulary)).any()):
+        raise InputError(
+            f"x must hold token ids from 0 to {vocabulary - 1}: was it encoded with this model's own tokenizer?"
+        )

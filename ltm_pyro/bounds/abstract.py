@@ -129,10 +129,10 @@ class AbstractObjective(PyroELBO):
         return draws
 
     def admit(self, site: dict) -> None:
-        """Look at a latent site before its density is taken.
+        """Look at a site before its density is taken.
 
-        A prior's distribution may say by `density` what its `log_prob` is, where that is not log p(z), and have another
-        one `for_learning`; a guide's may say that its samples are `relaxed`.
+        A prior's or a text's distribution may say by `density` what its `log_prob` is, where that is not log p, and
+        have another one `for_learning`; a guide's may say that its samples are `relaxed`.
 
         Raises:
             InputError: if the objective claims something that this density, or these samples, do not support.

@@ -33,7 +33,7 @@ class Draws:
         at_once: particles in one pass through the model; None takes all.
         cut: whether the samples are cut from the guide's parameters, for gradients that do not go along z.
         kl_weight: of log q - log p(z) in `log_weight`.
-        admit: shown every latent site before its density is taken; it may refuse one, or put a distribution in place.
+        admit: shown every site before its density is taken; it may refuse one, or put a distribution in place.
 
     Raises:
         InputError: if nothing is observed, the guide leaves out a site, or a site is outside the plate or scaled.
@@ -249,8 +249,7 @@ class Draws:
         particles = len(next(iter(z.values()))) if z else self.particles
         model_trace = self._run(self.model, particles, held)
         for site in sample_sites(model_trace):
-            if not site["is_observed"]:
-                self.admit(site)
+            self.admit(site)
         if _at_once():
             model_trace.compute_log_prob()
         if is_validation_enabled():

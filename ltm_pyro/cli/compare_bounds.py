@@ -154,8 +154,8 @@ def _run(options: Namespace) -> Subject:
     from ltm_pyro.training.material import prepare
 
     run = Run.open(options.run)
-    if run.config.model == "autoregressive":
-        raise InputError(f"{options.run} has no thoughts: every bound is its exact log-likelihood. Give another run")
+    if run.config.model != "latent-thought":
+        raise InputError(f"{options.run} has no thoughts, so that bounds do not differ. Give another run")
     blueprint, device = load(run, options.checkpoint)
     if options.fast_steps is not None:
         blueprint = blueprint.with_fast_steps(options.fast_steps)

@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(options.sizes).items()}
     sizes = Sizes(**given)
     run = Run.open(options.run)
-    if run.config.model == "autoregressive":
+    if run.config.model != "latent-thought":
         raise InputError(f"{options.run} has no thoughts, so that there is nothing to infer. Give another run")
     subject = Subject(run, options)
     settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "guides")}

@@ -214,8 +214,8 @@ class PriorComparison:
         from ltm_pyro.training.run import run_parser
 
         for name, config in self.configs.items():
-            if config.model == "autoregressive":
-                raise InputError("--model autoregressive has no thoughts, and so no prior: leave it out")
+            if config.model != "latent-thought":
+                raise InputError(f"--model {config.model} has no thoughts, and so no prior: leave it out")
             if chosen:
                 try:
                     if not check(run_parser(), config).guide.has_density:

@@ -35,7 +35,8 @@ def main(words: Sequence[str]) -> int:
     run = Run.open(options.run)
     blueprint, _ = load(run, options.checkpoint)
     draft = None if options.draft is None else load_draft(run, options.draft, options.ahead)
-    what = (options.prompt, options.tokens, sampling, draft)
+    _refuse_unfit(blueprint, draft, options.steps)
+    what = (options.prompt, options.tokens, sampling, draft, options.steps)
     if options.samples == 1:
         for piece in stream(run, blueprint, *what):
             sys.stdout.write(piece)
@@ -56,6 +57,7 @@ def stream(
     tokens: int | None = None,
     sampling: Sampling | None = None,
     draft: Draft | None = None,
+    steps: int | None = None,
 ) -> Iterator[str]:
     """One text as it is written, the prompt first.
 
@@ -65,11 +67,12 @@ def stream(
         tokens: the most to write; as many as the decoder's length holds if None.
         sampling: how tokens are drawn.
         draft: proposes tokens.
+        steps: of masked diffusion; None takes one for each token.
 
     Raises:
         InputError: if the prompt is no text, or too long; before anything is written.
     """
-    return pieces(run.tokenizer, prompt, _written(run, blueprint, 1, prompt, tokens, sampling, draft))
+    return pieces(run.tokenizer, prompt, _written(run, blueprint, 1, prompt, tokens, sampling, draft, steps))
 
 
 def texts(
@@ -80,6 +83,7 @@ def texts(
     tokens: int | None = None,
     sampling: Sampling | None = None,
     draft: Draft | None = None,
+    steps: int | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[str]:
     """Several texts, each with thoughts of its own, whole and in order, as soon as each and those before it are over.
@@ -92,7 +96,7 @@ def texts(
     """
     for begun in range(0, count, batch_size):
         rows = min(batch_size, count - begun)
-        written = _written(run, blueprint, rows, prompt, tokens, sampling, draft)
+        written = _written(run, blueprint, rows, prompt, tokens, sampling, draft, steps)
         yield from whole_texts(run.tokenizer, prompt, written, rows)
 
 
@@ -104,9 +108,11 @@ def _written(
     tokens: int | None,
     sampling: Sampling | None,
     draft: Draft | None,
+    steps: int | None,
 ) -> Iterator[Tensor]:
     """The tokens of several texts, (N,) at a time."""
-    from ltm_pyro.generation import write, write_speculatively
+    from ltm_pyro.generation import write, write_by_diffusion, write_speculatively
+    from ltm_pyro.models import MaskedDiffusionModel
 
     model = blueprint.model
     ids = _encode(run, prompt).to(next(model.parameters()).device)
@@ -119,7 +125,10 @@ def _written(
             f"hold {length}: that leaves {max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or write "
             "less (--tokens)"
         )
-    z, prompts = _thoughts(blueprint, ids, rows), ids.expand(rows, -1)
+    prompts = ids.expand(rows, -1)
+    if isinstance(model, MaskedDiffusionModel):
+        return write_by_diffusion(model, prompts, tokens or room, sampling, run.tokenizer.end, steps)
+    z = _thoughts(blueprint, ids, rows)
     if draft is None:
         return write(model, z, prompts, tokens or room, sampling, run.tokenizer.end)
     draft_z = _thoughts(draft.blueprint, ids, rows)
@@ -127,6 +136,19 @@ def _written(
     return write_speculatively(
         *pair, prompts, tokens or room, sampling, run.tokenizer.end, draft.ahead, tally=draft.tally
     )
+
+
+def _refuse_unfit(blueprint: Blueprint, draft: Draft | None, steps: int | None) -> None:
+    from ltm_pyro.models import MaskedDiffusionModel
+
+    models = [blueprint.model] if draft is None else [blueprint.model, draft.blueprint.model]
+    diffuses = [isinstance(model, MaskedDiffusionModel) for model in models]
+    if draft is not None and any(diffuses):
+        raise InputError("--draft: masked diffusion does not write from left to right; leave it out")
+    if steps is not None and not diffuses[0]:
+        raise InputError(f"--steps {steps}: only masked diffusion writes in steps; leave it out")
+    if steps is not None and steps < 1:
+        raise InputError(f"--steps {steps}: expected 1 or more; left out, each token has a step of its own")
 
 
 def _thoughts(blueprint: Blueprint, prompt: Tensor, rows: int) -> Tensor | None:
@@ -184,6 +206,9 @@ def _parser() -> ArgumentParser:
         default=None,
         help="the folder of a smaller run with the same tokenizer, which proposes tokens: less time, and texts with "
         "exactly the probabilities that they have without it",
+    )
+    parser.add_argument(
+        "--steps", type=int | None, default=None, help="of masked diffusion; one for each token if left out, exact"
     )
     parser.add_argument("--ahead", type=int, default=4, help="how many tokens the draft proposes at once")
     return parser

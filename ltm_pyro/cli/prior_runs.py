@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation import Evaluation, Score
     from ltm_pyro.training.material import Material
 
-SCORES = ("exact", "elbo", "importance_weighted", "predictive", "prior", "prior_predictive")  # those that there are
+# those that there are
+SCORES = ("exact", "diffusion", "elbo", "importance_weighted", "predictive", "prior", "prior_predictive")
 NUMBERS = {"prior": "from_prior"}  # of a validation, by other names
 BATCH, SEED = 32, 0  # those of `ltm evaluate`
 
@@ -135,7 +136,7 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
 def numbers_of(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as one flat record."""
     scores = _scores(evaluation)
-    whole = scores.get("exact") or scores["prior"]
+    whole = scores.get("exact") or scores.get("diffusion") or scores["prior"]
     record: dict[str, Any] = {"sequences": len(whole.nats), "draws": evaluation.draws}
     for name in scores:
         score = scores[name].to_dict()

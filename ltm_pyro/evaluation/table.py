@@ -71,7 +71,7 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
 def _differences(evaluation: Evaluation, baseline: Evaluation) -> list[str]:
     """The best bound of each on the whole text, and the second halves, compared sequence by sequence."""
     ours, theirs = evaluation.scores, baseline.scores
-    whole = [s[key] for s in (ours, theirs) for key in ("importance_weighted", "exact") if key in s]
+    whole = [s[key] for s in (ours, theirs) for key in ("importance_weighted", "exact", "diffusion") if key in s]
     pairs = {"whole text": whole, "second half": [ours["predictive"], theirs["predictive"]]}
     notes = []
     for name, (mine, other) in ((name, pair) for name, pair in pairs.items() if len(pair) == 2):

@@ -1,7 +1,16 @@
 """Writing text with a trained model."""
 
+from ltm_pyro.generation.diffusing import write_by_diffusion
 from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.generation.speculative import Tally, write_speculatively
 from ltm_pyro.generation.writer import thoughts_from_prior, thoughts_from_prompt, write
 
-__all__ = ["Sampling", "Tally", "thoughts_from_prior", "thoughts_from_prompt", "write", "write_speculatively"]
+__all__ = [
+    "Sampling",
+    "Tally",
+    "thoughts_from_prior",
+    "thoughts_from_prompt",
+    "write",
+    "write_by_diffusion",
+    "write_speculatively",
+]

@@ -18,7 +18,15 @@ from ltm_pyro.bounds import ELBO, AbstractBound
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, refusal_of_trail, update_of
-from ltm_pyro.models import AbstractModel, AbstractPrior, AutoregressiveModel, Decoder, LatentThoughtModel
+from ltm_pyro.models import (
+    AbstractModel,
+    AbstractPrior,
+    AutoregressiveModel,
+    Decoder,
+    LatentThoughtModel,
+    MaskedDiffusionModel,
+)
+from ltm_pyro.models.masked_sequence import Loss
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
@@ -82,9 +90,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        type=Literal["latent-thought", "autoregressive"],
+        type=Literal["latent-thought", "autoregressive", "masked-diffusion"],
         default="latent-thought",
-        help="autoregressive is the same decoder without thoughts, the reference in every table",
+        help="autoregressive is the same decoder without thoughts, the reference in every table; masked-diffusion its "
+        "blocks without thoughts and window, which fill in what is masked",
+    )
+    parser.add_argument(
+        "--diffusion.loss",
+        type=Loss,
+        default="masked",
+        help="of masked diffusion: MDLM's, or SEDD's score entropy",
     )
     parser.add_argument(
         "--compile",
@@ -137,6 +152,9 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
     built.slow.steps = config.train.steps
     if config.model == "autoregressive":
         return Blueprint(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
+    if config.model == "masked-diffusion":
+        diffusion = MaskedDiffusionModel(decoder, config.diffusion.loss)
+        return Blueprint(diffusion, EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if not decoder.z_shape[1]:
         raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")
     layers, thoughts, width = decoder.z_shape
@@ -186,7 +204,7 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
 
 def _decoder(config: Namespace, vocabulary: int, begin: int) -> Decoder:
     sizes = dict(vars(config.decoder))
-    if config.model == "autoregressive":
+    if config.model != "latent-thought":
         sizes["thoughts"] = 0
     return Decoder(vocabulary, length=config.data.length, begin=begin, **sizes)
 

@@ -10,6 +10,7 @@ from pyro import poutine
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference.objective import objective_for
+from ltm_pyro.models import MaskedDiffusionModel, MaskedSequence
 
 if TYPE_CHECKING:
     from ltm_pyro.training.blueprint import Blueprint
@@ -40,6 +41,8 @@ def rehearse(blueprint: Blueprint, length: int, learns: bool = True) -> None:
 
 
 def _ask_bounds(blueprint: Blueprint, guide: Any) -> None:
+    if isinstance(blueprint.model, MaskedDiffusionModel):
+        blueprint.slow.bound.admit({"name": "x", "fn": MaskedSequence(blueprint.model)})
     sites = poutine.trace(guide).get_trace().nodes
     for bound in (blueprint.fast.bound, blueprint.slow.bound):
         if "z" in sites:

@@ -88,8 +88,8 @@ class Start(NamedTuple):
 
     def _remedy(self, config: Namespace) -> str:
         theirs = self.run.config
-        if config.model != theirs.model and config.model == "autoregressive":
-            return "It attends to thoughts: leave out --model autoregressive, or start from an autoregressive run"
+        if config.model != theirs.model and config.model != "latent-thought":
+            return f"It attends to thoughts: leave out --model {config.model}, or start from a run of that model"
         unlike = [name for name in SIZES if theirs.decoder[name] != config.decoder[name]]
         if theirs.decoder.gate is None and "gate" in unlike:
             unlike.remove("gate")  # a new gate may start anew

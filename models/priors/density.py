@@ -41,10 +41,10 @@ class Density(Enum):
         if self is Density.UNNORMALISED:
             return "the prior has no normaliser, so that nothing is bounded and there is no perplexity"
         if self in (Density.BELOW, Density.BELOW_IN_THE_MEAN) and upper:
-            return "the prior's density is itself a lower bound, so that nothing is bounded from above"
+            return "its density is itself a lower bound, so that nothing is bounded from above"
         if self is Density.BELOW_IN_THE_MEAN and not linear:
             return (
-                "the prior's density is a lower bound in the mean only, which a logarithm of a mean of weights turns "
-                "into no bound at all: take the ELBO, or the prior's unbiased estimate"
+                "its density is a lower bound in the mean only, which a logarithm of a mean of weights turns "
+                "into no bound at all: take the ELBO, or an unbiased estimate if it has one"
             )
         return None

@@ -1,0 +1,63 @@
+"""Writing with masked diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.generation.sampling import Sampling
+from ltm_pyro.generation.writer import check_room
+from ltm_pyro.models import MaskedDiffusionModel
+from ltm_pyro.models.unmasking import ancestral, first_hitting
+
+
+def write_by_diffusion(
+    model: MaskedDiffusionModel,
+    prompt: Tensor,
+    tokens: int,
+    sampling: Sampling | None = None,
+    end: int | None = None,
+    steps: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Texts that begin with a prompt, unmasked as a whole and then handed out column by column.
+
+    Args:
+        model: what unmasks. It writes texts of its full length, of which the first tokens are taken.
+        prompt: token ids that stay as they are, shape (N, P); P may be 0.
+        tokens: the most to write.
+        sampling: how a token is drawn; from the model's own distribution if None.
+        end: the token at which a text is over; None never ends one.
+        steps: of ancestral sampling; None takes the first-hitting sampler, exact, with a pass for every token.
+        generator: of the draws; the global one if None.
+
+    Yields:
+        The next token of each text, shape (N,); `end` again for those that are over. Stops when all are.
+
+    Raises:
+        InputError: if prompt and text would be longer than the model's texts, or steps is not positive.
+    """
+    check_room(model.decoder, prompt, tokens)
+    if steps is not None and steps < 1:
+        raise InputError(f"steps={steps}: expected 1 or more, or none for a token a pass")
+    chosen = (sampling or Sampling()).draw
+    previous = prompt.new_full((len(prompt),), model.decoder.begin)
+    if steps is None:
+        text = first_hitting(model, prompt, previous, chosen, generator)
+    else:
+        text = ancestral(model, prompt, previous, steps, chosen, generator)
+    return _columns(text[:, prompt.shape[1] :][:, :tokens], end)
+
+
+def _columns(text: Tensor, end: int | None) -> Iterator[Tensor]:
+    over = torch.zeros(len(text), dtype=torch.bool, device=text.device)
+    for column in text.unbind(1):
+        if end is not None:
+            column = column.masked_fill(over, end)
+            over |= column == end
+        yield column
+        if end is not None and bool(over.all()):
+            return
