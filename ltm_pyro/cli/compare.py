@@ -11,6 +11,7 @@ from ltm_pyro.errors import InputError
 WHAT = {
     "bounds": "bounds and gradient estimators: tightness, gradients, cost, learning curves",
     "guides": "guides on one trained decoder: the four numbers at equal budgets, the split of the gap, cost, curves",
+    "models": "trained runs of any kind, in bits per byte: at equal tokens, training compute and time on a device",
     "priors": "priors, each trained at an equal budget: the four numbers, KL, aggregated posterior, cost, samples",
 }
 

@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     run = Run.open(options.run)
     other = Run.open(options.baseline) if options.baseline else None
     if other and options.corpus is None:
-        _check_same_text(run, other)
+        refuse_other_held_out(run, other)
     evaluation = _evaluate(run, options, options.checkpoint)
     baseline = _evaluate(other, options, "best") if other else None
     name = "validation" if options.corpus is None else corpus_name(options.corpus)
@@ -85,8 +85,12 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _check_same_text(run: Run, other: Run) -> None:
-    """Two tables side by side must be of one text, and of one that neither run has learned from."""
+def refuse_other_held_out(run: Run, other: Run) -> None:
+    """Two runs side by side must be scored on one text, and on one that neither has learned from.
+
+    Raises:
+        InputError: if they hold out different documents.
+    """
     held_out, others = ([document.text for document in read_split(r.config)[1]] for r in (run, other))
     if held_out != others:
         raise InputError(

@@ -19,7 +19,7 @@ COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
     "evaluate": "print a run's honest numbers on held-out or other text",
     "generate": "write text with a trained run",
-    "compare": "compare bounds and their gradients on a run, or priors on a corpus",
+    "compare": "compare runs, or bounds, guides and priors",
     "import-weights": "make a run from weights of the paper's released code",
 }
 

@@ -122,7 +122,8 @@ class Session:
         for name in ("exact", "diffusion"):  # the one number there is, in the place of the bound that is followed
             if name in scores:
                 scores["elbo"] = scores[name]
-        return {**scores, "kl": evaluation.kl_per_token, "kl_per_layer": evaluation.kl_per_layer}
+        bits = {name: score.bits_per_byte for name, score in evaluation.scores.items()}
+        return {**scores, "bits_per_byte": bits, "kl": evaluation.kl_per_token, "kl_per_layer": evaluation.kl_per_layer}
 
     def _evaluate(self, blueprint: Blueprint, limit: int, fixed_noise: bool = False) -> Evaluation:
         from ltm_pyro.data import in_order

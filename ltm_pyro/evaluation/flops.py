@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -140,7 +141,7 @@ def diffusion_flops_per_token(decoder: Decoder, normalised: bool = True) -> floa
     return (3 * (states + masked) + 0.5 * sum(parts.attention)) / length
 
 
-def on_meta(**sizes: int) -> Decoder:
+def on_meta(**sizes: Any) -> Decoder:
     """A decoder of some sizes that takes no memory, to be counted."""
     with torch.device("meta"):
         return Decoder(**sizes)

@@ -1,6 +1,7 @@
 """Figures, one a file: each function takes data and a matplotlib Axes, and draws there."""
 
 from ltm_pyro.plots.bias import plot_bias
+from ltm_pyro.plots.budgets import plot_budgets
 from ltm_pyro.plots.curves import plot_curves
 from ltm_pyro.plots.ranks import plot_ranks
 from ltm_pyro.plots.reliability import plot_pareto_k
@@ -11,6 +12,7 @@ from ltm_pyro.plots.variance import plot_variance
 
 __all__ = [
     "plot_bias",
+    "plot_budgets",
     "plot_curves",
     "plot_pareto_k",
     "plot_ranks",

@@ -1,0 +1,117 @@
+"""`ltm compare models`: trained runs of any kind, at equal tokens, compute and time."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.comparison_folder import ComparisonFolder
+from ltm_pyro.cli.evaluate import refuse_other_held_out, score_run
+from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.session import say
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from ltm_pyro.evaluation import Evaluation
+    from ltm_pyro.evaluation.compare_models import Course
+
+EPILOG = """All runs must hold out the same documents. They may have tokenizers of their own: all that is compared is
+in bits per byte. Speed is what each run measured while it trained: let them train on one machine, with nothing beside.
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Compare; returns the exit code."""
+    from ltm_pyro.evaluation.compare_models import budget_records, budget_table, course_of
+
+    options = parse(_parser(), words)
+    refuse_below(options, budgets=1, draws=1, limit=1, seed=0)
+    runs = _named(options.runs)
+    device = options.device_name or _device()
+    courses = [course_of(name, run.metrics.read(), run.assemble()) for name, run in runs.items()]
+    records = budget_records(courses, options.budgets)
+    for run in list(runs.values())[1:]:
+        refuse_other_held_out(next(iter(runs.values())), run)
+    settings = {k: v for k, v in options.as_dict().items() if k not in ("out", "config")}
+    folder = ComparisonFolder(Path(options.out), {**settings, "device_name": device})
+    folder.begin(["compare", "models", *words])
+    table, evaluations = budget_table(courses, options.budgets, device), {}
+    try:
+        for name, run in runs.items():
+            evaluations[name] = _evaluate(run, options)
+    except KeyboardInterrupt:
+        say(f"interrupted: {len(evaluations)} of {len(runs)} runs were scored on the held-out text")
+        _finish(folder, table, records, evaluations, courses, device)
+        raise
+    _finish(folder, table, records, evaluations, courses, device)
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="ltm compare models", exit_on_error=False, description=__doc__, epilog=EPILOG)
+    parser.add_argument("runs", nargs="+", help="the runs' folders; the first is what the others are compared with")
+    parser.add_argument("--budgets", type=int, default=4, help="of each kind, at equal ratios")
+    parser.add_argument("--device_name", type=str | None, default=None, help="of what the runs were trained on")
+    parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
+    parser.add_argument("--draws", type=int, default=16, help="S, samples of z, or of what is masked, per sequence")
+    parser.add_argument("--limit", type=int | None, default=None, help="the most held-out sequences to score")
+    parser.add_argument("--seed", type=int, default=0, help="of all noise")
+    parser.add_argument("--out", default="comparisons/models", help="where to")
+    return parser
+
+
+def _named(folders: Sequence[str]) -> dict[str, Run]:
+    """The runs by the shortest names that tell them apart."""
+    names = [Path(folder).resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = list(folders)
+    if len(set(names)) < len(names):
+        raise InputError("a run is named twice: give each once")
+    return {name: Run.open(folder) for name, folder in zip(names, folders, strict=True)}
+
+
+def _device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def _evaluate(run: Run, options: Namespace) -> Evaluation:
+    from ltm_pyro.training.material import prepare
+
+    blueprint, device = load(run, options.checkpoint)
+    text = prepare(run.config, run.tokenizer).validation
+    return score_run(run, blueprint, device, text, draws=options.draws, limit=options.limit, seed=options.seed)
+
+
+def _finish(
+    folder: ComparisonFolder,
+    table: str,
+    records: Sequence[dict[str, Any]],
+    evaluations: dict[str, Evaluation],
+    courses: Sequence[Course],
+    device: str,
+) -> None:
+    from ltm_pyro.evaluation.compare_models import SPENT, final_table
+    from ltm_pyro.plots import plot_budgets, save_figure
+
+    if evaluations:
+        table += "\n\n" + final_table(evaluations, next(iter(evaluations)))
+        folder.keep({name: [evaluation.to_dict()] for name, evaluation in evaluations.items()})
+
+    def draw() -> list[str]:
+        panels: list[Any] = [partial(plot_budgets, courses, device=device, by=by) for by in SPENT]
+        return [path.name for path in save_figure(folder.path / "budgets", panels)]
+
+    folder.finish(table, records, draw)

@@ -1,0 +1,92 @@
+"""What a run had spent, and where it stood, at each of its validations."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.evaluation.flops import diffusion_flops_per_token, paper_flops_per_token, spent_flops_per_token
+from ltm_pyro.models import MaskedDiffusionModel
+from ltm_pyro.training.blueprint import Blueprint
+
+TIGHTEST = ("exact", "diffusion", "importance_weighted", "elbo")  # what a run is compared by: the first there is
+Spent = Literal["tokens", "flops", "hours"]
+SPENT: dict[Spent, str] = {"tokens": "tokens seen", "flops": "training FLOPs", "hours": "hours of training"}
+
+
+@dataclass(frozen=True)
+class Course:
+    """A run's validations.
+
+    Attributes:
+        name: of the run.
+        number: which number of a validation it is compared by, its tightest bound or its exact log-likelihood.
+        tokens_per_second: measured, the median over its steps.
+        flops_per_token: what its loops spend in training.
+        paper_flops_per_token: as the paper counts them.
+        points: `tokens`, `flops`, `hours` and `bits_per_byte` at each validation, in order.
+    """
+
+    name: str
+    number: str
+    tokens_per_second: float
+    flops_per_token: float
+    paper_flops_per_token: float
+    points: list[dict[str, float]]
+
+
+def course_of(name: str, metrics: Sequence[dict[str, Any]], blueprint: Blueprint) -> Course:
+    """Read a run's course from its metrics.
+
+    Args:
+        name: what to call it.
+        metrics: the records of its metrics.jsonl, in order.
+        blueprint: its objects as it trains them, with the fast loop of its training.
+
+    Raises:
+        InputError: if it holds no validation, or none with bits per byte.
+    """
+    steps = [record for record in metrics if "tokens_per_second" in record]
+    validations = [record for record in metrics if "validation" in record]
+    told = [record for record in validations if "bits_per_byte" in record["validation"]]
+    if not told or not steps:
+        why = "an earlier version wrote it" if validations else "train it on, or with a smaller --train.evaluate_every"
+        raise InputError(f"{name} has no validation in bits per byte to compare: {why}")
+    speed = statistics.median(record["tokens_per_second"] for record in steps)
+    seen = {record["step"]: record["tokens"] for record in steps}
+    number = next(key for key in TIGHTEST if key in told[-1]["validation"]["bits_per_byte"])
+    each = training_flops_per_token(blueprint)
+    points = []
+    for record in told:
+        tokens = seen[record["step"]]
+        spent = {"tokens": float(tokens), "flops": tokens * each, "hours": tokens / speed / 3600}
+        points.append({**spent, "bits_per_byte": record["validation"]["bits_per_byte"][number]})
+    as_published = paper_flops_per_token(blueprint.model.decoder, _fast_steps(blueprint))
+    return Course(name, number, speed, each, as_published, points)
+
+
+def training_flops_per_token(blueprint: Blueprint) -> float:
+    """What a run's loops spend for each token: see `evaluation.flops`. An encoder's own passes are not counted."""
+    model, fast, slow = blueprint.model, blueprint.fast, blueprint.slow
+    if isinstance(model, MaskedDiffusionModel):
+        return diffusion_flops_per_token(model.decoder, model.loss == "masked")
+    if model.prior is None:
+        return spent_flops_per_token(model.decoder, 0)
+    particles = {"fast_particles": fast.bound.particles, "slow_particles": slow.bound.particles}
+    return spent_flops_per_token(
+        model.decoder, _fast_steps(blueprint), share=fast.tokens, along=slow.along, **particles
+    )
+
+
+def _fast_steps(blueprint: Blueprint) -> int:
+    """T_fast; none where the guide has nothing local to fit."""
+    guide: Any = deepcopy(blueprint.guide)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        guide.start(torch.zeros(1, 2, dtype=torch.long))
+    return blueprint.fast.steps if guide.local_parameters() else 0
