@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     refuse_below(options, budgets=1, draws=1, limit=1, seed=0)
     runs = _named(options.runs)
     device = options.device_name or _device()
-    courses = [course_of(name, run.metrics.read(), run.assemble()) for name, run in runs.items()]
+    courses = [course_of(name, run.metrics.read(), *run.assemble()) for name, run in runs.items()]
     records = budget_records(courses, options.budgets)
     for run in list(runs.values())[1:]:
         refuse_other_held_out(next(iter(runs.values())), run)
@@ -110,8 +110,10 @@ def _finish(
         table += "\n\n" + final_table(evaluations, next(iter(evaluations)))
         folder.keep({name: [evaluation.to_dict()] for name, evaluation in evaluations.items()})
 
+    points = {course.name: course.points for course in courses}
+
     def draw() -> list[str]:
-        panels: list[Any] = [partial(plot_budgets, courses, device=device, by=by) for by in SPENT]
+        panels: list[Any] = [partial(plot_budgets, points, device=device, by=by) for by in SPENT]
         return [path.name for path in save_figure(folder.path / "budgets", panels)]
 
     folder.finish(table, records, draw)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from ltm_pyro.plots.looks import Looks, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ltm_pyro.evaluation.compare_models import Course, Spent
-
+Spent = Literal["tokens", "flops", "hours"]
 LABELS: dict[Spent, str] = {"tokens": "tokens seen", "flops": "training FLOPs", "hours": "hours of training"}
 
 
 def plot_budgets(
-    courses: Sequence[Course],
+    points: Mapping[str, Sequence[Mapping[str, float]]],
     axes: Axes,
     by: Spent = "tokens",
     device: str = "",
@@ -25,16 +24,16 @@ def plot_budgets(
     """Validation in bits per byte against one kind of budget, which is on a logarithmic scale; a line for each run.
 
     Args:
-        courses: of the runs.
+        points: of each run by name, in order: the budgets and `bits_per_byte`.
         axes: where to draw.
         by: the budget.
         device: what the hours are of.
         look: colours and markers by name, as `looks` makes them, to share among figures.
     """
-    looked = look or looks((course.name, course.name) for course in courses)
-    for course in courses:
-        x, y = ([point[key] for point in course.points] for key in (by, "bits_per_byte"))
-        axes.plot(x, y, label=course.name, **looked[course.name])
+    looked = look or looks((name, name) for name in points)
+    for name, own in points.items():
+        x, y = ([point[key] for point in own] for key in (by, "bits_per_byte"))
+        axes.plot(x, y, label=name, **looked[name])
     axes.set_xscale("log")
     axes.set_xlabel(LABELS[by] + (f" ({device})" if by == "hours" and device else ""))
     axes.set_ylabel("validation, bits/byte")

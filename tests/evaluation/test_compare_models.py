@@ -8,13 +8,12 @@ from ltm_pyro import ELBO, Decoder, EmptyGuide, FastLoop, InputError, SlowStep
 from ltm_pyro.evaluation.compare_models import Course, budget_records, budget_table, budgets_of, course_of, within
 from ltm_pyro.evaluation.flops import spent_flops_per_token
 from ltm_pyro.models import AutoregressiveModel
-from ltm_pyro.training.blueprint import Blueprint
 
 
-def blueprint():
+def parts():
     torch.manual_seed(0)
     decoder = Decoder(**{**SIZES, "thoughts": 0})
-    return Blueprint(AutoregressiveModel(decoder), EmptyGuide(), FastLoop(ELBO(), steps=2), SlowStep(ELBO()))
+    return AutoregressiveModel(decoder), EmptyGuide(), FastLoop(ELBO(), steps=2), SlowStep(ELBO())
 
 
 def metrics(speeds=(90.0, 100.0, 900.0), told=True):
@@ -32,8 +31,8 @@ def course(name, points):
 
 
 def test_a_course_is_read_from_the_metrics():
-    found = course_of("run", metrics(), blueprint())
-    each = spent_flops_per_token(blueprint().model.decoder, 0)
+    found = course_of("run", metrics(), *parts())
+    each = spent_flops_per_token(parts()[0].decoder, 0)
     assert found.number == "exact"
     assert found.tokens_per_second == 100  # the median: one slow and one fast step change nothing
     assert [point["bits_per_byte"] for point in found.points] == [2.0, 1.0, 0.0]
@@ -43,7 +42,7 @@ def test_a_course_is_read_from_the_metrics():
 @pytest.mark.parametrize(("records", "message"), [(metrics(told=False), "an earlier version"), ([], "train it on")])
 def test_a_run_without_a_validation_in_bits_is_refused(records, message):
     with pytest.raises(InputError, match=f"run has no validation in bits per byte to compare: {message}"):
-        course_of("run", records, blueprint())
+        course_of("run", records, *parts())
 
 
 def test_budgets_are_where_all_stand_and_nothing_is_interpolated():

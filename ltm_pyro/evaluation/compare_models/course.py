@@ -12,8 +12,8 @@ import torch
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.flops import diffusion_flops_per_token, paper_flops_per_token, spent_flops_per_token
-from ltm_pyro.models import MaskedDiffusionModel
-from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.inference import FastLoop, SlowStep
+from ltm_pyro.models import AbstractModel, MaskedDiffusionModel
 
 TIGHTEST = ("exact", "diffusion", "importance_weighted", "elbo")  # what a run is compared by: the first there is
 Spent = Literal["tokens", "flops", "hours"]
@@ -41,13 +41,15 @@ class Course:
     points: list[dict[str, float]]
 
 
-def course_of(name: str, metrics: Sequence[dict[str, Any]], blueprint: Blueprint) -> Course:
+def course_of(
+    name: str, metrics: Sequence[dict[str, Any]], model: AbstractModel, guide: Any, fast: FastLoop, slow: SlowStep
+) -> Course:
     """Read a run's course from its metrics.
 
     Args:
         name: what to call it.
         metrics: the records of its metrics.jsonl, in order.
-        blueprint: its objects as it trains them, with the fast loop of its training.
+        model, guide, fast, slow: what it is made of, with the fast loop of its training.
 
     Raises:
         InputError: if it holds no validation, or none with bits per byte.
@@ -61,32 +63,31 @@ def course_of(name: str, metrics: Sequence[dict[str, Any]], blueprint: Blueprint
     speed = statistics.median(record["tokens_per_second"] for record in steps)
     seen = {record["step"]: record["tokens"] for record in steps}
     number = next(key for key in TIGHTEST if key in told[-1]["validation"]["bits_per_byte"])
-    each = training_flops_per_token(blueprint)
+    steps_taken = fast_steps(model, guide, fast)
+    each = training_flops_per_token(model, steps_taken, fast, slow)
     points = []
     for record in told:
         tokens = seen[record["step"]]
         spent = {"tokens": float(tokens), "flops": tokens * each, "hours": tokens / speed / 3600}
         points.append({**spent, "bits_per_byte": record["validation"]["bits_per_byte"][number]})
-    as_published = paper_flops_per_token(blueprint.model.decoder, _fast_steps(blueprint))
-    return Course(name, number, speed, each, as_published, points)
+    return Course(name, number, speed, each, paper_flops_per_token(model.decoder, steps_taken), points)
 
 
-def training_flops_per_token(blueprint: Blueprint) -> float:
-    """What a run's loops spend for each token: see `evaluation.flops`. An encoder's own passes are not counted."""
-    model, fast, slow = blueprint.model, blueprint.fast, blueprint.slow
+def training_flops_per_token(model: AbstractModel, steps: int, fast: FastLoop, slow: SlowStep) -> float:
+    """What the loops spend for each token, T_fast being `steps`. An encoder's own passes are not counted."""
     if isinstance(model, MaskedDiffusionModel):
         return diffusion_flops_per_token(model.decoder, model.loss == "masked")
     if model.prior is None:
         return spent_flops_per_token(model.decoder, 0)
     particles = {"fast_particles": fast.bound.particles, "slow_particles": slow.bound.particles}
-    return spent_flops_per_token(
-        model.decoder, _fast_steps(blueprint), share=fast.tokens, along=slow.along, **particles
-    )
+    return spent_flops_per_token(model.decoder, steps, share=fast.tokens, along=slow.along, **particles)
 
 
-def _fast_steps(blueprint: Blueprint) -> int:
-    """T_fast; none where the guide has nothing local to fit."""
-    guide: Any = deepcopy(blueprint.guide)
+def fast_steps(model: AbstractModel, guide: Any, fast: FastLoop) -> int:
+    """T_fast; none where there is nothing local to fit."""
+    if model.prior is None:
+        return 0
+    begun = deepcopy(guide)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        guide.start(torch.zeros(1, 2, dtype=torch.long))
-    return blueprint.fast.steps if guide.local_parameters() else 0
+        begun.start(torch.zeros(1, 2, dtype=torch.long))
+    return fast.steps if begun.local_parameters() else 0
