@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import corpus_name, parse, refuse_below
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.suites import SUITES, named_suite
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.material import prepare, read_split
 from ltm_pyro.training.run import Run
@@ -28,6 +30,8 @@ def main(words: Sequence[str]) -> int:
     """Evaluate; returns the exit code."""
     from ltm_pyro.evaluation import markdown
 
+    if suite := named_suite(words):
+        return import_module(f"ltm_pyro.cli.suite_{suite.replace('-', '_')}").main(words)
     options = parse(_parser(), words)
     refuse_below(options, draws=1, batch_size=1, limit=1, fast_steps=0, seed=0)
     run = Run.open(options.run)
@@ -73,6 +77,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "corpus", nargs="?", help="text to score, as for `ltm train`; what the run held out if left out"
     )
+    parser.add_argument("--suite", default=None, help=f"in its place: {', '.join(SUITES)}; each has a --help")
     parser.add_argument("--baseline", metavar="RUN2", help="another run, an autoregressive one say, in the same table")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")

@@ -21,7 +21,7 @@ STYLE: Any = {
 
 
 def save_figure(
-    stem: Path, panels: Sequence[Callable[[Axes], None]], legend: bool = True, width: float = 3.6, height: float = 2.9
+    stem: Path, panels: Sequence[Callable[[Axes], object]], legend: bool = True, width: float = 3.6, height: float = 2.9
 ) -> list[Path]:
     """Draw panels side by side and write them as PNG and SVG; returns the paths.
 

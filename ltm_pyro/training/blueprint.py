@@ -218,7 +218,7 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
     """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
     config = config.clone()
-    for name in ("recompute", "token_dropout"):  # say how a pass is made, and shape no weight
+    for name in ("recompute", "token_dropout", "initial_scale"):  # shape no weight
         config.decoder.pop(name, None)
     for name in ("gate", "inner"):  # left out, they are what there was before there was a choice
         if config.decoder.get(name) is None:

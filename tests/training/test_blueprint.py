@@ -225,11 +225,11 @@ def test_a_run_is_known_by_what_shapes_its_weights(tmp_path):
         return fingerprint(parsed(**settings), tokenizer)
 
     assert known() == known(decoder__recompute=True) == known(fast__steps=5, train__steps=9)
-    assert known() == known(decoder__token_dropout=0.5)
+    assert known() == known(decoder__token_dropout=0.5) == known(decoder__initial_scale=0.1)
     assert len({known(), known(decoder__width=32), known(decoder__thoughts=1), known(data__length=18)}) == 4
     assert len({known(), known(decoder__gate=0.0), known(decoder__inner=48)}) == 3
     older = parsed()  # written when there was no such choice
-    for name in ("gate", "inner", "token_dropout"):
+    for name in ("gate", "inner", "token_dropout", "initial_scale"):
         older.decoder.pop(name)
     assert fingerprint(older, tokenizer) == known()
     before = known()

@@ -1,0 +1,27 @@
+"""`ltm evaluate RUN --suite NAME`: the suites, and how one is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ltm_pyro.cli.arguments import did_you_mean
+from ltm_pyro.errors import InputError
+
+SUITES = {
+    "zero-shot": "perplexity on the field's text sets, nothing learned from them",
+}
+
+
+def named_suite(words: Sequence[str]) -> str | None:
+    """The suite that a command line asks for; None if none.
+
+    Raises:
+        InputError: if there is none of that name.
+    """
+    name = None
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--suite" or word.startswith("--suite="):
+            name = word.partition("=")[2] or following
+    if name is not None and name not in SUITES:
+        raise InputError(f"--suite {name}: {did_you_mean(name, SUITES)}The suites are {', '.join(SUITES)}")
+    return name
