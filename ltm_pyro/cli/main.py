@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "print a run's honest numbers on held-out or other text",
     "generate": "write text with a trained run",
     "compare": "compare runs, or bounds, guides and priors",
+    "plot": "draw what runs have learned by when, one beside the other",
     "import-weights": "make a run from weights of the paper's released code",
 }
 

@@ -42,6 +42,7 @@ class Session:
         batches = Batches(material.training, self.settings.batch_size, self.settings.seed)
         self.trainer = Trainer(run, blueprint, batches, accelerator, self._validate, self._show)
         self.progress = Progress(self.settings.steps)
+        self.draws = True
 
     def carry_out(self, resume: str | None = None) -> int:
         """Do all of it, or what is left of it after the checkpoint `resume`; returns the exit code."""
@@ -93,6 +94,8 @@ class Session:
             return self.trainer.train()
         finally:
             self.progress.clear()
+            if self.trainer.processes.first:
+                self._draw()
             self.accelerator.end_training()
 
     def _finish(self) -> None:
@@ -138,6 +141,19 @@ class Session:
     def _show(self, record: dict[str, Any]) -> None:
         if "validation" not in record:
             self.progress.update(record["step"], training_line(record))
+        elif self.trainer.step < self.settings.steps:  # after the last one it is drawn anyway
+            self._draw()
+
+    def _draw(self) -> None:
+        """Draw the run as it is; a figure that cannot be drawn ends no training."""
+        from ltm_pyro.cli.figures_of_runs import draw_learning
+
+        try:
+            if self.draws:
+                draw_learning(self.run)
+        except Exception as error:
+            self.draws = False  # said once
+            say(f"The learning curve was not drawn, and training goes on: {error}")
 
 
 def say(text: str, everywhere: bool = False) -> None:

@@ -1,0 +1,59 @@
+"""The figures of runs while they learn, and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.plots.learning_curves import MEASURED, Against, Curve, plot_kl_by_layer, plot_learning_curves
+from ltm_pyro.plots.saving import save_figure
+from ltm_pyro.training.learning_curve import learning_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ltm_pyro.training.run import Run
+
+FIGURES, LEARNING = "figures", "learning"
+
+
+def draw_learning(run: Run) -> list[Path]:
+    """Draw what a run has learned by now, over what was drawn before; returns the paths.
+
+    Raises:
+        InputError: if the log cannot be read or the figures cannot be written.
+    """
+    return draw_curves({"": learning_curve(run.metrics.read())}, run.folder / FIGURES / LEARNING)
+
+
+def draw_curves(curves: Mapping[str, Curve], stem: Path, against: Against = "tokens") -> list[Path]:
+    """Bound, log-likelihood and KL side by side: the KL by layer of one run, in all of several.
+
+    Args:
+        curves: by name; of one run the name may be empty.
+        stem: the figures' path without its ending.
+        against: what was spent.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
+    named = {name or "run": curve for name, curve in curves.items()}
+    first = next(iter(named.values()))
+    layered = len(named) == 1 and any("kl_layer_1" in point for point in first)
+
+    def panel(number: str) -> Callable[[Axes], None]:
+        def draw(axes: Axes) -> None:
+            if number == "kl" and layered:
+                plot_kl_by_layer(first, axes, against)
+            else:
+                plot_learning_curves(named, axes, number, against)
+
+        return draw
+
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        return save_figure(stem, [panel(number) for number in MEASURED])
+    except OSError as error:
+        raise InputError(f"{stem}.png cannot be written: {error.strerror or error}. Make it writable") from error

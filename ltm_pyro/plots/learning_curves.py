@@ -1,0 +1,96 @@
+"""What runs have learned by when: training as a line, validations as points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from ltm_pyro.plots.looks import Looks, looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Against = Literal["tokens", "steps", "seconds"]
+Curve = Sequence[Mapping[str, Any]]
+SPENT = {"tokens": "tokens seen", "steps": "slow steps", "seconds": "seconds of training, without validations"}
+MEASURED = {
+    "elbo": "ELBO, nats/token",
+    "log_likelihood": "log-likelihood given z, nats/token",
+    "kl": "KL(q ‖ p), nats/token",
+}
+CUT = 0.1  # share of the training points at the beginning that may leave the frame
+
+
+def plot_learning_curves(
+    curves: Mapping[str, Curve],
+    axes: Axes,
+    number: str = "elbo",
+    against: Against = "tokens",
+    look: Looks | None = None,
+) -> Axes:
+    """One number of several runs; those without it are left out.
+
+    Args:
+        curves: by name, as `training.learning_curve` reads them.
+        axes: where to draw.
+        number: `elbo`, `log_likelihood` or `kl`.
+        against: what was spent.
+        look: colours and markers by name, as `looks` makes them, to share among figures.
+
+    Returns:
+        The Axes.
+    """
+    looked = look or looks((name, name) for name in curves)
+    for name, curve in curves.items():
+        _draw(axes, curve, number, against, name, looked[name])
+    return _framed(axes, list(curves.values()), number, against)
+
+
+def plot_kl_by_layer(curve: Curve, axes: Axes, against: Against = "tokens") -> Axes:
+    """The KL of every layer of one run; a layer that stays at zero is one that the decoder ignores.
+
+    Args:
+        curve: as `training.learning_curve` reads it.
+        axes: where to draw.
+        against: what was spent.
+
+    Returns:
+        The Axes.
+    """
+    names = list(dict.fromkeys(name for point in curve for name in point if name.startswith("kl_layer_")))
+    looked = looks((name, name) for name in ("run", *names))  # the run's own look is taken, in the panels beside it
+    for name in names:
+        _draw(axes, curve, name, against, f"layer {name.removeprefix('kl_layer_')}", looked[name])
+    return _framed(axes, [curve], "kl", against)
+
+
+def _draw(axes: Axes, curve: Curve, number: str, against: Against, name: str, look: Mapping[str, Any]) -> None:
+    own = [point for point in curve if number in point]
+    training, validation = ([p for p in own if p["part"] == part] for part in ("training", "validation"))
+    line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 0.9, "alpha": 0.7}
+    dots = {"color": look["color"], "marker": look["marker"], "markersize": 4.5, "linestyle": ""}
+    axes.plot([p[against] for p in training], [p[number] for p in training], label=f"{name}, training", **line)
+    if validation:
+        told = f"{name}, validation"
+        axes.plot([p[against] for p in validation], [p[number] for p in validation], label=told, **dots)
+
+
+def _framed(axes: Axes, curves: Sequence[Curve], number: str, against: Against) -> Axes:
+    """Axes with units; the steep first part of a bound is cut off, where there is enough after it."""
+    axes.set_xlabel(SPENT[against])
+    axes.set_ylabel(MEASURED[number])
+    axes.locator_params(axis="x", nbins=5)
+    if number == "kl":
+        axes.set_ylim(min(0.0, axes.get_ylim()[0]), None)
+        return axes
+    late = [p[number] for curve in curves for p in _after_the_start(curve) if number in p]
+    if late:
+        low, high = min(late), max(late)
+        span = (high - low) or 0.01 * max(1.0, abs(high))
+        axes.set_ylim(low - 0.05 * span, high + 0.05 * span)
+    return axes
+
+
+def _after_the_start(curve: Curve) -> Curve:
+    training = [point for point in curve if point["part"] == "training"]
+    return [*training[int(CUT * len(training)) :], *(point for point in curve if point["part"] == "validation")]
