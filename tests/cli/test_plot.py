@@ -12,7 +12,8 @@ from ltm_pyro.training.metrics_log import MetricsLog
 
 def whole(stem):
     svg = stem.with_suffix(".svg").read_text(encoding="utf-8")
-    assert stem.with_suffix(".png").stat().st_size > 5000 and svg.rstrip().endswith("</svg>")
+    assert stem.with_suffix(".png").stat().st_size > 5000
+    assert svg.rstrip().endswith("</svg>")
     return svg
 
 
@@ -26,13 +27,15 @@ def test_a_run_leaves_its_learning_curve(trained, reference):
 def test_runs_lie_over_one_another(here, trained, reference, against, capsys):
     assert ltm("plot", trained, reference, "--against", against, "--out", "out") == 0
     stem = Path("out") / f"curves-{against}"
-    assert "trained, validation" in whole(stem) and "reference, training" in whole(stem)
+    assert "trained, validation" in whole(stem)
+    assert "reference, training" in whole(stem)
     assert capsys.readouterr().out.split() == [f"{stem}{end}" for end in (".png", ".svg", ".json", ".csv")]
     points = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     logged = MetricsLog(trained / "metrics.jsonl").read()
     measured = [record["validation"]["elbo"] for record in logged if "validation" in record]
     drawn = [p["elbo"] for p in points if p["run"] == "trained" and p["part"] == "validation"]
-    assert drawn == measured and len(drawn) == 2
+    assert drawn == measured
+    assert len(drawn) == 2
 
 
 def test_an_unfinished_run_is_drawn_into_its_own_folder(run):

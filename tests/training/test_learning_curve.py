@@ -18,8 +18,10 @@ def test_training_points_are_means_that_stand_at_their_last_step():
 def test_a_validation_stands_where_it_was_measured_and_gives_the_kl_back():
     records = [step(1, -3.0), {"step": 1, "validation": {"elbo": -2.0, "kl": 0.3, "kl_per_layer": [0.1, 0.2]}}]
     _, point = learning_curve([*records, step(2, -1.0)], points=9)[:2]
-    assert point["part"] == "validation" and (point["steps"], point["seconds"]) == (1, 2.0)
-    assert point["log_likelihood"] == pytest.approx(-1.7) and point["kl_layer_2"] == 0.2
+    assert point["part"] == "validation"
+    assert (point["steps"], point["seconds"]) == (1, 2.0)
+    assert point["log_likelihood"] == pytest.approx(-1.7)
+    assert point["kl_layer_2"] == 0.2
 
 
 def test_an_exact_likelihood_is_its_own():
