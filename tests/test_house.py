@@ -27,6 +27,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     "generation": {"models", "inference"},
     "training": {"generation", "inference", "bounds", "models", "guides", "data"},
     "evaluation": {"generation", "inference", "bounds", "models", "guides", "data"},
+    "report": set(),
     "plots": {"generation", "inference", "bounds", "models", "guides", "data"},
 }  # and `cli` may import everything
 PACKAGES = {  # what the lower floors may import beside the standard library

@@ -108,7 +108,7 @@ def _evaluate(run: Run, options: Namespace, checkpoint: str) -> Evaluation:
     blueprint, device = load(run, checkpoint)
     blueprint = blueprint.with_fast_steps(options.fast_steps)
     sizes = {"draws": options.draws, "limit": options.limit, "batch_size": options.batch_size, "seed": options.seed}
-    return score_run(run, blueprint, device, _sequences(run, options), fixed_noise=options.fixed_noise, **sizes)
+    return score_run(run, blueprint, device, sequences_of(run, options), fixed_noise=options.fixed_noise, **sizes)
 
 
 def score_run(
@@ -138,7 +138,8 @@ def score_run(
         progress.clear()
 
 
-def _sequences(run: Run, options: Namespace) -> Sequences:
+def sequences_of(run: Run, options: Namespace) -> Sequences:
+    """What the run held out, or the sequences of the corpus that the options name, cut as the run's own."""
     from ltm_pyro import data
 
     if options.corpus is None:

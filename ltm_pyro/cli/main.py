@@ -18,6 +18,7 @@ from ltm_pyro.training.launch import launched
 COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
     "evaluate": "print a run's honest numbers on held-out or other text",
+    "inspect": "report what is in a run's thoughts: which carry what, and what they tell of a text",
     "generate": "write text with a trained run",
     "compare": "compare runs, or bounds, guides and priors",
     "plot": "draw what runs have learned by when, one beside the other",

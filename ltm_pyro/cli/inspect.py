@@ -1,0 +1,110 @@
+"""`ltm inspect`: what is in a run's thoughts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.cli.arguments import corpus_name, parse, refuse_below
+from ltm_pyro.cli.evaluate import sequences_of
+from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.report_of_inspection import report
+from ltm_pyro.cli.session import say
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from ltm_pyro.data import Sequences
+    from ltm_pyro.evaluation.inspection import Inspection, Inspector
+
+
+def main(words: Sequence[str]) -> int:
+    """Inspect; returns the exit code."""
+    from ltm_pyro.evaluation.inspection import Inspector
+    from ltm_pyro.evaluation.inspection.inspector import document_of
+
+    options = parse(_parser(), words)
+    refuse_below(options, draws=1, batch_size=1, limit=1, fast_steps=0, seed=0)
+    run = Run.open(options.run)
+    blueprint, device = load(run, options.checkpoint)
+    model, guide, fast, _ = blueprint.with_fast_steps(options.fast_steps)
+    inspector = Inspector(model, guide, fast, options.draws, options.seed)
+    sequences = sequences_of(run, options)
+    stopped = _look(inspector, sequences, options, device)
+    if stopped:
+        say(f"\nInterrupted: what follows is of the {inspector.done} texts done by then.")
+    if not inspector.done:
+        return 130
+    found = inspector.summary(lambda i: document_of(sequences.names, i))
+    _save(run, found, sequences, options)
+    return 130 if stopped else 0
+
+
+def _parser() -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="ltm inspect", exit_on_error=False, description=__doc__)
+    parser.add_argument("run", help="the run's folder")
+    parser.add_argument(
+        "corpus", nargs="?", help="text to look at, as for `ltm train`; what the run held out if left out"
+    )
+    parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
+    parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")
+    parser.add_argument("--draws", type=int, default=4, help="S, samples of z per text")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--limit", type=int, default=192, help="the most texts, spread over the corpus")
+    parser.add_argument("--batch_size", type=int, default=32, help="texts at once")
+    parser.add_argument("--seed", type=int, default=0, help="of all noise")
+    return parser
+
+
+def _look(inspector: Inspector, sequences: Sequences, options: Namespace, device: Any) -> bool:
+    """Look at all texts, with a line of progress; returns whether it was interrupted."""
+    from ltm_pyro.data import in_order
+
+    total = min(len(sequences), options.limit)
+    progress = Progress(total)
+    batches = (batch.to(device) for batch in in_order(sequences, options.batch_size, total))
+    try:
+        inspector.look(batches, lambda done: progress.update(done, f"inspecting {options.run}"))
+    except KeyboardInterrupt:
+        return True
+    finally:
+        progress.clear()
+    return False
+
+
+def _save(run: Run, found: Inspection, sequences: Sequences, options: Namespace) -> None:
+    from ltm_pyro.evaluation.cells import finite
+    from ltm_pyro.evaluation.inspection import inspection_markdown
+
+    stem = "inspection/" + ("validation" if options.corpus is None else corpus_name(options.corpus))
+    text = inspection_markdown(found)
+    content = finite({"options": options.as_dict(), "inspection": found.to_dict()})
+    path = run.write(f"{stem}.md", text + "\n")
+    run.write(f"{stem}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    page = run.write(f"{stem}.html", report(run, found, sequences))
+    figures = _draw(run.folder / stem, found)
+    print(text)
+    say(f"\nSaved in {path.parent}: {path.name}, {Path(stem).name}.json, {', '.join(figures)}. Open {page}")
+
+
+def _draw(stem: Path, found: Inspection) -> list[str]:
+    from ltm_pyro.plots.saving import save_figure
+    from ltm_pyro.plots.thoughts import plot_places, plot_probe, plot_thoughts
+
+    free, paid = (
+        [(score.nats_per_token, score.standard_error) for score in scores]
+        for scores in (found.probe, found.probe_bound)
+    )
+    panels: dict[str, Any] = {
+        "thoughts": lambda axes: plot_thoughts(found.kl.sum(-1).tolist(), axes),
+        "probe": lambda axes: plot_probe(free, paid, axes),
+        "map": lambda axes: plot_places(found.places.tolist(), found.shares, axes),
+    }
+    paths = [save_figure(Path(f"{stem}-{name}"), [draw], legend=False) for name, draw in panels.items()]
+    return [path.name for pair in paths for path in pair]

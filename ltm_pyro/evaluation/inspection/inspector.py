@@ -1,0 +1,177 @@
+"""Fits q to every text and gathers what its thoughts tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ltm_pyro.data import Batch
+from ltm_pyro.errors import InputError
+from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.inspection.information import Information, active_units, mutual_information
+from ltm_pyro.evaluation.inspection.neighbours import Neighbours, neighbours, plane
+from ltm_pyro.evaluation.inspection.posteriors import Posteriors, check, gaussian_of
+from ltm_pyro.evaluation.inspection.probe import progressive
+from ltm_pyro.evaluation.score import Score
+from ltm_pyro.inference import FastLoop
+from ltm_pyro.models import AbstractModel
+
+COLLAPSED = 0.001  # nats per token of KL below which nothing that is said of thoughts means much
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the thoughts of N texts tell.
+
+    Attributes:
+        kl: of every dimension, mean over texts, nats per text, (L, K, D).
+        kl_per_token: all of it, nats per token.
+        active: booleans (L, K, D), see `active_units`.
+        information: between bounds.
+        probe: scores with the thoughts of the first 0 to L layers.
+        probe_bound: the same with the KL of these layers paid: bounds.
+        places, shares: of the map of posterior means, and the variance that its axes tell.
+        neighbours: None for fewer than three texts.
+        ids: of the texts, in order.
+    """
+
+    kl: Tensor
+    kl_per_token: float
+    active: Tensor
+    information: Information
+    probe: list[Score]
+    probe_bound: list[Score]
+    places: Tensor
+    shares: list[float]
+    neighbours: Neighbours | None
+    ids: list[int]
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the decoder ignores its thoughts: no dimension is active, or q stays at the prior."""
+        return not self.active.any() or self.kl_per_token < COLLAPSED
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain numbers, for JSON."""
+        return {
+            "sequences": len(self.ids),
+            "collapsed": self.collapsed,
+            "kl_per_token": self.kl_per_token,
+            "kl_nats_per_sequence": self.kl.tolist(),
+            "active_units": int(self.active.sum()),
+            "units": self.active.numel(),
+            "active_per_thought": self.active.sum(-1).tolist(),
+            "mutual_information": self.information._asdict(),
+            "probe": [score.to_dict() for score in self.probe],
+            "probe_bound": [score.to_dict() for score in self.probe_bound],
+            "map": {"places": self.places.tolist(), "variance_shares": self.shares, "ids": self.ids},
+            "neighbours": self.neighbours and self.neighbours._asdict(),
+        }
+
+
+@dataclass
+class Inspector:
+    """Inspects a model with fresh noise, batch by batch; after an interrupt, what is done can be summed up.
+
+    Args:
+        model, guide: the guide is started afresh for every batch.
+        fast: the fast loop that fits the guide.
+        draws: S, samples of z per text.
+        seed: of all noise; the global random state is left as it was.
+
+    Raises:
+        InputError: if posterior or prior are no diagonal Gaussians, or there are no thoughts.
+    """
+
+    model: AbstractModel
+    guide: Any
+    fast: FastLoop
+    draws: int = 4
+    seed: int = 0
+    _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        with at_rest(self.model, self.guide, self.seed):
+            check(self.model, self.guide)
+
+    @property
+    def done(self) -> int:
+        """How many texts have been looked at."""
+        return sum(len(part) for part in self._columns.get("ids", []))
+
+    def look(self, batches: Iterable[Batch], listener: Callable[[int], None] = lambda done: None) -> None:
+        """Fit q to all batches, on the model's device, and gather; the listener is told how many texts are done."""
+        self._columns = {}
+        with at_rest(self.model, self.guide, self.seed):
+            for batch in batches:
+                self._look(batch)
+                listener(self.done)
+
+    def _look(self, batch: Batch) -> None:
+        self.fast.fit(self.model, self.guide, **batch.inputs)
+        with torch.no_grad():
+            mu, sigma = gaussian_of(self.guide.posterior(), "posterior")
+        told = progressive(self.model, self.guide, self.draws, **batch.inputs).T  # (B, L + 1)
+        found = {"mu": mu, "sigma": sigma, "told": told, "tokens": batch.tokens, "bytes": batch.bytes, "ids": batch.ids}
+        words = batch.x if batch.mask is None else batch.x.masked_fill(~batch.mask, -1)
+        found["words"] = torch.stack([_counts(row, self.model.decoder.vocabulary) for row in words])
+        for name, value in found.items():
+            self._columns.setdefault(name, []).append(value.detach().cpu())
+
+    def summary(self, documents: Callable[[int], str] = str) -> Inspection:
+        """What has been gathered.
+
+        Args:
+            documents: the document that the sequence of an id comes from.
+
+        Raises:
+            InputError: if that is nothing.
+        """
+        if not self.done:
+            raise InputError("no text was inspected")
+        columns = {name: torch.cat(parts) for name, parts in self._columns.items()}
+        with torch.no_grad():
+            prior = gaussian_of(self.model.prior(), "prior")  # type: ignore[misc]
+        posteriors = Posteriors(columns["mu"], columns["sigma"], *(p.expand(columns["mu"].shape[1:]) for p in prior))
+        ids, kl, means = columns["ids"].tolist(), posteriors.kl(), posteriors.standard_means()
+        near = neighbours(means, columns["words"].double(), [documents(i) for i in ids]) if len(ids) > 2 else None
+        noise = torch.Generator().manual_seed(self.seed)
+        return Inspection(
+            kl.mean(0),
+            (kl.sum() / columns["tokens"].sum()).item(),
+            active_units(posteriors),
+            mutual_information(posteriors, self.draws, noise),
+            *_probes(columns, kl.sum((2, 3))),
+            *plane(means),
+            near,
+            ids,
+        )
+
+
+def _probes(columns: dict[str, Tensor], kl: Tensor) -> tuple[list[Score], list[Score]]:
+    """Scores by how many layers are told, without and with their KL, (N, L), paid."""
+    cost = -columns["told"].double()  # (N, L + 1)
+    paid = cost + torch.cat([torch.zeros_like(kl[:, :1]), kl.cumsum(1)], 1)
+    tokens, bytes_ = columns["tokens"].double().numpy(), columns["bytes"].double().numpy()
+    return _scores(cost, tokens, bytes_, False), _scores(paid, tokens, bytes_, True)
+
+
+def _scores(nats: Tensor, tokens: Any, bytes_: Any, is_bound: bool) -> list[Score]:
+    return [
+        Score(f"layers told: {told}", column.numpy(), tokens, bytes_, is_bound=is_bound or told == 0)
+        for told, column in enumerate(nats.unbind(1))
+    ]
+
+
+def _counts(tokens: Tensor, vocabulary: int) -> Tensor:
+    return torch.bincount(tokens[tokens >= 0], minlength=vocabulary)
+
+
+def document_of(names: Sequence[str], place: int) -> str:
+    """The document of a sequence, whose name has `+N` at its end if it starts N tokens into it."""
+    head, plus, offset = names[place].rpartition("+")
+    return head.strip() if plus and offset.isdigit() else names[place]

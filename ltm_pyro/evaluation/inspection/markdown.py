@@ -1,0 +1,84 @@
+"""An inspection as text."""
+
+from __future__ import annotations
+
+from ltm_pyro.evaluation.cells import number, section, with_error
+from ltm_pyro.evaluation.inspection.inspector import Inspection
+from ltm_pyro.evaluation.inspection.neighbours import Neighbours
+
+Table = tuple[str, list[list[str]], str]
+
+
+def verdict(found: Inspection) -> str:
+    """In words, whether the thoughts carry anything."""
+    told = found.probe[0].nats_per_token - found.probe[-1].nats_per_token
+    if found.collapsed:
+        return (
+            f"**Collapsed.** The decoder ignores its thoughts: KL {found.kl_per_token:.4f} nats/token, "
+            f"{int(found.active.sum())} of {found.active.numel()} dimensions active. What follows is noise. To try: a "
+            "gate, token dropout or a start from an autoregressive run (docs/thoughts.md), a rising KL weight or free "
+            "bits (docs/bounds.md), or more fast steps."
+        )
+    return (
+        f"The thoughts carry {found.kl_per_token:.4f} nats/token of KL in {int(found.active.sum())} of "
+        f"{found.active.numel()} dimensions; with them the text costs {told:.4f} nats/token less than with thoughts "
+        f"from the prior, so that after the KL is paid they {_balance(told - found.kl_per_token)}."
+    )
+
+
+def _balance(gain: float) -> str:
+    return f"{'gain' if gain >= 0 else 'lose'} {abs(gain):.4f} nats/token"
+
+
+def inspection_markdown(found: Inspection) -> str:
+    """Tables of an inspection, with what each number is."""
+    shown = [section(title, rows, [note]) for title, rows, note in tables(found)]
+    return "\n\n".join([f"# Thoughts of {len(found.ids)} texts", verdict(found), *shown])
+
+
+def tables(found: Inspection) -> list[Table]:
+    """A title, rows with the header first, and a note, each."""
+    near = [] if found.neighbours is None else [_near(found.neighbours)]
+    return [_carried(found), _told(found), _informed(found), *near]
+
+
+def _carried(found: Inspection) -> Table:
+    rows = [["layer", "thought", "KL, nats/text", "largest dimension", "active", "of"]]
+    for layer, thoughts in enumerate(found.kl, 1):
+        for thought, kl in enumerate(thoughts, 1):
+            active = int(found.active[layer - 1, thought - 1].sum())
+            sizes = number(kl.sum().item()), number(kl.max().item())
+            rows.append([f"{layer}", f"{thought}", *sizes, f"{active}", f"{len(kl)}"])
+    note = "Active: the posterior mean's variance over texts is above 0.01 of the prior's variance."
+    return "What each thought carries", rows, note
+
+
+def _told(found: Inspection) -> Table:
+    rows = [["layers from q", "reconstruction, nats/token", "with their KL paid (bound)"]]
+    for told, (free, paid) in enumerate(zip(found.probe, found.probe_bound, strict=True)):
+        cells = [with_error(score.nats_per_token, score.standard_error) for score in (free, paid)]
+        rows.append([f"first {told}" if told else "none", *cells])
+    note = "The thoughts of the other layers are drawn from the prior. ± is one standard error over texts."
+    return "The text by the first layers' thoughts", rows, note
+
+
+def _informed(found: Inspection) -> Table:
+    info = found.information
+    rows = [
+        ["I(x; z), nats/text", "estimate"],
+        ["lower bound", with_error(info.lower, info.lower_error)],
+        ["upper bound", with_error(info.upper, info.upper_error)],
+        ["log N", number(info.most)],
+    ]
+    note = "The lower bound cannot exceed log N: near it, it says only that texts are told apart."
+    return "Mutual information of text and thoughts", rows, note
+
+
+def _near(near: Neighbours) -> Table:
+    rows = [
+        ["nearest text by", "from the same document"],
+        ["thoughts", number(near.same_by_thoughts, 3)],
+        ["bag of tokens (baseline)", number(near.same_by_words, 3)],
+        ["chance", number(near.same_by_chance, 3)],
+    ]
+    return "Nearest texts", rows, f"Both name the same text for {near.agreement:.1%} of texts."

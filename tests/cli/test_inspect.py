@@ -1,0 +1,86 @@
+"""`ltm inspect` writes what is in a run's thoughts, and a page that works in a browser."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from runs import ltm
+
+from ltm_pyro.report import page
+
+pytestmark = pytest.mark.usefixtures("here")
+FEW = ("--draws", "2", "--limit", "5", "--batch_size", "2")
+
+
+def test_everything_is_printed_and_kept(run, capsys):
+    assert ltm("inspect", "run", *FEW) == 0
+    out, err = capsys.readouterr()
+    assert out == (run / "inspection" / "validation.md").read_text()
+    assert "Open run/inspection/validation.html" in err
+    found = json.loads((run / "inspection" / "validation.json").read_text())["inspection"]
+    assert found["units"] == 2 * 2 * 16
+    assert len(found["probe"]) == 3
+    assert {path.suffix for path in (run / "inspection").iterdir()} == {".md", ".json", ".html", ".png", ".svg"}
+
+
+def test_a_run_without_thoughts_is_refused(reference, capsys):
+    shutil.copytree(reference, "reference")
+    assert ltm("inspect", "reference", *FEW) == 2
+    assert "this run has no thoughts to inspect: it is autoregressive" in capsys.readouterr().err
+    assert not Path("reference/inspection").exists()
+
+
+def test_an_interrupt_keeps_what_is_done(run, capsys, monkeypatch):
+    from ltm_pyro.evaluation.inspection import Inspector
+
+    whole = Inspector._look
+
+    def look(self, batch):
+        if self.done >= 2:
+            raise KeyboardInterrupt
+        whole(self, batch)
+
+    monkeypatch.setattr(Inspector, "_look", look)
+    assert ltm("inspect", "run", *FEW) == 130
+    assert "of the 2 texts done by then" in capsys.readouterr().err
+    assert json.loads((run / "inspection" / "validation.json").read_text())["inspection"]["sequences"] == 2
+
+
+def test_text_cannot_end_the_script():
+    data = {"text": "</script><script>alert(1)</script>"}
+    written = page("a <b>", "@@DATA@@ & co", True, [("<i>", [["x"], ["<td>"]], "")], data)
+    assert "</script><script>alert" not in written
+    assert "a &lt;b&gt;" in written
+    assert "@@DATA@@ &amp; co" in written
+    assert "<td>&lt;td&gt;</td>" in written
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_works_in_a_browser(run, scheme):
+    api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    Path("odd.txt").write_text("peace </script><b>war</b> & union " * 12)
+    assert ltm("inspect", "run", "odd.txt", *FEW) == 0
+    errors, requests = [], []
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        sheet = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+        sheet.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        sheet.on("pageerror", lambda error: errors.append(str(error)))
+        sheet.on("request", lambda request: requests.append(request.url))
+        sheet.goto((run / "inspection" / "odd.html").resolve().as_uri())
+        colour = "getComputedStyle(document.body).backgroundColor"
+        before, scale = sheet.evaluate(colour), sheet.inner_text("#scale")
+        sheet.select_option("#thought", "3")
+        assert sheet.inner_text("#scale") != scale
+        sheet.locator("#map circle").first.dispatch_event("click")
+        assert "</script><b" in sheet.inner_text("#text")
+        sheet.click("#theme")
+        assert sheet.evaluate(colour) != before
+        assert sheet.evaluate("document.documentElement.scrollWidth") <= 360
+        browser.close()
+    assert errors == []
+    assert all(url.startswith(("file:", "data:")) for url in requests)
