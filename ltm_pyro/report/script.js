@@ -61,4 +61,4 @@ data.points.forEach((point, i) => {
   });
   circles.push(circle);
 });
-draw(at("map"), "text", { class: "axis", x: 20, y: 412 }, `→ ${data.axes[0]};  ↑ ${data.axes[1]}`);
+at("axes").textContent = `→ ${data.axes[0]};  ↑ ${data.axes[1]}`;

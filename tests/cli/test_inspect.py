@@ -74,6 +74,7 @@ def test_the_page_works_in_a_browser(run, scheme):
         sheet.goto((run / "inspection" / "odd.html").resolve().as_uri())
         colour = "getComputedStyle(document.body).backgroundColor"
         before, scale = sheet.evaluate(colour), sheet.inner_text("#scale")
+        assert "first axis" in sheet.inner_text("#axes")
         sheet.select_option("#thought", "3")
         assert sheet.inner_text("#scale") != scale
         sheet.locator("#map circle").first.dispatch_event("click")
