@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
@@ -19,7 +20,7 @@ def named_suite(words: Sequence[str]) -> str | None:
         InputError: if there is none of that name.
     """
     name = None
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         if word == "--suite" or word.startswith("--suite="):
             name = word.partition("=")[2] or following
     if name is not None and name not in SUITES:
