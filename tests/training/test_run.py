@@ -38,7 +38,12 @@ def refused(pattern):
 def test_a_run_leaves_every_file_that_is_promised(trained):
     files = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
     promised = {"config.yaml", "tokenizer.json", "data.json", "metrics.jsonl", "samples/prior-1.txt"}
-    promised |= {"evaluation/validation.json", "evaluation/validation.md"}
+    promised |= {
+        "evaluation/validation.json",
+        "evaluation/validation.md",
+        "figures/learning.png",
+        "figures/learning.svg",
+    }
     parts = ("model.safetensors", "training-state.safetensors", "training-state.json", "info.json", "manifest.json")
     for step in (4, 6):  # the last two
         promised |= {f"checkpoints/step-{step:08d}/{part}" for part in parts}
@@ -49,7 +54,7 @@ def test_a_run_leaves_every_file_that_is_promised(trained):
 
 def test_nothing_in_a_run_is_a_pickle(trained):
     for path in (path for path in trained.rglob("*") if path.is_file()):
-        assert path.suffix in {".yaml", ".json", ".jsonl", ".txt", ".md", ".safetensors"}
+        assert path.suffix in {".yaml", ".json", ".jsonl", ".txt", ".md", ".safetensors", ".png", ".svg"}
 
 
 def test_a_run_that_was_opened_is_the_one_that_was_created(trained):

@@ -79,7 +79,7 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
 LOOKING_ON = {  # priors that do more than follow a gradient; posteriors here are sure enough to leave codes unused
     "codes": [
         *("--prior", "CodebookPrior", "--prior.codes", "64", "--prior.revive_every", "2"),
-        *("--guide", "StraightThroughGuide", "--fast.learning_rate", "5"),
+        *("--guide", "StraightThroughGuide", "--fast.learning_rate", "50"),
     ],
     "exemplars": ["--prior", "ExemplarPrior", "--prior.components", "40", "--prior.every", "2"],
 }
