@@ -30,11 +30,16 @@ def plot_budgets(
         device: what the hours are of.
         look: colours and markers by name, as `looks` makes them, to share among figures.
     """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     looked = look or looks((name, name) for name in points)
     for name, own in points.items():
         x, y = ([point[key] for point in own] for key in (by, "bits_per_byte"))
         axes.plot(x, y, label=name, **looked[name])
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda spent, _: f"{spent:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(LABELS[by] + (f" ({device})" if by == "hours" and device else ""))
     axes.set_ylabel("validation, bits/byte")
     return axes
