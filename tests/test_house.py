@@ -28,6 +28,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     "training": {"generation", "inference", "bounds", "models", "guides", "data"},
     "evaluation": {"generation", "inference", "bounds", "models", "guides", "data"},
     "report": set(),
+    "sharing": {"training", "generation", "inference", "bounds", "models", "guides", "data"},
     "plots": {"generation", "inference", "bounds", "models", "guides", "data"},
 }  # and `cli` may import everything
 PACKAGES = {  # what the lower floors may import beside the standard library
@@ -45,6 +46,7 @@ ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
 HEAVY = [
     "accelerate",
     "datasets",
+    "huggingface_hub",
     "jsonargparse",
     "matplotlib",
     "pandas",

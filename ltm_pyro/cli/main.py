@@ -22,6 +22,8 @@ COMMANDS = {
     "generate": "write text with a trained run",
     "compare": "compare runs, or bounds, guides and priors",
     "plot": "draw what runs have learned by when, one beside the other",
+    "push": "put a run on the Hugging Face hub, with a model card",
+    "pull": "fetch a run from the Hugging Face hub",
     "import-weights": "make a run from weights of the paper's released code",
 }
 

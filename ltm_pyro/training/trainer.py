@@ -85,6 +85,11 @@ class Trainer:
             InputError: if there is none, or it is damaged or of another configuration.
         """
         checkpoint = self.run.checkpoints.load(self.run.find(which), self.run.fingerprint)
+        if "slow" not in checkpoint.state:
+            raise InputError(
+                f"{self.run.folder} holds weights alone, without the state of their optimizer: begin a run with them "
+                f"by `ltm train --train.start_from {self.run.folder}`"
+            )
         slow = checkpoint.state["slow"]
         with self._whole_weights():
             self.blueprint.load_state_dict(checkpoint.weights)

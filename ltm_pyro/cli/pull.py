@@ -1,0 +1,71 @@
+"""`ltm pull`: fetch a run from the Hugging Face hub."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.cli.arguments import parse
+from ltm_pyro.errors import InputError
+from ltm_pyro.sharing import RepositoryName, fetch
+from ltm_pyro.training.run import CONFIG, Run, refuse_existing
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+
+def main(words: Sequence[str]) -> int:
+    """Pull; returns the exit code."""
+    options = parse(_parser(), words)
+    repository = RepositoryName.parse(options.repository)
+    folder = Path(options.run or Path("runs") / repository.name)
+    refuse_existing(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made: {error.strerror}. Give a folder to write to by --run") from error
+    try:
+        fetch(repository, beside, options.revision)
+        _check(beside, options.repository)
+        beside.chmod(0o777 & ~_umask())
+        beside.rename(folder)  # whole, or not there at all
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    print(f"Next: ltm generate {folder}, or ltm evaluate {folder} CORPUS", file=sys.stderr)
+    print(folder)
+    return 0
+
+
+def _check(folder: Path, spec: str) -> None:
+    """That it is a run whose weights are as they were sent.
+
+    Raises:
+        InputError: if not.
+    """
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{spec} is no run: it has no {CONFIG}. `ltm push RUN {spec}` makes one")
+    run = Run.open(folder)
+    run.checkpoints.load(run.find("best"), run.fingerprint)
+
+
+def _umask() -> int:
+    import os
+
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _parser() -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="ltm pull", exit_on_error=False, description=__doc__)
+    parser.add_argument("repository", help="hf:USER/NAME, as ltm push wrote it")
+    parser.add_argument("--run", help="the run's folder; runs/NAME if left out")
+    parser.add_argument("--revision", type=str | None, default=None, help="a branch, a tag or a commit; the newest")
+    return parser

@@ -1,0 +1,7 @@
+"""Runs that others get: what of a run's folder is shared, its model card, and the Hugging Face hub."""
+
+from ltm_pyro.sharing.card import model_card
+from ltm_pyro.sharing.copy import CONTENTS, write_copy
+from ltm_pyro.sharing.hub import RepositoryName, fetch, publish
+
+__all__ = ["CONTENTS", "RepositoryName", "fetch", "model_card", "publish", "write_copy"]

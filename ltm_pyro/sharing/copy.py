@@ -1,0 +1,65 @@
+"""What of a run is shared: enough to use it and to see how it was made, and nothing of the machine it was made on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.data.cache import NOWHERE
+from ltm_pyro.data.hub import PREFIX
+from ltm_pyro.training.checkpoints import INFO, Checkpoints
+from ltm_pyro.training.run import CONFIG, TOKENIZER, run_parser
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from ltm_pyro.training.run import Run
+
+ALONGSIDE = ("data.json", "metrics.jsonl", "figures/*.png", "samples/*.txt", "evaluation/*.md")
+CONTENTS = (CONFIG, TOKENIZER, "README.md", "checkpoints/step-*/*.json", "checkpoints/step-*/*.safetensors", *ALONGSIDE)
+
+
+def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False) -> None:
+    """Write a run's folder anew, with one checkpoint, as it is to be shared.
+
+    Of paths in its configuration only the last part stays: they are of no use elsewhere, and tell of their owner.
+
+    Args:
+        run: whose copy it is.
+        checkpoint: the folder of the checkpoint that goes along.
+        folder: where the copy comes to stand; made here.
+        resumable: with the optimizer's state and the place in the text, three times the size.
+
+    Raises:
+        InputError: if the checkpoint is damaged, or of another configuration than the run's.
+    """
+    saved = run.checkpoints.load(checkpoint, run.fingerprint)
+    folder.mkdir(parents=True)
+    (folder / CONFIG).write_text(run_parser().dump(_without_paths(run.config), skip_unset=False), encoding="utf-8")
+    shutil.copyfile(run.folder / TOKENIZER, folder / TOKENIZER)
+    for path in (path for pattern in ALONGSIDE for path in sorted(run.folder.glob(pattern))):
+        kept = folder / path.relative_to(run.folder)
+        kept.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, kept)
+    loss = json.loads((checkpoint / INFO).read_text(encoding="utf-8"))["loss"]
+    state = saved.state if resumable else {}
+    Checkpoints(folder / "checkpoints").save(saved.step, saved.weights, state, loss, run.fingerprint)
+
+
+def _without_paths(config: Namespace) -> Namespace:
+    config = config.clone()
+    if corpus := config.get("corpus"):
+        config["corpus"] = ",".join(_last_part(part) for part in corpus.split(","))
+    if config.data.cache not in (None, *NOWHERE):
+        config.data.cache = None
+    if config.data.tokenizer is not None and Path(config.data.tokenizer).exists():
+        config.data.tokenizer = _last_part(config.data.tokenizer)
+    if config.train.start_from is not None:
+        config.train.start_from = _last_part(config.train.start_from)
+    return config
+
+
+def _last_part(path: str) -> str:
+    return path if path.startswith(PREFIX) else Path(path).name

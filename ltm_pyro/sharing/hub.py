@@ -1,0 +1,117 @@
+"""The Hugging Face hub as a place for runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from ltm_pyro.data.hub import PREFIX
+from ltm_pyro.errors import InputError
+from ltm_pyro.sharing.copy import CONTENTS
+
+
+class RepositoryName(NamedTuple):
+    """A model repository of the hub."""
+
+    user: str
+    name: str
+
+    @classmethod
+    def parse(cls, spec: str) -> RepositoryName:
+        """`hf:USER/NAME`.
+
+        Raises:
+            InputError: for anything else.
+        """
+        match = re.fullmatch(rf"{PREFIX}([\w.-]+)/([\w.-]+)", spec)
+        if match is None:
+            raise InputError(f"{spec!r} names no repository of the hub: expected {PREFIX}USER/NAME")
+        return cls(match[1], match[2])
+
+    def __str__(self) -> str:
+        return f"{self.user}/{self.name}"
+
+
+def publish(folder: Path, repository: RepositoryName, *, private: bool, message: str) -> str:
+    """Upload a folder as one commit, which leaves no other checkpoint there; returns its address.
+
+    Args:
+        folder: as `write_copy` wrote it, with its card.
+        repository: made if it is not there.
+        private: whether a repository that is made is; one that is there stays as it is.
+        message: of the commit.
+
+    Raises:
+        InputError: if the hub refuses it or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    with _explained(f"{PREFIX}{repository} could not be written"):
+        api.create_repo(str(repository), private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=str(repository), folder_path=folder, commit_message=message, delete_patterns="checkpoints/*"
+        )
+    return str(commit.commit_url)
+
+
+def fetch(repository: RepositoryName, folder: Path, revision: str | None = None) -> None:
+    """Download a shared run: its own files alone, none of which is a pickle.
+
+    Args:
+        repository: on the hub.
+        folder: for the files.
+        revision: a branch, a tag or a commit; the newest if None.
+
+    Raises:
+        InputError: if it is not there, is no run, or the hub cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _explained(f"{PREFIX}{repository} could not be read"):
+        snapshot_download(str(repository), revision=revision, local_dir=folder, allow_patterns=list(CONTENTS))
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub's own notes on the download
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Within, the hub's errors become one that says what to do."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise InputError(f"{what}: access to it is restricted. Ask for it on the hub, then `hf auth login`") from error
+    except errors.RevisionNotFoundError as error:
+        raise InputError(f"{what}: it has no such revision. Name a branch, a tag or a commit of it") from error
+    except errors.RepositoryNotFoundError as error:
+        raise InputError(
+            f"{what}: the hub has no such repository, or shows it to others alone. Check the name, and log in by "
+            "`hf auth login` or $HF_TOKEN"
+        ) from error
+    except errors.HfHubHTTPError as error:
+        code = error.response.status_code
+        refused = (
+            "log in by `hf auth login` or $HF_TOKEN, with the right to write"
+            if code in (401, 403)
+            else "try again later"
+        )
+        raise InputError(f"{what}: the hub answered {code} ({_first_line(error)}): {refused}") from error
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
+        raise InputError(
+            f"{what}: {_first_line(error)}. Check the network, $HF_ENDPOINT and $HF_HUB_OFFLINE"
+        ) from error
+    except InputError:
+        raise
+    except Exception as error:  # of whichever library carries it: connections, disks, answers that do not parse
+        raise InputError(
+            f"{what}: {type(error).__name__}: {_first_line(error)}. Check the network and the disk"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".") or "no reason given"
