@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ltm_pyro import __version__
 from ltm_pyro.cli.arguments import parse
 from ltm_pyro.errors import InputError
 from ltm_pyro.sharing import RepositoryName, model_card, publish, write_copy
@@ -44,7 +45,7 @@ def _write(run: Run, repository: RepositoryName, options: Namespace, folder: Pat
     checkpoint = run.find(options.checkpoint)
     step = int(checkpoint.name.removeprefix("step-"))
     write_copy(run, checkpoint, folder, options.resumable)
-    card = model_card(Run.open(folder), step, str(repository), options.license)
+    card = model_card(Run.open(folder), step, str(repository), __version__, options.license)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return step
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro import __version__
 from ltm_pyro.data.hub import PREFIX, parse_hub_name
 from ltm_pyro.errors import InputError
 
@@ -21,19 +20,26 @@ WHAT = {
 }
 
 
-def model_card(run: Run, step: int, name: str, license: str | None = None) -> str:
+def model_card(run: Run, step: int, name: str, version: str, license: str | None = None) -> str:
     """The card, as Markdown with the front matter that the Hugging Face hub reads.
 
     Args:
         run: whose card it is, as it is shared. Its numbers are those that `ltm evaluate RUN` last left in its folder.
         step: of the checkpoint that is shared.
         name: of the repository, USER/NAME.
+        version: of ltm_pyro.
         license: of the weights, as the hub names it; left out, the card says none.
 
     Raises:
         InputError: if the run's numbers are there and cannot be read.
     """
-    sections = [_front_matter(run, license), f"# {name}", WHAT[run.config.model], _made(run, step), _numbers(run)]
+    sections = [
+        _front_matter(run, license),
+        f"# {name}",
+        WHAT[run.config.model],
+        _made(run, step, version),
+        _numbers(run),
+    ]
     return "\n\n".join([*sections, _loading(name)]) + "\n"
 
 
@@ -51,7 +57,7 @@ def _front_matter(run: Run, license: str | None) -> str:
     return f"---\n{data.to_yaml()}\n---"
 
 
-def _made(run: Run, step: int) -> str:
+def _made(run: Run, step: int, version: str) -> str:
     """A table of what it is made of and how it learned."""
     config, latent = run.config, run.config.model == "latent-thought"
     data = run.read_json("data.json") if (run.folder / "data.json").is_file() else {}
@@ -73,7 +79,7 @@ def _made(run: Run, step: int) -> str:
         else "",
         "learned from": f"{learned:,} tokens, {step:,} steps of {config.train.batch_size} sequences" if learned else "",
         "held out": f"{data['validation']['tokens']:,} tokens" if "validation" in data else "",
-        "made by": f"ltm_pyro {__version__}",
+        "made by": f"ltm_pyro {version}",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items() if value)
     return f"| | |\n| --- | --- |\n{table}\n\n`config.yaml` repeats it: `ltm train --config config.yaml`."
