@@ -1,4 +1,4 @@
-"""Floating-point operations of learning, counted from the sizes of a decoder and its loops.
+"""Floating-point operations of learning: as the paper counts them, and as torch counts what the loops really do.
 
 A multiply-add counts as two. Only products of matrices are counted: norms, softmaxes and optimizers are a few percent
 of the time, and none of these.
@@ -6,14 +6,18 @@ of the time, and none of these.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from copy import deepcopy
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from ltm_pyro.models import Decoder
-from ltm_pyro.models.decoder.banded import block_size
+from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
+from ltm_pyro.models import AbstractModel, Decoder, MaskedDiffusionModel
+
+ATEN = torch.ops.aten
+TEXTS = 2  # that are counted over; of masked diffusion, in which how much is masked is drawn, more
+TEXTS_OF_DIFFUSION = 32
 
 
 def paper_flops_per_token(decoder: Decoder, fast_steps: int) -> float:
@@ -34,111 +38,59 @@ def paper_flops_per_token(decoder: Decoder, fast_steps: int) -> float:
     return (fast_steps + 1) * (6.0 * parameters + 6.0 * layers * width * decoder.length)
 
 
-@dataclass(frozen=True)
-class PassFlops:
-    """What the parts of one forward pass over a text take, in FLOPs.
+def spent_flops_per_token(model: AbstractModel, guide: Any, fast: FastLoop, slow: SlowStep) -> float:
+    """Training FLOPs for each token that this library's loops really spend, counted while they work.
 
-    Attributes:
-        reading: what no thought touches, up to the first cross-attention's queries.
-        first: the rest of the first layer but the attention on thoughts itself, once a particle.
-        later: the other layers, with their attention on the text, once a particle.
-        attending: attention on thoughts, their keys and values included, in all layers, once a particle.
-        logits: the product with the embedding, once a particle.
-        attention: of this, the scores and sums over keys of the text in `reading`, and in `later`: their backward pass
-            takes two and a half times as long as their forward pass, where products with weights take one for the
-            inputs and one for the weights.
-        last: of `first` or `later`, what the last layer does behind its queries.
-    """
-
-    reading: float
-    first: float
-    later: float
-    attending: float
-    logits: float
-    attention: tuple[float, float]
-    last: float
-
-
-def pass_flops(decoder: Decoder, length: int | None = None, both_ways: bool = False) -> PassFlops:
-    """Count one forward pass over one text.
+    Copies take two steps over random texts of full length, one with a single fast step and one with two, under torch's
+    own counter; what a further fast step adds is added for the rest. So whatever model, prior, guide and bounds do is
+    counted, an encoder's passes among it. In texts that are shorter than the decoder's length the filling costs as much
+    as they do, and is not counted as tokens.
 
     Args:
-        decoder: of the model.
-        length: T; the decoder's if None.
-        both_ways: whether every token sees every other one, and one before the text, as in masked diffusion.
+        model, guide: initialised, or trained; they are copied to the CPU.
+        fast, slow: the loops of training.
     """
-    first = decoder.blocks[0]
-    text = length or decoder.length
-    read = text + 1 if both_ways else text
-    layers, width, thoughts = len(decoder.blocks), decoder.embedding.embedding_dim, decoder.z_shape[1]
-    square, inner = 2.0 * width * width, 6.0 * width * first.feed_forward.gate.out_features
-    seen = 4.0 * width * (read * read if both_ways else _scored_pairs(text, decoder.window))
-    query = read * square if thoughts else 0.0
-    behind = read * (inner + (square if thoughts else 0.0))  # the output of the cross-attention, the feed-forward
-    return PassFlops(
-        reading=4 * read * square + seen + query,
-        first=behind,
-        later=(layers - 1) * (4 * read * square + seen + query + behind),
-        attending=layers * thoughts * (2 * square + 4.0 * width * text),
-        logits=2.0 * text * width * decoder.vocabulary,
-        attention=(seen, (layers - 1) * seen),
-        last=behind,
-    )
+    if fast.steps < 2:
+        return _counted(model, guide, fast, slow)
+    one, two = (_counted(model, guide, fast.lasting(steps), slow) for steps in (1, 2))
+    return one + (fast.steps - 1) * (two - one)
 
 
-def _scored_pairs(length: int, window: int) -> int:
-    """Pairs of a query and a key that attention computes: all of them in a short text, else blocks of 2C keys."""
-    size = block_size(window)
-    return length * length if length <= 2 * size else math.ceil(length / size) * size * 2 * size
+def _counted(model: AbstractModel, guide: Any, fast: FastLoop, slow: SlowStep) -> float:
+    """What torch counts in one step, for each token."""
+    model, guide = deepcopy(model).cpu().train(), deepcopy(guide).cpu().train()
+    svi = DualRateSVI(model, guide, fast, deepcopy(slow))
+    texts = TEXTS_OF_DIFFUSION if isinstance(model, MaskedDiffusionModel) else TEXTS
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        x = torch.randint(model.decoder.vocabulary, (texts, model.decoder.length))
+        with FlopCounterMode(display=False, custom_mapping=UNKNOWN) as counter:
+            svi.step(x)
+    return counter.get_total_flops() / x.numel()
 
 
-def spent_flops_per_token(
-    decoder: Decoder,
-    fast_steps: int,
-    fast_particles: int = 1,
-    slow_particles: int = 1,
-    share: float = 1.0,
-    along: bool = False,
-) -> float:
-    r"""Training FLOPs for each token that this library's loops really spend.
-
-    The fast loop holds the weights and computes no gradient of theirs, reads what comes before the first
-    cross-attention once a batch, and takes a pass and the gradient of z from the rest. The slow step pays for all.
-
-    Args:
-        decoder: of the model, with thoughts or without.
-        fast_steps: T_fast; 0 for a model without thoughts.
-        fast_particles, slow_particles: S of the two bounds.
-        share: of the tokens that a fast step scores.
-        along: whether the weights learn along the fast loop: then every pass pays for all.
-    """
-    parts = pass_flops(decoder)
-    whole = learned_pass_flops(parts, fast_particles)
-    scored = 1.0 if share >= 1 else math.ceil(share * decoder.length) / decoder.length
-    unscored = (1 - scored) * (parts.last + parts.logits)
-    thinking = parts.first + parts.later + parts.attending + parts.logits - unscored
-    held = fast_particles * (2 * thinking + 0.5 * parts.attention[1])
-    fast = fast_steps * (whole if along else held) + (parts.reading if fast_steps and not along else 0.0)
-    return (fast + learned_pass_flops(parts, slow_particles)) / decoder.length
+def _product(rows: Any, columns: Any) -> int:
+    return 2 * rows[-1] * columns[-1] * torch.Size(rows[:-1]).numel()
 
 
-def learned_pass_flops(parts: PassFlops, particles: int = 1) -> float:
-    """A pass, its inputs' gradients and its weights', with S particles of z over one reading."""
-    thinking = parts.first + parts.later + parts.attending + parts.logits
-    return 3 * (parts.reading + particles * thinking) + 0.5 * (parts.attention[0] + particles * parts.attention[1])
+def _attention(products: int) -> Any:
+    """The count of so many products of queries with keys."""
+
+    def count(query: Any, key: Any, *_: Any, **__: Any) -> int:
+        batch, heads, queries, channels = query
+        return products * 2 * batch * heads * queries * key[-2] * channels
+
+    return count
 
 
-def diffusion_flops_per_token(decoder: Decoder, normalised: bool = True) -> float:
-    """Training FLOPs for each token of masked diffusion over the blocks of a decoder.
-
-    A text of n tokens has (n + 1) / 2 of them masked on average, and only these are multiplied by the vocabulary;
-    without `normalised` they are twice, for the sum of the intensities.
-    """
-    parts = pass_flops(decoder, both_ways=True)
-    length = decoder.length
-    masked = (length + 1) / (2 * length) * parts.logits * (1 if normalised else 2)
-    states = parts.reading + parts.first + parts.later
-    return (3 * (states + masked) + 0.5 * sum(parts.attention)) / length
+# What runs on a CPU, and torch's counter does not know of: scores and sums; in the backward pass three more.
+UNKNOWN = {
+    ATEN.addmm_: lambda _, rows, columns, **__: _product(rows, columns),
+    ATEN._scaled_dot_product_flash_attention_for_cpu: _attention(2),
+    ATEN._scaled_dot_product_flash_attention_for_cpu_backward: lambda _, query, key, *__, **___: _attention(5)(
+        query, key
+    ),
+}
 
 
 def on_meta(**sizes: Any) -> Decoder:

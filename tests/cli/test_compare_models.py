@@ -51,6 +51,14 @@ def test_an_interrupt_leaves_what_there_is(shelf, tmp_path, monkeypatch, capsys)
     assert "At equal tokens" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
 
 
+def test_a_run_without_a_density_is_named_and_the_others_compare_without_it(shelf, tmp_path, capsys):
+    assert train(shelf / "corpus.jsonl", tmp_path / "map", guide="MAPGuide") == 0
+    assert ltm("compare", "models", shelf / "ar", tmp_path / "map", "--out", tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    assert "map has no number to compare: q of a MAPGuide has no density" in told
+    assert "Leave it out" in told
+
+
 @pytest.mark.parametrize(
     ("names", "message"), [(("ar", "other"), "hold out different texts"), (("ar", "ar"), "a run is named twice")]
 )

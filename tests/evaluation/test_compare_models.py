@@ -32,7 +32,7 @@ def course(name, points):
 
 def test_a_course_is_read_from_the_metrics():
     found = course_of("run", metrics(), *parts())
-    each = spent_flops_per_token(parts()[0].decoder, 0)
+    each = spent_flops_per_token(*parts())
     assert found.number == "exact"
     assert found.tokens_per_second == 100  # the median: one slow and one fast step change nothing
     assert [point["bits_per_byte"] for point in found.points] == [2.0, 1.0, 0.0]
@@ -42,6 +42,14 @@ def test_a_course_is_read_from_the_metrics():
 @pytest.mark.parametrize(("records", "message"), [(metrics(told=False), "an earlier version"), ([], "train it on")])
 def test_a_run_without_a_validation_in_bits_is_refused(records, message):
     with pytest.raises(InputError, match=f"run has no validation in bits per byte to compare: {message}"):
+        course_of("run", records, *parts())
+
+
+def test_a_run_that_nothing_bounds_is_refused_by_name():
+    records = metrics()
+    for record in records[1::2]:
+        record["validation"]["bits_per_byte"] = {"reconstruction": 1.0, "predictive": 2.0}
+    with pytest.raises(InputError, match="run has no number to compare: q of a EmptyGuide has no density"):
         course_of("run", records, *parts())
 
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import torch
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.flops import diffusion_flops_per_token, paper_flops_per_token, spent_flops_per_token
+from ltm_pyro.evaluation.flops import paper_flops_per_token, spent_flops_per_token
 from ltm_pyro.inference import FastLoop, SlowStep
-from ltm_pyro.models import AbstractModel, MaskedDiffusionModel
+from ltm_pyro.models import AbstractModel
 
 TIGHTEST = ("exact", "diffusion", "importance_weighted", "elbo")  # what a run is compared by: the first there is
 Spent = Literal["tokens", "flops", "hours"]
@@ -52,7 +52,7 @@ def course_of(
         model, guide, fast, slow: what it is made of, with the fast loop of its training.
 
     Raises:
-        InputError: if it holds no validation, or none with bits per byte.
+        InputError: if it holds no validation, none with bits per byte, or none that bounds the text.
     """
     steps = [record for record in metrics if "tokens_per_second" in record]
     validations = [record for record in metrics if "validation" in record]
@@ -62,25 +62,20 @@ def course_of(
         raise InputError(f"{name} has no validation in bits per byte to compare: {why}")
     speed = statistics.median(record["tokens_per_second"] for record in steps)
     seen = {record["step"]: record["tokens"] for record in steps}
-    number = next(key for key in TIGHTEST if key in told[-1]["validation"]["bits_per_byte"])
-    steps_taken = fast_steps(model, guide, fast)
-    each = training_flops_per_token(model, steps_taken, fast, slow)
+    number = next((key for key in TIGHTEST if key in told[-1]["validation"]["bits_per_byte"]), None)
+    if number is None:
+        raise InputError(
+            f"{name} has no number to compare: q of a {type(guide).__name__} has no density, so that nothing bounds "
+            "its text. Leave it out, or train it with a guide that has one, such as MeanFieldGuide"
+        )
+    each = spent_flops_per_token(model, guide, fast, slow)
+    paper = paper_flops_per_token(model.decoder, fast_steps(model, guide, fast))
     points = []
     for record in told:
         tokens = seen[record["step"]]
         spent = {"tokens": float(tokens), "flops": tokens * each, "hours": tokens / speed / 3600}
         points.append({**spent, "bits_per_byte": record["validation"]["bits_per_byte"][number]})
-    return Course(name, number, speed, each, paper_flops_per_token(model.decoder, steps_taken), points)
-
-
-def training_flops_per_token(model: AbstractModel, steps: int, fast: FastLoop, slow: SlowStep) -> float:
-    """What the loops spend for each token, T_fast being `steps`. An encoder's own passes are not counted."""
-    if isinstance(model, MaskedDiffusionModel):
-        return diffusion_flops_per_token(model.decoder, model.loss == "masked")
-    if model.prior is None:
-        return spent_flops_per_token(model.decoder, 0)
-    particles = {"fast_particles": fast.bound.particles, "slow_particles": slow.bound.particles}
-    return spent_flops_per_token(model.decoder, steps, share=fast.tokens, along=slow.along, **particles)
+    return Course(name, number, speed, each, paper, points)
 
 
 def fast_steps(model: AbstractModel, guide: Any, fast: FastLoop) -> int:
