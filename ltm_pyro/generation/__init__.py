@@ -3,13 +3,14 @@
 from ltm_pyro.generation.diffusing import write_by_diffusion
 from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.generation.speculative import Tally, write_speculatively
-from ltm_pyro.generation.writer import thoughts_from_prior, thoughts_from_prompt, write
+from ltm_pyro.generation.writer import thoughts_from_prior, thoughts_from_prompt, thoughts_from_prompts, write
 
 __all__ = [
     "Sampling",
     "Tally",
     "thoughts_from_prior",
     "thoughts_from_prompt",
+    "thoughts_from_prompts",
     "write",
     "write_by_diffusion",
     "write_speculatively",

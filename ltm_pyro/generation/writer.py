@@ -27,12 +27,16 @@ def thoughts_from_prompt(model: AbstractModel, guide: Any, fast: FastLoop, promp
         prompt: token ids, shape (P,); q is fitted on these alone.
         count: N, each with a posterior inference of its own.
     """
+    return thoughts_from_prompts(model, guide, fast, prompt.expand(count, -1))
+
+
+def thoughts_from_prompts(model: AbstractModel, guide: Any, fast: FastLoop, prompts: Tensor) -> Tensor | None:
+    """The same of prompts of one length, shape (N, P), each with a posterior inference of its own."""
     if model.prior is None:
         return None
-    x = prompt.expand(count, -1)
-    fast.fit(model, guide, x)
+    fast.fit(model, guide, prompts)
     with torch.no_grad():
-        return guide(x)
+        return guide(prompts)
 
 
 def write(

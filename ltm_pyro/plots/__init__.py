@@ -4,6 +4,7 @@ from ltm_pyro.plots.bias import plot_bias
 from ltm_pyro.plots.budgets import plot_budgets
 from ltm_pyro.plots.curves import plot_curves
 from ltm_pyro.plots.learning_curves import plot_kl_by_layer, plot_learning_curves
+from ltm_pyro.plots.pass_at_k import plot_pass_at_k
 from ltm_pyro.plots.ranks import plot_ranks
 from ltm_pyro.plots.reliability import plot_pareto_k
 from ltm_pyro.plots.saving import save_figure
@@ -19,6 +20,7 @@ __all__ = [
     "plot_kl_by_layer",
     "plot_learning_curves",
     "plot_pareto_k",
+    "plot_pass_at_k",
     "plot_ranks",
     "plot_signal_to_noise",
     "plot_text_sets",

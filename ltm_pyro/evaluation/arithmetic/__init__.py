@@ -1,0 +1,26 @@
+"""Few-shot arithmetic in words: GSM8K (Cobbe et al., 2021, arXiv 2110.14168)."""
+
+from ltm_pyro.evaluation.arithmetic.answers import commonest_answer, final_number, final_number_written, occurs
+from ltm_pyro.evaluation.arithmetic.attempts import Attempted, judged
+from ltm_pyro.evaluation.arithmetic.pass_at_k import mean_pass_at_k, pass_at_k
+from ltm_pyro.evaluation.arithmetic.problems import Problem, read_problems
+from ltm_pyro.evaluation.arithmetic.prompts import Prompt, few_shot_prompt
+from ltm_pyro.evaluation.arithmetic.table import MEASURES, score_records, table
+
+__all__ = [
+    "MEASURES",
+    "Attempted",
+    "Problem",
+    "Prompt",
+    "commonest_answer",
+    "few_shot_prompt",
+    "final_number",
+    "final_number_written",
+    "judged",
+    "mean_pass_at_k",
+    "occurs",
+    "pass_at_k",
+    "read_problems",
+    "score_records",
+    "table",
+]
