@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
 from torch.distributions import Distribution
@@ -18,12 +19,26 @@ def import_zuko() -> ModuleType:
     # its import switches the validation of all distributions off, for everyone
     kept = {name: vars(Distribution)[name] for name in ("_validate_args", "arg_constraints")}
     try:
-        import zuko
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "a flow needs the package zuko, which is not installed: pip install 'ltm-pyro[flows]'"
-        ) from error
+        return import_extra("zuko", "flows", "a flow")
     finally:
         for name, value in kept.items():
             setattr(Distribution, name, value)
-    return zuko
+
+
+def import_extra(package: str, extra: str, what: str) -> ModuleType:
+    """A package that an extra installs.
+
+    Args:
+        package: its import name.
+        extra: of ltm-pyro.
+        what: needs it, for the message.
+
+    Raises:
+        InputError: if it is not installed.
+    """
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{what} needs the package {package}, which is not installed: pip install 'ltm-pyro[{extra}]'"
+        ) from error

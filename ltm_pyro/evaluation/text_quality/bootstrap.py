@@ -1,0 +1,58 @@
+"""Intervals over samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """A number with its 95 % interval over samples; NaN where it is not known."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
+    """A mean, and the percentiles of means of resampled values (Efron, 1979); values that are NaN are left out."""
+    known = np.array([value for value in values if not math.isnan(value)])
+    return _resampled(lambda rows: known[rows].mean(-1), len(known), seed)
+
+
+def ratio_interval(above: Sequence[float], below: Sequence[float], seed: int = 0) -> Interval:
+    """exp(Σ above / Σ below), both resampled together: a perplexity, from nats and tokens by sample."""
+    nats, tokens = np.array(above, float), np.array(below, float)
+    return _resampled(lambda rows: np.exp(nats[rows].sum(-1) / tokens[rows].sum(-1)), len(nats), seed)
+
+
+def jackknife_interval(values: Callable[[Sequence[int]], float], count: int) -> Interval:
+    """For a number that a sample's second copy would change: its value, ± 1.96 standard errors of leaving one out.
+
+    Args:
+        values: the number for the samples of these places.
+        count: of samples.
+    """
+    whole = values(range(count))
+    if count < 3:
+        return Interval(whole)
+    without = np.array([values([*range(place), *range(place + 1, count)]) for place in range(count)])
+    error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+    return Interval(whole, whole - 1.96 * error, whole + 1.96 * error)
+
+
+def _resampled(statistic: Callable[[np.ndarray], np.ndarray], count: int, seed: int) -> Interval:
+    if not count:
+        return Interval(math.nan)
+    value = float(statistic(np.arange(count)))
+    if count < 2:
+        return Interval(value)
+    rows = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
+    low, high = np.quantile(statistic(rows), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, float(low), float(high))

@@ -1,0 +1,34 @@
+"""What written text is like, beside real text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.plots.looks import looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_text_quality(records: Sequence[dict[str, Any]], axes: Axes, measure: str, label: str) -> Axes:
+    """One number of every kind of text, with its interval.
+
+    Args:
+        records: with `kind`, `measure`, `value`, `low` and `high`.
+        axes: where to draw.
+        measure: which number.
+        label: what it is, with its unit.
+    """
+    own = [record for record in records if record["measure"] == measure]
+    look = looks((record["kind"], record["kind"]) for record in records)
+    for place, record in enumerate(own):
+        value, low, high = (record[key] for key in ("value", "low", "high"))
+        error = [[value - low], [high - value]] if low == low else [[0.0], [0.0]]
+        axes.errorbar(
+            [value], [place], xerr=error, label=record["kind"], **{**look[record["kind"]], "linestyle": "none"}
+        )
+    axes.set_yticks([])
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
+    return axes

@@ -1,0 +1,81 @@
+"""`ltm evaluate RUN --suite generation` on tiny runs."""
+
+import json
+import shutil
+
+import pytest
+from runs import ltm, train
+
+from ltm_pyro.cli import suite_generation
+from ltm_pyro.cli.suite_generation import INTERPOLATED, PROMPTED, REAL, REAL_REST, UNPROMPTED
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def evaluate(run, *words):
+    return ltm(
+        "evaluate", run, "--suite", "generation", "--limit", "6", "--prompt_tokens", "4", "--batch_size", "4", *words
+    )
+
+
+def results(run):
+    return json.loads((run / "evaluation/generation/results.json").read_text(encoding="utf-8"))["pieces"]
+
+
+def test_every_kind_is_written_and_measured(run, capsys):
+    assert evaluate(run) == 0
+    out = capsys.readouterr().out
+    found = results(run)
+    assert set(found) == {REAL, REAL_REST, UNPROMPTED, PROMPTED, INTERPOLATED}
+    assert {len(own) for own in found.values()} == {6}
+    assert [record["prompt"] for record in found[PROMPTED]] == [record["prompt"] for record in found[REAL_REST]]
+    assert "No generative perplexity: give --judge" in out
+    made = {path.name for path in (run / "evaluation/generation").iterdir()}
+    assert {"table.md", "records.csv", "text-quality.png", "written-no-prompt.txt", "held-out-text.txt"} <= made
+
+
+def test_an_interrupted_evaluation_goes_on_with_the_same_texts(run, tmp_path, monkeypatch, capsys):
+    whole = shutil.copytree(run, tmp_path / "whole")
+    assert evaluate(whole) == 0
+    texts, calls = suite_generation.whole_texts, []
+
+    def interrupted(*given):
+        calls.append(given)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return texts(*given)
+
+    monkeypatch.setattr(suite_generation, "whole_texts", interrupted)
+    assert evaluate(run) == 130
+    assert "what was written is measured" in capsys.readouterr().err
+    assert len(results(run)[PROMPTED]) == 4
+    assert evaluate(run, "--resume") == 0
+    assert results(run) == results(whole)
+
+
+def test_models_without_thoughts(reference, tmp_path, corpus, capsys):
+    copy = shutil.copytree(reference, tmp_path / "reference")
+    assert evaluate(copy) == 0
+    assert INTERPOLATED not in results(copy)
+    assert "this model has no thoughts" in capsys.readouterr().out
+    assert train(corpus, tmp_path / "mdlm", model="masked-diffusion") == 0
+    assert evaluate(tmp_path / "mdlm", "--steps", "3") == 0
+    assert len(results(tmp_path / "mdlm")[PROMPTED]) == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--steps", "3"), "only masked diffusion writes in steps"),
+        (("--tokens", "3"), "expected more than the prompt's 4, and at most the 16"),
+        (("--limit", "1"), "--limit 1: expected 2 or more"),
+        (("--judge", "nowhere"), "nowhere cannot be loaded as a judge"),
+        (("--embedder", "nowhere"), "nowhere cannot be loaded as an embedder"),
+    ],
+)
+def test_bad_input_gets_one_clear_error(run, words, message, capsys):
+    assert evaluate(run, *words) == 2
+    assert message in capsys.readouterr().err
