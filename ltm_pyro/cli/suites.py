@@ -12,6 +12,7 @@ SUITES = {
     "zero-shot": "perplexity on the field's text sets, nothing learned from them",
     "generation": "what the text that a run writes is like, beside real text",
     "gsm8k": "arithmetic in words, behind a few answered problems",
+    "harness": "tasks of lm-evaluation-harness",
 }
 
 

@@ -9,6 +9,7 @@ from ltm_pyro.plots.ranks import plot_ranks
 from ltm_pyro.plots.reliability import plot_pareto_k
 from ltm_pyro.plots.saving import save_figure
 from ltm_pyro.plots.signal_to_noise import plot_signal_to_noise
+from ltm_pyro.plots.task_scores import plot_task_scores
 from ltm_pyro.plots.text_quality import plot_text_quality
 from ltm_pyro.plots.text_sets import plot_text_sets
 from ltm_pyro.plots.tightness import plot_tightness
@@ -24,6 +25,7 @@ __all__ = [
     "plot_pass_at_k",
     "plot_ranks",
     "plot_signal_to_noise",
+    "plot_task_scores",
     "plot_text_quality",
     "plot_text_sets",
     "plot_tightness",

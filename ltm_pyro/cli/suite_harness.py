@@ -1,0 +1,164 @@
+"""`ltm evaluate RUN --suite harness`: tasks of lm-evaluation-harness."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.comparison_folder import ComparisonFolder
+from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.session import say
+from ltm_pyro.errors import InputError
+from ltm_pyro.optional import import_extra
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+FOLDER = "evaluation/harness"
+SECONDS = 15.0  # between two lines, and two times that what is done is kept
+Known = dict[str, list[dict[str, Any]]]  # answers by request
+
+
+def main(words: Sequence[str]) -> int:
+    """Evaluate; returns the exit code."""
+    options = parse(_parser(), words)
+    refuse_below(options, draws=1, limit=1, fast_steps=0, seed=0, num_fewshot=0)
+    import_extra("lm_eval", "harness", "this suite")
+    run = Run.open(options.run)
+    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "suite")}
+    folder = ComparisonFolder(run.folder / FOLDER, settings)
+    known: Known = folder.done() if options.resume else {}
+    folder.begin(["evaluate", *words])
+    try:
+        results = _evaluate(run, options, known, _keeper(folder, known))
+    except KeyboardInterrupt:
+        say(f"interrupted: {len(known)} answers are kept; the same command with --resume goes on")
+        raise
+    finally:
+        folder.keep(known)
+    _finish(folder, results, run, options)
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="ltm evaluate RUN --suite harness", exit_on_error=False, description=__doc__)
+    parser.add_argument("run", help="the run's folder")
+    parser.add_argument("--suite", default="harness", help="this one")
+    parser.add_argument("--tasks", nargs="+", required=True, help="by name; lm-evaluation-harness lists them")
+    parser.add_argument(
+        "--include_path", type=str | None, default=None, help="a folder with tasks of your own, in YAML"
+    )
+    parser.add_argument(
+        "--num_fewshot", type=int | None, default=None, help="demonstrations; the task's own if left out"
+    )
+    parser.add_argument("--limit", type=int | None, default=None, help="the most questions of each task")
+    parser.add_argument("--draws", type=int, default=16, help="S, samples of z for each context")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
+    parser.add_argument("--seed", type=int, default=0, help="of demonstrations and all noise")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted evaluation")
+    return parser
+
+
+def _keeper(folder: ComparisonFolder, known: Known) -> Any:
+    """What is told of every answer: now and then it says so, and keeps them."""
+    shown = [time.monotonic()]
+
+    def listen(done: int) -> None:
+        if time.monotonic() - shown[0] > SECONDS:
+            shown[0] = time.monotonic()
+            folder.keep(known)
+            say(f"{done} answers")
+
+    return listen
+
+
+def _evaluate(run: Run, options: Namespace, known: Known, listener: Any) -> dict[str, Any]:
+    """What lm-evaluation-harness says.
+
+    Raises:
+        InputError: for a task that it does not know, or whose data is not to be had.
+    """
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    from ltm_pyro.cli.harness_model import HarnessModel
+
+    blueprint, _ = load(run, options.checkpoint)
+    blueprint = blueprint.with_fast_steps(options.fast_steps)
+    model = HarnessModel(run, blueprint, options.draws, options.seed, known, listener)
+    manager = TaskManager(include_path=options.include_path)
+    unknown = [task for task in options.tasks if task not in manager.all_tasks]
+    if unknown:
+        raise InputError(
+            f"--tasks {unknown[0]}: lm-evaluation-harness has no such task; give --include_path, a folder with its YAML"
+        )
+    try:
+        return simple_evaluate(
+            model,
+            tasks=list(options.tasks),
+            num_fewshot=options.num_fewshot,
+            limit=options.limit,
+            task_manager=manager,
+            log_samples=False,
+            bootstrap_iters=1000,
+            random_seed=options.seed,
+            numpy_random_seed=options.seed,
+            torch_random_seed=options.seed,
+            fewshot_random_seed=options.seed,
+        )
+    except (ConnectionError, FileNotFoundError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"the data of {', '.join(options.tasks)} cannot be had: {reason}. Give a task over local files by "
+            "--include_path"
+        ) from error
+
+
+def _finish(folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace) -> None:
+    from ltm_pyro.evaluation.cells import section, with_error
+    from ltm_pyro.plots import plot_task_scores, save_figure
+
+    records = list(_records(results))
+    rows = [
+        [r["task"], r["measure"], with_error(r["value"], r["standard_error"]), str(r["shots"]), f"{r['questions']:,}"]
+        for r in records
+    ]
+    z = run.config.model == "latent-thought"
+    how = f"thoughts fitted on what stands before, mean over {options.draws} draws" if z else "exact"
+    notes = [
+        f"± one standard error, by lm-evaluation-harness. Probabilities of a continuation: {how}; of a whole text: "
+        + ("the importance-weighted bound." if z else "exact."),
+    ]
+    header = ["task", "measure", "value", "shots", "questions"]
+    folder.write("harness.json", json.dumps(results.get("results", {}), indent=2, default=str) + "\n")
+
+    def draw() -> list[str]:
+        return [
+            path.name for path in save_figure(folder.path / "tasks", [partial(plot_task_scores, records)], legend=False)
+        ]
+
+    folder.finish(section("Tasks", [header, *rows], notes), records, draw)
+
+
+def _records(results: dict[str, Any]) -> Any:
+    for task, own in results["results"].items():
+        for name, value in own.items():
+            measure, comma, kind = name.partition(",")
+            if comma and not measure.endswith("_stderr"):
+                error = own.get(f"{measure}_stderr,{kind}")
+                yield {
+                    "task": task,
+                    "measure": measure,
+                    "value": float(value),
+                    "standard_error": float(error) if isinstance(error, (int, float)) else None,
+                    "shots": results.get("n-shot", {}).get(task, 0),
+                    "questions": results.get("n-samples", {}).get(task, {}).get("effective", 0),
+                }
