@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
     from ltm_pyro.data import Sequences
-    from ltm_pyro.evaluation.inspection import Inspection, Inspector
+    from ltm_pyro.evaluation.inspection import Details, Inspection, Inspector
 
 
 def main(words: Sequence[str]) -> int:
     """Inspect; returns the exit code."""
-    from ltm_pyro.evaluation.inspection import Inspector
+    from ltm_pyro.evaluation.inspection import Details, Inspector
     from ltm_pyro.evaluation.inspection.inspector import document_of
 
     options = parse(_parser(), words)
-    refuse_below(options, draws=1, batch_size=1, limit=1, fast_steps=0, seed=0)
+    refuse_below(options, draws=1, batch_size=1, limit=1, fast_steps=0, seed=0, detail=0)
     run = Run.open(options.run)
     blueprint, device = load(run, options.checkpoint)
     model, guide, fast, _ = blueprint.with_fast_steps(options.fast_steps)
@@ -40,7 +40,10 @@ def main(words: Sequence[str]) -> int:
     if not inspector.done:
         return 130
     found = inspector.summary(lambda i: document_of(sequences.names, i))
-    _save(run, found, sequences, options)
+    details = Details()
+    if options.detail and not stopped:
+        stopped = _look_closer(details, (model, guide, fast), run, sequences, options, device)
+    _save(run, found, details, sequences, options)
     return 130 if stopped else 0
 
 
@@ -58,6 +61,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
     parser.add_argument("--limit", type=int, default=192, help="the most texts, spread over the corpus")
     parser.add_argument("--batch_size", type=int, default=32, help="texts at once")
+    parser.add_argument(
+        "--detail",
+        type=int,
+        default=4,
+        help="texts to read token by token and to write anew; 0 leaves the closer look out",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     return parser
 
@@ -78,22 +87,41 @@ def _look(inspector: Inspector, sequences: Sequences, options: Namespace, device
     return False
 
 
-def _save(run: Run, found: Inspection, sequences: Sequences, options: Namespace) -> None:
+def _look_closer(
+    details: Details, parts: tuple[Any, Any, Any], run: Run, sequences: Sequences, options: Namespace, device: Any
+) -> bool:
+    """Fill in the details; returns whether that was interrupted."""
+    from ltm_pyro.data import in_order
+    from ltm_pyro.evaluation.inspection import look_closer
+
+    total = min(len(sequences), options.limit)
+    batches = [batch.to(device) for batch in in_order(sequences, options.batch_size, total)]
+    sizes = {"texts": options.detail, "draws": options.draws, "seed": options.seed, "end": run.tokenizer.end}
+    try:
+        look_closer(details, *parts, batches, **sizes, listener=lambda what: say(f"A closer look: {what} ..."))
+    except KeyboardInterrupt:
+        say("\nInterrupted: the closer look is kept as far as it came.")
+        return True
+    return False
+
+
+def _save(run: Run, found: Inspection, details: Details, sequences: Sequences, options: Namespace) -> None:
     from ltm_pyro.evaluation.cells import finite
     from ltm_pyro.evaluation.inspection import inspection_markdown
 
     stem = "inspection/" + ("validation" if options.corpus is None else corpus_name(options.corpus))
-    text = inspection_markdown(found)
-    content = finite({"options": options.as_dict(), "inspection": found.to_dict()})
+    text = inspection_markdown(found, details)
+    content = finite({"options": options.as_dict(), "inspection": found.to_dict(), "details": details.to_dict()})
     path = run.write(f"{stem}.md", text + "\n")
     run.write(f"{stem}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    page = run.write(f"{stem}.html", report(run, found, sequences))
-    figures = _draw(run.folder / stem, found)
+    page = run.write(f"{stem}.html", report(run, found, sequences, details))
+    figures = _draw(run.folder / stem, found, details, run)
     print(text)
     say(f"\nSaved in {path.parent}: {path.name}, {Path(stem).name}.json, {', '.join(figures)}. Open {page}")
 
 
-def _draw(stem: Path, found: Inspection) -> list[str]:
+def _draw(stem: Path, found: Inspection, details: Details, run: Run) -> list[str]:
+    from ltm_pyro.plots.closer_look import plot_dial, plot_reading, plot_way
     from ltm_pyro.plots.saving import save_figure
     from ltm_pyro.plots.thoughts import plot_places, plot_probe, plot_thoughts
 
@@ -106,5 +134,13 @@ def _draw(stem: Path, found: Inspection) -> list[str]:
         "probe": lambda axes: plot_probe(free, paid, axes),
         "map": lambda axes: plot_places(found.places.tolist(), found.shares, axes),
     }
+    if details.dial:
+        panels["dial"] = lambda axes: plot_dial(details.dial, axes)
+    if details.way:
+        panels["way"] = lambda axes: plot_way(details.way, axes)
+    if details.texts:
+        text = details.texts[0]
+        words = [run.tokenizer.decode([token]) for token in text.tokens]
+        panels["reading"] = lambda axes: plot_reading(words, text.reading.attention.flatten(0, 1).tolist(), axes)
     paths = [save_figure(Path(f"{stem}-{name}"), [draw], legend=False) for name, draw in panels.items()]
     return [path.name for pair in paths for path in pair]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ltm_pyro.data import Sequences
-    from ltm_pyro.evaluation.inspection import Inspection
+    from ltm_pyro.evaluation.inspection import Details, Inspection
     from ltm_pyro.training.run import Run
 
 
-def report(run: Run, found: Inspection, sequences: Sequences) -> str:
+def report(run: Run, found: Inspection, sequences: Sequences, details: Details) -> str:
     """An inspection as one HTML file."""
     from ltm_pyro.evaluation.cells import finite
     from ltm_pyro.evaluation.inspection.markdown import tables, verdict
@@ -24,10 +25,17 @@ def report(run: Run, found: Inspection, sequences: Sequences) -> str:
     axes = [
         f"{name} axis, {share:.0%} of variance" for name, share in zip(("first", "second"), found.shares, strict=True)
     ]
-    data = {"thoughts": thoughts, "points": _points(run, found, sequences), "axes": axes}
+    data = {
+        "thoughts": thoughts,
+        "points": _points(run, found, sequences),
+        "axes": axes,
+        "dial": [_setting(one) for one in details.dial],
+        "texts": [_text(run, one, sequences) for one in details.texts],
+        "way": _way(run, details, sequences),
+    }
     headline = verdict(found).replace("**", "")
     title = f"Thoughts of {len(found.ids)} texts: {run.folder.name}"
-    return page(title, headline, found.collapsed, tables(found), finite(data))
+    return page(title, headline, found.collapsed, tables(found, details), finite(data))
 
 
 def _points(run: Run, found: Inspection, sequences: Sequences) -> list[dict[str, Any]]:
@@ -37,5 +45,45 @@ def _points(run: Run, found: Inspection, sequences: Sequences) -> list[dict[str,
         tokens = sequences.tokens[sequences.bounds[number] : sequences.bounds[number + 1]]
         text = run.tokenizer.decode(int(token) for token in tokens)
         others = [["thoughts", near.by_thoughts[row]], ["words", near.by_words[row]]] if near else []
-        points.append({"place": place, "name": sequences.name(number), "text": text, "near": others})
+        name = sequences.name(number)
+        about = {"order": row, "length": len(tokens), **properties(name)}
+        points.append({"place": place, "name": name, "text": text, "near": others, "about": about})
     return points
+
+
+def properties(name: str) -> dict[str, Any]:
+    """What the name of a document of the built-in corpus tells of it: `year` and `president`; nothing of others."""
+    match = re.match(r"([A-Za-z][A-Za-z.'-]*?)[_-](1[789]\d\d|20\d\d)\b", name) or re.match(
+        r"(?P<year>1[789]\d\d|20\d\d)[_-]([A-Za-z][A-Za-z.'-]*)", name
+    )
+    if match is None:
+        return {}
+    year, president = sorted(match.groups())
+    return {"year": int(year), "president": president}
+
+
+def _setting(one: Any) -> dict[str, Any]:
+    bound, tighter = one.elbo, one.importance_weighted
+    return {"steps": one.steps, "elbo": bound.nats_per_token, "iw": tighter.nats_per_token, "kl": one.kl_per_token}
+
+
+def _text(run: Run, one: Any, sequences: Sequences) -> dict[str, Any]:
+    """A text's tokens with each thought's share of attention and what it tells, rounded for the page."""
+    attention, told = one.reading.attention.flatten(0, 1), one.reading.told.flatten(0, 1)
+    return {
+        "name": sequences.name(one.id),
+        "tokens": [run.tokenizer.decode([token]) for token in one.tokens],
+        "attention": [[round(share, 3) for share in row] for row in attention.tolist()],
+        "told": [[round(nats, 3) for nats in row] for row in told.tolist()],
+        "all": [round(nats, 3) for nats in (one.reading.thoughtless - one.reading.cost).tolist()],
+    }
+
+
+def _way(run: Run, details: Details, sequences: Sequences) -> dict[str, Any] | None:
+    if details.ends is None or not details.way:
+        return None
+    stages = [
+        {"share": stage.share, "first": stage.first, "second": stage.second, "text": run.tokenizer.decode(stage.tokens)}
+        for stage in details.way
+    ]
+    return {"ends": [sequences.name(end) for end in details.ends], "stages": stages}

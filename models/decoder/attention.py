@@ -70,6 +70,11 @@ class CrossAttention(_Heads):
         """What each token asks, (..., H, T, D/H) from h (..., T, D)."""
         return rotate(self.split(self.query(h)), table)
 
+    def shares(self, asked: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
+        """The share of each token's attention that each thought has, mean over heads, (..., T, K): it adds up to 1."""
+        scores = asked @ thoughts[0].transpose(-2, -1) / asked.shape[-1] ** 0.5
+        return scores.softmax(-1).mean(-3)
+
     def forward(self, asked: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
         """The answers to `queries`, shape (B, T, D); thoughts with leading particles S give (S, B, T, D)."""
         leading = torch.broadcast_shapes(asked.shape[:-3], thoughts[0].shape[:-3])

@@ -213,6 +213,16 @@ class Decoder(nn.Module):
             for block, z_l in zip(self.blocks, (z * self.thought_scale).unbind(-3), strict=True)
         ]
 
+    def attention_on_thoughts(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*B L K D"]) -> Tensor:
+        """How much of each token's attention each thought of a layer has, mean over heads, shape (B, L, K, T)."""
+        reading, every, shares = self.look_back(tokens), self.thoughts(z), []
+        for place, (block, thoughts) in enumerate(zip(self.blocks, every, strict=True)):
+            assert reading.asked is not None  # `thoughts` has refused a decoder without
+            shares.append(block.cross_attention.shares(reading.asked, thoughts).transpose(-2, -1))
+            if place + 1 < len(self.blocks):
+                reading = self._layer(block, self.blocks[place + 1], reading, thoughts)
+        return torch.stack(shares, -3)
+
     def logits(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
         """Logits of the token after each of `tokens`, shape (..., B, T, V)."""
         return linear(self(tokens, z), self.embedding.weight)

@@ -10,7 +10,7 @@ from runs import ltm
 from ltm_pyro.report import page
 
 pytestmark = pytest.mark.usefixtures("here")
-FEW = ("--draws", "2", "--limit", "5", "--batch_size", "2")
+FEW = ("--draws", "2", "--limit", "5", "--batch_size", "2", "--detail", "2")
 
 
 def test_everything_is_printed_and_kept(run, capsys):
@@ -79,6 +79,20 @@ def test_the_page_works_in_a_browser(run, scheme):
         assert sheet.inner_text("#scale") != scale
         sheet.locator("#map circle").first.dispatch_event("click")
         assert "</script><b" in sheet.inner_text("#text")
+        sheet.select_option("#colour", "length")
+        assert "light" in sheet.inner_text("#key")
+        shown = {}
+        for dial, told in (("#steps", "#steps-told"), ("#share", "#share-told")):
+            shown[told] = sheet.inner_text(told)
+            sheet.locator(dial).fill("3")
+            assert sheet.inner_text(told) != shown[told]
+        spoken = sheet.inner_text("#reading-told")
+        sheet.select_option("#by", "1")
+        sheet.select_option("#how", "attention")
+        assert "% on average" in sheet.inner_text("#reading-told") != spoken
+        text = sheet.inner_text("#reading")
+        sheet.select_option("#which", "1")
+        assert sheet.inner_text("#reading") not in ("", text)
         sheet.click("#theme")
         assert sheet.evaluate(colour) != before
         assert sheet.evaluate("document.documentElement.scrollWidth") <= 360

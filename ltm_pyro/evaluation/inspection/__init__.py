@@ -1,7 +1,8 @@
 """What is in the thoughts: how much each carries, which layers the text needs, and which texts lie near each other."""
 
+from ltm_pyro.evaluation.inspection.details import Details, look_closer
 from ltm_pyro.evaluation.inspection.inspector import Inspection, Inspector
 from ltm_pyro.evaluation.inspection.markdown import inspection_markdown
 from ltm_pyro.evaluation.inspection.posteriors import Posteriors
 
-__all__ = ["Inspection", "Inspector", "Posteriors", "inspection_markdown"]
+__all__ = ["Details", "Inspection", "Inspector", "Posteriors", "inspection_markdown", "look_closer"]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from ltm_pyro.evaluation.aggregate import Aggregate
 from ltm_pyro.evaluation.cells import number, section, with_error
+from ltm_pyro.evaluation.inspection.checks import Check, check_rows
+from ltm_pyro.evaluation.inspection.details import Details
+from ltm_pyro.evaluation.inspection.dial import Setting
 from ltm_pyro.evaluation.inspection.inspector import Inspection
 from ltm_pyro.evaluation.inspection.neighbours import Neighbours
 
@@ -30,16 +36,61 @@ def _balance(gain: float) -> str:
     return f"{'gain' if gain >= 0 else 'lose'} {abs(gain):.4f} nats/token"
 
 
-def inspection_markdown(found: Inspection) -> str:
+def inspection_markdown(found: Inspection, details: Details | None = None) -> str:
     """Tables of an inspection, with what each number is."""
-    shown = [section(title, rows, [note]) for title, rows, note in tables(found)]
+    shown = [section(title, rows, [note]) for title, rows, note in tables(found, details)]
     return "\n\n".join([f"# Thoughts of {len(found.ids)} texts", verdict(found), *shown])
 
 
-def tables(found: Inspection) -> list[Table]:
+def tables(found: Inspection, details: Details | None = None) -> list[Table]:
     """A title, rows with the header first, and a note, each."""
     near = [] if found.neighbours is None else [_near(found.neighbours)]
-    return [_carried(found), _told(found), _informed(found), *near]
+    closer = [] if details is None else list(_closer(details))
+    return [_carried(found), _told(found), _informed(found), *near, *closer]
+
+
+def _closer(details: Details) -> Iterator[Table]:
+    if details.dial:
+        yield _dial(details.dial)
+    if details.aggregate:
+        yield _aggregate(details.aggregate)
+    if details.checks:
+        yield _checked(details.checks, len(details.texts))
+
+
+def _dial(dial: Sequence[Setting]) -> Table:
+    rows = [["fast steps", "ELBO, nats/token", "importance-weighted", "KL"]]
+    for one in dial:
+        scores = [
+            with_error(score.nats_per_token, score.standard_error) for score in (one.elbo, one.importance_weighted)
+        ]
+        rows.append([str(one.steps), *scores, number(one.kl_per_token)])
+    count = len(dial[0].elbo.nats)
+    return "The bound by fast steps", rows, f"{count} texts, the same noise for each; lower is better. 0 is q's start."
+
+
+def _aggregate(found: Aggregate) -> Table:
+    rows = [["layer", "length of a thought, q", "p", "variance of a dimension, q", "p"]]
+    for layer, cells in enumerate(
+        zip(found.norms, found.prior_norms, found.variances, found.prior_variances, strict=True), 1
+    ):
+        rows.append([str(layer), *(number(cell, 3) for cell in cells)])
+    note = (
+        f"One z of each of {found.sequences} texts' own q against as many from the prior: MMD² "
+        f"{found.mmd.squared:.2e}, 95 % of permutations below {found.mmd.null_95:.2e}, p {found.mmd.p_value:.3f}. log "
+        f"p(z) {with_error(found.log_prior, found.log_prior_error, 1)} under q, "
+        f"{with_error(found.own_log_prior, found.own_log_prior_error, 1)} under p, nats."
+    )
+    return "Aggregated posterior against prior", rows, note
+
+
+def _checked(checks: Sequence[Check], texts: int) -> Table:
+    note = (
+        f"{texts} texts, 20 written for each, as long as it. The p-value is the share of written ones above the real "
+        "one, 0.5 if they are alike; outside 90 %: the share of texts that are in neither the middle nor near it, of "
+        "which 0.1 would be chance."
+    )
+    return "Texts written with a text's own thoughts", check_rows(checks), note
 
 
 def _carried(found: Inspection) -> Table:

@@ -62,6 +62,20 @@ def test_a_decoder_that_listens_is_not(tiny):
     assert "Collapsed" not in inspection_markdown(found)
 
 
+def test_a_decoder_that_copies_one_thought_has_that_one_active_and_no_other():
+    tiny = TinyModel(layers=3, thoughts=1)
+    with torch.no_grad():
+        for place in (0, 2):
+            for parameter in tiny.decoder.blocks[place].cross_attention.parameters():
+                parameter.zero_()
+    found = inspect(tiny, texts=6, steps=40).summary()
+    assert found.active[1, 0].any()
+    assert not found.active[[0, 2]].any()
+    assert found.kl[[0, 2]].abs().max() < 1e-12
+    assert found.kl[1].sum() > 0
+    assert not found.collapsed
+
+
 def test_the_one_thought_that_moves_is_the_one_that_is_active():
     mu = torch.zeros(50, 2, 3, 4, dtype=torch.float64)
     mu[:, 1, 2] = torch.randn(50, 4, dtype=torch.float64)
