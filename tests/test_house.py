@@ -28,6 +28,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     "training": {"generation", "inference", "bounds", "models", "guides", "data"},
     "evaluation": {"generation", "inference", "bounds", "models", "guides", "data"},
     "report": set(),
+    "serving": {"evaluation", "training", "generation", "inference", "bounds", "models", "guides", "data"},
     "sharing": {"training", "generation", "inference", "bounds", "models", "guides", "data"},
     "plots": {"generation", "inference", "bounds", "models", "guides", "data"},
 }  # and `cli` may import everything
@@ -52,7 +53,9 @@ HEAVY = [
     "pandas",
     "pyarrow",
     "safetensors",
+    "starlette",
     "tokenizers",
+    "uvicorn",
     "zuko",
 ]
 

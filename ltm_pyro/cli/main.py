@@ -22,6 +22,7 @@ COMMANDS = {
     "generate": "write text with a trained run",
     "compare": "compare runs, or bounds, guides and priors",
     "plot": "draw what runs have learned by when, one beside the other",
+    "serve": "a page to play with a run's thoughts",
     "push": "put a run on the Hugging Face hub, with a model card",
     "pull": "fetch a run from the Hugging Face hub",
     "import-weights": "make a run from weights of the paper's released code",

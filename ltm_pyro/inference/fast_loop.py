@@ -105,6 +105,7 @@ class FastLoop:
         mask: Tensor | None = None,
         *,
         trail: Trail | None = None,
+        watch: Callable[[int, Terms], None] | None = None,
         **kwargs: Any,
     ) -> None:
         """Start the guide on a batch and fit its local parameters.
@@ -114,6 +115,8 @@ class FastLoop:
             x: token ids, shape (B, T).
             mask: True where a token is scored, shape (B, T).
             trail: gathers what each pass says to θ, for a `SlowStep(along=True)`.
+            watch: is told the number of each step, from 1, and what the bound was before it; what it reads from the
+                device waits for that. An exception of its own ends the fit.
             kwargs: further arguments of model and guide.
         """
         prior = getattr(model, "prior", None)
@@ -122,7 +125,7 @@ class FastLoop:
         held = frozen(chain(model.parameters(), guide.parameters()))
         if guide.local_parameters():
             with torch.enable_grad(), held if trail is None else trail.followed(self.bound, guide):
-                self._move(model, guide, {"x": x, "mask": mask, **kwargs}, trail)
+                self._move(model, guide, {"x": x, "mask": mask, **kwargs}, trail, watch)
         if hasattr(guide, "conclude"):
             with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
                 guide.conclude(LogJoint(model, x, mask, **kwargs))
@@ -135,7 +138,14 @@ class FastLoop:
             optimizer.attend(guide)
         return optimizer
 
-    def _move(self, model: nn.Module, guide: Any, batch: dict[str, Any], trail: Trail | None = None) -> None:
+    def _move(
+        self,
+        model: nn.Module,
+        guide: Any,
+        batch: dict[str, Any],
+        trail: Trail | None = None,
+        watch: Callable[[int, Terms], None] | None = None,
+    ) -> None:
         local = guide.local_parameters()
         optimizer = self.make_optimizer(guide)
         bound, many = self._bound_of(guide), getattr(guide, "fast_particles", None)
@@ -160,6 +170,8 @@ class FastLoop:
             moving = resting is None or resting.step(optimizer, local, terms.objective.detach())
             if resting is None:
                 optimizer.step()
+            if watch is not None:
+                watch(step + 1, terms)
             if refinement is not None:
                 refinement.end(terms, None if resting is None else resting.moves)
             if not moving:

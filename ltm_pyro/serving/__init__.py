@@ -1,0 +1,7 @@
+"""A page to play with a run: its posterior as it is fitted, its thoughts, what it writes with them."""
+
+from ltm_pyro.serving.app import make_app
+from ltm_pyro.serving.desk import LIMITS, Desk
+from ltm_pyro.serving.worker import Worker
+
+__all__ = ["LIMITS", "Desk", "Worker", "make_app"]

@@ -1,0 +1,195 @@
+"""What a visitor can ask of a run, as events one after another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Independent, Normal, kl_divergence
+
+from ltm_pyro.bounds.weights import log_mean_exp
+from ltm_pyro.errors import InputError
+from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.log_weights import under_posterior, under_prior
+from ltm_pyro.generation import Sampling, great_circle, thoughts_from_prior, write
+
+if TYPE_CHECKING:
+    from ltm_pyro.bounds import Terms
+    from ltm_pyro.data import Tokenizer
+    from ltm_pyro.training.blueprint import Blueprint
+
+LIMITS = {"characters": 20_000, "steps": 256, "tokens": 512, "temperature": 2.0}
+DRAWS = 8
+Event = dict[str, Any]
+Tell = Callable[[Event], None]
+
+
+class Desk:
+    """Answers requests with a run's trained objects. Nothing of a request stays: the next visitor begins anew.
+
+    Args:
+        name: of the run.
+        blueprint: its objects, with the fast loop of its tables.
+        tokenizer: its own.
+
+    Raises:
+        InputError: for a model without thoughts.
+    """
+
+    def __init__(self, name: str, blueprint: Blueprint, tokenizer: Tokenizer) -> None:
+        if blueprint.model.prior is None:
+            raise InputError(f"{name} has no thoughts to show: serve a run of the latent model")
+        self.name, self.tokenizer = name, tokenizer
+        self.model, self.guide, self.fast, _ = blueprint
+        self.length = self.model.decoder.length
+
+    def about(self) -> Event:
+        """What the page says of the run, and how far its dials go."""
+        layers, thoughts, width = self.model.prior.z_shape  # type: ignore[union-attr]
+        return {
+            "name": self.name,
+            "length": self.length,
+            "fast_steps": self.fast.steps,
+            "layers": layers,
+            "thoughts": thoughts,
+            "width": width,
+            "prior": type(self.model.prior).__name__,
+            "guide": type(self.guide).__name__,
+            "limits": {**LIMITS, "tokens": min(LIMITS["tokens"], self.length)},
+        }
+
+    def fit(self, wanted: Mapping[str, Any], tell: Tell) -> None:
+        """Fit q to a text, step by step, then score it with fresh noise.
+
+        Args:
+            wanted: `text`, `steps`, `seed`.
+            tell: is given an event at each step; it may raise, to stop.
+
+        Raises:
+            InputError: for what cannot be.
+        """
+        steps, seed = _whole(wanted, "steps", 0, LIMITS["steps"]), _whole(wanted, "seed", 0, 2**31)
+        ids, cut = self._encode(wanted, "text", self.length)
+        tell({"tokens": len(ids), "cut": cut})
+        with at_rest(self.model, self.guide, seed):
+            x = self._fitted(ids, steps, tell)
+            tell({"thoughts": self._thoughts()})
+            tell({"numbers": self._numbers(x)})
+
+    def write(self, wanted: Mapping[str, Any], tell: Tell) -> None:
+        """Continue a text, the thoughts fitted on it and held; or write with thoughts on the way to another text's.
+
+        Args:
+            wanted: `text`, `steps`, `seed`, `tokens`, `temperature`; `other` and `share` to write between two texts.
+            tell: is given an event for each piece.
+
+        Raises:
+            InputError: for what cannot be.
+        """
+        steps, seed = _whole(wanted, "steps", 0, LIMITS["steps"]), _whole(wanted, "seed", 0, 2**31)
+        tokens = _whole(wanted, "tokens", 1, min(LIMITS["tokens"], self.length))
+        sampling = Sampling(_real(wanted, "temperature", 0, LIMITS["temperature"]))
+        between = "other" in wanted
+        with at_rest(self.model, self.guide, seed):
+            if between:
+                share = _real(wanted, "share", 0, 1)
+                ends = [self._z(self._encode(wanted, name, self.length)[0], steps, tell) for name in ("text", "other")]
+                z, prompt = great_circle(ends[0], ends[1], share), self._row([])
+            else:
+                ids, cut = self._encode(wanted, "text", self.length - tokens, may_be_empty=True, end=True)
+                tell({"tokens": len(ids), "cut": cut})
+                z, prompt = self._z(ids, steps, tell), self._row(ids)
+            for piece in self._pieces(z, prompt, tokens, sampling):
+                tell({"piece": piece})
+
+    def _z(self, ids: list[int], steps: int, tell: Tell) -> Tensor:
+        """Thoughts fitted on a text; from the prior where there is none."""
+        if not ids:
+            z = thoughts_from_prior(self.model, 1)
+            assert z is not None  # a desk has a model with thoughts
+            return z
+        x = self._fitted(ids, steps, tell)
+        with torch.no_grad():
+            return self.guide(x)
+
+    def _fitted(self, ids: list[int], steps: int, tell: Tell) -> Tensor:
+        x = self._row(ids)
+
+        def watch(step: int, terms: Terms) -> None:
+            tell({"step": step, "cost": -terms.elbo.item() / len(ids), "kl": terms.kl.item() / len(ids)})
+
+        self.fast.lasting(steps).fit(self.model, self.guide, x, watch=watch)
+        return x
+
+    @torch.no_grad()
+    def _thoughts(self) -> list[list[float]] | None:
+        """KL of each thought, nats, (L, K); None where q or p does not split so."""
+        q, p = (_plain(d) for d in (self.guide.posterior(), self.model.prior()))  # type: ignore[misc]
+        if not isinstance(q, Normal) or not isinstance(p, Normal):
+            return None
+        kl = kl_divergence(q, p.expand(q.batch_shape))
+        return kl[0].sum(-1).tolist()
+
+    @torch.no_grad()
+    def _numbers(self, x: Tensor) -> Event:
+        """Of the fitted text, nats per token, with noise that q has not been fitted to."""
+        count = x.shape[1]
+        numbers: Event = {"prior": -under_prior(self.model, DRAWS, x=x).mean().item() / count, "draws": DRAWS}
+        if self.guide.has_density and self.model.exact:
+            fitted = under_posterior(self.model, self.guide, DRAWS, x=x)
+            numbers["elbo"] = (fitted.kl - fitted.log_likelihood.mean(0)).item() / count
+            numbers["importance_weighted"] = -log_mean_exp(fitted.log_weight).item() / count
+            numbers["kl"] = fitted.kl.item() / count
+        return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+    def _pieces(self, z: Tensor, prompt: Tensor, tokens: int, sampling: Sampling) -> Iterator[str]:
+        from ltm_pyro.data import StreamDecoder
+
+        decoder = StreamDecoder(self.tokenizer)
+        for token in write(self.model, z, prompt, tokens, sampling, self.tokenizer.end):
+            if int(token) != self.tokenizer.end:
+                yield decoder.feed(int(token))
+        yield decoder.flush()
+
+    def _row(self, ids: list[int]) -> Tensor:
+        return torch.tensor([ids], dtype=torch.long, device=next(self.model.parameters()).device)
+
+    def _encode(
+        self, wanted: Mapping[str, Any], name: str, most: int, may_be_empty: bool = False, end: bool = False
+    ) -> tuple[list[int], bool]:
+        """Token ids of a text, at most so many of its first (of its last, with `end`), and whether some are missing."""
+        text = wanted.get(name)
+        if not isinstance(text, str) or not (text.strip() or may_be_empty):
+            raise InputError(f"{name}: type some text")
+        if len(text) > LIMITS["characters"]:
+            raise InputError(f"{name} has {len(text):,} characters: at most {LIMITS['characters']:,} are taken")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(f"{name} is not Unicode text at character {error.start}") from error
+        ids = [int(token) for token in self.tokenizer.encode(text)]
+        kept = (ids[-most:] if most else []) if end else ids[:most]
+        return kept, len(kept) < len(ids)
+
+
+def _plain(distribution: Any) -> Any:
+    while isinstance(distribution, Independent):
+        distribution = distribution.base_dist
+    return distribution
+
+
+def _whole(wanted: Mapping[str, Any], name: str, least: int, most: float) -> int:
+    value = wanted.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InputError(f"{name}={value!r}: expected a whole number from {least} to {most:.0f}")
+    return value
+
+
+def _real(wanted: Mapping[str, Any], name: str, least: float, most: float) -> float:
+    value = wanted.get(name)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not least <= value <= most:
+        raise InputError(f"{name}={value!r}: expected a number from {least:g} to {most:g}")
+    return float(value)

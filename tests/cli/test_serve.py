@@ -1,0 +1,299 @@
+"""`ltm serve`: the page over HTTP and in a browser."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+import torch
+from runs import ltm
+
+from ltm_pyro.cli import serve
+from ltm_pyro.cli.loading import load
+from ltm_pyro.errors import InputError
+from ltm_pyro.generation import great_circle
+from ltm_pyro.serving import Desk, Worker, make_app
+from ltm_pyro.serving.worker import WAITING, BusyError
+from ltm_pyro.training.run import Run
+
+uvicorn = pytest.importorskip("uvicorn")
+ASKED = {"text": "the union of people", "steps": 5, "seed": 0}
+WRITING = {**ASKED, "tokens": 6, "temperature": 1.0}
+
+
+@pytest.fixture(scope="module")
+def desk(trained):
+    run = Run.open(trained)
+    return Desk("a run", load(run, "best")[0], run.tokenizer)
+
+
+@contextlib.contextmanager
+def serving(desk):
+    """A running server; its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(make_app(desk), log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def address(desk):
+    with serving(desk) as found:
+        yield found
+
+
+def get(address, path, **headers):
+    request = urllib.request.Request(address + path, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode(), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), dict(error.headers)
+
+
+def post(address, path, body, kind="application/json", **headers):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(address + path, data, {"Content-Type": kind, **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, [json.loads(line) for line in answer.read().decode().splitlines()]
+    except urllib.error.HTTPError as error:
+        return error.code, [json.loads(error.read().decode())] if error.code != 400 else [error.read().decode()]
+
+
+def test_a_fit_is_told_step_by_step_and_scored_with_fresh_noise(address):
+    status, events = post(address, "/fit", ASKED)
+    assert status == 200
+    assert [event["step"] for event in events if "step" in event] == [1, 2, 3, 4, 5]
+    (layers,) = (event["thoughts"] for event in events if "thoughts" in event)
+    (numbers,) = (event["numbers"] for event in events if "numbers" in event)
+    assert [len(layer) for layer in layers] == [2, 2]
+    (told,) = (event for event in events if "tokens" in event)
+    assert sum(map(sum, layers)) / told["tokens"] == pytest.approx(numbers["kl"], rel=1e-5)
+    assert numbers["importance_weighted"] <= numbers["elbo"] + 1e-6
+    assert events[-1] == {"done": True}
+    assert post(address, "/fit", ASKED)[1] == events  # one seed, one answer: nothing of a request stays
+    assert post(address, "/fit", {**ASKED, "seed": 1})[1] != events
+
+
+def test_watching_changes_nothing(desk):
+    heard = []
+    desk.fit(ASKED, heard.append)
+    x = desk._row(desk.tokenizer.encode(ASKED["text"]).tolist())
+    from ltm_pyro.evaluation.at_rest import at_rest
+
+    with at_rest(desk.model, desk.guide, 0):
+        desk.fast.lasting(5).fit(desk.model, desk.guide, x)
+        again = desk._thoughts()
+    assert [event["thoughts"] for event in heard if "thoughts" in event] == [again]
+
+
+def test_a_text_is_continued_and_written_between_two(address):
+    status, events = post(address, "/write", WRITING)
+    assert status == 200
+    assert "".join(event.get("piece", "") for event in events)
+    between = {**WRITING, "other": "war", "share": 0.5}
+    assert post(address, "/write", between)[1] == post(address, "/write", between)[1]
+    assert post(address, "/write", {**WRITING, "text": ""})[1][-1] == {"done": True}  # thoughts from the prior
+
+
+def test_between_two_texts_the_thoughts_are_between_theirs(desk, monkeypatch):
+    taken = {}
+
+    def written(model, z, *given):
+        taken[share] = z.clone()
+        return iter(())
+
+    monkeypatch.setattr("ltm_pyro.serving.desk.write", written)
+    for share in (0.0, 0.5, 1.0):
+        desk.write({**WRITING, "other": "war", "share": share}, lambda event: None)
+    assert not torch.allclose(taken[0.0], taken[1.0])
+    torch.testing.assert_close(taken[0.5], great_circle(taken[0.0], taken[1.0], 0.5))
+
+
+@pytest.mark.parametrize(
+    ("path", "changed", "told"),
+    [
+        ("/fit", {"text": "  "}, "type some text"),
+        ("/fit", {"text": 7}, "type some text"),
+        ("/fit", {"text": "\ud800"}, "not Unicode"),
+        ("/fit", {"text": "a" * 20_001}, "at most 20,000"),
+        ("/fit", {"steps": 10_000}, "expected a whole number from 0 to 256"),
+        ("/fit", {"steps": True}, "expected a whole number"),
+        ("/fit", {"seed": -1}, "expected a whole number"),
+        ("/write", {"temperature": float("nan")}, "expected a number from 0 to 2"),
+        ("/write", {"tokens": 17}, "expected a whole number from 1 to 16"),
+        ("/write", {"other": "", "share": 0.5}, "other: type some text"),
+        ("/write", {"other": "war", "share": 2}, "expected a number from 0 to 1"),
+        ("/write", {"other": "war"}, "share=None"),
+    ],
+)
+def test_bad_input_is_told_and_breaks_nothing(address, path, changed, told):
+    status, events = post(address, path, {**WRITING, **changed})
+    assert status == 200
+    assert told in events[-1]["error"]
+    assert post(address, "/fit", ASKED)[1][-1] == {"done": True}
+
+
+def test_what_is_no_request_is_refused(address):
+    assert post(address, "/fit", b"{", "application/json")[0] == 400
+    assert post(address, "/fit", [1])[0] == 400
+    assert post(address, "/fit", b"[" * 90_000)[0] == 400
+    assert post(address, "/fit", ASKED, "text/plain")[0] == 415  # what a form of another site could send
+    assert post(address, "/fit", {"text": "a" * 200_000})[0] == 413
+    assert get(address, "/fit")[0] == 405
+
+
+@pytest.mark.parametrize("path", ["/config.yaml", "/../app.py", "/%2e%2e/app.py", "/static/", "/page.html", "/docs"])
+def test_nothing_else_is_there(address, path):
+    status, _, headers = get(address, path)
+    assert status == 404
+    assert "default-src 'none'" in {name.lower(): value for name, value in headers.items()}["content-security-policy"]
+
+
+def test_other_hosts_and_other_sites_are_kept_out(address):
+    assert get(address, "/", Host="evil.example")[0] == 400
+    assert post(address, "/fit", ASKED, Host="evil.example")[0] == 400
+    status, _, headers = get(address, "/", Origin="http://evil.example")
+    names = {name.lower(): value for name, value in headers.items()}
+    assert status == 200
+    assert "access-control-allow-origin" not in names
+    assert "default-src 'none'" in names["content-security-policy"]
+    assert names["x-content-type-options"] == "nosniff"
+
+
+def test_a_long_text_is_cut_and_says_so(address):
+    _, events = post(address, "/fit", {**ASKED, "text": "war and peace " * 40})
+    assert {"tokens": 16, "cut": True} in events
+
+
+def test_visitors_wait_their_turn_and_too_many_are_sent_away():
+    worker, held, order = Worker(), threading.Event(), []
+
+    def job(wanted, tell):
+        order.append(wanted["who"])
+        held.wait(20)
+        tell({"who": wanted["who"]})
+
+    async def visit(who):
+        return [event async for event in worker.events(job, {"who": who})]
+
+    async def all_of_them():
+        visits = [asyncio.create_task(visit(who)) for who in range(WAITING)]
+        await asyncio.sleep(0.2)
+        with pytest.raises(BusyError):
+            await visit("late")
+        assert order == [0]
+        held.set()
+        return await asyncio.gather(*visits)
+
+    told = asyncio.run(all_of_them())
+    worker.close()
+    assert order == list(range(WAITING))
+    assert told[3][0] == {"waiting": 3}
+    assert all(events[-2:] == [{"who": who}, {"done": True}] for who, events in enumerate(told))
+
+
+def test_a_visitor_who_leaves_stops_the_work():
+    worker, steps, ended = Worker(), [], threading.Event()
+
+    def job(wanted, tell):
+        try:
+            for step in range(10_000):
+                steps.append(step)
+                time.sleep(0.005)
+                tell({"step": step})
+        finally:
+            ended.set()
+
+    async def leave():
+        events = worker.events(job, {})
+        async for event in events:
+            if event.get("step") == 3:
+                break
+        await events.aclose()
+
+    asyncio.run(leave())
+    assert ended.wait(10)
+    worker.close()
+    assert len(steps) < 100
+
+
+def test_what_fails_inside_is_not_shown():
+    worker = Worker()
+
+    def job(wanted, tell):
+        raise RuntimeError("a secret")
+
+    async def visit():
+        return [event async for event in worker.events(job, {})]
+
+    told = asyncio.run(visit())
+    worker.close()
+    assert told[-1]["error"] == "the server failed at this: see its terminal"
+
+
+def test_what_cannot_be_served_is_refused(trained, reference, capsys, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert ltm("serve", trained, "--port", port) == 2
+        assert "Give another --port" in capsys.readouterr().err
+    assert ltm("serve", reference, "--port", 0) == 2
+    assert "has no thoughts to show" in capsys.readouterr().err
+    assert ltm("serve", trained, "--host", "0.0.0.0", "--port", 0) == 2
+    assert "give --names" in capsys.readouterr().err
+    assert serve._hosts("0.0.0.0", ["box"]) == ["127.0.0.1", "localhost", "box"]
+    with pytest.raises(InputError):
+        serve._listen("203.0.113.7", 0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_works_in_a_browser(address, scheme):
+    api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    errors, requests = [], []
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(address)
+        page.locator("#about", has_text="2 layers of 2 thoughts").wait_for()
+        assert page.title() == "Thoughts of a run"
+        page.fill("#text", "<b>war</b> & peace")
+        page.locator("#steps").fill("7")
+        assert page.inner_text("#steps-told") == "7"
+        page.click("#fit")
+        page.locator("#numbers", has_text="importance-weighted").wait_for()
+        assert "7 steps" in page.text_content("#curve")
+        assert page.locator("#thoughts rect").count() == 4
+        page.locator("#tokens").fill("8")
+        for button in ("#continue", "#between"):
+            page.evaluate("document.getElementById('status').textContent = ''")
+            page.click(button)
+            page.locator("#status", has_text="Done").wait_for()
+            assert page.text_content("#written") != ""
+        page.fill("#text", "")
+        page.click("#fit")
+        page.locator("#status.bad").wait_for()
+        assert "type some text" in page.inner_text("#status")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        browser.close()
+    assert errors == []
+    assert all(url.startswith((address, "data:")) for url in requests)
