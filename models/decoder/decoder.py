@@ -116,7 +116,7 @@ class Decoder(nn.Module):
         return self.embedding.num_embeddings
 
     def reset_parameters(self) -> None:
-        """Draw the initial weights: N(0, `initial_scale`²), and 1/√(2L) of that where a residual branch ends."""
+        """Draw weights from N(0, s²), s the `initial_scale`, or 1/√(2L) of it where a residual branch ends."""
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 ends_branch = name.endswith(("output.weight", "down.weight"))
