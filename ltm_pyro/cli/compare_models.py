@@ -29,20 +29,21 @@ in bits per byte. Speed is what each run measured while it trained: let them tra
 
 def main(words: Sequence[str]) -> int:
     """Compare; returns the exit code."""
-    from ltm_pyro.evaluation.compare_models import budget_records, budget_table, course_of
+    from ltm_pyro.evaluation.compare_models import budget_records, budget_table
 
     options = parse(_parser(), words)
     refuse_below(options, budgets=1, draws=1, limit=1, seed=0)
     runs = _named(options.runs)
     device = options.device_name or _device()
-    courses = [course_of(name, run.metrics.read(), *run.assemble()) for name, run in runs.items()]
+    courses, left_out = _courses(runs)
+    runs = {course.name: runs[course.name] for course in courses}
     records = budget_records(courses, options.budgets)
     for run in list(runs.values())[1:]:
         refuse_other_held_out(next(iter(runs.values())), run)
     settings = {k: v for k, v in options.as_dict().items() if k not in ("out", "config")}
     folder = ComparisonFolder(Path(options.out), {**settings, "device_name": device})
     folder.begin(["compare", "models", *words])
-    table, evaluations = budget_table(courses, options.budgets, device), {}
+    table, evaluations = budget_table(courses, options.budgets, device, left_out), {}
     try:
         for name, run in runs.items():
             evaluations[name] = _evaluate(run, options)
@@ -77,6 +78,22 @@ def _named(folders: Sequence[str]) -> dict[str, Run]:
     if len(set(names)) < len(names):
         raise InputError("a run is named twice: give each once")
     return {name: Run.open(folder) for name, folder in zip(names, folders, strict=True)}
+
+
+def _courses(runs: dict[str, Run]) -> tuple[list[Course], list[str]]:
+    """The courses of the runs that can be compared, and of each other one why it cannot."""
+    from ltm_pyro.evaluation.compare_models import NothingBoundsError, course_of
+
+    courses, left_out = [], []
+    for name, run in runs.items():
+        try:
+            courses.append(course_of(name, run.metrics.read(), *run.assemble()))
+        except NothingBoundsError as error:
+            say(f"left out: {error}")
+            left_out.append(str(error))
+    if not courses:
+        raise InputError("; ".join(left_out))
+    return courses, left_out
 
 
 def _device() -> str:

@@ -53,10 +53,21 @@ def test_an_interrupt_leaves_what_there_is(shelf, tmp_path, monkeypatch, capsys)
 
 def test_a_run_without_a_density_is_named_and_the_others_compare_without_it(shelf, tmp_path, capsys):
     assert train(shelf / "corpus.jsonl", tmp_path / "map", guide="MAPGuide") == 0
-    assert ltm("compare", "models", shelf / "ar", tmp_path / "map", "--out", tmp_path / "out") == 2
+    why = "map has no number to compare: q of a MAPGuide has no density"
+    words = ("--out", tmp_path / "out", "--limit", "2", "--draws", "2")
+    assert ltm("compare", "models", tmp_path / "map", shelf / "ar", shelf / "ltm", *words) == 0
+    assert f"left out: {why}" in capsys.readouterr().err
+    table = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+    assert f"## Left out\n\n- {why}" in table
+    assert "less ar, bits/byte" in table  # the first that can be compared
+    assert not any(line.startswith("| map") for line in table.splitlines())
+    kept = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["pieces"]
+    assert set(kept) == {"ar", "ltm"}
+    assert ltm("compare", "models", tmp_path / "map", "--out", tmp_path / "none") == 2
     told = capsys.readouterr().err
-    assert "map has no number to compare: q of a MAPGuide has no density" in told
-    assert "Leave it out" in told
+    assert why in told
+    assert "Train it with a guide that has one" in told
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(

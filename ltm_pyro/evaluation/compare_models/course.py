@@ -20,6 +20,10 @@ Spent = Literal["tokens", "flops", "hours"]
 SPENT: dict[Spent, str] = {"tokens": "tokens seen", "flops": "training FLOPs", "hours": "hours of training"}
 
 
+class NothingBoundsError(InputError):
+    """A run has no number that it could be compared by."""
+
+
 @dataclass(frozen=True)
 class Course:
     """A run's validations.
@@ -52,7 +56,8 @@ def course_of(
         model, guide, fast, slow: what it is made of, with the fast loop of its training.
 
     Raises:
-        InputError: if it holds no validation, none with bits per byte, or none that bounds the text.
+        NothingBoundsError: if nothing bounds the text.
+        InputError: if it holds no validation, or none with bits per byte.
     """
     steps = [record for record in metrics if "tokens_per_second" in record]
     validations = [record for record in metrics if "validation" in record]
@@ -64,9 +69,9 @@ def course_of(
     seen = {record["step"]: record["tokens"] for record in steps}
     number = next((key for key in TIGHTEST if key in told[-1]["validation"]["bits_per_byte"]), None)
     if number is None:
-        raise InputError(
+        raise NothingBoundsError(
             f"{name} has no number to compare: q of a {type(guide).__name__} has no density, so that nothing bounds "
-            "its text. Leave it out, or train it with a guide that has one, such as MeanFieldGuide"
+            "its text. Train it with a guide that has one, such as MeanFieldGuide"
         )
     each = spent_flops_per_token(model, guide, fast, slow)
     paper = paper_flops_per_token(model.decoder, fast_steps(model, guide, fast))

@@ -29,13 +29,14 @@ def budget_records(courses: Sequence[Course], count: int) -> list[dict[str, Any]
     ]
 
 
-def budget_table(courses: Sequence[Course], count: int, device: str) -> str:
+def budget_table(courses: Sequence[Course], count: int, device: str, left_out: Sequence[str] = ()) -> str:
     """A table for each kind of budget: bits per byte of each run's last validation within it.
 
     Args:
         courses: of the runs.
         count: budgets of each kind.
         device: what the runs' speed was measured on.
+        left_out: why, of each run that could not be compared.
     """
     parts = [_speeds(courses, device)]
     for spent, title in SPENT.items():
@@ -51,6 +52,8 @@ def budget_table(courses: Sequence[Course], count: int, device: str) -> str:
         ]
         notes = ["Validation, bits per byte: the last one within the budget; nothing is interpolated."]
         parts.append(section(f"At equal {title}{of}", [header, *rows], notes))
+    if left_out:
+        parts.append("## Left out\n\n" + "\n".join(f"- {why}." for why in left_out))
     return "\n\n".join(parts)
 
 
