@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation.compare_models import Course
 
 EPILOG = """All runs must hold out the same documents. They may have tokenizers of their own: all that is compared is
-in bits per byte. Speed is what each run measured while it trained: let them train on one machine, with nothing beside.
+in bits per byte. Speed is what each run measured while it trained: let them train on one machine, with nothing beside,
+or give --measure: then all of them are measured here, a step of each in turn.
 """
 
 
 def main(words: Sequence[str]) -> int:
     """Compare; returns the exit code."""
-    from ltm_pyro.evaluation.compare_models import budget_records, budget_table
-
     options = parse(_parser(), words)
-    refuse_below(options, budgets=1, draws=1, limit=1, seed=0)
+    refuse_below(options, budgets=1, measure=0, draws=1, limit=1, seed=0)
     runs = _named(options.runs)
     device = options.device_name or _device()
     courses, left_out = _courses(runs)
     runs = {course.name: runs[course.name] for course in courses}
-    records = budget_records(courses, options.budgets)
     for run in list(runs.values())[1:]:
         refuse_other_held_out(next(iter(runs.values())), run)
     settings = {k: v for k, v in options.as_dict().items() if k not in ("out", "config")}
     folder = ComparisonFolder(Path(options.out), {**settings, "device_name": device})
     folder.begin(["compare", "models", *words])
-    table, evaluations = budget_table(courses, options.budgets, device, left_out), {}
+    evaluations: dict[str, Evaluation] = {}
     try:
+        if options.measure:
+            courses = _measured(courses, runs, options.measure)
         for name, run in runs.items():
             evaluations[name] = _evaluate(run, options)
     except KeyboardInterrupt:
         say(f"interrupted: {len(evaluations)} of {len(runs)} runs were scored on the held-out text")
-        _finish(folder, table, records, evaluations, courses, device)
+        _finish(folder, courses, left_out, options.budgets, evaluations, device)
         raise
-    _finish(folder, table, records, evaluations, courses, device)
+    _finish(folder, courses, left_out, options.budgets, evaluations, device)
     return 0
 
 
@@ -62,6 +62,14 @@ def _parser() -> ArgumentParser:
     parser.add_argument("runs", nargs="+", help="the runs' folders; the first is what the others are compared with")
     parser.add_argument("--budgets", type=int, default=4, help="of each kind, at equal ratios")
     parser.add_argument("--device_name", type=str | None, default=None, help="of what the runs were trained on")
+    parser.add_argument(
+        "--measure",
+        type=int,
+        nargs="?",
+        const=15,
+        default=0,
+        help="rounds in which each run takes a training step here; their median is its speed, not that of its log",
+    )
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z, or of what is masked, per sequence")
     parser.add_argument("--limit", type=int | None, default=None, help="the most held-out sequences to score")
@@ -96,6 +104,14 @@ def _courses(runs: dict[str, Run]) -> tuple[list[Course], list[str]]:
     return courses, left_out
 
 
+def _measured(courses: Sequence[Course], runs: dict[str, Run], rounds: int) -> list[Course]:
+    """The same courses at the speeds that are measured now."""
+    from ltm_pyro.cli.measured_speed import measured_speeds
+
+    speeds = measured_speeds(runs, rounds)
+    return [course.at_speeds(speeds[course.name]) for course in courses]
+
+
 def _device() -> str:
     import torch
 
@@ -114,18 +130,23 @@ def _evaluate(run: Run, options: Namespace) -> Evaluation:
 
 def _finish(
     folder: ComparisonFolder,
-    table: str,
-    records: Sequence[dict[str, Any]],
-    evaluations: dict[str, Evaluation],
     courses: Sequence[Course],
+    left_out: Sequence[str],
+    budgets: int,
+    evaluations: dict[str, Evaluation],
     device: str,
 ) -> None:
-    from ltm_pyro.evaluation.compare_models import SPENT, final_table
+    from ltm_pyro.evaluation.compare_models import SPENT, budget_records, budget_table, final_table
     from ltm_pyro.plots import plot_budgets, save_figure
 
+    table = budget_table(courses, budgets, device, left_out)
+    pieces = {name: [evaluation.to_dict()] for name, evaluation in evaluations.items()}
     if evaluations:
         table += "\n\n" + final_table(evaluations, next(iter(evaluations)))
-        folder.keep({name: [evaluation.to_dict()] for name, evaluation in evaluations.items()})
+    if speeds := [{"run": c.name, "round": n, "tokens_per_second": s} for c in courses for n, s in enumerate(c.speeds)]:
+        pieces["measured speed"] = speeds
+    if pieces:
+        folder.keep(pieces)
 
     points = {course.name: course.points for course in courses}
 
@@ -133,4 +154,4 @@ def _finish(
         panels: list[Any] = [partial(plot_budgets, points, device=device, by=by) for by in SPENT]
         return [path.name for path in save_figure(folder.path / "budgets", panels)]
 
-    folder.finish(table, records, draw)
+    folder.finish(table, budget_records(courses, budgets), draw)

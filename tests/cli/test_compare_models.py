@@ -1,11 +1,15 @@
 """`ltm compare models`: runs of several kinds and tokenizers."""
 
 import json
+import statistics
 
 import pytest
 from runs import ltm, train, write_corpus
 
-from ltm_pyro.cli import compare_models
+from ltm_pyro.cli import compare_models, step_time
+from ltm_pyro.cli.measured_speed import measured_speeds
+from ltm_pyro.inference import DualRateSVI
+from ltm_pyro.training.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,46 @@ def test_a_run_without_a_density_is_named_and_the_others_compare_without_it(shel
     assert why in told
     assert "Train it with a guide that has one" in told
     assert not (tmp_path / "none").exists()
+
+
+def test_speeds_measured_in_turn_do_not_depend_on_the_log_or_on_what_the_machine_does_beside(
+    shelf, tmp_path, monkeypatch, capsys
+):
+    """By a clock that counts fast loops, on a machine that is three times as slow from some moment on."""
+    corpus = shelf / "corpus.jsonl"
+    assert train(corpus, tmp_path / "whole") == 0
+    assert train(corpus, tmp_path / "halves", train__accumulate=2) == 0  # each slice has a fast loop of its own
+    runs = {name: Run.open(tmp_path / name) for name in ("whole", "halves")}
+    calls, seconds, fit = [0], [0.0], DualRateSVI.fit
+
+    def counted(svi, *args, **kwargs):
+        calls[0] += 1
+        seconds[0] += 1.0 if calls[0] <= 15 else 3.0
+        fit(svi, *args, **kwargs)
+
+    def ratio(speeds):
+        return statistics.median(speeds["whole"]) / statistics.median(speeds["halves"])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DualRateSVI, "fit", counted)
+        patched.setattr(step_time.time, "perf_counter", lambda: seconds[0])
+        assert ratio(measured_speeds(runs, 6)) == pytest.approx(2)
+        calls[0] = 0  # one after the other, the second meets the slow machine
+        alone = {name: measured_speeds({name: run}, 6)[name] for name, run in runs.items()}
+        assert ratio(alone) > 4
+        calls[0] = -1000  # nothing happens; what is written in the log is another clock's
+        words = ("--out", tmp_path / "out", "--limit", "2", "--draws", "2", "--measure", "3")
+        assert ltm("compare", "models", tmp_path / "whole", tmp_path / "halves", *words) == 0
+    assert "the median over 3 rounds" in capsys.readouterr().out
+    pieces = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["pieces"]
+    found = {name: [r["tokens_per_second"] for r in pieces["measured speed"] if r["run"] == name] for name in runs}
+    assert [len(speeds) for speeds in found.values()] == [3, 3]
+    assert ratio(found) == pytest.approx(2)
+
+
+def test_runs_without_thoughts_are_measured_too(shelf):
+    speeds = measured_speeds({name: Run.open(shelf / name) for name in ("ar", "mdlm")}, 2)
+    assert all(len(own) == 2 and min(own) > 0 for own in speeds.values())
 
 
 @pytest.mark.parametrize(

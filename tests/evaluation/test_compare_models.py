@@ -53,6 +53,17 @@ def test_a_run_that_nothing_bounds_is_refused_by_name():
         course_of("run", records, *parts())
 
 
+def test_measured_speeds_change_the_hours_alone():
+    logged = course("run", [(360, 3), (720, 2)])
+    measured = logged.at_speeds([0.2, 0.4, 50.0])
+    assert measured.tokens_per_second == 0.4  # one fast round changes nothing
+    assert [point["hours"] for point in measured.points] == pytest.approx([0.25, 0.5])
+    assert [{**p, "hours": 0} for p in measured.points] == [{**p, "hours": 0} for p in logged.points]
+    table = budget_table([measured], 1, "a lathe")
+    assert "the median over 3 rounds" in table
+    assert "the median over a run's steps" in budget_table([logged], 1, "a lathe")
+
+
 def test_budgets_are_where_all_stand_and_nothing_is_interpolated():
     slow, fast = course("slow", [(100, 5), (400, 3)]), course("fast", [(50, 6), (200, 4), (1600, 1)])
     budgets = budgets_of([slow, fast], "tokens", 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -31,10 +31,11 @@ class Course:
     Attributes:
         name: of the run.
         number: which number of a validation it is compared by, its tightest bound or its exact log-likelihood.
-        tokens_per_second: measured, the median over its steps.
+        tokens_per_second: the median over the steps of its log, or over `speeds`.
         flops_per_token: what its loops spend in training.
         paper_flops_per_token: as the paper counts them.
         points: `tokens`, `flops`, `hours` and `bits_per_byte` at each validation, in order.
+        speeds: in tokens a second, where they were measured beside the other runs'.
     """
 
     name: str
@@ -43,6 +44,13 @@ class Course:
     flops_per_token: float
     paper_flops_per_token: float
     points: list[dict[str, float]]
+    speeds: tuple[float, ...] = ()
+
+    def at_speeds(self, speeds: Sequence[float]) -> Course:
+        """The same course in the hours that it takes at the median of these speeds, in tokens a second."""
+        speed = statistics.median(speeds)
+        points = [{**point, "hours": point["tokens"] / speed / 3600} for point in self.points]
+        return replace(self, tokens_per_second=speed, points=points, speeds=tuple(speeds))
 
 
 def course_of(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ltm_pyro.evaluation.cells import section, with_error
 from ltm_pyro.evaluation.compare_models.budgets import budgets_of, why_none, within
 from ltm_pyro.evaluation.compare_models.course import SPENT, TIGHTEST, Course
@@ -62,7 +64,7 @@ def _speeds(courses: Sequence[Course], device: str) -> str:
     rows = [
         (
             course.name,
-            f"{course.tokens_per_second:,.0f}",
+            _speed(course),
             f"{course.flops_per_token / 1e6:,.1f}",
             f"{course.paper_flops_per_token / 1e6:,.1f}",
             f"{course.points[-1]['tokens']:,.0f}",
@@ -70,11 +72,22 @@ def _speeds(courses: Sequence[Course], device: str) -> str:
         )
         for course in courses
     ]
+    rounds = len(courses[0].speeds)
+    how = f"{rounds} rounds, in which each run took a step in turn, and their quartiles" if rounds else "a run's steps"
     notes = [
-        f"Speed: the median over a run's steps, on {device}, without validations and checkpoints. The paper counts "
+        f"Speed: the median over {how}, on {device}, without validations and checkpoints. The paper counts "
         "weight gradients in every pass and attention on the whole text; what is spent has neither.",
     ]
     return section("What training spends", [header, *rows], notes)
+
+
+def _speed(course: Course) -> str:
+    """Tokens a second, with the quartiles over rounds where there are some."""
+    middle = f"{course.tokens_per_second:,.0f}"
+    if len(course.speeds) < 2:
+        return middle
+    low, high = np.quantile(course.speeds, (0.25, 0.75))
+    return f"{middle} ({low:,.0f} to {high:,.0f})"
 
 
 def final_table(evaluations: Mapping[str, Evaluation], reference: str) -> str:
