@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: train test lint docs install clean
+.PHONY: train test lint docs notebooks install clean
 
 train: $(VENV)/.installed
 	$(BIN)/ltm train $(ARGS)
@@ -21,6 +21,10 @@ lint: $(VENV)/.installed-dev
 # The site, in docs/_build/html.
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+# Runs every notebook from a clean kernel and stores it with its outputs; ARGS="3 5" takes these.
+notebooks: $(VENV)/.installed-dev
+	HF_HUB_OFFLINE=1 $(BIN)/python -m notebooks.store $(ARGS)
 
 install: $(VENV)/.installed
 

@@ -1,0 +1,128 @@
+"""Every notebook runs from a clean kernel, is stored as it is written, and its exercises can be solved and missed."""
+
+import ast
+import importlib
+import re
+from copy import deepcopy
+
+import nbformat
+import pytest
+
+from notebooks.store import FOLDER, execute, read, sources, tagged
+
+SOURCES = sources()
+every_notebook = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
+LONGEST_CELL = 40  # lines
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def stored(source):
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+def outputs(cell):
+    """All that a cell printed, returned or raised."""
+    texts = [output.get("text") or "".join(output.get("traceback", [])) for output in cell.outputs]
+    return "\n".join(texts)
+
+
+def exercises(notebook):
+    """The numbers of the exercises, from the tags `exercise-N`."""
+    tags = [tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])]
+    return sorted(int(tag.removeprefix("exercise-")) for tag in tags if tag.startswith("exercise-"))
+
+
+def private_imports(source):
+    """What is imported from the library and is not in the `__all__` of the package it is imported from."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ltm_pyro":
+            offered = getattr(importlib.import_module(node.module), "__all__", [])
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if alias.name not in offered)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("ltm_pyro."))
+
+
+def cells_of(notebook):
+    return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
+
+
+@every_notebook
+def test_it_is_stored_as_it_is_written(source):
+    assert cells_of(stored(source)) == cells_of(read(source))
+
+
+def test_another_source_would_be_noticed():
+    notebook = read(SOURCES[0])
+    other = deepcopy(notebook)
+    other.cells[1].source += "\n"
+    assert cells_of(notebook) == cells_of(read(SOURCES[0]))
+    assert cells_of(other) != cells_of(notebook)
+
+
+@every_notebook
+def test_its_outputs_are_those_of_one_whole_run(source):
+    notebook = stored(source)
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    kinds = [output.output_type for cell in cells for output in cell.outputs]
+    assert "error" not in kinds
+    figures = [output for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})]
+    assert len(figures) >= 2
+
+
+@every_notebook
+def test_it_has_the_form_of_all(source):
+    notebook = read(source)
+    title, *_ = notebook.cells[0].source.splitlines()
+    assert re.fullmatch(rf"# {int(source.name[:2])} · .*[?*.]", title), title
+    assert "**At the end you will know**" in notebook.cells[0].source
+    assert len(tagged(notebook, "install")) == 1
+    assert 10 <= len(code_cells(notebook)) <= 30
+    assert all(len(cell.source.splitlines()) <= LONGEST_CELL for cell in code_cells(notebook))
+    numbers = exercises(notebook)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert 2 <= len(numbers) <= 4
+    assert all(len(tagged(notebook, f"check-{number}")) == 1 for number in numbers)
+    assert f"({source.stem}.ipynb)" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@every_notebook
+def test_it_uses_what_is_public(source):
+    solutions = FOLDER / "solutions" / source.name
+    for path in (source, solutions):
+        assert list(private_imports(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["from ltm_pyro.bounds.elbo import ELBO", "import ltm_pyro.cli.main", "from ltm_pyro import _x"]
+)
+def test_what_is_private_would_be_noticed(line):
+    assert len(list(private_imports(line))) == 1
+    assert list(private_imports("import ltm_pyro\nfrom ltm_pyro import ELBO")) == []
+
+
+@every_notebook
+def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path):
+    """One run: the notebook as it stands, then for each exercise a mistake, the check, the solution, the check."""
+    notebook, solutions = read(source), read(FOLDER / "solutions" / source.name)
+    numbers = exercises(notebook)
+    length = len(notebook.cells)
+    for number in numbers:
+        (check,) = tagged(notebook, f"check-{number}")
+        (mistake,), (solution,) = tagged(solutions, f"mistake-{number}"), tagged(solutions, f"solution-{number}")
+        for position, cell in enumerate((mistake, check, solution, check)):
+            appended = deepcopy(cell)
+            appended.id = f"try-{number}-{position}"
+            appended.metadata.tags = ["raises-exception"] if position == 1 else []
+            notebook.cells.append(appended)
+    execute(notebook, tmp_path)
+    tries = iter(notebook.cells[length:])
+    for number in numbers:
+        (unsolved,) = tagged(notebook, f"check-{number}")
+        _, missed, _, solved = next(tries), next(tries), next(tries), next(tries)
+        assert outputs(unsolved).strip() == f"Exercise {number} is waiting for you."
+        assert "AssertionError" in outputs(missed)
+        assert f"Exercise {number}: right." in outputs(solved)
