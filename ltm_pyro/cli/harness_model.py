@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lm_eval.api.model import TemplateLM
 
+from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.text_of_tokens import whole_texts
 from ltm_pyro.evaluation.continuation import Continuations
 from ltm_pyro.generation import Sampling, thoughts_from_prior, thoughts_from_prompts, write
 from ltm_pyro.training.randomness import seed_torch
+from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ltm_pyro.training.blueprint import Blueprint
-    from ltm_pyro.training.run import Run
 
 WRITTEN = 256  # tokens, where a task does not say
 
@@ -28,7 +32,10 @@ class HarnessModel(TemplateLM):
         draws: S, samples of z.
         seed: of all noise.
         known: answers by request, as this class has given them; they are not asked for again, and new ones added.
-        listener: told how many answers there are, after each.
+        listener: told after each answer how many of the requests of one kind have theirs, and how many there are.
+
+    Attributes:
+        asked, cut: how many requests had a context, and how many of these contexts lost their first tokens.
     """
 
     def __init__(
@@ -38,7 +45,7 @@ class HarnessModel(TemplateLM):
         draws: int = 16,
         seed: int = 0,
         known: dict[str, list[dict[str, Any]]] | None = None,
-        listener: Callable[[int], None] = lambda done: None,
+        listener: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         super().__init__()
         self.run, self.blueprint, self.seed = run, blueprint, seed
@@ -46,6 +53,26 @@ class HarnessModel(TemplateLM):
         self.continuations = Continuations(model, guide, fast, draws, seed)
         self.known: dict[str, list[dict[str, Any]]] = {} if known is None else known
         self.listener = listener
+        self.asked = self.cut = 0
+
+    @classmethod
+    def from_run(
+        cls, folder: Path | str, checkpoint: str = "best", fast_steps: int | None = None, **settings: Any
+    ) -> HarnessModel:
+        """The model of a run's folder, for `lm_eval.simple_evaluate`.
+
+        Args:
+            folder: the run's.
+            checkpoint: best, latest, or a step.
+            fast_steps: T_fast; the run's if None.
+            **settings: `draws`, `seed` and the rest, as for the class.
+
+        Raises:
+            InputError: if it is no run, or has no such checkpoint.
+        """
+        run = Run.open(folder)
+        blueprint, _ = load(run, checkpoint)
+        return cls(run, blueprint.with_fast_steps(fast_steps), **settings)
 
     @property
     def eot_token_id(self) -> int:
@@ -53,6 +80,17 @@ class HarnessModel(TemplateLM):
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
         return [int(token) for token in self.run.tokenizer.encode(string)]
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """Tokens of both together, divided where the context ends; of each alone where a token reaches across.
+
+        A continuation that a merge takes tokens from would be scored in part, or, if nothing is left, be certain.
+        """
+        told, whole = super()._encode_pair(context, continuation)
+        if self.tok_encode(context + continuation) == told + whole:
+            return told, whole
+        moved = context[len(context.rstrip()) :]
+        return told, self.tok_encode(moved + continuation)
 
     def _loglikelihood_tokens(self, requests: Sequence[Any], **kwargs: Any) -> list[tuple[float, bool]]:
         """All continuations of one context at once, under the same draws of z."""
@@ -62,12 +100,14 @@ class HarnessModel(TemplateLM):
         answers: dict[int, tuple[float, bool]] = {}
         for context, places in contexts.items():
             asked = [requests[place][2] for place in places]
+            self._count_cut(len(context), self.blueprint.model.decoder.length - max(map(len, asked)), len(places))
             key = _key("continuations", context, *asked)
             if key not in self.known:
                 told = self.continuations.score(context, asked)
-                self._keep(key, [{"nats": one.nats, "greedy": one.greedy} for one in told])
+                self.known[key] = [{"nats": one.nats, "greedy": one.greedy} for one in told]
             for place, one in zip(places, self.known[key], strict=True):
                 answers[place] = (one["nats"], one["greedy"])
+            self.listener(len(answers), len(requests))
         return [answers[place] for place in range(len(requests))]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
@@ -77,31 +117,46 @@ class HarnessModel(TemplateLM):
             tokens = self.tok_encode(request.args[0])
             key = _key("whole", tokens)
             if key not in self.known:
-                self._keep(key, [{"nats": self.continuations.whole(tokens)}])
+                self.known[key] = [{"nats": self.continuations.whole(tokens)}]
             totals.append(self.known[key][0]["nats"])
+            self.listener(len(totals), len(requests))
         return totals
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        """Texts behind their contexts, up to where a task lets them end; greedy unless it says otherwise."""
-        texts = []
+        """Texts behind their contexts, up to where a task lets them end; greedy unless it says otherwise.
+
+        A request that is made again, as tasks do that take a vote, has a posterior inference and draws of its own.
+        """
+        texts: list[str] = []
+        before: Counter[str] = Counter()
         for request in requests:
             context, settings = request.args
-            key = _key("written", context, settings)
+            told = self.tok_encode(context)
+            kept, tokens = self._division(len(told), dict(settings))
+            self._count_cut(len(told), kept)
+            first = _key("written", context, settings)
+            time, before[first] = before[first], before[first] + 1
+            key = _key("written", context, settings, time) if time else first
             if key not in self.known:
-                self._keep(key, [{"text": self._write(context, dict(settings))}])
+                self.known[key] = [{"text": self._write(told[len(told) - kept :], tokens, settings, time)}]
             texts.append(self.known[key][0]["text"])
+            self.listener(len(texts), len(requests))
         return texts
 
-    def _write(self, context: str, settings: dict[str, Any]) -> str:
+    def _division(self, context: int, settings: dict[str, Any]) -> tuple[int, int]:
+        """How many of a context's tokens are read, and how many are written: no task takes more than half from it."""
+        length = self.blueprint.model.decoder.length
+        tokens = min(int(settings.get("max_gen_toks", WRITTEN)), length - min(context, length // 2))
+        return min(context, length - tokens), tokens
+
+    def _write(self, told: list[int], tokens: int, settings: dict[str, Any], time: int) -> str:
         import torch
 
         model, guide, fast, _ = self.blueprint
-        seed_torch(self.seed)
-        length = model.decoder.length
-        tokens = min(int(settings.get("max_gen_toks", WRITTEN)), length - 1)
+        seed_torch(self.seed, time)
         device = next(model.parameters()).device
-        ids = torch.tensor([self.tok_encode(context)[-(length - tokens) :]], dtype=torch.long, device=device)
-        z = thoughts_from_prompts(model, guide, fast, ids) if ids.shape[1] else thoughts_from_prior(model, 1)
+        ids = torch.tensor([told], dtype=torch.long, device=device)
+        z = thoughts_from_prompts(model, guide, fast, ids) if told else thoughts_from_prior(model, 1)
         draws = settings.get("do_sample", False)
         sampling = Sampling(float(settings.get("temperature", 1.0)) if draws else 0.0, top_p=settings.get("top_p", 1.0))
         written = write(model, z, ids, tokens, sampling, self.run.tokenizer.end)
@@ -111,9 +166,9 @@ class HarnessModel(TemplateLM):
             text = text.partition(stop)[0] if stop else text
         return text
 
-    def _keep(self, key: str, answer: list[dict[str, Any]]) -> None:
-        self.known[key] = answer
-        self.listener(len(self.known))
+    def _count_cut(self, tokens: int, room: int, times: int = 1) -> None:
+        self.asked += times
+        self.cut += times * (tokens > room)
 
 
 def _key(*parts: Any) -> str:

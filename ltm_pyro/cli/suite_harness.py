@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 FOLDER = "evaluation/harness"
-SECONDS = 15.0  # between two lines, and two times that what is done is kept
+SECONDS = 15.0  # between two times that what is done is kept
 Known = dict[str, list[dict[str, Any]]]  # answers by request
 
 
@@ -35,13 +36,13 @@ def main(words: Sequence[str]) -> int:
     known: Known = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
     try:
-        results = _evaluate(run, options, known, _keeper(folder, known))
+        results, cut = _evaluate(run, options, known, _keeper(folder, known))
     except KeyboardInterrupt:
         say(f"interrupted: {len(known)} answers are kept; the same command with --resume goes on")
         raise
     finally:
         folder.keep(known)
-    _finish(folder, results, run, options)
+    _finish(folder, results, run, options, cut)
     return 0
 
 
@@ -68,20 +69,24 @@ def _parser() -> ArgumentParser:
 
 
 def _keeper(folder: ComparisonFolder, known: Known) -> Any:
-    """What is told of every answer: now and then it says so, and keeps them."""
-    shown = [time.monotonic()]
+    """What is told of every answer: it is shown, and now and then what there is by then is kept."""
+    kept, shown = [time.monotonic()], [Progress(0)]
 
-    def listen(done: int) -> None:
-        if time.monotonic() - shown[0] > SECONDS:
-            shown[0] = time.monotonic()
+    def listen(done: int, total: int) -> None:
+        if done <= 1 or shown[0].total != total:  # requests of another kind
+            shown[0] = Progress(total)
+        shown[0].update(done, "answers")
+        if done == total:
+            shown[0].clear()
+        if time.monotonic() - kept[0] > SECONDS:
+            kept[0] = time.monotonic()
             folder.keep(known)
-            say(f"{done} answers")
 
     return listen
 
 
-def _evaluate(run: Run, options: Namespace, known: Known, listener: Any) -> dict[str, Any]:
-    """What lm-evaluation-harness says.
+def _evaluate(run: Run, options: Namespace, known: Known, listener: Any) -> tuple[dict[str, Any], str]:
+    """What lm-evaluation-harness says, and what is to be said of contexts that were too long; empty if none was.
 
     Raises:
         InputError: for a task that it does not know, or whose data is not to be had.
@@ -101,7 +106,7 @@ def _evaluate(run: Run, options: Namespace, known: Known, listener: Any) -> dict
             f"--tasks {unknown[0]}: lm-evaluation-harness has no such task; give --include_path, a folder with its YAML"
         )
     try:
-        return simple_evaluate(
+        results = simple_evaluate(
             model,
             tasks=list(options.tasks),
             num_fewshot=options.num_fewshot,
@@ -120,9 +125,11 @@ def _evaluate(run: Run, options: Namespace, known: Known, listener: Any) -> dict
             f"the data of {', '.join(options.tasks)} cannot be had: {reason}. Give a task over local files by "
             "--include_path"
         ) from error
+    cut = f"{model.cut} of {model.asked} contexts were too long, and lost their first tokens." if model.cut else ""
+    return results, cut
 
 
-def _finish(folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace) -> None:
+def _finish(folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace, cut: str) -> None:
     from ltm_pyro.evaluation.cells import section, with_error
     from ltm_pyro.plots import plot_task_scores, save_figure
 
@@ -136,6 +143,7 @@ def _finish(folder: ComparisonFolder, results: dict[str, Any], run: Run, options
     notes = [
         f"± one standard error, by lm-evaluation-harness. Probabilities of a continuation: {how}; of a whole text: "
         + ("the importance-weighted bound." if z else "exact."),
+        *([cut] if cut else []),
     ]
     header = ["task", "measure", "value", "shots", "questions"]
     folder.write("harness.json", json.dumps(results.get("results", {}), indent=2, default=str) + "\n")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.errors import InputError
@@ -115,7 +116,8 @@ class Continuations:
             return Told(0.0, True)
         decoder = self.model.decoder
         x = self._ids([*beginning, *continuation])
-        logits = decoder.logits(decoder.inputs(x), thoughts)[..., len(beginning) :, :]
+        places = torch.arange(len(beginning), x.shape[1], device=x.device)  # logits of no other are ever in memory
+        logits = linear(decoder.think(decoder.look_back(decoder.inputs(x)), thoughts, places), decoder.embedding.weight)
         each = logits.double().log_softmax(-1).view(-1, len(continuation), decoder.vocabulary)  # (S, C, V)
         asked = x[0, len(beginning) :]
         nats = each.gather(-1, asked[None, :, None].expand(len(each), -1, 1))[..., 0].cumsum(-1)  # (S, C)

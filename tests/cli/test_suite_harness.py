@@ -76,7 +76,10 @@ def records(run):
 def test_its_kinds_of_tasks_run(trained, tasks, tmp_path, capsys):
     run = shutil.copytree(trained, tmp_path / "run")
     assert evaluate(run, tasks, "--tasks", "last_word", "writing", "whole", "--limit", "3") == 0
-    assert "thoughts fitted on what stands before, mean over 2 draws" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "thoughts fitted on what stands before, mean over 2 draws" in shown.out
+    assert "contexts were too long, and lost their first tokens" in shown.out
+    assert "3/3  answers" in shown.err
     found = {(record["task"], record["measure"]): float(record["value"]) for record in records(run)}
     assert found["last_word", "perplexity"] > 1
     assert 0 <= found["last_word", "acc"] <= 1
@@ -112,6 +115,84 @@ def test_an_autoregressive_runs_numbers_are_its_own(reference, tasks, tmp_path):
             previous = piece[:, -1]
         size += len(text.encode())
     assert float(record["value"]) == pytest.approx(nats / size / 0.6931471805599453, rel=1e-5)
+
+
+def asked(*arguments, kind="loglikelihood"):
+    from lm_eval.api.instance import Instance
+
+    return [Instance(kind, {}, (*one,), place) for place, one in enumerate(arguments)]
+
+
+def model_of(run, **settings):
+    from ltm_pyro.cli.harness_model import HarnessModel
+
+    return HarnessModel.from_run(run, **{"draws": 2, **settings})
+
+
+def test_an_autoregressive_runs_continuations_are_its_own_and_greedy_is_what_it_would_write(reference):
+    import torch
+
+    model = model_of(reference)
+    decoder, encode = model.blueprint.model.decoder, model.tok_encode
+    context = encode("war")
+    logits, _ = decoder.read(torch.tensor([[decoder.begin, *context]]), None)
+    likeliest = model.run.tokenizer.decode([int(logits.argmax())])
+    pairs = [("war", " the"), ("war", likeliest), ("", "war and")]
+    found = model.loglikelihood(asked(*pairs), disable_tqdm=True)
+    for (before, behind), (nats, greedy) in zip(pairs, found, strict=True):
+        x, first = torch.tensor([encode(before) + encode(behind)]), len(encode(before))
+        own = decoder.logits(decoder.inputs(x))[0, first:].double().log_softmax(-1)
+        assert nats == pytest.approx(own.gather(-1, x[0, first:, None]).sum().item(), abs=1e-5)
+        assert greedy == bool((own.argmax(-1) == x[0, first:]).all())
+    assert found[1][1]
+    assert not all(greedy for _, greedy in found)
+
+
+def test_a_token_that_reaches_across_takes_nothing_from_a_continuation(reference):
+    """This tokenizer joins ` t` and `h`: behind the context's own tokens nothing is left to score, which is certain."""
+    model = model_of(reference)
+    context, behind = "of t", "h"
+    assert not model.tok_encode(context + behind)[len(model.tok_encode(context)) :]
+    assert model._encode_pair(context, behind) == (model.tok_encode(context), model.tok_encode(behind))
+    assert model._encode_pair("of ", "the") == (model.tok_encode("of"), model.tok_encode(" the"))
+    ((nats, _),) = model.loglikelihood(asked((context, behind)), disable_tqdm=True)
+    assert nats < -0.01
+
+
+def test_what_is_asked_for_again_is_written_anew_and_the_same_with_the_same_seed(trained):
+    settings = {"max_gen_toks": 6, "do_sample": True, "temperature": 1.0}
+    requests = asked(*[("the war", settings)] * 5, kind="generate_until")
+    texts = model_of(trained).generate_until(requests)
+    assert len(set(texts)) > 1
+    assert model_of(trained).generate_until(requests) == texts
+    assert model_of(trained, seed=1).generate_until(requests) != texts
+    once = asked(*[("the war", {"max_gen_toks": 6})] * 2, kind="generate_until")
+    assert model_of(trained).generate_until(once[:1]) == model_of(trained).generate_until(once)[:1]
+
+
+def test_contexts_that_are_too_long_are_counted_and_keep_half(trained):
+    model = model_of(trained)  # its texts hold 16 tokens
+    told, before = [], model._write
+    model._write = lambda tokens, count, *given: told.append((len(tokens), count)) or before(tokens, count, *given)
+    long, length = "the people of the union " * 6, model.blueprint.model.decoder.length
+    model.generate_until(asked((long, {}), ("war", {"max_gen_toks": 4}), kind="generate_until"))
+    assert told == [(length // 2, length // 2), (len(model.tok_encode("war")), 4)]
+    assert (model.asked, model.cut) == (2, 1)
+    model.loglikelihood(asked((long, " war"), (long, " peace"), ("war", " peace")), disable_tqdm=True)
+    assert (model.asked, model.cut) == (5, 3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_python_call_of_the_docs(trained, tasks):
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    heard = []
+    model = model_of(trained, listener=lambda done, total: heard.append((done, total)))
+    manager = TaskManager(include_path=str(tasks))
+    results = lm_eval.simple_evaluate(model, tasks=["last_word"], task_manager=manager, limit=3, bootstrap_iters=10)
+    assert results["results"]["last_word"]["perplexity,none"] > 1
+    assert heard[-1] == (3, 3)
 
 
 @pytest.mark.filterwarnings("ignore")
