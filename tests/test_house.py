@@ -30,6 +30,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     "report": set(),
     "serving": {"evaluation", "training", "generation", "inference", "bounds", "models", "guides", "data"},
     "sharing": {"training", "generation", "inference", "bounds", "models", "guides", "data"},
+    "testing": {"inference", "bounds", "models", "guides"},
     "plots": {"generation", "inference", "bounds", "models", "guides", "data"},
 }  # and `cli` may import everything
 PACKAGES = {  # what the lower floors may import beside the standard library

@@ -1,14 +1,14 @@
 """Small models whose answers are known, and the test that compares an estimate with a known answer."""
 
-import math
 from itertools import product
 
-import pyro
-import pyro.distributions as dist
 import torch
-from torch import nn
 
 from ltm_pyro import AutoregressiveModel, Decoder, GaussianPrior, LatentThoughtModel, MeanFieldGuide
+from ltm_pyro.testing.fixed import Drawn, FixedGuide
+from ltm_pyro.testing.means import z_test
+
+__all__ = ["Drawn", "FixedGuide", "z_test"]
 
 SIZES = {"vocabulary": 30, "width": 16, "layers": 2, "heads": 2, "thoughts": 2, "window": 4, "length": 20, "begin": 1}
 
@@ -56,46 +56,3 @@ def start(guide, model, x, spread=0.5):
     with torch.no_grad():
         for row in guide.local_parameters():
             row.add_(spread * torch.randn_like(row))
-
-
-class FixedGuide(nn.Module):
-    """A diagonal Gaussian at the mu and sigma that it is given, which it does not learn.
-
-    Given z, shape (S, B, L, K, D) or (B, L, K, D), that is what it "draws".
-    """
-
-    def __init__(self, mu, sigma, z=None):
-        super().__init__()
-        self.mu, self.sigma, self.z = mu, sigma, z
-
-    def forward(self, x=None, mask=None, batch_size=None, previous=None):
-        q = dist.Normal(self.mu, self.sigma) if self.z is None else Drawn(self.mu, self.sigma, self.z)
-        with pyro.plate("sequences", self.mu.shape[-4], dim=-1):
-            return pyro.sample("z", q.to_event(3))
-
-
-class Drawn(dist.Normal):
-    """A normal distribution whose draw is already made."""
-
-    def __init__(self, mu, sigma, z):
-        super().__init__(mu.expand_as(z), sigma.expand_as(z))
-        self.z = z
-
-    def expand(self, batch_shape, _instance=None):
-        return Drawn(self.loc, self.scale, self.z.expand(batch_shape))
-
-    def rsample(self, sample_shape=()):
-        return self.z
-
-
-def z_test(samples, expected, limit=4.0):
-    """Assert that the mean of independent samples, over the first dimension, is the expected value.
-
-    Every entry must be within `limit` standard errors; the seeds are fixed, so this does not flicker.
-    """
-    samples = samples.detach()
-    expected = expected.detach() if isinstance(expected, torch.Tensor) else torch.tensor(expected)
-    error = samples.std(0) / math.sqrt(len(samples))
-    z = (samples.mean(0) - expected) / error
-    worst = z.abs().max().item()
-    assert worst < limit, f"the mean is {worst:.1f} standard errors from where it should be (z = {z.tolist()})"

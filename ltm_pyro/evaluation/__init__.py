@@ -2,8 +2,17 @@
 
 from ltm_pyro.evaluation.calibration import simulation_based_calibration
 from ltm_pyro.evaluation.four_numbers import Evaluation, FourNumbers
+from ltm_pyro.evaluation.pareto import pareto_k
 from ltm_pyro.evaluation.ranks import Calibration
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.evaluation.table import markdown
 
-__all__ = ["Calibration", "Evaluation", "FourNumbers", "Score", "markdown", "simulation_based_calibration"]
+__all__ = [
+    "Calibration",
+    "Evaluation",
+    "FourNumbers",
+    "Score",
+    "markdown",
+    "pareto_k",
+    "simulation_based_calibration",
+]

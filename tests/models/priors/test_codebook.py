@@ -7,14 +7,6 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from prior_checks import (
-    assert_it_expands_over_particles_and_sequences,
-    assert_it_moves_as_a_module_does,
-    assert_it_repeats_under_a_seed,
-    assert_it_says_what_it_is,
-    assert_its_state_can_be_restored,
-    scattered,
-)
 from torch import nn
 from torch.distributions import kl_divergence
 from torch.nn.functional import one_hot
@@ -40,6 +32,14 @@ from ltm_pyro.models.exact import FiniteMixture
 from ltm_pyro.models.priors.code_usage import CodeUsage, dead_codes, revive
 from ltm_pyro.models.priors.codebook import CodebookPrior
 from ltm_pyro.models.priors.lesson import Lesson
+from ltm_pyro.testing.priors import (
+    assert_it_expands_over_particles_and_sequences,
+    assert_it_moves_as_a_module_does,
+    assert_it_repeats_under_a_seed,
+    assert_it_says_what_it_is,
+    assert_its_state_can_be_restored,
+    scattered,
+)
 
 ORDERS = ("independent", "autoregressive")
 SMALL = {"width": 16, "blocks": 1, "heads": 2}

@@ -8,15 +8,6 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from prior_checks import (
-    assert_gradients_reach_everything,
-    assert_it_expands_over_particles_and_sequences,
-    assert_it_moves_as_a_module_does,
-    assert_it_repeats_under_a_seed,
-    assert_it_says_what_it_is,
-    assert_its_state_can_be_restored,
-    scattered,
-)
 from torch import nn
 from torch.distributions import Normal
 from toys import SIZES, z_test
@@ -38,6 +29,15 @@ from ltm_pyro.models.priors.diffusion import DiffusionPrior
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.noise_schedule import NoiseSchedule
 from ltm_pyro.models.priors.reverse_chain import SHIFT_LIMIT, ReverseChain
+from ltm_pyro.testing.priors import (
+    assert_gradients_reach_everything,
+    assert_it_expands_over_particles_and_sequences,
+    assert_it_moves_as_a_module_does,
+    assert_it_repeats_under_a_seed,
+    assert_it_says_what_it_is,
+    assert_its_state_can_be_restored,
+    scattered,
+)
 
 ORDERS, ESTIMATES = ("joint", "vector"), ("path", "sum", "step")
 SMALL = {"width": 16, "blocks": 1, "heads": 2}

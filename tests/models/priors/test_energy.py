@@ -5,14 +5,6 @@ import math
 import pyro
 import pytest
 import torch
-from prior_checks import (
-    assert_it_expands_over_particles_and_sequences,
-    assert_it_moves_as_a_module_does,
-    assert_it_repeats_under_a_seed,
-    assert_it_says_what_it_is,
-    assert_its_state_can_be_restored,
-    scattered,
-)
 from torch.distributions import MultivariateNormal, Normal
 from toys import z_test
 
@@ -20,6 +12,14 @@ from ltm_pyro import ELBO, Decoder, FastLoop, InputError, LatentThoughtModel, Me
 from ltm_pyro.models.priors.density import Density
 from ltm_pyro.models.priors.energy import EnergyPrior
 from ltm_pyro.models.priors.langevin import annealed, langevin_step, normaliser_bounds
+from ltm_pyro.testing.priors import (
+    assert_it_expands_over_particles_and_sequences,
+    assert_it_moves_as_a_module_does,
+    assert_it_repeats_under_a_seed,
+    assert_it_says_what_it_is,
+    assert_its_state_can_be_restored,
+    scattered,
+)
 
 Z_SHAPE = (1, 2, 1)
 EDGE, POINTS = 7.0, 120

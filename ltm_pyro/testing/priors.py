@@ -1,8 +1,64 @@
-"""What every prior keeps, for those whose density is not simply exact."""
+"""What every prior keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import pyro
 import torch
 from pyro import poutine
+from torch import Tensor
+
+from ltm_pyro.testing.means import z_test
+
+HALF, POINTS = 15.0, 601  # of the grid on which a density is integrated
+
+
+def check_prior(make: Callable[[tuple[int, int, int]], Any], seed: int = 0, draws: int = 50_000) -> None:
+    """Assert that a prior with an exact density keeps its contract.
+
+    p(z) has event shape (L, K, D) and expands over particles and sequences; it draws the same under the same seed; it
+    moves and is restored as a module is; its density integrates to one, and its samples are from that density.
+
+    Args:
+        make: the prior from z_shape (L, K, D), such as its class.
+        seed: of all noise; the global random state is left as it was.
+        draws: samples that are compared with the density.
+
+    Raises:
+        AssertionError: if one of these does not hold.
+    """
+    with torch.random.fork_rng(devices=[]):
+        pyro.set_rng_seed(seed)
+        prior = scattered(make((2, 3, 4)))
+        assert_it_expands_over_particles_and_sequences(prior)
+        assert_it_repeats_under_a_seed(prior)
+        other = make((2, 3, 4)).double()
+        other.load_state_dict(prior.state_dict())
+        z = prior().sample((5,))
+        same = torch.equal(seeded(0, prior().log_prob, z), seeded(0, other().log_prob, z))
+        assert same, "its density is another one after state_dict() and load_state_dict(): register what it is made of"
+        assert_it_moves_as_a_module_does(prior)
+        assert_its_samples_have_its_density(scattered(make((1, 1, 2))), draws)
+
+
+@torch.no_grad()
+def assert_its_samples_have_its_density(prior: Any, draws: int) -> None:
+    """Over two dimensions, by quadrature: the whole is one, and bounded functions have the mean of the samples."""
+    axis = torch.linspace(-HALF, HALF, POINTS, dtype=torch.float64)
+    z = torch.cartesian_prod(axis, axis)
+    mass = prior().log_prob(z.view(-1, *prior.z_shape)).exp() * (axis[1] - axis[0]) ** 2
+    whole = mass.sum().item()
+    assert abs(whole - 1) < 0.02, f"its density integrates to {whole:.3f} within ±{HALF:g}, and not to 1"
+    samples = _bounded(prior().sample((draws,)).flatten(-3))
+    z_test(samples, mass @ _bounded(z) / whole, limit=4.5)
+
+
+def _bounded(z: Tensor) -> Tensor:
+    """Functions of two numbers that heavy tails do not trouble, (..., 2) -> (..., F)."""
+    one, two = z.unbind(-1)
+    return torch.stack((one.tanh(), two.tanh(), one.tanh() ** 2, two.tanh() ** 2, (one * two).tanh(), one.sin()), -1)
 
 
 def scattered(module, scale=1.0):

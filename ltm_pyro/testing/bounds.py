@@ -1,0 +1,62 @@
+"""What every bound keeps."""
+
+from __future__ import annotations
+
+import math
+
+import pyro
+import torch
+
+from ltm_pyro.bounds import AbstractBound, Claim
+from ltm_pyro.models.exact import LinearGaussian
+from ltm_pyro.testing.fixed import FixedGuide
+
+LIMIT = 4.0  # standard errors
+COPIES = 4000
+
+
+def check_bound(bound: AbstractBound, seed: int = 0) -> None:
+    """Assert that a bound is what it claims, on a model whose evidence is known.
+
+    At the exact posterior it is log p(x), whatever is drawn; at another q its mean lies on the side that its `claim`
+    says, by more than four standard errors; and no sequence's value depends on its batch mates.
+
+    Args:
+        bound: with the number of particles to be tested.
+        seed: of all noise; the global random state is left as it was.
+
+    Raises:
+        AssertionError: if one of these does not hold.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        pyro.set_rng_seed(seed)
+        toy = LinearGaussian(z_shape=(1, 1, 2))
+        _tight(bound, toy)
+        _on_its_side(bound, toy)
+        _by_itself(bound, toy)
+
+
+def _tight(bound: AbstractBound, toy: LinearGaussian) -> None:
+    found = bound.terms(toy, toy.exact_guide(), toy.x).bound
+    gap = (found - toy.evidence(toy.x)).abs().max().item()
+    assert gap < 1e-8, f"at the exact posterior it is {gap:.2g} nats from log p(x): there every bound is tight"
+
+
+def _on_its_side(bound: AbstractBound, toy: LinearGaussian) -> None:
+    x = toy.x[:1].expand(COPIES, -1)
+    mu, sigma = toy.best_mean_field(x)
+    found = bound.terms(toy, FixedGuide(mu + 0.05, 1.2 * sigma), x).bound
+    differences = found - toy.evidence(x)
+    z = (differences.mean() / (differences.std() / math.sqrt(COPIES))).item()
+    side = {Claim.LOWER: z < -LIMIT, Claim.UPPER: z > LIMIT}.get(bound.claim, True)
+    assert side, f"it claims to be a {bound.claim.value}, but its mean is {z:+.1f} standard errors from log p(x)"
+
+
+def _by_itself(bound: AbstractBound, toy: LinearGaussian) -> None:
+    mu, sigma = toy.best_mean_field(toy.x)
+    z = mu + 1.2 * sigma * torch.randn(bound.particles, *mu.shape, dtype=mu.dtype)
+    together = bound.terms(toy, FixedGuide(mu, sigma, z), toy.x).bound
+    rows = (slice(b, b + 1) for b in range(len(toy.x)))
+    apart = [bound.terms(toy, FixedGuide(mu[row], sigma[row], z[:, row]), toy.x[row]).bound for row in rows]
+    worst = (together - torch.cat(apart)).abs().max().item()
+    assert worst < 1e-8, f"a sequence's value changes with its batch mates, by {worst:.2g} nats: never mix sequences"
