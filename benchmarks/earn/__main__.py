@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.earn.plan import BUILT_IN, Corpus, Plan, Scoring
 from benchmarks.earn.report import draw, markdown
 from benchmarks.earn.results import Results
-from benchmarks.earn.runner import Runner
+from benchmarks.earn.runner import runner_of
 from benchmarks.earn.table import TABLES, read_table
 from benchmarks.timing.records import arguments_of, provenance
 from ltm_pyro.cli.comparison_folder import SETTINGS, ComparisonFolder, versions
@@ -60,7 +60,7 @@ def _carry_out(options: argparse.Namespace, words: Sequence[str]) -> int:
     say("Reading the corpora and building every row once ...")
     cells = Plan(table, corpora, options.seeds, options.tokens, scoring).cells()
     folder = ComparisonFolder(options.out or Path("comparisons") / f"earn-{table.name}", {})
-    runner = Runner(folder.path, cells, scoring.checkpoint, options.jobs)
+    runner = runner_of(folder.path, cells, scoring.checkpoint, options.jobs)
     about: dict[str, Any] = {
         "table": table._asdict() | {"rows": [row._asdict() for row in table.rows]},
         "scoring": asdict(scoring),

@@ -1,191 +1,33 @@
-"""Cells as processes of one thread each, so many at once; what is done is found again, what was cut off goes on."""
+"""The cells of this study, as its processes are told of them."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.earn.cell import PLAN, RESULT, write
 from benchmarks.earn.plan import Cell
-from ltm_pyro.cli.progress import Progress
-from ltm_pyro.cli.session import say
-from ltm_pyro.errors import InputError
+from ltm_pyro.cli.cell_runner import CellRunner
 
-LOG = "log.txt"
-PAUSE = 0.2  # seconds between two looks at what runs
-PATIENCE = 120.0  # seconds that an interrupted run has to save
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MODULE = "benchmarks.earn.cell"
 
 
-class Runner:
-    """Carries out cells, each in `out/cells/NAME/` (plan, result, log) and `out/runs/NAME/`.
+def runner_of(out: Path, cells: Sequence[Cell], checkpoint: str, jobs: int = 1) -> CellRunner:
+    """What carries out cells, or finds what is done of them.
 
     Args:
         out: the study's folder.
-        cells: in the order in which they are begun, where nothing that they start from is missing.
+        cells: in the order in which they are begun.
         checkpoint: which one is scored.
         jobs: processes at once.
 
     Raises:
         InputError: if one of them is there already with other arguments.
     """
-
-    def __init__(self, out: Path, cells: Sequence[Cell], checkpoint: str, jobs: int = 1) -> None:
-        self.out, self.jobs = out, jobs
-        self.cells = {cell.key: cell for cell in cells}
-        self.plans = {key: _plan(cell, checkpoint) for key, cell in self.cells.items()}
-        self.results = {key: found for key in self.cells if (found := self._found(key)) is not None}
-        self.running: dict[str, subprocess.Popen] = {}
-
-    def carry_out(self, listener: Callable[[str], None] = lambda key: None) -> None:
-        """Run all that is not done; what fails is noted and does not stop the others.
-
-        Args:
-            listener: told the key of each cell that has ended.
-
-        Raises:
-            KeyboardInterrupt: once every process has saved and left.
-        """
-        todo = [key for key in self.cells if key not in self.results]
-        total = sum(cell.steps for cell in self.cells.values())
-        progress = Progress(total, self._steps())
-        try:
-            while todo or self.running:
-                for key in self._next(todo):
-                    todo.remove(key)
-                    if self._can_start(key):
-                        self._start(key)
-                    else:
-                        listener(key)
-                for key in self._ended():
-                    progress.clear()
-                    listener(key)
-                if self.running:  # while it does, not all is done: the last step is not the end of a cell
-                    running = "; ".join(str(self.cells[key]) for key in self.running)
-                    progress.update(min(self._steps(), total - 1), running)
-                    time.sleep(PAUSE)
-        finally:
-            progress.clear()
-            self._stop()
-
-    def _next(self, todo: Sequence[str]) -> list[str]:
-        """Cells to start now: those for which there is room, and what they start from is there."""
-        ready = [key for key in todo if (before := self.cells[key].start_from) is None or before in self.results]
-        return ready[: self.jobs - len(self.running)]
-
-    def _can_start(self, key: str) -> bool:
-        """Whether what a cell starts from is whole; else it fails with it."""
-        before = self.cells[key].start_from
-        if before is None or self.results[before]["status"] == "done":
-            return True
-        self.results[key] = {"status": "failed", "reason": f"what it starts from has failed: {before}"}
-        return False
-
-    def _start(self, key: str) -> None:
-        folder = self.out / "cells" / key
-        folder.mkdir(parents=True, exist_ok=True)
-        write(folder / PLAN, self.plans[key])
-        one = dict.fromkeys(THREADS, "1")
-        root = str(Path(__file__).parents[2])
-        path = os.pathsep.join(part for part in (root, os.getcwd(), os.environ.get("PYTHONPATH", "")) if part)
-        with (folder / LOG).open("ab") as log:
-            self.running[key] = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.earn.cell", str(folder)],
-                stdin=subprocess.PIPE,  # whose end tells it to save and leave
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **one, "PYTHONPATH": path},
-                start_new_session=True,  # a terminal's Ctrl-C is for the study alone, which tells its cells
-            )
-
-    def _ended(self) -> Iterator[str]:
-        for key, process in list(self.running.items()):
-            if process.poll() is not None:
-                del self.running[key]
-                _close(process)
-                self.results[key] = self._found(key, failures=True) or {
-                    "status": "failed",
-                    "reason": f"its process has ended with code {process.returncode}: see {self.out}/cells/{key}/{LOG}",
-                }
-                yield key
-
-    def _found(self, key: str, failures: bool = False) -> dict[str, Any] | None:
-        """A cell's result, if it has one; what failed before is tried again."""
-        folder = self.out / "cells" / key
-        plan, result = _read(folder / PLAN), _read(folder / RESULT)
-        if plan is not None and _learning(plan) != _learning(self.plans[key]):
-            raise InputError(
-                f"{folder} was begun with other arguments: repeat the study's own command, or choose another --out"
-            )
-        if result is None or result["plan"] != self.plans[key]:
-            return None
-        return result if failures or result["status"] == "done" else None
-
-    def _steps(self) -> int:
-        """How many slow steps are done, of all cells."""
-        known = (cell.steps if key in self.results else self._last_step(key) for key, cell in self.cells.items())
-        return sum(known)
-
-    def _last_step(self, key: str) -> int:
-        return _last_step(self.out / "runs" / key)
-
-    def _stop(self) -> None:
-        """Let every process save and leave."""
-        if self.running:
-            say(f"Saving {len(self.running)} runs; the same command goes on with them ...")
-        for process in self.running.values():
-            _close(process)
-        for process in self.running.values():
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        self.running.clear()
+    return CellRunner(out, cells, {cell.key: _plan(cell, checkpoint) for cell in cells}, MODULE, jobs)
 
 
 def _plan(cell: Cell, checkpoint: str) -> dict[str, Any]:
     whole = {**asdict(cell), "words": list(cell.words)}
     return {name: whole[name] for name in ("corpus", "row", "seed", "words", "start_from")} | {"checkpoint": checkpoint}
-
-
-def _learning(plan: Mapping[str, Any]) -> list[str]:
-    """The words that a run's weights hang on, without those of its last measurement."""
-    measuring = ("--train.final_sequences", "--train.draws")
-    return [*(word for word in plan["words"] if not word.startswith(measuring)), str(plan["start_from"])]
-
-
-def _close(process: subprocess.Popen) -> None:
-    if process.stdin is not None and not process.stdin.closed:
-        process.stdin.close()
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}. Remove it, and that cell is measured again") from error
-
-
-def _last_step(folder: Path) -> int:
-    """Of a run that is being trained, from the end of its metrics."""
-    try:
-        with (folder / "metrics.jsonl").open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
-            whole = file.read().splitlines()
-    except OSError:
-        return 0
-    for line in reversed(whole):
-        try:
-            return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError):
-            continue
-    return 0

@@ -16,9 +16,10 @@ from benchmarks.earn.__main__ import QUICK, main
 from benchmarks.earn.matching import matched_inner, parameters_of, with_inner
 from benchmarks.earn.plan import FULL, FULL_NAME, THOUGHTS, TWIN, Cell, Corpus, Plan, Scoring
 from benchmarks.earn.results import Results
-from benchmarks.earn.runner import Runner
+from benchmarks.earn.runner import runner_of
 from benchmarks.earn.table import TABLES, merged, read_table
 from ltm_pyro.cli import prior_runs
+from ltm_pyro.cli.cell_runner import CellRunner
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation import Score
 
@@ -193,7 +194,7 @@ def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, m
     assert "importance_weighted_minus_full_context_error" in header
     table_then = (out / "table.md").read_text(encoding="utf-8")
 
-    monkeypatch.setattr(Runner, "_start", lambda self, key: pytest.fail(f"{key} was begun again"))
+    monkeypatch.setattr(CellRunner, "_start", lambda self, key: pytest.fail(f"{key} was begun again"))
     assert earn(table, *words) == 0
     assert (out / "table.md").read_text(encoding="utf-8") == table_then
     with pytest.raises(SystemExit, match="2"):
@@ -205,11 +206,11 @@ def test_a_cell_that_fails_says_why_stops_no_other_and_is_tried_again(tmp_path, 
     words = (*Corpus.named(corpus).words, *arguments(TINY))
     bad = Cell("stories", "bad", 0, THOUGHTS, (*words, "--decoder.width", "7"), 6)
     after = Cell("stories", "after", 0, THOUGHTS, words, 6, start_from=bad.key)
-    runner = Runner(tmp_path, [bad, after], "best")
+    runner = runner_of(tmp_path, [bad, after], "best")
     runner.carry_out()
     assert "width=7 cannot be shared by heads=2" in runner.results[bad.key]["reason"]
     assert runner.results[after.key]["reason"] == f"what it starts from has failed: {bad.key}"
-    assert Runner(tmp_path, [bad, after], "best").results == {}
+    assert runner_of(tmp_path, [bad, after], "best").results == {}
 
 
 def test_an_interrupted_study_saves_and_goes_on(tmp_path, corpus):

@@ -1,0 +1,88 @@
+"""One cell of a study in a process of its own, as the study's `CellRunner` starts it: `python -m MODULE FOLDER`.
+
+The folder holds `plan.json`; `result.json` comes to stand beside it. The process goes on with a run that was
+interrupted, and saves and leaves when its standard input ends, as it does when the study does. Who works on a cell
+holds its lock, which the system takes back from a process that is killed: no two ever work on one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+PLAN, RESULT, CPU, LOCK = "plan.json", "result.json", "cpu.json", "lock"
+TAKEN = 75  # the exit code of a process that has found its cell in other hands
+
+
+def main(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
+    """Do one cell; returns the exit code: 0 done, 1 failed, 75 if another process is at it.
+
+    Args:
+        folder: of the cell.
+        carry_out: what makes a result of its plan and its folder.
+    """
+    try:
+        with lock_of(folder):
+            return _carry_out(folder, carry_out)
+    except Timeout:
+        return TAKEN
+
+
+def lock_of(folder: Path) -> FileLock:
+    """What a process holds while it works on a cell; raises `Timeout` at once if another one does."""
+    return FileLock(folder / LOCK, timeout=0)
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """JSON that is there whole or not at all."""
+    from ltm_pyro.evaluation.cells import finite
+
+    part = path.with_suffix(f".{os.getpid()}.part")  # of several processes none writes into another's
+    part.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _carry_out(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
+    threading.Thread(target=_leave_with_the_study, daemon=True).start()
+    plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    try:
+        with _clocked(folder):
+            found = carry_out(plan, folder)
+        result = {"status": "done", **found, "cpu_seconds": _spent(folder)}
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # InputError and DivergedError are such
+        print(f"failed: {error}", file=sys.stderr)
+        result = {"status": "failed", "reason": str(error)}
+    write(folder / RESULT, {"plan": plan, **result})
+    return 0 if result["status"] == "done" else 1
+
+
+@contextmanager
+def _clocked(folder: Path) -> Iterator[None]:
+    """Within, the processor's seconds are added to those of earlier attempts, however it ends short of a kill."""
+    before = _spent(folder)
+    try:
+        yield
+    finally:
+        write(folder / CPU, {"seconds": before + time.process_time()})
+
+
+def _spent(folder: Path) -> float:
+    try:
+        return float(json.loads((folder / CPU).read_text(encoding="utf-8"))["seconds"])
+    except OSError:
+        return 0.0
+
+
+def _leave_with_the_study() -> None:
+    sys.stdin.read()  # until it ends
+    os.kill(os.getpid(), signal.SIGTERM)  # which a run answers with a checkpoint
