@@ -25,20 +25,25 @@ class MaskedDiffusionModel(AbstractModel):
     2310.16834) for the same absorbing state, its answers are intensities that need not add up to 1; scaled by the
     known function of time, so that here too the network need not be told it (Ou et al., 2024, arXiv 2406.03736).
 
-    Its blocks are those of a `Decoder` without thoughts, in which every token sees all others. Site: `x`, batch (B,),
-    event (T,), whose `log_prob` estimates a lower bound: see `MaskedSequence`. There is no latent site to infer.
+    Its blocks are those of a `Decoder` without thoughts, in which every token sees all others, or, with a `window`, in
+    each layer those nearer than that on either side. Where all are seen, a small network must first find out by its
+    positions alone who its neighbours are, and for long it learns no more than how often each token occurs.
+
+    Site: `x`, batch (B,), event (T,), whose `log_prob` estimates a lower bound: see `MaskedSequence`. There is no
+    latent site to infer.
 
     Args:
         decoder: with `thoughts=0`; its window is not used.
         loss: `masked` (MDLM) or `score-entropy` (SEDD).
+        window: a token sees itself and the `window` - 1 tokens on either side in a layer; None sees all.
 
     Raises:
-        InputError: if the decoder has thoughts or drops tokens, or there is no such loss.
+        InputError: if the decoder has thoughts or drops tokens, or there is no such loss, or nothing is seen.
     """
 
     exact = False
 
-    def __init__(self, decoder: Decoder, loss: Loss = "masked") -> None:
+    def __init__(self, decoder: Decoder, loss: Loss = "masked", window: int | None = None) -> None:
         super().__init__()
         if decoder.z_shape[1]:
             raise InputError("masked diffusion has no thoughts: build its decoder with thoughts=0")
@@ -46,11 +51,17 @@ class MaskedDiffusionModel(AbstractModel):
             raise InputError(f"token_dropout={decoder.token_dropout}: masked diffusion masks by itself; leave it out")
         if loss not in get_args(Loss):
             raise InputError(f"loss={loss!r}: expected one of {', '.join(get_args(Loss))}")
-        self.decoder, self.prior, self.loss = decoder, None, loss
+        if window is not None and window < 2:
+            raise InputError(
+                f"window={window}: expected 2 or more, so that neighbours are seen, or none for all tokens"
+            )
+        self.decoder, self.prior, self.loss, self.window = decoder, None, loss, window
         self.absorbed = nn.Parameter(torch.randn(decoder.embedding.embedding_dim) * decoder.initial_scale)
         channels = 2 * decoder.rotary.shape[1]
         self.rotary: Tensor
         self.register_buffer("rotary", rotary_table(torch.arange(decoder.length + 1), channels), persistent=False)
+        self.near: Tensor | None
+        self.register_buffer("near", None if window is None else near(decoder.length + 1, window), persistent=False)
 
     def forward(
         self,
@@ -79,9 +90,10 @@ class MaskedDiffusionModel(AbstractModel):
             hidden[..., None], self.absorbed.to(self.decoder.embedding.weight.dtype), self.decoder.embedding(tokens)
         )
         h = torch.cat((self.decoder.embedding(previous)[:, None], seen), 1)
-        table = self.rotary[: h.shape[1]]
+        length = h.shape[1]
+        table, sees = self.rotary[:length], None if self.near is None else self.near[:length, :length]
         for block in self.decoder.blocks:
-            h = block.think(block.look_back(h, table, None), None, None)
+            h = block.think(block.look_back(h, table, sees), None, None)
         return self.decoder.norm(h[:, 1:])
 
     def intensities(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:
@@ -119,3 +131,8 @@ class MaskedDiffusionModel(AbstractModel):
         more = self.decoder.length - x.shape[-1]
         text = pad(x, (0, more)).masked_fill(after, self.decoder.begin)
         return text, pad(scored, (0, more)) | after
+
+
+def near(length: int, window: int) -> Tensor:
+    """Which keys a query sees: itself and the `window` - 1 tokens on either side. Boolean, shape (T, T)."""
+    return torch.ones(length, length, dtype=torch.bool).triu(1 - window).tril(window - 1)

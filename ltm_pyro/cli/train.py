@@ -117,9 +117,9 @@ def _recipe(words: Sequence[str]) -> dict[str, Any]:
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"unknown recipe {name!r}: {hint}The recipes are {', '.join(_recipes())}")
     groups = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
-    classes = {name: values for name, values in groups.items() if "class_path" in values}
-    values = {f"{name}.{key}": value for name, of in groups.items() if name not in classes for key, value in of.items()}
-    return classes | values
+    whole = {name: of for name, of in groups.items() if not isinstance(of, dict) or "class_path" in of}
+    values = {f"{name}.{key}": value for name, of in groups.items() if name not in whole for key, value in of.items()}
+    return whole | values
 
 
 def _default_folder(config: Namespace, recipe: str) -> Path:

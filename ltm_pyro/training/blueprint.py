@@ -102,6 +102,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="of masked diffusion: MDLM's, or SEDD's score entropy",
     )
     parser.add_argument(
+        "--diffusion.window",
+        type=int | None,
+        default=None,
+        help="of masked diffusion: a token sees nearer ones than this on either side; all if left out",
+    )
+    parser.add_argument(
         "--compile",
         nargs="?",
         const="default",
@@ -153,7 +159,7 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
     if config.model == "autoregressive":
         return Blueprint(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if config.model == "masked-diffusion":
-        diffusion = MaskedDiffusionModel(decoder, config.diffusion.loss)
+        diffusion = MaskedDiffusionModel(decoder, config.diffusion.loss, config.diffusion.window)
         return Blueprint(diffusion, EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if not decoder.z_shape[1]:
         raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")

@@ -19,15 +19,16 @@ LOSSES = ["masked", "score-entropy"]
 PREVIOUS = 2
 
 
-def diffusion(loss="masked", length=T, vocabulary=V):
+def diffusion(loss="masked", length=T, vocabulary=V, window=None):
     decoder = decoder_with(vocabulary=vocabulary, length=length, window=length, thoughts=0)
-    return large_weights(MaskedDiffusionModel(decoder, loss), 0.5)
+    return large_weights(MaskedDiffusionModel(decoder, loss, window), 0.5)
 
 
-@pytest.fixture(params=LOSSES)
+@pytest.fixture(params=[("masked", None), ("score-entropy", None), ("masked", 2)], ids=str)
 def model(request):
     torch.manual_seed(3)
-    return diffusion(request.param)
+    loss, window = request.param
+    return diffusion(loss, window=window)
 
 
 @torch.no_grad()
@@ -235,6 +236,37 @@ def test_gradients_are_those_of_the_masked_tokens(model):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 
+def influence(window, layers, length=24):
+    """Which tokens change the answer in the middle of a text whose middle is masked: (T,)."""
+    torch.manual_seed(0)
+    sizes = {"vocabulary": 5, "length": length, "window": length, "thoughts": 0, "layers": layers}
+    model = large_weights(MaskedDiffusionModel(decoder_with(**sizes), window=window), 0.5)
+    rows = torch.arange(length)
+    texts = torch.zeros(length + 1, length, dtype=torch.long)
+    texts[rows + 1, rows] = 1  # each text but the first has one token changed
+    hidden = torch.zeros_like(texts, dtype=torch.bool)
+    hidden[:, length // 2] = True
+    with torch.no_grad():
+        answers = model.intensities(texts, hidden, torch.zeros(length + 1, dtype=torch.long))[:, length // 2]
+    return (answers[1:] - answers[0]).abs().amax(-1) > 0
+
+
+@pytest.mark.parametrize(("window", "layers"), [(3, 1), (3, 2), (5, 2)])
+def test_a_token_sees_a_window_on_either_side_and_layers_widen_it(window, layers):
+    places = torch.arange(24)
+    reach = layers * (window - 1)
+    assert (influence(window, layers) == ((places != 12) & ((places - 12).abs() <= reach))).all()
+    assert (influence(None, layers) == (places != 12)).all()
+
+
+def test_a_window_that_holds_the_text_is_none():
+    torch.manual_seed(1)
+    wide, whole = diffusion(window=T + 1), diffusion()
+    whole.load_state_dict(wide.state_dict())
+    x = torch.tensor([0, 1, 2])
+    assert log_g(wide, x, {0, 2}) == pytest.approx(log_g(whole, x, {0, 2}), abs=1e-12)
+
+
 def test_choose_follows_intensities():
     tokens = choose(torch.tensor([0.2, 0.6, 1.2]).log().expand(4000, 3))
     assert chisquare(torch.bincount(tokens).numpy(), [400, 1200, 2400]).pvalue > 1e-4
@@ -251,3 +283,8 @@ def test_choose_follows_intensities():
 def test_what_does_not_fit_is_refused(sizes, loss, message):
     with pytest.raises(InputError, match=message):
         MaskedDiffusionModel(decoder_with(**sizes), loss)
+
+
+def test_a_window_in_which_no_neighbour_is_seen_is_refused():
+    with pytest.raises(InputError, match="window=1: expected 2 or more"):
+        diffusion(window=1)

@@ -76,7 +76,14 @@ def test_the_recipes_have_the_papers_sizes(name, millions, layers, thoughts, ste
 
 
 def test_every_recipe_is_made_of_arguments():
-    assert {path.stem for path in RECIPES.glob("*.yaml")} == {"tiny", "small", "medium", "large", "vae"}
+    assert {path.stem for path in RECIPES.glob("*.yaml")} == {
+        "tiny",
+        "small",
+        "medium",
+        "large",
+        "vae",
+        "masked-diffusion",
+    }
     for path in RECIPES.glob("*.yaml"):
         assert_within(yaml.safe_load(path.read_text()), run_parser().parse_path(path).as_dict())
 
