@@ -283,7 +283,7 @@ ax.legend(frameon=False, fontsize=8)
 print(f"means: fixed {sum(fixed) / 60:.3f}, fresh {sum(fresh) / 60:.3f}; log p(x) {evidence:.3f}")
 
 # %% [markdown]
-# Notebook 5 takes this up on text. The rule is short: **score with noise that nothing was fitted to.**
+# The rule is short: **score with noise that nothing was fitted to.**
 #
 # ## Exercises
 #
