@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pyro
 import torch
+from torch import Tensor
 
 from ltm_pyro.bounds import AbstractBound, Claim
 from ltm_pyro.models.exact import LinearGaussian
@@ -36,8 +38,14 @@ def check_bound(bound: AbstractBound, seed: int = 0) -> None:
         _by_itself(bound, toy)
 
 
+def _value(bound: AbstractBound, toy: LinearGaussian, guide: Any, x: Tensor) -> Tensor:
+    value = bound.terms(toy, guide, x).bound
+    assert value is not None, "its terms have no bound: only an AbstractBound can be checked"
+    return value
+
+
 def _tight(bound: AbstractBound, toy: LinearGaussian) -> None:
-    found = bound.terms(toy, toy.exact_guide(), toy.x).bound
+    found = _value(bound, toy, toy.exact_guide(), toy.x)
     gap = (found - toy.evidence(toy.x)).abs().max().item()
     assert gap < 1e-8, f"at the exact posterior it is {gap:.2g} nats from log p(x): there every bound is tight"
 
@@ -45,7 +53,7 @@ def _tight(bound: AbstractBound, toy: LinearGaussian) -> None:
 def _on_its_side(bound: AbstractBound, toy: LinearGaussian) -> None:
     x = toy.x[:1].expand(COPIES, -1)
     mu, sigma = toy.best_mean_field(x)
-    found = bound.terms(toy, FixedGuide(mu + 0.05, 1.2 * sigma), x).bound
+    found = _value(bound, toy, FixedGuide(mu + 0.05, 1.2 * sigma), x)
     differences = found - toy.evidence(x)
     z = (differences.mean() / (differences.std() / math.sqrt(COPIES))).item()
     side = {Claim.LOWER: z < -LIMIT, Claim.UPPER: z > LIMIT}.get(bound.claim, True)
@@ -55,8 +63,8 @@ def _on_its_side(bound: AbstractBound, toy: LinearGaussian) -> None:
 def _by_itself(bound: AbstractBound, toy: LinearGaussian) -> None:
     mu, sigma = toy.best_mean_field(toy.x)
     z = mu + 1.2 * sigma * torch.randn(bound.particles, *mu.shape, dtype=mu.dtype)
-    together = bound.terms(toy, FixedGuide(mu, sigma, z), toy.x).bound
+    together = _value(bound, toy, FixedGuide(mu, sigma, z), toy.x)
     rows = (slice(b, b + 1) for b in range(len(toy.x)))
-    apart = [bound.terms(toy, FixedGuide(mu[row], sigma[row], z[:, row]), toy.x[row]).bound for row in rows]
+    apart = [_value(bound, toy, FixedGuide(mu[row], sigma[row], z[:, row]), toy.x[row]) for row in rows]
     worst = (together - torch.cat(apart)).abs().max().item()
     assert worst < 1e-8, f"a sequence's value changes with its batch mates, by {worst:.2g} nats: never mix sequences"

@@ -77,6 +77,6 @@ def _by_itself(guide: Any, toy: LinearGaussian) -> None:
 def _arrives(guide: Any, toy: LinearGaussian, within: float) -> None:
     _fit(guide, toy, toy.x, 200)
     with torch.no_grad():
-        gap = toy.evidence(toy.x) - ELBO(2000).terms(toy, guide, toy.x).bound
+        gap = toy.evidence(toy.x) - ELBO(2000).terms(toy, guide, toy.x).elbo
     assert gap.min() > -0.1, f"its ELBO exceeds log p(x) by {-gap.min():.2f} nats: its log q(z) is not its density"
     assert gap.max() < within, f"fitted, it lacks {gap.max():.2f} nats to log p(x), more than {within}"
