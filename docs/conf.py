@@ -46,9 +46,9 @@ def _with_own_links(app: object, relative: object, parent: str, content: list[st
     text = REPOSITORY_FILES.sub(lambda m: f"]({PAGES[m[1]]}{m[2]})" if m[1] in PAGES else f"`{m[1]}`", content[0])
     text = re.sub(r"\]\((?:\.\./)*docs/", "](", text)
     text = re.sub(
-        r"(?<!!)\[`?([^\]`]+)`?\]\((?:\.\./)*benchmarks/[\w./-]*(?:/|\.md)\)", r"`\1`", text
+        r"(?<!!)\[`?([^\]`]+)`?\]\((?:\.\./)*benchmarks/[\w./-]*(?:/|\.md)(?:#[\w-]+)?\)", r"`\1`", text
     )  # are no pages here
-    content[0] = re.sub(r"\[([^\]]+)\]\((?:\.\./)*notebooks/?\)", r"[\1](notebooks.md)", text)
+    content[0] = re.sub(r"\]\((?:\.\./)*notebooks/?(?:README\.md)?\)", "](notebooks.md)", text)
 
 
 def _without_stars(app: object, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -96,7 +97,7 @@ def look_closer(
         details: to fill.
         model, guide, fast: as for an inspection.
         batches: texts, on the model's device.
-        texts: how many of them are read token by token and written anew, the first ones.
+        texts: how many of them are read token by token and written anew, spread over all.
         draws: S.
         seed: of all noise; the global random state is left as it was.
         end: the token at which a text is over.
@@ -113,8 +114,8 @@ def look_closer(
             details.texts.append(Text(int(batch.ids[0]), batch.x[0].tolist(), reading))
         if len(chosen) > 1:
             listener("from one text to another")
-            first, second = (batch.x[0] for batch in chosen[:2])
-            details.ends = (int(chosen[0].ids[0]), int(chosen[1].ids[0]))
+            first, second = chosen[0].x[0], chosen[-1].x[0]
+            details.ends = (int(chosen[0].ids[0]), int(chosen[-1].ids[0]))
             most = min(WRITTEN, model.decoder.length)
             details.way = interpolate(model, guide, fast, first, second, most, seed, end=end)
         if chosen:
@@ -126,8 +127,10 @@ def look_closer(
 
 
 def _few(batches: Sequence[Batch], count: int) -> Iterator[Batch]:
-    """The first texts, each a batch of its own without padding."""
-    rows = [(batch, row) for batch in batches for row in range(len(batch.x))][:count]
+    """Texts spread over all, the first and the last among them, each a batch of its own without padding."""
+    every = [(batch, row) for batch in batches for row in range(len(batch.x))]
+    places = np.unique(np.linspace(0, len(every) - 1, min(count, len(every))).round().astype(int))
+    rows = [every[place] for place in places]
     for batch, row in rows:
         scored = torch.ones_like(batch.x[row], dtype=torch.bool) if batch.mask is None else batch.mask[row]
 

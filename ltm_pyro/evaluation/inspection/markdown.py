@@ -87,8 +87,8 @@ def _aggregate(found: Aggregate) -> Table:
 def _checked(checks: Sequence[Check], texts: int) -> Table:
     note = (
         f"{texts} texts, 20 written for each, as long as it. The p-value is the share of written ones above the real "
-        "one, 0.5 if they are alike; outside 90 %: the share of texts that are in neither the middle nor near it, of "
-        "which 0.1 would be chance."
+        "one, 0.5 if they are alike; outside 90 %: the share of texts that fewer than one in twenty of their own "
+        "reach, or exceed, of which 0.1 would be chance."
     )
     return "Texts written with a text's own thoughts", check_rows(checks), note
 

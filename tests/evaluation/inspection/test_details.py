@@ -129,9 +129,12 @@ def test_everything_is_looked_at_and_an_interrupt_keeps_what_there_is(tiny):
     mask[1, 12:] = False
     details, said = Details(), []
     look_closer(details, tiny.model, tiny.guide, FAST, [batch_of(tiny.x, mask)], 2, 2, listener=said.append)
-    assert [len(text.tokens) for text in details.texts] == [20, 12]
-    assert details.texts[1].reading.attention.shape == (2, 2, 12)
-    assert details.ends == (0, 1)
+    every = Details()
+    look_closer(every, tiny.model, tiny.guide, FAST, [batch_of(tiny.x, mask)], 9, 2)
+    assert [len(text.tokens) for text in every.texts] == [20, 12, 20]  # padding is left out
+    assert [len(text.tokens) for text in details.texts] == [20, 20]
+    assert details.texts[1].reading.attention.shape == (2, 2, 20)
+    assert details.ends == (0, 2)
     assert details.aggregate.sequences == 3
     plain = details.to_dict()
     assert len(plain["dial"]) == len(details.dial) == 8
