@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 project = "ltm_pyro"
 author = "The ltm_pyro developers"
 copyright = "The ltm_pyro developers, Apache-2.0"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx-mathjax-offline"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "notebooks/README.md", "notebooks/solutions"]
 html_theme = "furo"
 html_title = "ltm_pyro"
