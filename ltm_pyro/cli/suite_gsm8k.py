@@ -13,6 +13,7 @@ from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
+from ltm_pyro.cli.suites import local_files
 from ltm_pyro.cli.text_of_tokens import whole_texts
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.randomness import seed_torch
@@ -43,7 +44,7 @@ def main(words: Sequence[str]) -> int:
     run = Run.open(options.run)
     if run.config.model == "masked-diffusion":
         raise InputError("masked diffusion does not continue a prompt from left to right: give another run")
-    sources = HUB | _files(options)
+    sources = HUB | local_files(options.files, HUB, "train=PATH or test=PATH")
     test, train = read_problems(sources["test"], options.limit), read_problems(sources["train"])
     _refuse_shared(train, test)
     settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "suite")}
@@ -95,16 +96,6 @@ def _shots(options: Namespace) -> list[int]:
         if number < 0:
             raise InputError(f"--shots {number}: expected 0 or more")
     return list(dict.fromkeys(options.shots))
-
-
-def _files(options: Namespace) -> dict[str, str]:
-    files = {}
-    for word in options.files:
-        part, given, path = word.partition("=")
-        if not given or part not in HUB:
-            raise InputError(f"--files {word}: expected train=PATH or test=PATH")
-        files[part] = path
-    return files
 
 
 def _refuse_shared(train: Sequence[Problem], test: Sequence[Problem]) -> None:

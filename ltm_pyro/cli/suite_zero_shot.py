@@ -13,6 +13,7 @@ from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.evaluate import score_run
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.session import say
+from ltm_pyro.cli.suites import local_files
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -31,7 +32,7 @@ def main(words: Sequence[str]) -> int:
     refuse_below(options, draws=1, batch_size=1, limit=1, documents=1, fast_steps=0, seed=0)
     sets = _chosen(options)
     run = Run.open(options.run)
-    files = _files(options)
+    files = local_files(options.files, options.sets, f"SET=PATH, with one of {', '.join(options.sets)}")
     settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "sets", "suite")}
     folder = ComparisonFolder(run.folder / FOLDER, settings)
     found = folder.done() if options.resume else {}
@@ -86,17 +87,6 @@ def _chosen(options: Namespace) -> list[str]:
         if name not in SETS:
             raise InputError(f"--sets {name}: {did_you_mean(name, SETS)}The sets are {', '.join(SETS)}")
     return list(dict.fromkeys(options.sets))
-
-
-def _files(options: Namespace) -> dict[str, str]:
-    """Local files by set."""
-    files = {}
-    for word in options.files:
-        name, given, path = word.partition("=")
-        if not given or name not in options.sets:
-            raise InputError(f"--files {word}: expected SET=PATH, with one of {', '.join(options.sets)}")
-        files[name] = path
-    return files
 
 
 def _score(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import zip_longest
 
 from ltm_pyro.cli.arguments import did_you_mean
@@ -29,3 +29,18 @@ def named_suite(words: Sequence[str]) -> str | None:
     if name is not None and name not in SUITES:
         raise InputError(f"--suite {name}: {did_you_mean(name, SUITES)}The suites are {', '.join(SUITES)}")
     return name
+
+
+def local_files(words: Sequence[str], names: Collection[str], expected: str) -> dict[str, str]:
+    """The paths of `--files NAME=PATH ...` by name.
+
+    Raises:
+        InputError: for a word that is not so, or another name.
+    """
+    files = {}
+    for word in words:
+        name, given, path = word.partition("=")
+        if not given or name not in names:
+            raise InputError(f"--files {word}: expected {expected}")
+        files[name] = path
+    return files
