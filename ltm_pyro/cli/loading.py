@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 def load(run: Run, which: str) -> tuple[Blueprint, torch.device]:
     """The run's objects with the weights of a checkpoint, `which` as in `Run.load`, and where they are."""
     import pyro
-    import torch
 
     pyro.enable_validation(False)  # its checks look at the device many times a step
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     return run.load(which).to(device), device
+
+
+def best_device() -> torch.device:
+    """A GPU if there is one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -31,3 +31,19 @@ def great_circle(first: Tensor, second: Tensor, share: Tensor | float) -> Tensor
     left = torch.where(near, 1 - t, ((1 - t) * angle).sin() / divisor)
     right = torch.where(near, t, (t * angle).sin() / divisor)
     return (left * one + right * two).view_as(first)
+
+
+def crossing(first: Tensor, second: Tensor, share: Tensor | float) -> Tensor:
+    """One-hot thoughts between two texts: each thought whole, from the second text with probability t.
+
+    A weighted mean of two codes would be no code, and the decoder has seen none such.
+
+    Args:
+        first, second: shape (N, L, K, C).
+        share: t, from 0 to 1; one for all, or one each, (N,).
+
+    Returns:
+        Shape (N, L, K, C).
+    """
+    t = torch.as_tensor(share, dtype=first.dtype, device=first.device).expand(len(first)).view(-1, 1, 1, 1)
+    return torch.where(torch.rand_like(first[..., :1]) < t, second, first)

@@ -6,8 +6,10 @@ import shutil
 import pytest
 from runs import ltm, train
 
-from ltm_pyro.cli import suite_generation
-from ltm_pyro.cli.suite_generation import INTERPOLATED, PROMPTED, REAL, REAL_REST, UNPROMPTED
+from ltm_pyro.cli import quality_texts
+from ltm_pyro.cli.quality_texts import INTERPOLATED, PROMPTED, REAL, REAL_REST, UNPROMPTED, QualityTexts
+from ltm_pyro.evaluation import text_quality
+from ltm_pyro.evaluation.text_quality import measure
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_every_kind_is_written_and_measured(run, capsys):
 def test_an_interrupted_evaluation_goes_on_with_the_same_texts(run, tmp_path, monkeypatch, capsys):
     whole = shutil.copytree(run, tmp_path / "whole")
     assert evaluate(whole) == 0
-    texts, calls = suite_generation.whole_texts, []
+    texts, calls = quality_texts.whole_texts, []
 
     def interrupted(*given):
         calls.append(given)
@@ -48,12 +50,68 @@ def test_an_interrupted_evaluation_goes_on_with_the_same_texts(run, tmp_path, mo
             raise KeyboardInterrupt
         return texts(*given)
 
-    monkeypatch.setattr(suite_generation, "whole_texts", interrupted)
+    monkeypatch.setattr(quality_texts, "whole_texts", interrupted)
     assert evaluate(run) == 130
     assert "what was written is measured" in capsys.readouterr().err
     assert len(results(run)[PROMPTED]) == 4
     assert evaluate(run, "--resume") == 0
     assert results(run) == results(whole)
+
+
+def test_an_interrupted_judge_leaves_what_it_has_done(run, monkeypatch, capsys):
+    calls = []
+
+    def judged(*given):
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return measure(*given)
+
+    monkeypatch.setattr(text_quality, "measure", judged)
+    assert evaluate(run) == 130
+    out, err = capsys.readouterr()
+    assert "measures the rest, and writes nothing again" in err
+    assert f"Not measured, since interrupted: {INTERPOLATED}; {REAL_REST}; {PROMPTED}." in out
+    table = (run / "evaluation/generation/table.md").read_text(encoding="utf-8")
+    assert f"| {UNPROMPTED} " in table
+    assert f"| {PROMPTED} " not in table
+    texts = results(run)
+    monkeypatch.setattr(QualityTexts, "_written", None)  # nothing is written again
+    monkeypatch.setattr(text_quality, "measure", measure)
+    assert evaluate(run, "--resume") == 0
+    assert results(run) == texts
+    assert f"| {PROMPTED} " in capsys.readouterr().out
+
+
+def test_text_behind_a_prompt_is_compared_with_text_behind_a_prompt(run, monkeypatch):
+    given = {}
+
+    def noted(samples, others, *more):
+        given[samples[0].prompt != ""] = others
+        return measure(samples, others, *more)
+
+    monkeypatch.setattr(text_quality, "measure", noted)
+    assert evaluate(run) == 0
+    assert [len(others) for others in given.values()] == [6, 6]
+    assert all(whole.endswith(rest) and whole != rest for whole, rest in zip(given[False], given[True], strict=True))
+    own = {record["text"] for record in results(run)[REAL]}
+    assert not own & set(given[False])
+
+
+def test_codes_between_two_texts_are_codes(tmp_path, corpus):
+    prior = (
+        "--prior",
+        "CodebookPrior",
+        "--prior.codes",
+        "4",
+        "--guide",
+        "StraightThroughGuide",
+        "--fast.bound",
+        "ELBO",
+    )
+    assert train(corpus, tmp_path / "codes", *prior) == 0
+    assert evaluate(tmp_path / "codes") == 0
+    assert len(results(tmp_path / "codes")[INTERPOLATED]) == 6
 
 
 def test_models_without_thoughts(reference, tmp_path, corpus, capsys):
@@ -72,6 +130,7 @@ def test_models_without_thoughts(reference, tmp_path, corpus, capsys):
         (("--steps", "3"), "only masked diffusion writes in steps"),
         (("--tokens", "3"), "expected more than the prompt's 4, and at most the 16"),
         (("--limit", "1"), "--limit 1: expected 2 or more"),
+        (("--samples", "0"), "--limit 0: expected 2 or more"),
         (("--judge", "nowhere"), "nowhere cannot be loaded as a judge"),
         (("--embedder", "nowhere"), "nowhere cannot be loaded as an embedder"),
     ],

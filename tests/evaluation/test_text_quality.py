@@ -23,7 +23,7 @@ from ltm_pyro.evaluation.text_quality import (
     words,
 )
 from ltm_pyro.evaluation.text_quality.bootstrap import jackknife_interval
-from ltm_pyro.generation import great_circle
+from ltm_pyro.generation import crossing, great_circle
 
 TEXTS = ["the war and the peace", "a union of people , the people", "peace", "the the the the the the"]
 
@@ -184,3 +184,26 @@ def test_the_great_circle_keeps_the_length_and_joins_the_ends():
     torch.testing.assert_close(great_circle(one, one, torch.full((5,), 0.4, dtype=torch.float64)), one)
     straight = (one + two) / 2
     assert straight.flatten(1).norm(dim=1).max() < 0.9
+
+
+def test_a_crossing_takes_whole_codes_from_one_text_or_the_other():
+    torch.manual_seed(0)
+    codes = torch.randint(8, (2, 400, 2, 3))
+    one, two = torch.nn.functional.one_hot(codes, 8).float()
+    share = torch.tensor([0.25, 0.75]).repeat_interleave(200)
+    between = crossing(one, two, share)
+    assert between.sum(-1).eq(1).all()
+    assert between.max(-1).values.eq(1).all()
+    taken, differ = (between == two).all(-1), (one != two).any(-1)
+    for begun, expected in ((0, 0.25), (200, 0.75)):
+        part = taken[begun : begun + 200][differ[begun : begun + 200]].float()
+        assert abs(part.mean() - expected) < 4 * (expected * (1 - expected) / len(part)) ** 0.5
+    torch.testing.assert_close(crossing(one, two, 0.0), one)
+    torch.testing.assert_close(crossing(one, two, 1.0), two)
+    assert great_circle(one, two, share).max(-1).values.min() < 1  # which would be no codes
+
+
+def test_a_judge_tells_how_far_it_has_come(judge_folder):
+    heard = []
+    measure([Sample("", text) for text in TEXTS] * 5, [], Judge(str(judge_folder)), listen=heard.append)
+    assert heard == [8, 16, 20]

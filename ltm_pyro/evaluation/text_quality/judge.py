@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,11 +34,14 @@ class Judge:
         known = getattr(self.model.config, "max_position_embeddings", None)
         self.most = known or 1024
 
-    def nats(self, samples: Sequence[Sample], batch_size: int = 8) -> tuple[list[float], list[int]]:
+    def nats(
+        self, samples: Sequence[Sample], batch_size: int = 8, listen: Callable[[int], None] | None = None
+    ) -> tuple[list[float], list[int]]:
         """Negative log-likelihood of each text behind its prompt, in nats, and the judge's tokens that it is of.
 
         What a judge is too short for is left out at the end of a text, and at the beginning of a prompt. Without a
-        prompt and without a token that begins a text, the first token is not scored.
+        prompt and without a token that begins a text, the first token is not scored. `listen` is told how many texts
+        are done.
         """
         ids = [self._encode(sample) for sample in samples]
         nats, counts = [0.0] * len(ids), [0] * len(ids)
@@ -48,6 +51,8 @@ class Judge:
             scored = self._score([ids[place] for place in places])
             for place, (nat, count) in zip(places, scored, strict=True):
                 nats[place], counts[place] = nat, count
+            if listen is not None:
+                listen(begun + len(places))
         return nats, counts
 
     def _encode(self, sample: Sample) -> tuple[list[int], int]:
@@ -70,10 +75,12 @@ class Judge:
             mask[row, : len(tokens)] = 1
             scored[row, told : len(tokens)] = True
         x, mask, scored = x.to(self.device), mask.to(self.device), scored.to(self.device)
-        logits = self.model(input_ids=x, attention_mask=mask).logits[:, :-1].float()
-        each: Tensor = cross_entropy(logits.transpose(1, 2), x[:, 1:], reduction="none")
-        totals = each.double().masked_fill(~scored[:, 1:], 0).sum(1)
-        return list(zip(totals.tolist(), scored.sum(1).tolist(), strict=True))
+        logits = self.model(input_ids=x, attention_mask=mask).logits
+        found = []
+        for row, target, own in zip(logits, x, scored, strict=True):  # one text's chances at a time: large vocabularies
+            each: Tensor = cross_entropy(row[:-1].float(), target[1:], reduction="none")
+            found.append((each.double()[own[1:]].sum().item(), int(own.sum())))
+        return found
 
 
 def load_pair(spec: str, kind: str, what: str) -> tuple[Any, Any]:

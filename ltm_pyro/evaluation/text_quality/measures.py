@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ltm_pyro.evaluation.text_quality.bootstrap import Interval, jackknife_interval, mean_interval, ratio_interval
 from ltm_pyro.evaluation.text_quality.embedder import Embedder, mauve_score
@@ -28,6 +28,7 @@ def measure(
     judge: Judge | None = None,
     embedder: Embedder | None = None,
     seed: int = 0,
+    listen: Callable[[int], None] | None = None,
 ) -> dict[str, Interval]:
     """All numbers that can be had of a set of texts, by the names in `MEASURES`.
 
@@ -37,6 +38,7 @@ def measure(
         judge: for the generative perplexity.
         embedder: for MAUVE.
         seed: of the intervals.
+        listen: told how many texts the judge has done.
     """
     texts = [sample.text for sample in samples]
     found = {
@@ -48,7 +50,7 @@ def measure(
         "length": mean_interval([float(len(words(text))) for text in texts], seed),
     }
     if judge is not None:
-        found["perplexity"] = ratio_interval(*judge.nats([one for one in samples if one.text]), seed)
+        found["perplexity"] = ratio_interval(*judge.nats([one for one in samples if one.text], listen=listen), seed)
     if embedder is not None:
         found["mauve"] = mauve_score(embedder.embed(texts), embedder.embed(real), seed)
     return {name: found[name] for name in MEASURES if name in found}
