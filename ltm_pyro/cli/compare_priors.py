@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ltm_pyro.cli import prior_runs, step_time
 from ltm_pyro.cli.arguments import corpus_name
-from ltm_pyro.cli.comparison_folder import RESULTS, SETTINGS, ComparisonFolder, versions
+from ltm_pyro.cli.comparison_folder import RESULTS, SETTINGS, ComparisonFolder, commit, versions
 from ltm_pyro.cli.default_classes import default_priors
 from ltm_pyro.cli.named_classes import NamedClass, parse_all
 from ltm_pyro.cli.results_of_priors import run_key, run_records, summaries
@@ -234,7 +233,7 @@ class PriorComparison:
         folder = ComparisonFolder(path, settings)
         if resume:
             self.pieces = {name: piece for name, piece in folder.done().items() if name != "summary"}
-        asked = {"priors": [str(name) for name in self.names], "seeds": self.seeds, "commit": _commit()}
+        asked = {"priors": [str(name) for name in self.names], "seeds": self.seeds, "commit": commit()}
         about = {"command": list(command), "versions": versions(), "settings": folder.settings, **asked}
         folder.write(SETTINGS, json.dumps(about, indent=2) + "\n")
         folder.keep(self.pieces)
@@ -292,12 +291,3 @@ def _check(arguments: Sequence[str], seeds: Sequence[int], seconds: float | None
 
 def _key(record: dict[str, Any], piece: str) -> str:
     return f"{run_key(record['prior'], record['seed'])} {piece}"
-
-
-def _commit() -> str | None:
-    """The commit of the folder that the command is started in, if git knows one."""
-    try:
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return asked.stdout.strip() or None

@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": "report what is in a run's thoughts: which carry what, and what they tell of a text",
     "generate": "write text with a trained run",
     "compare": "compare runs, or bounds, guides and priors",
+    "scale": "train and score a grid of sizes and fast steps; figures and a law against compute",
     "plot": "draw what runs have learned by when, one beside the other",
     "serve": "a page to play with a run's thoughts",
     "push": "put a run on the Hugging Face hub, with a model card",

@@ -93,7 +93,7 @@ def refuse_other_text(folder: Path, material: Material) -> None:
         if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != material.fingerprint:
             raise InputError(
                 f"{folder} compares on other text: the corpus has changed since {path.parent.name} was trained. "
-                "Restore it, or start a new comparison in another --out"
+                "Restore it, or start anew in another folder"
             )
 
 

@@ -1,0 +1,90 @@
+"""Numbers of several models against one of their dimensions, and against compute, with a law."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.plots.looks import Looks, grouped, looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NUMBERS = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "prior": "z from the prior"}
+UNITS = {"nats_per_token": ("nats/token", "standard_error"), "bits_per_byte": ("bits/byte", "bits_per_byte_error")}
+
+
+def plot_scaling(
+    rows: Sequence[dict[str, Any]],
+    axes: Axes,
+    by: str,
+    label: str,
+    number: str = "elbo",
+    unit: str = "nats_per_token",
+    runs: Sequence[dict[str, Any]] = (),
+    look: Looks | None = None,
+    joined: bool = True,
+) -> Axes:
+    """A line for each name, with errors over texts; every run beside it as a small dot.
+
+    Args:
+        rows: with `name`, what `by` names, and the number in its unit with its error.
+        axes: where to draw; the horizontal axis is logarithmic.
+        by: of the horizontal axis: a dimension, or a compute.
+        label: what that is.
+        number: `elbo`, `importance_weighted` or `prior`; a cost, lower is better.
+        unit: `nats_per_token` or `bits_per_byte`.
+        runs: the same of every seed, whose dots show their spread.
+        look: colours and markers by name, as `looks` makes them, to share among figures.
+        joined: whether a line joins the points.
+    """
+    looked = look or looks((row["name"], row["name"]) for row in rows)
+    words, error = UNITS[unit]
+    for name, own in grouped(rows, "name").items():
+        own = sorted(own, key=lambda row: row[by])
+        x, y, wide = ([row[key] for row in own] for key in (by, f"{number}_{unit}", f"{number}_{error}"))
+        style = {**looked[name], **({} if joined else {"linestyle": ""})}
+        axes.errorbar(x, y, wide, label=name, capsize=2, elinewidth=0.7, **style)
+    for name, own in grouped((run for run in runs if f"{number}_{unit}" in run), "name").items():
+        x, y = ([run[key] for run in own] for key in (by, f"{number}_{unit}"))
+        axes.plot(x, y, color=looked[name]["color"], marker=".", markersize=3, linestyle="", alpha=0.6)
+    _logarithmic(axes, [row[by] for row in rows])
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"{NUMBERS[number]}, {words}")
+    return axes
+
+
+def plot_law(
+    compute: Sequence[float],
+    loss: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    axes: Axes,
+    label: str = "",
+) -> Axes:
+    """A fitted law as a line, with its interval as a band.
+
+    Args:
+        compute, loss: of the line, in order.
+        low, high: of the band.
+        axes: where to draw.
+        label: the law's equation.
+    """
+    axes.fill_between(compute, low, high, color="#888888", alpha=0.2, linewidth=0)
+    axes.plot(compute, loss, color="#555555", linewidth=1, linestyle="--", zorder=0)
+    axes.set_title(label, fontsize=7)
+    return axes
+
+
+def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    low, high = min(values), max(values)
+    axes.set_xscale("log" if low > 0 else "symlog")
+    if len(set(values)) <= 6 and all(float(value).is_integer() and value < 1e5 for value in values):
+        axes.xaxis.set_major_locator(FixedLocator(sorted(set(values))))
+        axes.xaxis.set_minor_locator(NullLocator())
+    elif high > low:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
