@@ -89,7 +89,8 @@ def _against_compute(
         plot_scaling(named, axes, compute, LABELS[compute], number, runs=dots, joined=False)
         for record in laws:
             if record["law"] is not None and (record["inference"], record["number"]) == (rows[0]["inference"], number):
-                plot_law(*_line(record["law"], rows, compute), axes, fitted(record["law"]))
+                budgets, loss, low, high = _line(record["law"], rows, compute)
+                plot_law(budgets, loss, low, high, axes, fitted(record["law"]))
 
     return [partial(panel, number) for number in BOUNDS]
 

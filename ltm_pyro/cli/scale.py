@@ -1,4 +1,4 @@
-"""`ltm scale`: a grid of sizes and fast steps, each model trained and scored, drawn against T_fast, compute and tokens."""
+"""`ltm scale`: a grid of sizes and fast steps, each trained and scored, drawn against T_fast, compute and tokens."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Study:
         path = Path(run or f"comparisons/scale-{corpus_name(self.base.get('corpus'))}")
         self.runner = CellRunner(path, self.cells, plans, MODULE, processes)
         self.folder = ComparisonFolder(path, {})
-        about = {"command": list(command), "versions": versions(), "commit": commit(), "grid": grid}
+        about: dict[str, Any] = {"command": list(command), "versions": versions(), "commit": commit(), "grid": grid}
         about |= {"arguments": list(arguments), "seeds": self.seeds, "inference": self.inference}
         about |= {"scoring": self.scoring, "laws": compute, "processes": processes, "threads of each": 1}
         self.folder.write(SETTINGS, json.dumps(about, indent=2) + "\n")

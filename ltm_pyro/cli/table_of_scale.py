@@ -106,8 +106,8 @@ def _cost(rows: Sequence[Record]) -> str:
         for row in first
     ]
     notes = [
-        "Training FLOPs: what torch counts in this library's loops, and (T_fast + 1)(6 N + 6 L D T). Seconds are of one "
-        "thread, beside whatever else ran."
+        "Training FLOPs: what torch counts in this library's loops, and (T_fast + 1)(6 N + 6 L D T). Seconds are of "
+        "one thread, beside whatever else ran."
     ]
     return section("What training spends", [header, *cells], notes)
 
@@ -135,8 +135,8 @@ def _laws(laws: Sequence[Record], compute: str) -> str:
     some = next(record["law"] for record in laws if record["law"] is not None)
     seeds = "texts and seeds" if not math.isnan(some.noise) else "texts alone: a second seed would widen them"
     about = (
-        f"Intervals: {some.level:.0%}, of the bootstrap over {seeds}. Left over: root mean square of what the law misses; "
-        "where it is well above what seeds explain, compute alone does not say what the loss is, and the intervals do "
+        f"Intervals: {some.level:.0%}, of the bootstrap over {seeds}. Left over: root mean square of what the law "
+        "misses; where it is well above what seeds explain, compute alone does not say what the loss is, and the intervals do "
         "not say how far off the law is. It holds on this grid, at equal tokens; nothing is told of larger models."
     )
     return section(title, [header, *cells], [about, *notes])
