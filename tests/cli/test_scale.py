@@ -68,7 +68,7 @@ def test_a_cell_that_was_interrupted_goes_on_alone(corpus, capsys):
         (("--thoughts", "1", "--decoder.thoughts", "2"), "it is a dimension of this grid"),
         (("--thoughts", "1", "--model", "autoregressive"), "--model is not for a study of scale"),
         (("--thoughts", "1", "--guide", "MAPGuide"), "its guide has no density"),
-        (("--width", "15"), "width 15"),
+        (("--layers", "-1"), "expected whole numbers from 1 on"),
         (("--grid", "nowhere.yaml"), "cannot be read"),
         (("--grid", "odd.yaml"), "'widths' is no dimension: did you mean 'width'?"),
     ],
