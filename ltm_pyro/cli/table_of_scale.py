@@ -137,6 +137,7 @@ def _laws(laws: Sequence[Record], compute: str) -> str:
     about = (
         f"Intervals: {some.level:.0%}, of the bootstrap over {seeds}. Left over: root mean square of what the law "
         "misses; where it is well above what seeds explain, compute alone does not say what the loss is, and the "
-        "intervals do not say how far off the law is. It holds on this grid, at equal tokens; nothing is told of larger models."
+        "intervals do not say how far off the law is. It holds on this grid, at equal tokens; nothing is "
+        "told of larger models."
     )
     return section(title, [header, *cells], [about, *notes])

@@ -96,7 +96,13 @@ def assert_says(message, *parts):
         ("--prior mine.MyPrior --prior.rank x", ["--prior.rank x: expected a whole number"]),
         ("--slow.bound.prticles 3", ["--slow.bound.prticles: ELBO takes no", "Did you mean --slow.bound.particles?"]),
         ("--fast.bound AbstractBound", ["--fast.bound AbstractBound: this is an abstract class"]),
-        ("--recipe smal", ["unknown recipe 'smal': did you mean small?", "large, medium, small, tiny"]),
+        (
+            "--recipe smal",
+            [
+                "unknown recipe 'smal': did you mean small?",
+                "large, masked-diffusion, medium, small, thoughts, tiny, vae",
+            ],
+        ),
         ("--config nowhere.yaml", ["--config", "nowhere.yaml"]),
         ("more.txt", ["unrecognized arguments: more.txt"]),
         ("--decoder.width 18", ["width=18 cannot be shared by heads=2", "width=16 would do"]),
