@@ -1,6 +1,7 @@
 """Measures of written text against values by hand."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -152,6 +153,15 @@ def test_mauve_is_high_for_texts_of_one_kind_and_low_for_others():
     assert far.value < 0.1
     assert far.low <= far.value <= far.high
     assert math.isnan(mauve_score(same[:4], same).value)
+
+
+def test_mauve_says_nothing_and_leaves_the_streams_as_they_were(capfd):
+    pytest.importorskip("mauve")
+    points = np.random.default_rng(0).normal(size=(60, 6)).astype("float32")
+    mauve_score(points, points)
+    os.write(2, b"still here")
+    print("and here")
+    assert capfd.readouterr() == ("and here\n", "still here")
 
 
 def test_an_embedding_does_not_depend_on_the_batch(judge_folder):

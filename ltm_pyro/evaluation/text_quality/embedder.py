@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -79,6 +80,21 @@ def mauve_score(written: np.ndarray, real: np.ndarray, seed: int = 0) -> Interva
 
 def _mauve(written: np.ndarray, real: np.ndarray, seed: int) -> float:
     mauve = import_extra("mauve", "mauve", "MAUVE")
-    with contextlib.redirect_stdout(io.StringIO()):  # its clustering speaks
+    with _quiet():
         found = mauve.compute_mauve(p_features=real, q_features=written, seed=seed, verbose=False)
     return float(found.mauve)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Lets nothing be shown: the clustering warns of few points twenty times a row, some of it past Python."""
+    with contextlib.redirect_stdout(io.StringIO()), open(os.devnull, "w", encoding="utf-8") as nowhere:
+        kept = {stream: os.dup(stream) for stream in (1, 2)}
+        try:
+            for stream in kept:
+                os.dup2(nowhere.fileno(), stream)
+            yield
+        finally:
+            for stream, copy in kept.items():
+                os.dup2(copy, stream)
+                os.close(copy)
