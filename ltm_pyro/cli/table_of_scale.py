@@ -127,6 +127,11 @@ def _laws(laws: Sequence[Record], compute: str) -> str:
         intervals = [f"{low:.4g} to {high:.4g}" for low, high in law.intervals.values()]
         left = [number(law.residual), number(law.noise), str(law.cells)]
         cells.append([where, NAMES[record["number"]], fitted(law), *intervals, *["–"] * (3 - len(intervals)), *left])
+        low, high = law.intervals["b"]
+        if low < 0 < high:
+            notes.append(
+                f"{NAMES[record['number']]}, T_fast at inference {where}: b may be 0, so that C tells nothing."
+            )
         if law.remark:
             notes.append(f"{NAMES[record['number']]}, T_fast at inference {where}: logarithmic, since {law.remark}.")
     title = f"Loss against training FLOPs per token, {what}"
