@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
     """JSON that is there whole or not at all."""
     from ltm_pyro.evaluation.cells import finite
 
-    part = path.with_suffix(f".{os.getpid()}.part")  # of several processes none writes into another's
+    part = path.with_suffix(f".{uuid.uuid4().hex[:8]}.part")  # of several that write none writes into another's
     part.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(path)
 
@@ -55,6 +56,8 @@ def write(path: Path, content: dict[str, Any]) -> None:
 def _carry_out(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
     threading.Thread(target=_leave_with_the_study, daemon=True).start()
     plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    if _is_done(folder, plan):  # by another study, while this process began
+        return 0
     try:
         with _clocked(folder):
             found = carry_out(plan, folder)
@@ -64,6 +67,14 @@ def _carry_out(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[st
         result = {"status": "failed", "reason": str(error)}
     write(folder / RESULT, {"plan": plan, **result})
     return 0 if result["status"] == "done" else 1
+
+
+def _is_done(folder: Path, plan: dict[str, Any]) -> bool:
+    try:
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return result["status"] == "done" and result["plan"] == plan
 
 
 @contextmanager

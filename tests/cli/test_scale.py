@@ -1,10 +1,18 @@
 """`ltm scale`: a grid, resumable, by several processes."""
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from runs import TINY, arguments, ltm
+from runs import TINY, arguments, ltm, write_corpus
+
+from ltm_pyro.cli.scale import Study
+from ltm_pyro.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("here")
 SIZES = {
@@ -78,3 +86,110 @@ def test_a_bad_grid_gets_one_clear_error_before_any_work(corpus, words, told, ca
     assert scale(corpus, *words) == 2
     assert told in capsys.readouterr().err
     assert not Path("study/runs").exists()
+
+
+def test_the_numbers_are_those_of_ltm_evaluate_and_means_are_over_seeds(corpus):
+    assert scale(corpus, "--thoughts", "2", "--inference_steps", "3", "--seeds", "0", "1", "--limit", "4") == 0
+    means, nats, tokens = [], [], None
+    for run in sorted(Path("study/runs").iterdir()):
+        words = (
+            "--checkpoint",
+            "latest",
+            "--fast_steps",
+            "3",
+            "--draws",
+            "2",
+            "--limit",
+            "4",
+            "--fixed_noise",
+            "false",
+        )
+        assert ltm("evaluate", run, *words) == 0
+        score = json.loads((run / "evaluation/validation.json").read_text())["evaluation"]["scores"]["elbo"]
+        (record,) = (one for one in results()["records"] if one["run"] == f"runs/{run.name}")
+        assert record["elbo_nats_per_token"] == score["nats_per_token"]
+        assert record["elbo_bits_per_byte"] == score["bits_per_byte"]
+        cell = json.loads((Path("study/cells") / run.name / "result.json").read_text())
+        (costs,) = (one for one in cell["scored"]["3"]["sequences"] if one["number"] == "elbo")
+        nats.append(np.array(costs["nats"]))
+        tokens = np.array(costs["tokens"])
+        means.append(score["nats_per_token"])
+    (row,) = results()["summary"]
+    assert row["seeds"] == 2
+    assert row["all_thoughts"] == 4
+    assert row["elbo_nats_per_token"] == pytest.approx(np.mean(means))
+    assert row["elbo_seed_error"] == pytest.approx(np.std(means, ddof=1) / 2**0.5)
+    mean = np.mean(nats, axis=0)
+    residual = mean - tokens * mean.sum() / tokens.sum()
+    error = (len(mean) / (len(mean) - 1) * (residual**2).sum()) ** 0.5 / tokens.sum()
+    assert row["elbo_standard_error"] == pytest.approx(error)
+
+
+def test_models_differ_in_what_the_grid_says(corpus):
+    Path("grid.yaml").write_text("layers: [1, 2]\nwidth: 32\nwindow: [2, 3]\n", encoding="utf-8")
+    rest = {name: value for name, value in TINY.items() if name.split(".")[1] not in ("layers", "width", "window")}
+    words = ("--run", "study", "--grid", "grid.yaml", "--width", "8", "--limit", "4")  # arguments override the file
+    assert ltm("scale", corpus, *words, *arguments(rest)) == 0
+    found = {}
+    for run in Path("study/runs").iterdir():
+        config = Run.open(run).config
+        found[run.name] = (config.decoder.layers, config.decoder.width, config.decoder.window)
+    assert sorted(found.values()) == [(1, 8, 2), (1, 8, 3), (2, 8, 2), (2, 8, 3)]
+    laws = results()["laws"]
+    assert [law["number"] for law in laws] == ["elbo", "importance_weighted"]
+    assert all("there are 2 different budgets" in law["reason"] for law in laws)
+    assert "no law can be fitted: it needs 3" in Path("study/table.md").read_text(encoding="utf-8")
+
+
+def test_a_killed_run_goes_on_by_itself_to_the_same_numbers(corpus):
+    """The process is killed in the middle of training, after a checkpoint; the study begins it again, which goes on."""
+    longer = arguments({**SIZES, "train.steps": 60, "train.save_every": 4, "train.evaluate_every": 60})
+    studies = [Study({"thoughts": [1]}, [str(corpus), *longer], run=name, limit=4) for name in ("left-alone", "killed")]
+    studies[0].carry_out()
+    thread = threading.Thread(target=studies[1].carry_out)
+    thread.start()
+    (cell,) = studies[1].cells
+    saved = Path("killed/runs") / cell.key / "checkpoints"
+    until = time.monotonic() + 120
+    while not list(saved.glob("step-*")) and time.monotonic() < until:
+        time.sleep(0.005)
+    os.kill(studies[1].runner.running[cell.key].pid, signal.SIGKILL)
+    thread.join(120)
+    assert studies[1].runner.attempts == {cell.key: 2}
+    log = [json.loads(line) for line in (saved.parent / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in log if "validation" not in record] == list(range(1, 61))
+    ours, theirs = (study.summaries() for study in studies)
+    same = [name for name in ours[0] if name.endswith(("nats_per_token", "bits_per_byte"))]
+    assert same
+    assert [ours[0][name] for name in same] == [theirs[0][name] for name in same]
+
+
+def test_ctrl_c_leaves_tables_of_what_has_ended_and_the_command_goes_on(corpus, monkeypatch, capsys):
+    tell = Study._tell
+
+    def interrupted(self, key):
+        tell(self, key)
+        raise KeyboardInterrupt
+
+    words = ("--thoughts", "1", "2", "--limit", "4")
+    with monkeypatch.context() as patched:
+        patched.setattr(Study, "_tell", interrupted)
+        assert scale(corpus, *words) == 130
+    out = capsys.readouterr().out
+    assert out == Path("study/table.md").read_text(encoding="utf-8")
+    assert len(results()["summary"]) == 1
+    assert list(Path("study/figures").iterdir())
+    assert scale(corpus, *words) == 0
+    assert "2 runs, 1 of them done" in capsys.readouterr().err
+    assert len(results()["summary"]) == 2
+
+
+def test_other_arguments_or_other_text_in_an_old_folder_are_refused(corpus, tmp_path, capsys):
+    mine = write_corpus(tmp_path / "mine.jsonl")
+    words = ("--thoughts", "1", "--limit", "4")
+    assert scale(mine, *words) == 0
+    assert ltm("scale", mine, "--run", "study", *words, *arguments({**SIZES, "train.batch_size": 3})) == 2
+    assert "was begun with other arguments" in capsys.readouterr().err
+    write_corpus(mine, seed=5)
+    assert scale(mine, *words, "--seeds", "0", "1") == 2
+    assert "study compares on other text" in capsys.readouterr().err
