@@ -108,7 +108,10 @@ def _learning(curves: Sequence[Record]) -> Panels:
     """Sample efficiency: bounds on the validation text against tokens."""
     from ltm_pyro.plots.learning import plot_learning
 
-    labels = {"elbo": "validation ELBO, nats/token", "importance_weighted": "validation, importance-weighted"}
+    labels = {
+        "elbo": "validation ELBO, nats/token",
+        "importance_weighted": "validation, importance-weighted, nats/token",
+    }
     return [partial(plot_learning, curves, number=number, label=label) for number, label in labels.items()]
 
 

@@ -77,14 +77,18 @@ def plot_law(
 
 
 def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+    """A logarithmic axis with few ticks: at the values where they are few and whole, else at round numbers."""
+    from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator
 
     low, high = min(values), max(values)
-    axes.set_xscale("log" if low > 0 else "symlog")
-    if len(set(values)) <= 6 and all(float(value).is_integer() and value < 1e5 for value in values):
+    axes.set_xscale("log" if low > 0 else "symlog")  # no fast steps at all are a value too
+    if len(set(values)) <= 6 and all(float(value).is_integer() and value < 1e4 for value in values):
         axes.xaxis.set_major_locator(FixedLocator(sorted(set(values))))
-        axes.xaxis.set_minor_locator(NullLocator())
-    elif high > low:
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    elif high >= 10 * low > 0:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,), numticks=6))
+    else:
+        ticks = MaxNLocator(4, steps=(1, 2, 5, 10)).tick_values(low, high)
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick > 0 or low <= 0]))
+        axes.set_xlim(0.95 * low, 1.05 * high)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))

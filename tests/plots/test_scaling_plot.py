@@ -1,7 +1,10 @@
 """Numbers against a dimension or compute: a line for each name, errors over texts, seeds as dots, a law in its band."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ltm_pyro.plots.scaling import plot_law, plot_scaling
@@ -17,7 +20,9 @@ ROWS = [row("N_z = 2", 4, 3.0), row("N_z = 2", 1, 3.5), row("N_z = 8", 1, 3.4), 
 
 @pytest.fixture
 def axes():
-    return Figure().subplots()
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    return figure.subplots()
 
 
 def test_each_name_is_a_line_in_order_with_its_errors(axes):
@@ -63,3 +68,15 @@ def test_a_law_is_a_line_in_its_band(axes):
     assert heights.min() == pytest.approx(2.1)
     assert heights.max() == pytest.approx(3.2)
     assert axes.get_title() == "L = ..."
+
+
+@pytest.mark.parametrize("values", [(1.4e5, 3.1e5), (1e6, 7.7e6), (2e5, 9e8)])
+def test_compute_has_a_few_round_ticks_that_do_not_run_into_one_another(axes, values):
+    plot_scaling([row("model", 1, 3.0, flops=flops) for flops in (*values, values[0] * 1.5)], axes, "flops", "FLOPs")
+    axes.figure.canvas.draw()
+    low, high = axes.get_xlim()
+    shown = [text for text in axes.get_xticklabels() if text.get_text() and low <= text.get_position()[0] <= high]
+    assert 2 <= len(shown) <= 6
+    assert all(text.get_text()[-1] in "kMG" for text in shown)
+    boxes = [text.get_window_extent() for text in shown]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
