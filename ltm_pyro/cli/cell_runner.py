@@ -82,7 +82,9 @@ class CellRunner:
         progress = Progress(total, self._steps())
         try:
             while todo or self.running:
-                for key in self._next(todo):
+                ready = self._next(todo)
+                waits = not ready and not self.running
+                for key in ready:
                     todo.remove(key)
                     if not self._can_start(key):
                         listener(key)
@@ -96,8 +98,9 @@ class CellRunner:
                     else:
                         todo.append(key)
                 if todo or self.running:  # while there are, not all is done: the last step is not the end of a cell
-                    running = "; ".join(str(self.cells[key]) for key in self.running) or "waiting for another process"
-                    progress.update(min(self._steps(), total - 1), running)
+                    running = "; ".join(str(self.cells[key]) for key in self.running)
+                    told = "waiting for another study" if waits else running
+                    progress.update(min(self._steps(), total - 1), told)
                     time.sleep(PAUSE)
         finally:
             progress.clear()
