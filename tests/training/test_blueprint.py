@@ -81,6 +81,7 @@ def test_every_recipe_is_made_of_arguments():
         "small",
         "medium",
         "large",
+        "thoughts",
         "vae",
         "masked-diffusion",
     }
