@@ -9,12 +9,12 @@
 # ---
 
 # %% [markdown]
-# # 3 · A Latent Thought Model in sixty lines
+# # 3 · What is a Latent Thought Model, in sixty lines?
 #
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# **The question.** What is a Latent Thought Model, all of it, when nothing is hidden in a library?
+# **The question.** What is a Latent Thought Model, when nothing is hidden in a library?
 #
 # **At the end you will know**
 #
@@ -120,6 +120,7 @@ def attend(to, h, source, places, sees=None):
     return to["output"](answer.transpose(1, 2).flatten(2))
 
 
+# %% tags=["sixty"]
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
@@ -200,7 +201,8 @@ def learn(decoder, slow, x, steps=8, rate=0.3):
 #
 # ## The library's model, from the same weights and the same noise
 #
-# The library's decoder has the same sizes, and its weights have the same names, so that they can be copied over. Both
+# (Sixty lines, the imports and empty ones not counted.) The library's decoder has the same sizes, and its weights have the
+# same names, so that they can be copied over. Both
 # now learn from the same 120 batches, each beginning with the same seed.
 
 # %%

@@ -5,7 +5,7 @@
 # ---
 
 # %% [markdown]
-# # 3 · A Latent Thought Model in sixty lines. Solutions.
+# # 3 · What is a Latent Thought Model, in sixty lines? Solutions.
 #
 # ## Exercise 1
 #

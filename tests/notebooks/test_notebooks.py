@@ -89,6 +89,12 @@ def test_it_has_the_form_of_all(source):
     assert f"({source.stem}.ipynb)" in (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
+def test_sixty_lines_are_sixty():
+    cells = tagged(read(FOLDER / "03_sixty_lines.py"), "sixty")
+    assert len(cells) == 4
+    assert sum(bool(line.strip()) for cell in cells for line in cell.source.splitlines()) <= 60
+
+
 @every_notebook
 def test_it_uses_what_is_public(source):
     solutions = FOLDER / "solutions" / source.name
