@@ -1,5 +1,7 @@
 """The public checks pass what keeps the contracts, and refuse what does not, saying why."""
 
+import random
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -8,6 +10,7 @@ import torch
 from ltm_pyro import (
     ELBO,
     AbstractBound,
+    AbstractPrior,
     ChiUpper,
     Claim,
     FullCovarianceGuide,
@@ -43,6 +46,30 @@ class WithoutNormaliser(GaussianPrior):
                 return super().log_prob(value) + 0.1
 
         return Loose(torch.zeros_like(self.sigma), self.sigma).expand(self.z_shape).to_event(3)
+
+
+class EventOfNumbers(AbstractPrior):
+    def forward(self):
+        return dist.Normal(0.0, 1.0).expand(self.z_shape)
+
+
+class NoiseOfItsOwn(AbstractPrior):
+    def forward(self):
+        return dist.Normal(random.random() * torch.ones(()), 1.0).expand(self.z_shape).to_event(3)
+
+
+class StaysWhereItIs(AbstractPrior):
+    def forward(self):
+        return dist.Normal(torch.zeros(()), torch.ones(())).expand(self.z_shape).to_event(3)
+
+
+class NotSaved(AbstractPrior):
+    def __init__(self, z_shape):
+        super().__init__(z_shape)
+        self.register_buffer("place", torch.randn(()), persistent=False)
+
+    def forward(self):
+        return dist.Normal(self.place, torch.ones_like(self.place)).expand(self.z_shape).to_event(3)
 
 
 class WithAFixedShift(MeanFieldGuide):
@@ -93,7 +120,15 @@ def test_a_prior_that_keeps_its_contract_passes(make):
 
 
 @pytest.mark.parametrize(
-    ("make", "message"), [(WiderThanItSays, "standard errors"), (WithoutNormaliser, r"integrates to 1\.2")]
+    ("make", "message"),
+    [
+        (WiderThanItSays, "standard errors"),
+        (WithoutNormaliser, r"integrates to 1\.2"),
+        (EventOfNumbers, r"event shape \(\), expected \(2, 3, 4\)"),
+        (NoiseOfItsOwn, "take all noise from torch"),
+        (StaysWhereItIs, "register_buffer"),
+        (NotSaved, r"load_state_dict\(\)"),
+    ],
 )
 def test_a_prior_that_does_not_is_refused(make, message):
     with pytest.raises(AssertionError, match=message):
