@@ -36,6 +36,42 @@ def test_every_example_runs(block):
     exec(block[2], {"__name__": "docs"})
 
 
+PRINTED = re.compile(r"```python\n((?:(?!```).)*)```\n\n```text\n(.*?)```", re.DOTALL)
+SHOWN = [(path, code, text) for path in PAGES for code, text in PRINTED.findall(path.read_text(encoding="utf-8"))]
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def same_but_for_digits(one, two):
+    """Texts whose numbers are within a tenth of each other's."""
+    numbers = [[float(number) for number in NUMBER.findall(text)] for text in (one, two)]
+    return NUMBER.sub("0", one) == NUMBER.sub("0", two) and numbers[0] == pytest.approx(numbers[1], rel=0.1)
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=[f"{path.stem} {at}" for at, (path, _, _) in enumerate(SHOWN)])
+def test_an_example_prints_what_stands_below_it(shown, capsys):
+    exec(shown[1], {"__name__": "docs"})
+    printed = capsys.readouterr().out
+    assert same_but_for_digits(printed, shown[2]), printed
+
+
+def test_another_print_would_be_noticed():
+    assert len(SHOWN) >= 3
+    assert same_but_for_digits("integrates to 3.47 within 15", "integrates to 3.48 within 15")
+    assert not same_but_for_digits("integrates to 3.47 within 15", "integrates to 8.02 within 15")
+    assert not same_but_for_digits("integrates to 3.47", "adds up to 3.47")
+
+
+def test_messages_of_the_checks_are_quoted_as_they_are():
+    """Each row of the tables with the head `message` is in the source of the checks, but for what varies."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ltm_pyro" / "testing").glob("*.py"))
+    tables = (DOCS / "testing.md").read_text(encoding="utf-8").split("| message | look at |\n| --- | --- |\n")[1:]
+    quoted = [row.strip("| ").split(" | ")[0] for table in tables for row in table.split("\n\n")[0].splitlines()]
+    assert len(quoted) >= 12
+    for message in quoted:
+        words = ".*?".join(re.escape(part) for part in message.split("…"))
+        assert re.search(words, sources), message
+
+
 def concrete(base):
     return [
         cls

@@ -1,28 +1,33 @@
-"""The documentation site builds without a warning: no broken link, no page that none leads to."""
+"""The documentation site builds without a warning, and its pages are whole on a screen and on a phone."""
 
+import importlib
+import importlib.util
+import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+EXTENSIONS = ROOT / "docs" / "_extensions"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    pytest.importorskip("sphinx")
-    pytest.importorskip("myst_nb")
-    pytest.importorskip("furo")
+    for needed in ("sphinx", "myst_nb", "furo"):
+        pytest.importorskip(needed)
     source = tmp_path_factory.mktemp("site")
     kept = ("docs", "benchmarks", "notebooks", "models", "guides", "ltm_pyro")
     for name in kept:
         if (ROOT / name).exists():
             ignored = shutil.ignore_patterns("_build", "__pycache__")
             shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=ignored)
-    for page in ROOT.glob("*.md"):
+    for page in (*ROOT.glob("*.md"), ROOT / "CITATION.cff"):
         shutil.copy(page, source)
     built = source / "built"
     command = [
@@ -42,16 +47,191 @@ def site(tmp_path_factory):
     return built
 
 
-def test_every_page_is_built_and_says_something(site):
-    for page in (ROOT / "docs").glob("*.md"):
-        text = (site / page.with_suffix(".html").name).read_text(encoding="utf-8")
-        assert "<h1>" in text
-    api = (site / "api.html").read_text(encoding="utf-8")
-    for name in ("LatentThoughtModel", "MeanFieldGuide", "ImportanceWeighted", "GaussianPrior", "FastLoop"):
-        assert f"{name}</span>" in api
+class Page(HTMLParser):
+    """What a page shows as text, what it asks for, and its first title."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.text, self.sources, self.titles, self._inside = "", [], [], []
+        self.feed(re.sub(r"<(br|hr|img|input|link|meta)\b", r"<\1", file.read_text(encoding="utf-8")))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag in ("img", "script", "link", "iframe", "source") and attributes.get("rel") != "canonical":
+            self.sources += [attributes[name] for name in ("src", "href") if attributes.get(name)]
+        if tag not in ("br", "hr", "img", "input", "link", "meta", "path", "source"):
+            self._inside.append((tag, attributes.get("class") or ""))
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        tags = {tag for tag, _ in self._inside}
+        verbatim = tags & {"pre", "code", "script", "style", "title"}
+        if "h1" in tags:
+            self.titles.append(data)
+        if "article" in tags and not verbatim and not any(re.search(r"\b(math|sig)\b", c) for _, c in self._inside):
+            self.text += data
+
+
+RAW = {
+    "a link": r"\]\(",
+    "bold": r"\*\*",
+    "code": r"`",
+    "an equation": r"\$[^$\n]+\$|\\(?:frac|sum|log|mathbb|mathrm)\b",
+    "a role": r":(?:math|class|func|meth|ref):|\{[a-z]+\}`",
+    "a label without its link": r"\[[A-Z]+\.\w+",
+}
+
+
+def pages(site):
+    written = [path for path in site.rglob("*.html") if not {"_modules", "_static"} & set(path.parts)]
+    return [path for path in written if path.stem not in ("genindex", "py-modindex", "search")]
+
+
+def test_every_page_is_built_under_a_name_of_its_own(site):
+    for page in (ROOT / "docs").glob("**/*.md"):
+        if "_build" not in page.parts:
+            assert (site / page.relative_to(ROOT / "docs").with_suffix(".html")).is_file(), page
+    titles = ["".join(Page(path).titles) for path in pages(site) if path.parent.name != "api"]
+    assert all(titles)
+    assert len(set(titles)) == len(titles), sorted(titles)
+
+
+def test_nothing_is_left_as_it_was_written(site):
+    for path in pages(site):
+        text = Page(path).text
+        for what, pattern in RAW.items():
+            found = re.search(pattern, text)
+            assert not found, (
+                f"{what} stands raw in {path.name}: {text[max(0, found.start() - 60) : found.end() + 60]!r}"
+            )
+
+
+@pytest.mark.parametrize(
+    ("html", "what"),
+    [
+        ("<p>see ([CITATION.cff <code>x</code>)</p>", "a label without its link"),
+        ("<p>see [bounds](bounds.md)</p>", "a link"),
+        ("<p>the weight $w^2$ of</p>", "an equation"),
+        ("<p>see :class:`ELBO`</p>", "a role"),
+        ("<p>this is **bold**</p>", "bold"),
+    ],
+)
+def test_what_is_left_raw_would_be_noticed(html, what, tmp_path):
+    for around, expected in (("article", True), ("pre", False)):
+        page = tmp_path / "page.html"
+        page.write_text(f"<article><{around}>{html}</{around}></article>", encoding="utf-8")
+        assert bool(re.search(RAW[what], Page(page).text)) is expected
+
+
+def test_pages_ask_nobody_else(site):
+    for path in pages(site):
+        assert not [source for source in Page(path).sources if re.match(r"(?:https?:)?//", source)], path.name
+
+
+def test_the_reference_has_all_that_is_public(site):
+    listed = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))}
+    modules = [name for text in listed.values() for name in re.findall(r"automodule:: (\S+)", text)]
+    assert len(modules) > 10
+    described = "".join((site / "api" / path.with_suffix(".html").name).read_text(encoding="utf-8") for path in listed)
+    found = {name.split(".")[-1] for name in re.findall(r'class="sig[^>]*id="([\w.]+)"', described)}
+    for module in ("ltm_pyro", *modules):
+        public = importlib.import_module(module)
+        for name in public.__all__:
+            thing = getattr(public, name)
+            if inspect.isclass(thing) or inspect.isroutine(thing):
+                assert name in found, f"{module}.{name}"
 
 
 def test_notebooks_stand_with_their_outputs(site):
     for notebook in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
         text = (site / "notebooks" / notebook.with_suffix(".html").name).read_text(encoding="utf-8")
         assert "<img" in text
+
+
+def extension(name):
+    spec = importlib.util.spec_from_file_location(name, EXTENSIONS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("[docs/bounds.md](docs/bounds.md)", "[](bounds.md)"),
+        ("[how](docs/bounds.md#adding-a-bound)", "[how](bounds.md#adding-a-bound)"),
+        ("([CONTRIBUTING.md](CONTRIBUTING.md))", "([](contributing.md))"),
+        ("[first](notebooks/01_what_is_a_bound.ipynb)", "[first](notebooks/01_what_is_a_bound.ipynb)"),
+        ("[course](notebooks/README.md)", "[course](notebooks.md)"),
+        ("[CITATION.cff](CITATION.cff)", "{download}`CITATION.cff <../CITATION.cff>`"),
+        ("[`table`](benchmarks/README.md#a)", "{download}`table <../benchmarks/README.md>`"),
+        ("[records](benchmarks/)", "records"),
+        ("![two words](docs/figures/default-map.png)", "![two words](figures/default-map.png)"),
+        (
+            "[out](https://example.org) and [here](#two-commands)",
+            "[out](https://example.org) and [here](#two-commands)",
+        ),
+        ("```\nx[0](docs/bounds.md)\n```\n`y[0](z)`", "```\nx[0](docs/bounds.md)\n```\n`y[0](z)`"),
+    ],
+)
+def test_links_of_the_repository_become_those_of_the_site(written, shown):
+    assert extension("forge_links").translate(written, ROOT, ROOT, ROOT / "docs") == shown
+
+
+def test_a_figure_is_as_wide_as_its_inches():
+    figure_sizes = extension("figure_sizes")
+    png = (ROOT / "docs" / "figures" / "default-map.png").read_bytes()
+    assert figure_sizes.width(png) == pytest.approx(3.6, rel=1e-3)  # 720 pixels, 200 an inch
+    assert figure_sizes.width(png[:33] + png[33:].replace(b"pHYs", b"tEXt")) is None
+
+
+# What is wider than a phone without being movable sideways, and where the page itself has become movable.
+OVERFLOWS = """() => {
+  const width = document.documentElement.clientWidth
+  const moves = e => { for (let n = e; n && n !== document.body; n = n.parentElement)
+    if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(n).overflowX)) return true; return false }
+  const wide = [...document.querySelectorAll('article *')].filter(e => !e.closest('mjx-assistive-mml')
+    && e.getBoundingClientRect().width && e.getBoundingClientRect().right > width + 1 && !moves(e.parentElement))
+  const page = document.documentElement.scrollWidth > width ? ['the page: ' + document.documentElement.scrollWidth] : []
+  return page.concat(wide.map(e => e.tagName + ' ' + e.textContent.slice(0, 60)))
+}"""
+BROKEN_EQUATIONS = "() => [...document.querySelectorAll('[data-mjx-error]')].map(e => e.dataset.mjxError)"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (390, "dark")])
+def test_pages_are_whole_on_a_screen_and_on_a_phone(site, browser, width, colours):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
+    faults = {}
+    for path in pages(site):
+        page = context.new_page()
+        said = faults.setdefault(str(path.relative_to(site)), [])
+        page.on("pageerror", lambda error, said=said: said.append(f"{error}"))
+        page.on("console", lambda message, said=said: said.append(message.text) if message.type == "error" else None)
+        page.goto(path.as_uri())
+        page.wait_for_function("() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
+        said += page.evaluate(OVERFLOWS) + page.evaluate(BROKEN_EQUATIONS)
+        page.close()
+    assert not {name: said for name, said in faults.items() if said}
+
+
+def test_what_is_too_wide_would_be_noticed(browser):
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.set_content("<article><p style='width: 500px'>wide</p></article>")
+    assert any(found.startswith("P wide") for found in page.evaluate(OVERFLOWS))
+    page.set_content("<article><div style='overflow-x: auto'><p style='width: 500px'>wide</p></div></article>")
+    assert page.evaluate(OVERFLOWS) == []

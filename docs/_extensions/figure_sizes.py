@@ -1,0 +1,40 @@
+"""Figures in the size that they were drawn in: equal letters in all, and a click for the pixels.
+
+A browser shows a PNG pixel by pixel, so that a small figure of many pixels would fill the page. Those that say how
+many of them make an inch get the width of their inches; the wide ones can be moved sideways on a phone.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+
+INCH = 130  # CSS pixels: at 96 the letters of a figure, which are small, would be smaller than a footnote's
+WIDE = 700  # CSS pixels
+METRE = 39.37  # inches
+
+
+def width(png: bytes) -> float | None:
+    """Inches, or None if it does not say."""
+    pixels, at = struct.unpack(">I", png[16:20])[0], png.find(b"pHYs")
+    if at < 0 or png[at + 12] != 1:
+        return None
+    return pixels / (struct.unpack(">I", png[at + 4 : at + 8])[0] / METRE)
+
+
+def _sized(app: Any, doctree: nodes.document) -> None:
+    for figure in doctree.findall(nodes.image):
+        file = Path(app.srcdir, figure.get("uri", ""))
+        if "width" in figure or file.suffix != ".png" or not file.is_file():
+            continue
+        if inches := width(file.read_bytes()):
+            figure["width"] = f"{inches * INCH:.0f}px"
+            figure["classes"].append("wide" if inches * INCH > WIDE else "narrow")
+
+
+def setup(app: Any) -> dict[str, bool]:
+    app.connect("doctree-read", _sized)
+    return {"parallel_read_safe": True}
