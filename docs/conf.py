@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ project = "ltm_pyro"
 author = "The ltm_pyro developers"
 copyright = "The ltm_pyro developers, Apache-2.0"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx-mathjax-offline"]
-extensions += ["forge_links", "figure_sizes"]
+extensions += ["forge_links", "figure_sizes", "docstrings"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "notebooks/README.md", "notebooks/solutions"]
 html_theme = "furo"
 html_title = "ltm_pyro"
@@ -36,13 +35,9 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_preserve_defaults = True
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+python_use_unqualified_type_names = True
 default_role = "code"
 add_module_names = False
-
-
-def _without_stars(app: object, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
-    """`(*batch, T)` is a shape and no emphasis."""
-    lines[:] = [re.sub(r"(?<![\w*`:])\*(?=[\w.]+[,)\s])", r"\\*", line) for line in lines]
 
 
 def setup(app):  # type: ignore[no-untyped-def]
@@ -51,4 +46,3 @@ def setup(app):  # type: ignore[no-untyped-def]
     stored.mkdir()
     for notebook in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         shutil.copy(notebook, stored)
-    app.connect("autodoc-process-docstring", _without_stars)

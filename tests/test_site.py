@@ -145,6 +145,45 @@ def test_the_reference_has_all_that_is_public(site):
                 assert name in found, f"{module}.{name}"
 
 
+MISREAD = {
+    "a symbol as a list": r'<ol class="(?:upper|lower)',
+    "a fence as code": r"<code[^>]*><span class=\"pre\">`",
+    "an indented line as a quotation": r"<blockquote>",
+    "a property's first words as its type": r"<dt[^>]*>Type<span",
+    "two names as one": r"<strong>\w+</strong> \(<em>\w+,</em>",
+    "what another library inherits to it": r"Alias for field number|performed at every call",
+}
+
+
+def test_docstrings_are_read_as_they_are_meant(site):
+    for path in (site / "api").glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for what, pattern in MISREAD.items():
+            found = re.search(pattern, text)
+            assert not found, f"{path.name} takes {what}: {text[found.start() - 300 : found.end() + 100]}"
+
+
+@pytest.mark.parametrize(
+    ("what", "written", "shown"),
+    [
+        ("class", [":param layers: L."], [r":param layers: \L."]),
+        ("class", ["Shape (*batch, T) of **all**."], [r"Shape (\*batch, T) of **all**."]),
+        ("class", [":param x: Layers. More."], [":param x: Layers. More."]),
+        ("property", ["D of them.", ":type: The square, about"], ["The square, about: D of them."]),
+        ("attribute", ["What it is.", ":type: int"], ["What it is.", ":type: int"]),
+        ("class", [":ivar low, high: the ends."], [":ivar low: the ends.", ":ivar high: the ends."]),
+        (
+            "class",
+            [":vartype x: list[ltm_pyro.a.B]", "ltm_pyro.a.B"],
+            [":vartype x: list[~ltm_pyro.a.B]", "ltm_pyro.a.B"],
+        ),
+        ("method", ["Define the computation performed at every call.", "Should"], []),
+    ],
+)
+def test_what_docstrings_mean_is_what_is_shown(what, written, shown):
+    assert extension("docstrings").mend(what, written) == shown
+
+
 def test_notebooks_stand_with_their_outputs(site):
     for notebook in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
         text = (site / "notebooks" / notebook.with_suffix(".html").name).read_text(encoding="utf-8")

@@ -12,10 +12,12 @@ class StreamDecoder:
 
     What `feed` and `flush` return adds up to `tokenizer.decode` of all the ids.
 
-    ```python
-    decoder = StreamDecoder(tokenizer)
-    text = "".join(decoder.feed(i) for i in ids) + decoder.flush()
-    ```
+    Example:
+        >>> from ltm_pyro.data import StreamDecoder, train_tokenizer
+        >>> tokenizer = train_tokenizer(["three words, twice: three words"], vocabulary=260)
+        >>> decoder = StreamDecoder(tokenizer)
+        >>> "".join(decoder.feed(i) for i in tokenizer.encode("naïve").tolist()) + decoder.flush()
+        'naïve'
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:

@@ -23,8 +23,8 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
         log_w: log-weights, shape (S, B).
 
     Returns:
-        k-hat, shape (B,): NaN where the tail holds fewer than five different draws, minus infinity where all weights
-            are equal, infinity where fewer than five draws have any weight at all.
+        Shape (B,); NaN where the tail holds fewer than five different draws, minus infinity where all weights are
+        equal, infinity where fewer than five draws have any weight at all.
     """
     return np.array([_of_one(column) for column in np.asarray(log_w, dtype=np.float64).T])
 
