@@ -148,9 +148,9 @@ def test_the_reference_has_all_that_is_public(site):
 MISREAD = {
     "a symbol as a list": r'<ol class="(?:upper|lower)',
     "a fence as code": r"<code[^>]*><span class=\"pre\">`",
-    "an indented line as a quotation": r"<blockquote>",
+    "what is returned as its type": r"<dt[^>]*>Returns<span[^>]*>:</span></dt>\s*<dd[^>]*><p><em>",
     "a property's first words as its type": r"<dt[^>]*>Type<span",
-    "two names as one": r"<strong>\w+</strong> \(<em>\w+,</em>",
+    "two names as one": r"<strong>\w+</strong> \(<em>\w+</em><em>,",
     "what another library inherits to it": r"Alias for field number|performed at every call",
 }
 
