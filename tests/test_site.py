@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -223,7 +224,10 @@ def test_links_of_the_repository_become_those_of_the_site(written, shown):
 def test_a_figure_is_as_wide_as_its_inches():
     figure_sizes = extension("figure_sizes")
     png = (ROOT / "docs" / "figures" / "default-map.png").read_bytes()
-    assert figure_sizes.width(png) == pytest.approx(3.6, rel=1e-3)  # 720 pixels, 200 an inch
+    assert figure_sizes.width(png) == pytest.approx(3.6 * figure_sizes.INCH, rel=1e-3)  # 720 pixels, 200 an inch
+    sparse = png.replace(b"pHYs" + struct.pack(">I", 7874), b"pHYs" + struct.pack(">I", 3150))  # 80 an inch
+    assert sparse != png
+    assert figure_sizes.width(sparse) == 720  # no more pixels than it has
     assert figure_sizes.width(png[:33] + png[33:].replace(b"pHYs", b"tEXt")) is None
 
 
@@ -237,6 +241,24 @@ OVERFLOWS = """() => {
   const page = document.documentElement.scrollWidth > width ? ['the page: ' + document.documentElement.scrollWidth] : []
   return page.concat(wide.map(e => e.tagName + ' ' + e.textContent.slice(0, 60)))
 }"""
+# Text that is hardly seen on its ground, by WCAG's contrast.
+FAINT = """() => {
+  const part = c => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4
+  const light = c => .2126 * part(c[0]) + .7152 * part(c[1]) + .0722 * part(c[2])
+  const numbers = s => { const c = s.match(/[\\d.]+/g).map(Number); return c.length < 4 ? [...c, 1] : c }
+  const ground = e => { for (let n = e; n; n = n.parentElement) {
+    const c = numbers(getComputedStyle(n).backgroundColor); if (c[3] > .5) return c } return [255, 255, 255] }
+  const found = new Set(), texts = document.createTreeWalker(document.querySelector('article'), NodeFilter.SHOW_TEXT)
+  while (texts.nextNode()) {
+    const text = texts.currentNode, e = text.parentElement
+    if (!text.data.trim() || !e.getBoundingClientRect().width || e.closest('script, style, mjx-container')) continue
+    const [one, two] = [light(numbers(getComputedStyle(e).color)), light(ground(e))]
+    const contrast = (Math.max(one, two) + .05) / (Math.min(one, two) + .05)
+    if (contrast >= LEAST) continue
+    found.add(`${e.tagName}.${e.className} ${contrast.toFixed(1)}: ${text.data.trim().slice(0, 40)}`)
+  }
+  return [...found]
+}""".replace("LEAST", "4.4")
 BROKEN_EQUATIONS = "() => [...document.querySelectorAll('[data-mjx-error]')].map(e => e.dataset.mjxError)"
 
 
@@ -263,7 +285,7 @@ def test_pages_are_whole_on_a_screen_and_on_a_phone(site, browser, width, colour
         page.on("console", lambda message, said=said: said.append(message.text) if message.type == "error" else None)
         page.goto(path.as_uri())
         page.wait_for_function("() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
-        said += page.evaluate(OVERFLOWS) + page.evaluate(BROKEN_EQUATIONS)
+        said += page.evaluate(OVERFLOWS) + page.evaluate(BROKEN_EQUATIONS) + page.evaluate(FAINT)
         page.close()
     assert not {name: said for name, said in faults.items() if said}
 
@@ -274,3 +296,11 @@ def test_what_is_too_wide_would_be_noticed(browser):
     assert any(found.startswith("P wide") for found in page.evaluate(OVERFLOWS))
     page.set_content("<article><div style='overflow-x: auto'><p style='width: 500px'>wide</p></div></article>")
     assert page.evaluate(OVERFLOWS) == []
+
+
+def test_what_is_too_faint_would_be_noticed(browser):
+    page = browser.new_page()
+    page.set_content("<article style='background: #eee'><code class='c1' style='color: #60a0b0'># why</code></article>")
+    assert page.evaluate(FAINT) == ["CODE.c1 2.5: # why"]
+    page.set_content("<article style='background: #eee'><code style='color: #345'># why</code></article>")
+    assert page.evaluate(FAINT) == []
