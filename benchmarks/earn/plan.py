@@ -57,11 +57,10 @@ class Corpus:
             first, *further = shlex.split(spec)
         except ValueError as error:
             raise InputError(f"--corpus {spec!r}: expected built-in, or a path and arguments of ltm train") from error
-        mode = [word for word in further if word in ("documents", "windows")]
         own = [] if first == BUILT_IN else [first]
         plain = corpus_name(first).rsplit(".", 1)[0].replace(".", "-")
-        name = "-".join([plain, *mode])
-        return cls(name, (*own, *further))
+        read = re.findall(r"--data\.(?:mode|length)[ =](\w+)", " ".join(further))
+        return cls("-".join([plain, *read]), (*own, *further))
 
 
 @dataclass(frozen=True)
@@ -155,33 +154,32 @@ class Plan:
             config = self._configured(corpus, row)
             self.parameters[corpus.name, row.name] = count = parameters_of(config, vocabulary)
             if row.has_thoughts:
-                shape = {name: row.arguments[name] for name in SHAPE if name in row.arguments}
-                compared[row.name] = self._twin(corpus, shape, count, vocabulary, twins)
+                compared[row.name] = self._twin(corpus, row, count, vocabulary, twins)
         if twins:
             first = next(iter(twins.values()))
             full = {"decoder.window": self._configured(corpus, first).data.length}
-            twins[FULL_NAME] = Row(FULL_NAME, {**first.arguments, **full})
+            twins[FULL_NAME] = first.changed(FULL_NAME, full)
             self.parameters[corpus.name, FULL_NAME] = self.parameters[corpus.name, first.name]
         return twins, compared
 
-    def _twin(self, corpus: Corpus, shape: dict[str, Any], count: int, vocabulary: int, twins: dict[str, Row]) -> str:
+    def _twin(self, corpus: Corpus, row: Row, count: int, vocabulary: int, twins: dict[str, Row]) -> str:
         for name, twin in twins.items():
-            same = {key: twin.arguments.get(key) for key in SHAPE if key in twin.arguments} == shape
+            same = all(twin.arguments.get(key) == row.arguments.get(key) for key in SHAPE)
             if same and abs(self.parameters[corpus.name, name] - count) <= WITHIN * count:
                 return name
         base = {key: value for key, value in self.table.base.items() if key not in ("decoder.gate", "decoder.inner")}
-        row = Row("", {**base, **shape, "model": "autoregressive"})
-        config = self._configured(corpus, row)
+        shape = {key: row.arguments[key] for key in SHAPE if key in row.own}
+        twin = Row("", base).changed("", {**shape, "model": "autoregressive"})
+        config = self._configured(corpus, twin)
         inner = matched_inner(config, count, vocabulary)
         name = f"autoregressive, window {config.decoder.window}, inner {inner}"
-        row = row._replace(name=name, arguments={**row.arguments, "decoder.inner": inner})
-        twins[name] = row
-        self.parameters[corpus.name, name] = parameters_of(self._configured(corpus, row), vocabulary)
+        twins[name] = twin.changed(name, {"decoder.inner": inner})
+        self.parameters[corpus.name, name] = parameters_of(self._configured(corpus, twins[name]), vocabulary)
         return name
 
     def _configured(self, corpus: Corpus, row: Row) -> Namespace:
         try:
-            config = prior_runs.configured([*corpus.words, *row.words])
+            config = prior_runs.configured(row.words_on(corpus.words))
             check(run_parser(), config)
         except InputError as error:
             raise InputError(f"row {row.name}, on {corpus.name}: {error}") from error
@@ -191,7 +189,7 @@ class Plan:
         """Reads the corpus, and leaves it in the cache for the processes that train."""
         from ltm_pyro.training.material import prepare
 
-        config = prior_runs.configured([*corpus.words, *Row("", self.table.base).words])
+        config = prior_runs.configured(Row("", self.table.base).words_on(corpus.words))
         config.data.seed = config.data.seed or 0
         try:
             return prepare(config)
@@ -216,7 +214,7 @@ def _maker(plan: Plan, corpus: Corpus, row: Row, kind: str, steps: int, twin: st
         divided = "data.seed" in row.arguments or any(word.startswith("--data.seed") for word in corpus.words)
         split = [] if divided else ["--data.seed=0"]
         before = key_of(corpus.name, row.start_from, seed) if row.start_from else None
-        words = (*corpus.words, *row.words, *split, *own)
+        words = (*row.words_on(corpus.words), *split, *own)
         return Cell(corpus.name, row.name, seed, kind, words, steps, before, twin, FULL_NAME if twin else None)
 
     return make

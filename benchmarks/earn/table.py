@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,17 +31,26 @@ class Row(NamedTuple):
         arguments: of `ltm train`, the base's included.
         tokens: its share of the study's tokens.
         start_from: the row whose weights it begins with, of the same corpus and seed; None to begin anew.
+        own: the names of the arguments that are not the base's.
     """
 
     name: str
     arguments: dict[str, Any]
     tokens: float = 1.0
     start_from: str | None = None
+    own: tuple[str, ...] = ()
 
-    @property
-    def words(self) -> list[str]:
-        """As `ltm train` takes them."""
-        return [word for name, value in self.arguments.items() for word in (f"--{name}", _word(value))]
+    def changed(self, name: str, arguments: Mapping[str, Any]) -> Row:
+        """Another row, with further arguments of its own."""
+        return self._replace(name=name, arguments={**self.arguments, **arguments}, own=(*self.own, *arguments))
+
+    def words_on(self, corpus: Sequence[str]) -> list[str]:
+        """As `ltm train` takes them: what stands behind the corpus wins over the base, and the row over both."""
+        base, own = ([name for name in self.arguments if (name in self.own) is mine] for mine in (False, True))
+        return [*self._words(base), *corpus, *self._words(own)]
+
+    def _words(self, names: Sequence[str]) -> list[str]:
+        return [word for name in names for word in (f"--{name}", _word(self.arguments[name]))]
 
     @property
     def has_thoughts(self) -> bool:
@@ -105,7 +114,7 @@ def _row(path: Path, name: str, own: dict[str, Any], table: Table) -> Row:
     if start is not None and start not in [row.name for row in table.rows]:
         raise InputError(f"{path}, row {name}: start_from={start!r}: expected the name of a row above it")
     arguments = {key: value for key, value in own.items() if key not in OWN}
-    return Row(name, merged(table.base, arguments), float(share), start)
+    return Row(name, merged(table.base, arguments), float(share), start, tuple(arguments))
 
 
 def _refuse(path: Path, where: str, given: Any, own: bool) -> None:

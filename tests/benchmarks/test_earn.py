@@ -111,6 +111,19 @@ def test_rows_share_a_twin_where_one_serves(tmp_path, corpus):
     assert full.words[full.words.index("--decoder.window") + 1] == "32"
 
 
+def test_a_corpus_of_its_own_arguments_wins_over_the_base_and_a_row_over_both(tmp_path, corpus):
+    base = {"decoder.window": 3, "data.length": 16}
+    table = read_table(table_of(tmp_path, base={}, own={"decoder.window": 7}), {**QUICK, **base})
+    longer = Corpus.named(f"{corpus} --data.length=24 --decoder.window 5")
+    assert longer.name == "stories-24"
+    found = Plan(table, [longer], 1, 256, Scoring()).cells()
+    told = {cell.row: prior_runs.configured([*cell.words]) for cell in found}
+    assert {config.data.length for config in told.values()} == {24}
+    assert {told[row].decoder.window for row in ("base", "own", FULL_NAME)} == {5, 7, 24}
+    twins = {cell.row: told[cell.twin].decoder.window for cell in found if cell.kind == THOUGHTS}
+    assert twins == {"base": 5, "own": 7}
+
+
 # ---- results
 
 
