@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _carry_out(options: argparse.Namespace, words: Sequence[str]) -> int:
     table = read_table(options.table, QUICK if options.quick else None)
+    if options.rows:
+        table = table.only(options.rows)
     corpora = [Corpus.named(spec) for spec in options.corpus]
     scoring = Scoring(options.limit, options.draws, options.points, options.checkpoint)
     say("Reading the corpora and building every row once ...")
@@ -134,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         help="built-in, or paths as for ltm train, each, in quotes, with arguments of its own: "
         "'stories.txt --data.mode documents'",
     )
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="of the table; all of them")
     parser.add_argument("--seeds", type=_positive, default=1, metavar="N", help="runs of each row, seeds 0 to N - 1")
     parser.add_argument("--tokens", type=_positive, metavar="N", help="that each run learns from; the recipe's steps")
     parser.add_argument("--limit", type=_positive, metavar="N", help="held-out texts scored at the end; default 512")

@@ -65,6 +65,24 @@ class Table(NamedTuple):
     base: dict[str, Any]
     rows: list[Row]
 
+    def only(self, names: Sequence[str]) -> Table:
+        """The table of these rows and of those that they start from.
+
+        Raises:
+            InputError: for a name that it has not.
+        """
+        known = {row.name: row for row in self.rows}
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"--rows {name!r}: {did_you_mean(name, known)}The rows of {self.name} are {', '.join(known)}"
+                )
+        wanted = set(names)
+        for row in reversed(self.rows):  # what a row starts from stands above it
+            if row.name in wanted and row.start_from:
+                wanted.add(row.start_from)
+        return self._replace(rows=[row for row in self.rows if row.name in wanted])
+
 
 def read_table(name: str, over: Mapping[str, Any] | None = None) -> Table:
     """A table of ours by name, or any YAML file: `about`, `base` and `rows`.

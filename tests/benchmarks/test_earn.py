@@ -77,6 +77,13 @@ def test_an_unknown_table_is_refused_with_those_that_come_near():
         read_table("gates")
 
 
+def test_some_rows_of_a_table_bring_what_they_start_from():
+    table = read_table("later")
+    assert [row.name for row in table.only([table.rows[2].name]).rows] == [row.name for row in table.rows[1:3]]
+    with pytest.raises(InputError, match="--rows 'thought from the start': did you mean 'thoughts from the start'"):
+        table.only(["thought from the start"])
+
+
 # ---- sizes
 
 
