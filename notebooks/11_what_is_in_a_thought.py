@@ -163,7 +163,8 @@ def coloured(tokens, values, low, high, rgb):
     for token, value, share in zip(tokens.tolist(), values.tolist(), strength.tolist(), strict=True):
         ground = f"background:rgba({rgb},{share:.2f})"
         spans.append(f'<span style="{ground}" title="{value:+.2f}">{html.escape(tokenizer.decode([token]))}</span>')
-    return f'<p style="font:14px/1.7 Georgia,serif;white-space:pre-wrap;max-width:46em">{"".join(spans)}</p>'
+    page = "color:#111;background:#fff;padding:.5em;font:14px/1.7 Georgia,serif;white-space:pre-wrap;max-width:46em"
+    return f'<p style="{page}">{"".join(spans)}</p>'
 
 
 best = gain.sum(1).topk(3).indices
