@@ -90,17 +90,42 @@ with torch.no_grad():
     values = {S: ImportanceWeighted(S).terms(toy, guide, x).bound for S in particles}
 evidence = toy.evidence(x[:1]).item()
 
+
 # %%
-figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
-axes.axhline(evidence, color=ORANGE, label="log p(x), exact")
-axes.plot(particles, [v.mean() for v in values.values()], "o-", color=BLUE, label="importance-weighted, mean of 2,000")
-low, high = ([v.quantile(share) for v in values.values()] for share in (0.1, 0.9))
-axes.fill_between(particles, low, high, color=BLUE, alpha=0.15, label="the middle 80 % of them")
-axes.set_xscale("log", base=2)
-axes.set_xticks(particles, [str(S) for S in particles])
-axes.set(xlabel="particles S", ylabel="nats")
-axes.legend(frameon=False)
-plt.show()
+def draw_tightness(values):
+    _, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    axes.axhline(evidence, color=ORANGE, label="log p(x), exact")
+    means = [v.mean() for v in values.values()]
+    axes.plot(particles, means, "o-", color=BLUE, label="importance-weighted, mean of 2,000")
+    low, high = ([v.quantile(share) for v in values.values()] for share in (0.1, 0.9))
+    axes.fill_between(particles, low, high, color=BLUE, alpha=0.15, label="the middle 80 % of them")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(particles, [str(S) for S in particles])
+    axes.set(xlabel="particles S", ylabel="nats")
+    axes.legend(frameon=False)
+    plt.show()
+
+
+draw_tightness(values)
+
+# %% [markdown]
+# Move q further off, or make it wider or narrower than it should be: how many particles does that take to make good?
+
+# %% tags=["slider"]
+from ipywidgets import FloatSlider, interact
+
+
+def look(off=0.1, wide=1.4):
+    guide, x = placed(toy, copies=2000, off=off, wide=wide)
+    with torch.no_grad():
+        draw_tightness({S: ImportanceWeighted(S).terms(toy, guide, x).bound for S in particles})
+
+
+def slider(value, low, high):
+    return FloatSlider(value=value, min=low, max=high, step=0.1, continuous_update=False)
+
+
+interact(look, off=slider(0.1, 0.0, 1.0), wide=slider(1.4, 0.4, 2.5))
 
 # %% [markdown]
 # Tighter and less noisy with every particle. As a *number to report* the importance-weighted bound wins at every S.

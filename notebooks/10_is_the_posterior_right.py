@@ -100,20 +100,45 @@ sbc = {
     for name, guide in suspects.items()
 }
 
+
 # %%
-figure, panels = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
-for (name, calibration), axes in zip(sbc.items(), panels, strict=True):
+def draw_ranks(name, calibration, axes):
     plot_ranks(calibration.histograms[:1], axes)
     axes.set(title=f"{name}: p = {calibration.p_value:.1g}", xlabel="rank of the truth, as a fraction", ylabel="")
+
+
+figure, panels = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
+for (name, calibration), axes in zip(sbc.items(), panels, strict=True):
+    draw_ranks(name, calibration, axes)
 panels[0].set_ylabel("simulations")
 panels[0].legend(frameon=False, fontsize=8)
 plt.show()
+
+# %% tags=["slider"]
+from ipywidgets import FloatSlider, interact
+
+
+def look(spread=0.8, shift=0.0):
+    guide = Distorted(toy, spread, shift)
+    calibration = simulation_based_calibration(toy, guide, nothing, simulations=400, batch=100)
+    _, axes = plt.subplots(figsize=(4, 3), layout="constrained")
+    draw_ranks(f"spread {spread:g}, shift {shift:g}", calibration, axes)
+    plt.show()
+
+
+interact(
+    look,
+    spread=FloatSlider(value=0.8, min=0.4, max=1.8, step=0.1, continuous_update=False),
+    shift=FloatSlider(value=0.0, min=-1.0, max=1.0, step=0.1, continuous_update=False),
+)
 
 # %% [markdown]
 # - **Too narrow**: the truth falls outside too often; ranks pile up at *both ends*, a ∪.
 # - **Too wide**: it falls in the middle too often, a ∩.
 # - **Shifted**: it falls to one side.
 # - **Exact**: within the grey band, where 99 % of the bins of uniform ranks lie.
+#
+# Try with the slider how small a fault 400 simulations still find.
 #
 # p is the least p-value of all statistics that were ranked (coordinates, random projections, the norm, and log p(x |
 # z)), corrected for their number: below 0.01, q is not the posterior.
