@@ -54,11 +54,15 @@ class ComparisonFolder:
             found = json.loads((self.path / RESULTS).read_text(encoding="utf-8"))["pieces"]
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
-        changed = [key for key in {**before, **self.settings} if before.get(key) != self.settings.get(key)]
+        changed = [
+            f"{key} ({_short(before.get(key))}, now {_short(self.settings.get(key))})"
+            for key in {**before, **self.settings}
+            if before.get(key) != self.settings.get(key)
+        ]
         if changed:
             raise InputError(
-                f"{self.path} was begun with another {', '.join(changed)}: repeat its command, which "
-                f"{self.path / SETTINGS} holds, or leave out --resume"
+                f"{self.path} was begun with another {', '.join(changed)}: give what it was begun with, as "
+                f"{self.path / SETTINGS} has it, or leave out --resume"
             )
         return {name: [_read(record) for record in piece] for name, piece in found.items()}
 
@@ -144,6 +148,11 @@ def commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return asked.stdout.strip() or None
+
+
+def _short(value: Any, most: int = 40) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _plain(value: Any) -> Any:

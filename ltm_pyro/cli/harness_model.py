@@ -54,6 +54,8 @@ class HarnessModel(TemplateLM):
         self.known: dict[str, list[dict[str, Any]]] = {} if known is None else known
         self.listener = listener
         self.asked = self.cut = 0
+        self._documents: list[tuple[str, int]] = []  # task and place of each request's, in the order of all requests
+        self._done = self._before = 0  # of these requests; of those before the kind that is answered now
 
     @classmethod
     def from_run(
@@ -92,6 +94,30 @@ class HarnessModel(TemplateLM):
         moved = context[len(context.rstrip()) :]
         return told, self.tok_encode(moved + continuation)
 
+    def answered(self) -> dict[str, int]:
+        """How many documents of each task, from its first on, have all the answers that were asked for."""
+        waiting = set(self._documents[self._done :])
+        counts: dict[str, int] = {}
+        through: set[str] = set()  # tasks of which a document waits
+        for task, place in sorted(set(self._documents)):
+            through |= {task} if (task, place) in waiting else set()
+            counts[task] = counts.get(task, 0) + (task not in through)
+        return counts
+
+    def _begin(self, requests: Sequence[Any]) -> None:
+        self._before = self._done = len(self._documents)
+        self._documents += [(request.task_name, request.doc_id) for request in requests]
+
+    def _tell(self, done: int, total: int) -> None:
+        self._done = self._before + done
+        self.listener(done, total)
+
+    def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Continuations behind their contexts, and whether each is the likeliest."""
+        self._begin(requests)
+        answers: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
+        return answers
+
     def _loglikelihood_tokens(self, requests: Sequence[Any], **kwargs: Any) -> list[tuple[float, bool]]:
         """All continuations of one context at once, under the same draws of z."""
         contexts: dict[tuple[int, ...], list[int]] = {}
@@ -107,11 +133,12 @@ class HarnessModel(TemplateLM):
                 self.known[key] = [{"nats": one.nats, "greedy": one.greedy} for one in told]
             for place, one in zip(places, self.known[key], strict=True):
                 answers[place] = (one["nats"], one["greedy"])
-            self.listener(len(answers), len(requests))
+            self._tell(len(answers), len(requests))
         return [answers[place] for place in range(len(requests))]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
         """Whole texts: exact without thoughts, else the importance-weighted bound."""
+        self._begin(requests)
         totals = []
         for request in requests:
             tokens = self.tok_encode(request.args[0])
@@ -119,7 +146,7 @@ class HarnessModel(TemplateLM):
             if key not in self.known:
                 self.known[key] = [{"nats": self.continuations.whole(tokens)}]
             totals.append(self.known[key][0]["nats"])
-            self.listener(len(totals), len(requests))
+            self._tell(len(totals), len(requests))
         return totals
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
@@ -127,6 +154,7 @@ class HarnessModel(TemplateLM):
 
         A request that is made again, as tasks do that take a vote, has a posterior inference and draws of its own.
         """
+        self._begin(requests)
         texts: list[str] = []
         before: Counter[str] = Counter()
         for request in requests:
@@ -140,7 +168,7 @@ class HarnessModel(TemplateLM):
             if key not in self.known:
                 self.known[key] = [{"text": self._write(told[len(told) - kept :], tokens, settings, time)}]
             texts.append(self.known[key][0]["text"])
-            self.listener(len(texts), len(requests))
+            self._tell(len(texts), len(requests))
         return texts
 
     def _division(self, context: int, settings: dict[str, Any]) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from ltm_pyro.cli.loading import best_device
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.quality_texts import INTERPOLATED, KINDS, PROMPTED, REAL, REAL_REST, Found, QualityTexts
 from ltm_pyro.cli.session import say
+from ltm_pyro.cli.suites import settings_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -39,8 +40,7 @@ def main(words: Sequence[str]) -> int:
     # before anything is written, so that a name that leads nowhere costs no time
     judge = None if options.judge is None else Judge(options.judge, best_device())
     embedder = None if options.embedder is None else Embedder(options.embedder, best_device())
-    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "suite", "judge", "embedder")}
-    folder = ComparisonFolder(run.folder / FOLDER, settings)
+    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options, "judge", "embedder"))
     found: Found = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
     texts = QualityTexts(run, options, sampling)

@@ -13,15 +13,20 @@ from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
+from ltm_pyro.cli.suites import settings_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from lm_eval.tasks import TaskManager
+
+    from ltm_pyro.cli.harness_model import HarnessModel
 
 FOLDER = "evaluation/harness"
 SECONDS = 15.0  # between two times that what is done is kept
+UNFINISHED = "Interrupted: of each task its first questions alone, as many as had all their answers."
 Known = dict[str, list[dict[str, Any]]]  # answers by request
 
 
@@ -31,18 +36,21 @@ def main(words: Sequence[str]) -> int:
     refuse_below(options, draws=1, limit=1, fast_steps=0, seed=0, num_fewshot=0)
     import_extra("lm_eval", "harness", "this suite")
     run = Run.open(options.run)
-    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "suite")}
-    folder = ComparisonFolder(run.folder / FOLDER, settings)
+    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options))
     known: Known = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
+    model, manager = _model(run, options, known, _keeper(folder, known)), _tasks(options)
     try:
-        results, cut = _evaluate(run, options, known, _keeper(folder, known))
+        results = _evaluate(model, manager, options, options.tasks, options.limit)
     except KeyboardInterrupt:
         say(f"interrupted: {len(known)} answers are kept; the same command with --resume goes on")
+        folder.keep(known)
+        if results := _so_far(model, manager, options):
+            _finish(folder, results, run, options, [UNFINISHED, *_cut(model)])
         raise
     finally:
         folder.keep(known)
-    _finish(folder, results, run, options, cut)
+    _finish(folder, results, run, options, _cut(model))
     return 0
 
 
@@ -85,32 +93,47 @@ def _keeper(folder: ComparisonFolder, known: Known) -> Any:
     return listen
 
 
-def _evaluate(run: Run, options: Namespace, known: Known, listener: Any) -> tuple[dict[str, Any], str]:
-    """What lm-evaluation-harness says, and what is to be said of contexts that were too long; empty if none was.
-
-    Raises:
-        InputError: for a task that it does not know, or whose data is not to be had.
-    """
-    from lm_eval import simple_evaluate
-    from lm_eval.tasks import TaskManager
-
+def _model(run: Run, options: Namespace, known: Known, listener: Any) -> HarnessModel:
     from ltm_pyro.cli.harness_model import HarnessModel
 
     blueprint, _ = load(run, options.checkpoint)
     blueprint = blueprint.with_fast_steps(options.fast_steps)
-    model = HarnessModel(run, blueprint, options.draws, options.seed, known, listener)
+    return HarnessModel(run, blueprint, options.draws, options.seed, known, listener)
+
+
+def _tasks(options: Namespace) -> TaskManager:
+    """What lm-evaluation-harness knows.
+
+    Raises:
+        InputError: for a task that it does not.
+    """
+    from lm_eval.tasks import TaskManager
+
     manager = TaskManager(include_path=options.include_path)
     unknown = [task for task in options.tasks if task not in manager.all_tasks]
     if unknown:
         raise InputError(
             f"--tasks {unknown[0]}: lm-evaluation-harness has no such task; give --include_path, a folder with its YAML"
         )
+    return manager
+
+
+def _evaluate(
+    model: HarnessModel, manager: TaskManager, options: Namespace, tasks: Sequence[str], limit: int | None
+) -> dict[str, Any]:
+    """What lm-evaluation-harness says.
+
+    Raises:
+        InputError: for a task whose data is not to be had.
+    """
+    from lm_eval import simple_evaluate
+
     try:
-        results = simple_evaluate(
+        results: dict[str, Any] = simple_evaluate(
             model,
-            tasks=list(options.tasks),
+            tasks=list(tasks),
             num_fewshot=options.num_fewshot,
-            limit=options.limit,
+            limit=limit,
             task_manager=manager,
             log_samples=False,
             bootstrap_iters=1000,
@@ -122,14 +145,33 @@ def _evaluate(run: Run, options: Namespace, known: Known, listener: Any) -> tupl
     except (ConnectionError, FileNotFoundError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
-            f"the data of {', '.join(options.tasks)} cannot be had: {reason}. Give a task over local files by "
-            "--include_path"
+            f"the data of {', '.join(tasks)} cannot be had: {reason}. Give a task over local files by --include_path"
         ) from error
-    cut = f"{model.cut} of {model.asked} contexts were too long, and lost their first tokens." if model.cut else ""
-    return results, cut
+    return results
 
 
-def _finish(folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace, cut: str) -> None:
+def _so_far(model: HarnessModel, manager: TaskManager, options: Namespace) -> dict[str, Any]:
+    """Of each task the results of as many first questions as have all their answers; empty if none has."""
+    counts, model.listener = model.answered(), lambda done, total: None
+    model.asked = model.cut = 0
+    found: dict[str, Any] = {}
+    for task, count in counts.items():
+        if count:
+            own = _evaluate(model, manager, options, [task], count)
+            for part in ("results", "n-shot", "n-samples"):
+                found.setdefault(part, {}).update(own[part])
+    return found
+
+
+def _cut(model: HarnessModel) -> list[str]:
+    """What is to be said of contexts that were too long."""
+    told = f"{model.cut} of {model.asked} contexts were too long, and lost their first tokens."
+    return [told] if model.cut else []
+
+
+def _finish(
+    folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace, further: Sequence[str]
+) -> None:
     from ltm_pyro.evaluation.cells import section, with_error
     from ltm_pyro.plots import plot_task_scores, save_figure
 
@@ -143,7 +185,7 @@ def _finish(folder: ComparisonFolder, results: dict[str, Any], run: Run, options
     notes = [
         f"± one standard error, by lm-evaluation-harness. Probabilities of a continuation: {how}; of a whole text: "
         + ("the importance-weighted bound." if z else "exact."),
-        *([cut] if cut else []),
+        *further,
     ]
     header = ["task", "measure", "value", "shots", "questions"]
     folder.write("harness.json", json.dumps(results.get("results", {}), indent=2, default=str) + "\n")

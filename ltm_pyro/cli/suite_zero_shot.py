@@ -13,7 +13,7 @@ from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.evaluate import score_run
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.session import say
-from ltm_pyro.cli.suites import local_files
+from ltm_pyro.cli.suites import local_files, settings_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -33,8 +33,7 @@ def main(words: Sequence[str]) -> int:
     sets = _chosen(options)
     run = Run.open(options.run)
     files = local_files(options.files, options.sets, f"SET=PATH, with one of {', '.join(options.sets)}")
-    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "sets", "suite")}
-    folder = ComparisonFolder(run.folder / FOLDER, settings)
+    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options, "sets"))
     found = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
     missing: dict[str, str] = {}

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from ltm_pyro.training.run import Run
 
 SUITES = {
     "zero-shot": "perplexity on the field's text sets, nothing learned from them",
@@ -29,6 +35,15 @@ def named_suite(words: Sequence[str]) -> str | None:
     if name is not None and name not in SUITES:
         raise InputError(f"--suite {name}: {did_you_mean(name, SUITES)}The suites are {', '.join(SUITES)}")
     return name
+
+
+def settings_of(run: Run, options: Namespace, *left_out: str) -> dict[str, Any]:
+    """What a suite's numbers depend on: its options, and the step of the checkpoint that they mean today.
+
+    `best` is another one once a run has gone on, and what was measured of both does not go together.
+    """
+    chosen = {key: value for key, value in options.as_dict().items() if key not in ("resume", "suite", *left_out)}
+    return {**chosen, "checkpoint": run.find(options.checkpoint).name.removeprefix("step-").lstrip("0") or "0"}
 
 
 def local_files(words: Sequence[str], names: Collection[str], expected: str) -> dict[str, str]:

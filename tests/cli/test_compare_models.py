@@ -55,6 +55,26 @@ def test_an_interrupt_leaves_what_there_is(shelf, tmp_path, monkeypatch, capsys)
     assert "At equal tokens" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
 
 
+def test_an_interrupt_while_speeds_are_measured_leaves_those_of_the_logs(shelf, tmp_path, monkeypatch, capsys):
+    from ltm_pyro.cli import measured_speed
+
+    taken = []
+
+    def take(number):
+        taken.append(number)
+        if len(taken) > 2 * measured_speed.WARM_UP + 1:  # in the first round
+            raise KeyboardInterrupt
+        return step_time.TimedStep(1.0, 8)
+
+    monkeypatch.setattr(measured_speed, "timed_steps", lambda config, material: (take, 1))
+    words = ("--out", tmp_path / "out", "--limit", "2", "--draws", "2")
+    assert ltm("compare", "models", shelf / "ar", shelf / "ltm", *words) == 0
+    without = (tmp_path / "out" / "records.csv").read_text(encoding="utf-8")
+    assert ltm("compare", "models", shelf / "ar", shelf / "ltm", "--measure", "3", *words) == 130
+    assert "0 of 2 runs were scored" in capsys.readouterr().err
+    assert (tmp_path / "out" / "records.csv").read_text(encoding="utf-8") == without
+
+
 def test_a_run_without_a_density_is_named_and_the_others_compare_without_it(shelf, tmp_path, capsys):
     assert train(shelf / "corpus.jsonl", tmp_path / "map", guide="MAPGuide") == 0
     why = "map has no number to compare: q of a MAPGuide has no density"

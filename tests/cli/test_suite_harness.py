@@ -95,6 +95,35 @@ def test_its_kinds_of_tasks_run(trained, tasks, tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_an_interrupt_leaves_a_table_of_what_has_its_answers(reference, tasks, tmp_path, monkeypatch, capsys):
+    from ltm_pyro.evaluation.continuation import Continuations
+
+    words, score, calls = ("--tasks", "last_word", "writing"), Continuations.score, []
+
+    def interrupted(self, *given):
+        calls.append(given)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return score(self, *given)
+
+    run, other = (shutil.copytree(reference, tmp_path / name) for name in ("run", "other"))
+    monkeypatch.setattr(Continuations, "score", interrupted)
+    assert evaluate(run, tasks, *words) == 130
+    monkeypatch.undo()
+    shown = capsys.readouterr()
+    assert "interrupted: 3 answers are kept; the same command with --resume goes on" in shown.err
+    assert "Interrupted: of each task its first questions alone" in shown.out
+    assert "Interrupted" in (run / "evaluation/harness/table.md").read_text(encoding="utf-8")
+    partly = records(run)
+    assert {(record["task"], record["questions"]) for record in partly} == {("last_word", "3")}
+    assert evaluate(other, tasks, "--tasks", "last_word", "--limit", "3") == 0
+    assert partly == records(other)
+    assert evaluate(run, tasks, *words, "--resume") == 0
+    assert {(record["task"], record["questions"]) for record in records(run)} == {("last_word", "5"), ("writing", "5")}
+    assert "Interrupted" not in (run / "evaluation/harness/table.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_an_autoregressive_runs_numbers_are_its_own(reference, tasks, tmp_path):
     from ltm_pyro.training.run import Run
 

@@ -92,6 +92,15 @@ def test_an_interrupted_evaluation_goes_on(run, files, monkeypatch, capsys):
     assert evaluate(run, *words, "--resume", "--seed", "4") == 2
 
 
+def test_what_was_measured_of_another_checkpoint_is_not_gone_on_with(run, files, capsys):
+    words = ("--sets", "lm1b", "--files", files[1])
+    first, *_, last = Run.open(run).checkpoints.steps()
+    assert evaluate(run, *words, "--checkpoint", str(first)) == 0
+    assert evaluate(run, *words, "--checkpoint", "latest", "--resume") == 2
+    assert f'checkpoint ("{first}", now "{last}")' in capsys.readouterr().err
+    assert evaluate(run, *words, "--checkpoint", str(first), "--resume") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -54,6 +54,17 @@ def judge_folder(tmp_path_factory):
     return folder
 
 
+def test_a_judge_loads_without_bars_and_leaves_their_setting(judge_folder, capfd):
+    from transformers.utils import logging
+
+    for shown in (True, False):
+        (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+        Judge(str(judge_folder))
+        assert logging.is_progress_bar_enabled() is shown
+        logging.enable_progress_bar()
+    assert "%|" not in capfd.readouterr().err
+
+
 def by_hand(judge, sample):
     """Token by token, one text at a time, without padding."""
     told = [0, *judge.tokenizer.encode(sample.prompt, add_special_tokens=False)]

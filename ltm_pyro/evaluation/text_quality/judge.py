@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -91,11 +92,24 @@ def load_pair(spec: str, kind: str, what: str) -> tuple[Any, Any]:
     """
     transformers = import_extra("transformers", "judge", what)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(spec)
-        return tokenizer, getattr(transformers, kind).from_pretrained(spec)
+        with _without_bars(transformers.utils.logging):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(spec)
+            return tokenizer, getattr(transformers, kind).from_pretrained(spec)
     except Exception as error:  # the library raises many unrelated types here
         reason = str(error).strip().split("\n")[0]
         raise InputError(
             f"{spec} cannot be loaded as {what}: {type(error).__name__}: {reason}. Give a folder that transformers has "
             "saved, or a name on the hub and a network"
         ) from error
+
+
+@contextlib.contextmanager
+def _without_bars(logging: Any) -> Iterator[None]:
+    """Lets transformers load without its own bars, and leaves their setting as it was."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
