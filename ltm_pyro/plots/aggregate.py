@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> None:
+def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     """MMD² between thoughts of texts and thoughts of the prior, with what it stays below where they are alike.
 
     Args:
@@ -32,6 +32,7 @@ def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> None:
     axes.set_yticks(places, [row["prior"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("MMD² of the aggregated\nposterior and the prior;\ngrey: 95 % if they were equal")
+    return axes
 
 
 def _logarithmic(axes: Axes, linear: float, largest: float) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_bias(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> None:
+def plot_bias(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> Axes:
     """The bias along the reference gradient, in % of its length, with ± two errors; a row for each estimator.
 
     An estimator that follows another objective than its bound has a hollow marker.
@@ -40,6 +40,7 @@ def plot_bias(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None 
     axes.set_xlabel(
         f"bias of the gradient by {first['parameters']}, S={first['particles']},\n% of its length, ± 2 s.e."
     )
+    return axes
 
 
 def _name(record: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ def plot_curves(
     by: Literal["passes", "seconds"] = "passes",
     value: Literal["elbo", "importance_weighted"] = "elbo",
     look: Looks | None = None,
-) -> None:
+) -> Axes:
     """An honest bound of every estimator by decoder passes or by seconds.
 
     Args:
@@ -42,6 +42,7 @@ def plot_curves(
     whose = "per sequence" if records[0]["part"] == "inference" else "through training sequences"
     axes.set_xlabel(f"decoder passes {whose}" if by == "passes" else "seconds, without measuring")
     axes.set_ylabel(f"{NAMES[value]}, {records[0]['unit']}")
+    return axes
 
 
 def _frame(records: Sequence[dict[str, Any]], value: str) -> tuple[float, float]:

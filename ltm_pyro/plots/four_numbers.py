@@ -29,7 +29,7 @@ def plot_number(
     axes: Axes,
     number: str = "elbo",
     named: bool = True,
-) -> None:
+) -> Axes:
     """One number by prior, nats/token: the mean, its error over sequences (thin bar) and over seeds (thick).
 
     What is far worse than the others leaves the frame: an arrow at its edge has the value beside it.
@@ -62,6 +62,7 @@ def plot_number(
     axes.set_axisbelow(True)
     axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel(f"{NAMES[number]},\nnats/token, lower is better")
+    return axes
 
 
 def _reach(row: dict[str, Any], runs: Sequence[dict[str, Any]], key: str, error: str) -> tuple[float, float]:

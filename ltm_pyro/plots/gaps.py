@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PARTS = {"approximation_gap": "of the family", "inference_gap": "of inference"}
 
 
-def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> None:
+def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     """The gap of every guide to the reference, nats/token, as bars of its two parts with the whole as a dot.
 
     A part below zero stands left of the axis. What is far larger than most leaves the frame, with its number there.
@@ -46,3 +46,4 @@ def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> None:
     axes.set_xlabel(
         f"ELBO less the reference, nats/token\n(importance-weighted, long run of {records[0]['reference']})"
     )
+    return axes

@@ -24,7 +24,7 @@ def plot_guide_curves(
     axes: Axes,
     by: Literal["steps", "passes", "seconds_per_sequence", "factor"] = "steps",
     look: Looks | None = None,
-) -> None:
+) -> Axes:
     """The ELBO's cost of every guide, nats/token, each point a fit of its own; what is far worse leaves the frame.
 
     Errors over sequences are the same for all guides, and not shown: the table has them.
@@ -53,6 +53,7 @@ def plot_guide_curves(
     axes.set_ylim(low, high)
     axes.set_xlabel(LABELS[by])
     axes.set_ylabel("ELBO, nats/token, lower is better")
+    return axes
 
 
 def frame(costs: Sequence[float]) -> tuple[float, float]:

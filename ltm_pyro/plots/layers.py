@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_layers(rows: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> None:
+def plot_layers(rows: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> Axes:
     """The KL of every layer, nats/token, a line for each prior; a layer at zero is one that the decoder ignores.
 
     Args:
@@ -29,3 +29,4 @@ def plot_layers(rows: Sequence[dict[str, Any]], axes: Axes, look: Looks | None =
     axes.set_xlabel("layer")
     axes.set_ylabel("KL(q ‖ p), nats/token")
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), None)
+    return axes

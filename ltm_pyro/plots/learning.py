@@ -18,7 +18,7 @@ def plot_learning(
     look: Looks | None = None,
     number: str = "elbo",
     label: str = "validation ELBO, nats/token",
-) -> None:
+) -> Axes:
     """A line for each run, those of one prior alike, and named once.
 
     Args:
@@ -37,3 +37,4 @@ def plot_learning(
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("tokens seen" if by == "tokens" else "seconds of training, without validations")
     axes.set_ylabel(label)
+    return axes

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_ranks(counts: ArrayLike, axes: Axes, names: Sequence[str] = ()) -> None:
+def plot_ranks(counts: ArrayLike, axes: Axes, names: Sequence[str] = ()) -> Axes:
     """A stepped histogram for each statistic, on the band within which 99 % of a uniform one's bins lie.
 
     Args:
@@ -32,6 +32,7 @@ def plot_ranks(counts: ArrayLike, axes: Axes, names: Sequence[str] = ()) -> None
     axes.set_ylim(0, 1.08 * max(high, rows.max()))
     axes.set_xlabel("rank of the true value among the draws, as a fraction")
     axes.set_ylabel("simulations")
+    return axes
 
 
 def _band(simulations: float, chance: float) -> tuple[float, float]:

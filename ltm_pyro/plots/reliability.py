@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_pareto_k(records: Sequence[dict[str, Any]], axes: Axes) -> None:
+def plot_pareto_k(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     """The Pareto k-hat of every sequence by its effective sample size, with the limits 0.5 and 0.7.
 
     Args:
@@ -25,3 +25,4 @@ def plot_pareto_k(records: Sequence[dict[str, Any]], axes: Axes) -> None:
     axes.set_xlabel(f"effective sample size of {records[0]['particles']} draws")
     axes.set_ylabel(f"Pareto k-hat of {records[0]['draws']} draws")
     axes.legend(frameon=False, fontsize=7)
+    return axes

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> None:
+def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> Axes:
     """‖E g‖ / √(tr Var g) by S on logarithmic axes, ± one error, with grey lines of slopes ±1/2 to compare with.
 
     Where the signal is not above its own error there is no point.
@@ -41,6 +41,7 @@ def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Lo
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xlabel("particles S")
     axes.set_ylabel(f"signal-to-noise ratio of one gradient by {records[0]['parameters']}")
+    return axes
 
 
 def _guides(records: Sequence[dict[str, Any]], axes: Axes) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_tightness(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> None:
+def plot_tightness(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> Axes:
     """The mean of every bound by S, with ± one error over draws of z; log p(x) as a line where it is known.
 
     The frame is that of the lower bounds and estimates: an upper bound far above is named in the legend alone.
@@ -37,6 +37,7 @@ def plot_tightness(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | 
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xlabel("particles S")
     axes.set_ylabel(f"mean value, {records[0]['unit']}")
+    return axes
 
 
 def _merged(records: Sequence[dict[str, Any]]) -> list[tuple[list[str], list[dict[str, Any]]]]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_variance(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None, named: bool = True) -> None:
+def plot_variance(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None, named: bool = True) -> Axes:
     """The total variance of one gradient on a logarithmic axis; a row for each estimator.
 
     Args:
@@ -38,3 +38,4 @@ def plot_variance(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | N
     axes.grid(axis="x", color="0.92")
     first = records[0]
     axes.set_xlabel(f"variance of one gradient by {first['parameters']}, S={first['particles']},\ntr Var g, nats²")
+    return axes
