@@ -13,6 +13,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.decoder.cross_entropy import token_nats
+from ltm_pyro.models.decoder.modes import refuse_unknown_mode
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.masked_sequence import Loss, MaskedSequence
 
@@ -76,6 +77,7 @@ class MaskedDiffusionModel(AbstractModel):
             return pyro.sample("x", MaskedSequence(self, mask, previous, length, (size,)), obs=x)
 
     def compile_passes(self, mode: str = "default") -> None:
+        refuse_unknown_mode(mode)
         self.hidden_states = torch.compile(self.hidden_states, mode=mode)  # type: ignore[method-assign]
 
     def hidden_states(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:

@@ -108,8 +108,9 @@ class Session:
         print(markdown(evaluation))
         save(self.run, "validation", evaluation)
         samples = write_samples(self.run, trained, self.settings.samples, seed=self.settings.seed)
+        whence = "" if trained.model.prior is None else ", z from the prior"
         for number, text in enumerate(samples, 1):
-            print(f"\nSample {number}, z from the prior:\n{text}")
+            print(f"\nSample {number}{whence}:\n{text}")
         say(f"\nAll of it is in {self.run.folder}. Next: ltm generate {self.run.folder}")
 
     def _validate(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ltm_pyro.models.decoder.block import EPSILON, Block
 from ltm_pyro.models.decoder.cache import DecoderCache, LayerCache, Places
 from ltm_pyro.models.decoder.cross_entropy import token_nats
 from ltm_pyro.models.decoder.flexible import FlexibleWindow, flexible_window
+from ltm_pyro.models.decoder.modes import refuse_unknown_mode
 from ltm_pyro.models.decoder.norm import RMSNorm
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
@@ -166,9 +167,7 @@ class Decoder(nn.Module):
         Raises:
             InputError: for a mode that there is not.
         """
-        modes = sorted(torch._inductor.list_mode_options())
-        if mode not in modes:
-            raise InputError(f"compile={mode!r}: expected one of {', '.join(modes)}")
+        refuse_unknown_mode(mode)
         weight, channels = self.embedding.weight, 2 * self.rotary.shape[1]
         self.flexible = flexible_window(self.length, self.window, channels, weight.device)
         compiled: Any = torch.compile(self.look_back)  # its result lasts a batch: it takes no CUDA graph

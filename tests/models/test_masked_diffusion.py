@@ -288,3 +288,25 @@ def test_what_does_not_fit_is_refused(sizes, loss, message):
 def test_a_window_in_which_no_neighbour_is_seen_is_refused():
     with pytest.raises(InputError, match="window=1: expected 2 or more"):
         diffusion(window=1)
+
+
+def test_compiled_passes_are_the_ones_that_score_and_an_unknown_mode_is_refused(monkeypatch):
+    torch.manual_seed(3)
+    model, x, calls = diffusion(), torch.tensor([[0, 2, 1], [1, 1, 0]]), []
+
+    def compiled(function, mode):
+        def counted(*given):
+            calls.append(mode)
+            return function(*given)
+
+        return counted
+
+    with pytest.raises(InputError, match="compile='fast': expected one of default, "):
+        model.compile_passes("fast")
+    pyro.set_rng_seed(1)
+    before = ELBO().terms(model, EmptyGuide(), x).bound
+    monkeypatch.setattr(torch, "compile", compiled)
+    model.compile_passes()
+    pyro.set_rng_seed(1)
+    assert torch.equal(ELBO().terms(model, EmptyGuide(), x).bound, before)
+    assert calls == ["default"]
