@@ -93,9 +93,9 @@ for step in range(STEPS):
     batch = next(batches)
     terms = svi.step(**batch.inputs)
     log.append((terms.elbo.sum() / batch.tokens.sum(), terms.kl.sum() / batch.tokens.sum()))
-model.requires_grad_(False)
 
 # %%
+model.requires_grad_(False)
 figure, panels = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
 for axes, row, name in zip(panels, torch.tensor(log).T, ("-ELBO", "KL"), strict=True):
     axes.plot(-row if name == "-ELBO" else row, color=BLUE)

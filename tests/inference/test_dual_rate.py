@@ -8,12 +8,15 @@ from toys import SIZES, TinyModel
 from ltm_pyro import (
     ELBO,
     AbstractGuide,
+    AmortisedGuide,
     Decoder,
+    DoublyReparameterised,
     DualRateSVI,
     FastLoop,
     GaussianPrior,
     ImportanceWeighted,
     LatentThoughtModel,
+    LearnedGaussianPrior,
     MeanFieldGuide,
     SlowStep,
 )
@@ -50,6 +53,23 @@ def test_every_batch_starts_fresh_whatever_came_before(tiny):
         results.append(tiny.guide.mu.detach().clone())
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize(("amortised", "same"), [(False, True), (True, False)])
+def test_double_reparameterisation_is_of_the_guides_own_parameters_and_leaves_the_models_alone(amortised, same):
+    """The gradient by θ is that of the bound; a guide without global parameters leaves no other."""
+    moved = []
+    for options in ({}, {"gradient": DoublyReparameterised()}):
+        pyro.set_rng_seed(0)
+        decoder = Decoder(**SIZES)
+        model = LatentThoughtModel(LearnedGaussianPrior(decoder.z_shape), decoder)
+        guide = AmortisedGuide(decoder.z_shape, width=8) if amortised else MeanFieldGuide(decoder.z_shape)
+        guide.prepare(SIZES["vocabulary"])
+        svi = DualRateSVI(model, guide, FastLoop(ELBO(), 3), SlowStep(ImportanceWeighted(4, **options), 1e-2))
+        svi.step(torch.randint(SIZES["vocabulary"], (3, SIZES["length"])))
+        svi.step(torch.randint(SIZES["vocabulary"], (3, SIZES["length"])))
+        moved.append([p.detach().clone() for p in (guide if amortised else model).parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*moved, strict=True)) is same
 
 
 def test_a_step_is_fit_and_then_slow_step(tiny):
