@@ -28,6 +28,8 @@ FOLDER = "evaluation/zero-shot"
 
 def main(words: Sequence[str]) -> int:
     """Evaluate; returns the exit code."""
+    from ltm_pyro.evaluation.zero_shot import SETS
+
     options = parse(_parser(), words)
     refuse_below(options, draws=1, batch_size=1, limit=1, documents=1, fast_steps=0, seed=0)
     sets = _chosen(options)
@@ -37,6 +39,8 @@ def main(words: Sequence[str]) -> int:
     found = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
     missing: dict[str, str] = {}
+    for name, file in files.items():
+        _field(SETS[name], file)  # before anything is scored
     try:
         for name in sets:
             _score(run, options, name, files.get(name), found, missing)
@@ -115,17 +119,35 @@ def _score(
     found[chosen.title] = records_of(evaluation)
 
 
+def _field(chosen: TextSet, file: str) -> str | None:
+    """The field of a local file that holds its text: the hub's, or `text`, the default.
+
+    Raises:
+        InputError: if it has neither, or its first document cannot be read.
+    """
+    from ltm_pyro import data
+    from ltm_pyro.data.fields import NoFieldError
+
+    try:
+        next(iter(data.Corpus(file, chosen.field)), None)
+    except NoFieldError:
+        try:
+            next(iter(data.Corpus(file)), None)
+        except NoFieldError as error:
+            raise InputError(
+                f"{error.found} Call the one to read {chosen.field!r}, as the hub does, or 'text'"
+            ) from error
+        return None
+    return chosen.field
+
+
 def _sequences(run: Run, chosen: TextSet, file: str | None, options: Namespace) -> Sequences:
     """A set's text after its de-tokenisation, cut as the run's own."""
     from ltm_pyro import data
 
     source = chosen.hub if file is None else file
-    try:
-        plain = list(islice(data.Corpus(source, chosen.field), options.documents))
-    except InputError:
-        if file is None:
-            raise
-        plain = list(islice(data.Corpus(source), options.documents))  # a file may call its field `text`
+    field = chosen.field if file is None else _field(chosen, file)
+    plain = list(islice(data.Corpus(source, field), options.documents))
     texts = (document._replace(text=chosen.detokenise(document.text)) for document in plain)
     documents = [text for text in texts if text.text.strip()]
     sequences = data.cut(options.mode or run.config.data.mode, documents, run.tokenizer, run.config.data.length)

@@ -9,6 +9,21 @@ from ltm_pyro.errors import InputError
 DEFAULT_FIELD = "text"
 
 
+class NoFieldError(InputError):
+    """A file or a data set has no field of the name that was asked for.
+
+    Args:
+        found: where, and which fields there are.
+
+    Attributes:
+        found: the message without its remedy, for those who have another.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"{found} Name the one to read: --data.field NAME")
+        self.found = found
+
+
 def choose_field(available: Iterable[object], field: str | None, where: str) -> str:
     """The field to read: the one asked for, else ``text``.
 
@@ -18,14 +33,14 @@ def choose_field(available: Iterable[object], field: str | None, where: str) -> 
         where: the file, row or data set, for the message.
 
     Raises:
-        InputError: there is no such field; the message names those there are.
+        NoFieldError: there is no such field; the message names those there are.
     """
     names = [str(name) for name in available]
     wanted = field or DEFAULT_FIELD
     if wanted in names:
         return wanted
     listed = ", ".join(names) if names else "none"
-    raise InputError(f"{where} has no field {wanted!r}. Its fields: {listed}. Name the one to read: --data.field NAME")
+    raise NoFieldError(f"{where} has no field {wanted!r}. Its fields: {listed}.")
 
 
 def row_text(row: object, field: str | None, where: str) -> str:

@@ -117,6 +117,16 @@ def test_bad_input_gets_one_clear_error(run, words, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_a_file_without_the_field_is_refused_before_anything_is_scored(run, files, tmp_path, capsys):
+    (tmp_path / "arxiv.jsonl").write_text('{"source": "we prove a bound", "title": "A bound"}\n', encoding="utf-8")
+    words = ("--sets", "lm1b", "arxiv", "--files", files[1], f"arxiv={tmp_path / 'arxiv.jsonl'}")
+    assert evaluate(run, *words) == 2
+    said = capsys.readouterr().err
+    assert "has no field 'text'. Its fields: source, title. Call the one to read 'article', as the hub does" in said
+    assert "--data.field" not in said
+    assert not (run / "evaluation/zero-shot/results.json").exists()
+
+
 def test_an_unknown_suite_is_refused(run, capsys):
     assert ltm("evaluate", run, "--suite", "zeroshot") == 2
     assert "did you mean 'zero-shot'?" in capsys.readouterr().err
