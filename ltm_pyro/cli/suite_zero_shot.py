@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     sets = _chosen(options)
     run = Run.open(options.run)
     files = local_files(options.files, options.sets, f"SET=PATH, with one of {', '.join(options.sets)}")
-    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options, "sets"))
+    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options, "sets", "files"))
     found = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
     missing: dict[str, str] = {}
@@ -104,7 +104,10 @@ def _score(
     from ltm_pyro.evaluation.zero_shot import SETS, records_of
 
     chosen = SETS[name]
+    source = file or chosen.hub
     if chosen.title in found:
+        if (before := found[chosen.title][0].get("source", source)) != source:
+            raise InputError(f"{chosen.title} was scored from {before}, not from {source}: leave out --resume")
         return
     try:
         sequences = _sequences(run, chosen, file, options)
@@ -116,7 +119,7 @@ def _score(
     blueprint, device = load(run, options.checkpoint)
     sizes = {"draws": options.draws, "limit": options.limit, "batch_size": options.batch_size, "seed": options.seed}
     evaluation = score_run(run, blueprint.with_fast_steps(options.fast_steps), device, sequences, **sizes)
-    found[chosen.title] = records_of(evaluation)
+    found[chosen.title] = [{**record, "source": source} for record in records_of(evaluation)]
 
 
 def _field(chosen: TextSet, file: str) -> str | None:

@@ -117,6 +117,17 @@ def test_bad_input_gets_one_clear_error(run, words, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_sets_are_added_and_one_of_another_file_is_refused(run, files, tmp_path, capsys):
+    assert evaluate(run, "--sets", "ptb", "--files", files[0]) == 0
+    first = results(run)["PTB"]
+    assert evaluate(run, "--sets", "ptb", "lm1b", "--files", *files, "--resume") == 0
+    assert results(run)["PTB"] == first
+    assert set(results(run)) == {"PTB", "LM1B"}
+    other = shutil.copy(tmp_path / "lm1b.jsonl", tmp_path / "other.jsonl")
+    assert evaluate(run, "--sets", "lm1b", "--files", f"lm1b={other}", "--resume") == 2
+    assert "LM1B was scored from" in capsys.readouterr().err
+
+
 def test_a_file_without_the_field_is_refused_before_anything_is_scored(run, files, tmp_path, capsys):
     (tmp_path / "arxiv.jsonl").write_text('{"source": "we prove a bound", "title": "A bound"}\n', encoding="utf-8")
     words = ("--sets", "lm1b", "arxiv", "--files", files[1], f"arxiv={tmp_path / 'arxiv.jsonl'}")
