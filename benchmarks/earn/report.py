@@ -62,7 +62,7 @@ def _differences(rows: Sequence[Record], runs: Sequence[Record], stem: Path) -> 
     apart = [row for row in rows if all(key in row for key in numbers)]
     if not numbers:
         return []
-    panels: list[Callable[[Any], None]] = [
+    panels: list[Callable[[Any], object]] = [
         partial(plot_number, apart, runs, number=key, named=not place) for place, key in enumerate(numbers)
     ]
     longest = max(len(row["prior"]) for row in apart)

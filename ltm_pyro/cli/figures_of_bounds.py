@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 class _Figure(NamedTuple):
     name: str
-    panels: list[Callable[[Any], None]]
+    panels: list[Callable[[Any], object]]
     legend: bool = True
     height: float = 2.9
 

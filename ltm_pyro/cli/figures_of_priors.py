@@ -48,14 +48,14 @@ def _of_rows(names: Sequence[str], panels: int) -> tuple[float, float]:
 
 def _panels(
     rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record]
-) -> list[tuple[str, list[Callable[[Any], None]], bool]]:
+) -> list[tuple[str, list[Callable[[Any], object]], bool]]:
     from ltm_pyro.plots.aggregate import plot_aggregate
     from ltm_pyro.plots.four_numbers import plot_number
     from ltm_pyro.plots.layers import plot_layers
     from ltm_pyro.plots.learning import plot_learning
 
     four = [partial(plot_number, rows, runs, number=n, named=not i) for i, n in enumerate(NUMBERS)]
-    found: list[tuple[str, list[Callable[[Any], None]], bool]] = [("four-numbers", list(four), False)]
+    found: list[tuple[str, list[Callable[[Any], object]], bool]] = [("four-numbers", list(four), False)]
     apart = [row for row in rows if "elbo_minus_first" in row]
     if apart:
         pairs = [partial(plot_number, apart, runs, number=f"{n}_minus_first", named=not i) for i, n in _paired()]
