@@ -42,7 +42,11 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
 
 
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """Runs every cell in a clean kernel that stands in `folder`; the first error is raised."""
+    """Runs every cell in a clean kernel that stands in `folder`; the first error is raised.
+
+    What a slider shows goes to its cell. A client that mirrors it into the widget sends on the socket on which the
+    kernel answers; now and then the answer then goes unnoticed until the cell's timeout (nbclient's issue 312).
+    """
     client = NotebookClient(
         notebook,
         timeout=600,
@@ -50,6 +54,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
     )
+    client.comm_open_handlers = {}
     return client.execute()
 
 

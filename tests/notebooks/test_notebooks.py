@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import nbformat
 import pytest
+from nbclient.output_widget import OutputWidget
 
 from notebooks.store import FOLDER, execute, read, sources, tagged
 
@@ -33,6 +34,11 @@ def exercises(notebook):
     """The numbers of the exercises, from the tags `exercise-N`."""
     tags = [tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])]
     return sorted(int(tag.removeprefix("exercise-")) for tag in tags if tag.startswith("exercise-"))
+
+
+def failed(notebook):
+    """The cells that show an error, as a slider does whose function raises."""
+    return [cell for cell in code_cells(notebook) if any(output.output_type == "error" for output in cell.outputs)]
 
 
 def private_imports(source):
@@ -110,6 +116,22 @@ def test_what_is_private_would_be_noticed(line):
     assert list(private_imports("import ltm_pyro\nfrom ltm_pyro import ELBO")) == []
 
 
+def test_sliders_send_nothing_to_the_kernel_and_show_their_errors(tmp_path, monkeypatch):
+    """What is sent while the kernel answers can hide its answer until the cell's timeout."""
+    sent = []
+    monkeypatch.setattr(OutputWidget, "send", lambda self, data: sent.append(data))
+    good, bad = (
+        nbformat.v4.new_code_cell(f"from ipywidgets import interact\ninteract(lambda a=1: {shown}, a=(1, 5));")
+        for shown in ("print(a / 1)", "print(a / 0)")
+    )
+    notebook = read(SOURCES[0])
+    notebook.cells = [good, bad]
+    execute(notebook, tmp_path)
+    assert sent == []
+    assert "1.0" in outputs(good)
+    assert failed(notebook) == [bad]
+
+
 @every_notebook
 def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path):
     """One run: the notebook as it stands, then for each exercise a mistake, the check, the solution, the check."""
@@ -126,6 +148,7 @@ def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path):
             notebook.cells.append(appended)
     execute(notebook, tmp_path)
     tries = iter(notebook.cells[length:])
+    assert failed(nbformat.v4.new_notebook(cells=notebook.cells[:length])) == []
     for number in numbers:
         (unsolved,) = tagged(notebook, f"check-{number}")
         _, missed, _, solved = next(tries), next(tries), next(tries), next(tries)
