@@ -174,7 +174,19 @@ HTML("".join(coloured(batch.x[row], gain[row], 0.0, 0.4, "0,158,115") for row in
 # These are the three windows that gain most, of 24. The darker, the more nats the thoughts saved (hover over a token
 # for the number; 0.4 and more is darkest). A heading in capitals, letter by letter, saves two to four nats a letter:
 # one token of context cannot know that capitals go on, the thoughts do. So it is with sums of money. On ordinary
-# prose the gain is a few hundredths of a nat, here and there. The same by token, over the whole batch:
+# prose the gain is a few hundredths of a nat, here and there. Look at the other windows, and darken the small gains:
+
+# %% tags=["slider"]
+from ipywidgets import interact
+
+interact(
+    lambda window=0, darkest=0.4: HTML(coloured(batch.x[window], gain[window], 0.0, darkest, "0,158,115")),
+    window=(0, 23),
+    darkest=(0.05, 1.0, 0.05),
+)
+
+# %% [markdown]
+# The same by token, over the whole batch:
 
 # %%
 words = {}
