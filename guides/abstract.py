@@ -111,6 +111,20 @@ class AbstractGuide(nn.Module, ABC):
         """
         raise InputError(f"{type(self).__name__} has no natural gradient in closed form: choose another fast.optimizer")
 
+    def natural_norm(self) -> Tensor:
+        r"""How long the natural gradient is by the family's own measure: :math:`g^\top F^{-1} g`, shape (B,), in nats.
+
+        From the gradients g that the local parameters hold. A step of size ρ moves q by :math:`\rho^2/2` of it, the KL
+        from before to after, to second order.
+
+        Raises:
+            InputError: if the family has none in closed form, or does not say how long it is.
+        """
+        raise InputError(
+            f"{type(self).__name__} has no natural gradient in closed form, or none whose length it tells "
+            "(natural_norm): choose another fast.optimizer, or give it no max_kl"
+        )
+
     def check_batch(self, x: Tensor | None) -> None:
         """Raises InputError unless `start` has begun a batch, of as many sequences as there are in x."""
         if self.rows is None or (x is not None and len(x) != self.rows):

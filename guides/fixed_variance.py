@@ -54,5 +54,10 @@ class FixedVarianceGuide(AbstractGaussianGuide):
         assert self.mu.grad is not None
         self.mu.sub_(rate * self.width**2 * self.mu.grad)
 
+    @torch.no_grad()
+    def natural_norm(self) -> Tensor:
+        assert self.mu.grad is not None
+        return (self.width * self.mu.grad).square().flatten(1).sum(1)
+
     def extra_repr(self) -> str:
         return f"z_shape={self.z_shape}, sigma={'the prior' if self.sigma is None else self.sigma}"

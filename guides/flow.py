@@ -108,6 +108,9 @@ class FlowGuide(AbstractGuide):
     def natural_step(self, rate: float) -> None:
         self.base.natural_step(rate)
 
+    def natural_norm(self) -> Tensor:
+        return self.base.natural_norm()
+
     def posterior(self) -> Flowed:
         """q(z), batch (B,), event (L, K, D)."""
         return Flowed(self.base.posterior(), self.inverse())

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.gaussian import Z_DIMS, AbstractGaussian, AbstractGaussianGuide, pace
-from ltm_pyro.guides.natural import root_of_step
+from ltm_pyro.guides.natural import change_of_precision, root_of_step
 
 Unit = Literal["thought", "z"]
 LARGEST = 4096  # dimensions of a full covariance: 64 MiB in float32
@@ -95,6 +95,14 @@ class FullCovarianceGuide(AbstractGaussianGuide):
         self.lower.copy_((root / self.log_sigma.exp()[..., None]).tril(-1) / pace(self.size))
         slope = self.mu.grad.flatten(-self.own_dims)[..., None]
         self.mu.sub_(rate * (root @ (root.mT @ slope)).view_as(self.mu))
+
+    @torch.no_grad()
+    def natural_norm(self) -> Tensor:
+        assert self.mu.grad is not None
+        root = triangular(self.log_sigma, self.lower)
+        of_mean = root.mT @ self.mu.grad.flatten(-self.own_dims)[..., None]
+        of_covariance = change_of_precision(root, self._slope_of_root())
+        return of_mean.square().flatten(1).sum(1) + 0.5 * of_covariance.square().flatten(1).sum(1)
 
     def _slope_of_root(self) -> Tensor:
         """The loss's gradient by C, from those by log sigma and N."""

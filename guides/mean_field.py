@@ -50,5 +50,12 @@ class MeanFieldGuide(AbstractGaussianGuide):
         self.log_sigma.sub_(0.5 * precision_factor(self.log_sigma.grad, rate).log())
         self.mu.sub_(rate * (2 * self.log_sigma).exp() * self.mu.grad)
 
+    @torch.no_grad()
+    def natural_norm(self) -> Tensor:
+        assert self.mu.grad is not None
+        assert self.log_sigma.grad is not None
+        squares = (self.log_sigma.exp() * self.mu.grad).square() + 0.5 * self.log_sigma.grad.square()
+        return squares.flatten(1).sum(1)
+
     def extra_repr(self) -> str:
         return f"z_shape={self.z_shape}, sigma={'the prior' if self.sigma is None else self.sigma}"

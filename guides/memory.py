@@ -126,6 +126,9 @@ class MemoryGuide(AbstractGuide):
     def natural_step(self, rate: float) -> None:
         self.guide.natural_step(rate)
 
+    def natural_norm(self) -> Tensor:
+        return self.guide.natural_norm()
+
     def teach(self, loss: Callable[[], Tensor]) -> None:
         self.guide.teach(loss)
 

@@ -32,19 +32,22 @@ def precision_factor(slope: Tensor, rate: float) -> Tensor:
     return growth(rate * slope)
 
 
-def root_of_step(root: Tensor, slope: Tensor, rate: float) -> Tensor:
-    r"""The Cholesky factor of the covariance after a step.
+def change_of_precision(root: Tensor, slope: Tensor) -> Tensor:
+    r"""What the straight line adds to the precision at a rate of 1, in the coordinates that whiten the covariance.
 
-    In the coordinates that whiten the covariance :math:`C C^\top` the gradient is that of the factor,
+    There, with the covariance :math:`C C^\top`, the gradient is that of the factor,
     :math:`2\, C^\top \nabla_\Sigma C = C^\top \nabla_C`, known below its diagonal and symmetric.
 
     Args:
         root: C, lower triangular, shape (..., n, n).
         slope: the loss's gradient by C, of that shape; what is above the diagonal does not count.
-        rate: ρ.
     """
     below = (root.mT @ slope.tril()).tril()
-    change = rate * (below + below.tril(-1).mT)
-    values, vectors = torch.linalg.eigh(change)
+    return below + below.tril(-1).mT
+
+
+def root_of_step(root: Tensor, slope: Tensor, rate: float) -> Tensor:
+    """The Cholesky factor of the covariance after a step of size `rate`, as of `change_of_precision`."""
+    values, vectors = torch.linalg.eigh(rate * change_of_precision(root, slope))
     inverse_root = vectors * growth(values).rsqrt()[..., None, :]  # of the inverse: a root, not triangular
     return root @ lower_root(inverse_root)

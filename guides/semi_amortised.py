@@ -85,6 +85,9 @@ class SemiAmortisedGuide(AbstractGuide):
     def natural_step(self, rate: float) -> None:
         self.gaussian.natural_step(rate)
 
+    def natural_norm(self) -> Tensor:
+        return self.gaussian.natural_norm()
+
     def teach(self, loss: Callable[[], Tensor]) -> None:
         if self.through == "own":
             with self._at_the_start():

@@ -26,20 +26,28 @@ class NaturalGradient(Optimizer):
     than 1. With a few samples, rates of 0.03 to 0.3 average the noise; with more samples more is gained.
     (Amari, 1998; Khan and Lin, 2017, arXiv 1703.04265.)
 
+    Noise that is large in every one of z's directions adds up to steps of hundreds of nats, from which q may not come
+    back. `max_kl` makes a sequence's step shorter where it would move its q by more than that, to second order
+    :math:`\mathrm{KL} = \tfrac{\rho^2}{2} g^\top F^{-1} g`: a trust region, as in Wu et al., 2017 (arXiv 1708.05144).
+
     Args:
         params: the guide's local parameters.
         lr: ρ.
+        max_kl: the farthest that a step moves the q of a sequence, in nats; None sets no limit.
 
     Raises:
-        InputError: for a rate that is not positive; from `step`, without a guide, or with one whose family has no
-            natural gradient in closed form.
+        InputError: for a rate or limit that is not positive; from `step`, without a guide, or with one whose family has
+            no natural gradient in closed form.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 0.1) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float = 0.1, max_kl: float | None = None) -> None:
         if not lr > 0:
             raise InputError(f"lr={lr}: expected a positive rate")
+        if max_kl is not None and not max_kl > 0:
+            raise InputError(f"max_kl={max_kl}: expected a positive number of nats, or None for steps of any length")
         super().__init__(params, {"lr": lr})
         self.guide: Any = None
+        self.max_kl = max_kl
 
     def attend(self, guide: Any) -> None:
         """Take the steps of this guide, whose local parameters are `params`."""
@@ -57,6 +65,13 @@ class NaturalGradient(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if any(row.grad is not None for group in self.param_groups for row in group["params"]):
-            self.guide.natural_step(self.param_groups[0]["lr"])
+        (group,) = self.param_groups
+        slopes = [row.grad for row in group["params"] if row.grad is not None]
+        if slopes:
+            if self.max_kl is not None:
+                kl = 0.5 * group["lr"] ** 2 * self.guide.natural_norm()
+                shorter = (self.max_kl / kl).sqrt().clamp(max=1.0)
+                for slope in slopes:
+                    slope.mul_(shorter.view(-1, *[1] * (slope.dim() - 1)))
+            self.guide.natural_step(group["lr"])
         return loss

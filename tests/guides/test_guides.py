@@ -208,6 +208,8 @@ def test_a_natural_step_is_taken_or_refused_by_name(member, tiny):
         guide.start(tiny.x, prior=tiny.model.prior())
         with pytest.raises(InputError, match=r"^\w+ has no natural gradient in closed form"):
             guide.natural_step(0.1)
+        with pytest.raises(InputError, match=r"^\w+ has no natural gradient in closed form.*no max_kl"):
+            guide.natural_norm()
         return
     fit(guide, tiny.model, tiny.x, steps=0)
     before = local_copies(guide)
@@ -215,6 +217,8 @@ def test_a_natural_step_is_taken_or_refused_by_name(member, tiny):
     for row, old in zip(guide.local_parameters(), before, strict=True):
         assert row.isfinite().all()
         assert (row - old).abs().max() > 1e-6
+    assert guide.natural_norm().shape == (len(tiny.x),)
+    assert (guide.natural_norm() > 0).all()
 
 
 # ---- what it draws

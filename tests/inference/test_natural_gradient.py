@@ -183,6 +183,88 @@ def test_no_step_loses_the_precision(size, make, model):
     assert plain.min() < 0
 
 
+# ---- steps of a limited length
+
+
+ALL_FAMILIES = {**FAMILIES, "fixed": (partial(FixedVarianceGuide, sigma=0.5), anything)}
+whatever_family = pytest.mark.parametrize(("make", "model"), ALL_FAMILIES.values(), ids=ALL_FAMILIES.keys())
+
+
+def scale_slopes(guide, factors):
+    for row in guide.local_parameters():
+        row.grad.mul_(factors.view(-1, *[1] * (row.dim() - 1)))
+
+
+def with_slopes(make, toy):
+    """A guide somewhere, whose sequences hold random slopes of natural norms of 1e-6, 1e-4, 1e-2 and 1."""
+    guide = started(make, toy, moved=0.3)
+    for row in guide.local_parameters():
+        row.grad = torch.randn_like(row)
+    scale_slopes(guide, 10.0 ** torch.arange(-3.0, 1.0, dtype=torch.float64) / guide.natural_norm().sqrt())
+    return guide
+
+
+def moved_by(guide, step):
+    """KL from before a step to after it, shape (B,)."""
+    with torch.no_grad():
+        before, root = guide.mu.flatten(1).clone(), torch.linalg.cholesky(covariance(guide.posterior()).detach())
+        step()
+        after = torch.linalg.cholesky(covariance(guide.posterior()).detach())
+        p = torch.distributions.MultivariateNormal(before, scale_tril=root)
+        return torch.distributions.kl_divergence(
+            p, torch.distributions.MultivariateNormal(guide.mu.flatten(1), scale_tril=after)
+        )
+
+
+@whatever_family
+def test_the_norm_says_how_far_a_step_moves_q(make, model):
+    guide = with_slopes(make, model())
+    norm = guide.natural_norm()
+    torch.testing.assert_close(norm, 100.0 ** torch.arange(-3.0, 1.0, dtype=torch.float64))
+    moved = moved_by(guide, lambda: guide.natural_step(0.1))
+    torch.testing.assert_close(moved, 0.5 * 0.1**2 * norm, rtol=0.1, atol=0)
+
+
+@whatever_family
+def test_no_step_goes_farther_than_the_limit_and_short_ones_are_left_alone(make, model):
+    toy = model()
+    guide = with_slopes(make, toy)
+    state = [(row.detach().clone(), row.grad.clone()) for row in guide.local_parameters()]
+    limit = 1e-4  # the first two sequences go less far, the others farther
+
+    def step(**options):
+        for row, (value, slope) in zip(guide.local_parameters(), state, strict=True):
+            row.data.copy_(value)
+            row.grad = slope.clone()
+        optimizer = NaturalGradient(guide.local_parameters(), lr=0.7, **options)
+        optimizer.attend(guide)
+        far = moved_by(guide, optimizer.step)
+        return far, [row.detach().clone() for row in guide.local_parameters()]
+
+    free, long = step()
+    held, short = step(max_kl=limit)
+    assert (free[2:] > 10 * limit).all()
+    torch.testing.assert_close(held[2:], torch.full_like(held[2:], limit), rtol=0.1, atol=0)
+    for one, other in zip(long, short, strict=True):
+        assert torch.equal(one[:2], other[:2])
+        assert not torch.equal(one[2:], other[2:])
+
+
+@pytest.mark.parametrize("max_kl", [2.0, None])
+def test_a_limit_brings_q_back_where_noise_would_have_thrown_it_off(max_kl):
+    """64 directions, the KL from one draw, a posterior that couples all means."""
+    ones = torch.ones(64, 1, dtype=torch.float64)
+    toy = with_precision(1.5 * torch.eye(64, dtype=torch.float64) + ones @ ones.T, (2, 2, 16))
+    guide = MeanFieldGuide(toy.z_shape)
+    loop = FastLoop(ELBO(closed_form_kl=False), 48, 0.5, 0.2, optimizer=partial(NaturalGradient, max_kl=max_kl))
+    loop.fit(toy, guide, toy.x)
+    missing = lack(guide, toy).max() - mean_field_gap(toy)
+    assert missing < 150 if max_kl else missing > 1000
+
+
+# ---- where it arrives
+
+
 @every_family
 def test_it_arrives_from_a_place_that_is_too_narrow(make, model):
     toy = model()
@@ -242,6 +324,8 @@ def test_it_needs_a_guide_and_a_positive_rate():
         NaturalGradient([row]).step()
     with pytest.raises(InputError, match="lr=0"):
         NaturalGradient([row], lr=0.0)
+    with pytest.raises(InputError, match="max_kl=0"):
+        NaturalGradient([row], max_kl=0.0)
 
 
 def test_without_gradients_nothing_moves_and_a_closure_makes_them(toy):
