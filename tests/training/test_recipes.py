@@ -18,4 +18,5 @@ def test_a_recipe_can_be_built(name):
 def test_the_recipe_of_thoughts_is_what_was_measured():
     config, _ = configured(["--recipe", "thoughts"])
     assert config.fast.optimizer.class_path == "ltm_pyro.NaturalGradient"
+    assert config.fast.optimizer.init_args.max_kl == 5.0
     assert (config.decoder.window, config.fast.steps, config.slow.bound.init_args.particles) == (2, 6, 4)
