@@ -49,7 +49,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """
     client = NotebookClient(
         notebook,
-        timeout=600,
+        timeout=1800,  # seconds a cell, on a busy machine
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,

@@ -133,8 +133,9 @@ def test_sliders_send_nothing_to_the_kernel_and_show_their_errors(tmp_path, monk
 
 
 @every_notebook
-def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path):
+def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path, monkeypatch):
     """One run: the notebook as it stands, then for each exercise a mistake, the check, the solution, the check."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the kernel shares the cores with the other workers
     notebook, solutions = read(source), read(FOLDER / "solutions" / source.name)
     numbers = exercises(notebook)
     length = len(notebook.cells)
