@@ -20,6 +20,7 @@ from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.refinement import Refinement
+from ltm_pyro.inference.rows import by_sequence
 from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.trail import Trail
 
@@ -209,6 +210,5 @@ class _Resting:
         optimizer.step()
         with torch.no_grad():
             for row, old in zip(rows, kept, strict=True):
-                moves = self.moves.view(-1, *[1] * (row.dim() - 1))
-                row.copy_(torch.where(moves, row, old))
+                row.copy_(torch.where(by_sequence(self.moves, row), row, old))
         return bool(self.moves.any())

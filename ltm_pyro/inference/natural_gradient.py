@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.inference.rows import by_sequence
 
 
 class NaturalGradient(Optimizer):
@@ -65,13 +66,12 @@ class NaturalGradient(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        (group,) = self.param_groups
-        slopes = [row.grad for row in group["params"] if row.grad is not None]
+        slopes = [row.grad for group in self.param_groups for row in group["params"] if row.grad is not None]
         if slopes:
+            rate = self.param_groups[0]["lr"]
             if self.max_kl is not None:
-                kl = 0.5 * group["lr"] ** 2 * self.guide.natural_norm()
-                shorter = (self.max_kl / kl).sqrt().clamp(max=1.0)
+                shorter = (self.max_kl / (0.5 * rate**2 * self.guide.natural_norm())).sqrt().clamp(max=1.0)
                 for slope in slopes:
-                    slope.mul_(shorter.view(-1, *[1] * (slope.dim() - 1)))
-            self.guide.natural_step(group["lr"])
+                    slope.mul_(by_sequence(shorter, slope))
+            self.guide.natural_step(rate)
         return loss

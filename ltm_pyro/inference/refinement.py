@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
+from ltm_pyro.inference.rows import by_sequence
 from ltm_pyro.inference.updates import update_of
 
 Rows = list[Tensor]
@@ -93,7 +94,7 @@ class Refinement:
             inputs = [part.detach().requires_grad_() for part in (row, step.slopes[place], *moments[place])]
             moved, *after = self.update.rule(inputs[0], inputs[1], inputs[2:], number, step.rate)
             if step.moves is not None:
-                moved = torch.where(step.moves.view(-1, *[1] * (row.dim() - 1)), moved, inputs[0])
+                moved = torch.where(by_sequence(step.moves, row), moved, inputs[0])
             found = torch.autograd.grad([moved, *after], inputs, [slopes[place], *carried[place]], allow_unused=True)
             first, second, *rest = _filled(found, inputs)
             direct.append(first)
