@@ -129,7 +129,8 @@ def score_run(
 
     model, guide, fast, _ = blueprint
     total = min(len(sequences), limit or len(sequences))
-    numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise)
+    trained = run.config.fast.steps
+    numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise, protocol_steps=trained)
     progress = Progress(total)
     batches = (batch.to(device) for batch in in_order(sequences, batch_size, total))
     try:

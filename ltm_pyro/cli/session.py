@@ -135,7 +135,8 @@ class Session:
 
         draws, seed = self.settings.draws, self.settings.seed
         model, guide, fast, _ = blueprint
-        numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise)
+        trained = self.run.config.fast.steps
+        numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise, protocol_steps=trained)
         batches = in_order(self.material.validation, max(self.settings.batch_size, 32), limit)
         return numbers.evaluate(batch.to(self.accelerator.device) for batch in batches)
 

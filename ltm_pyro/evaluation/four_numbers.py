@@ -82,6 +82,7 @@ class FourNumbers:
         at_once: particles in one pass.
         fixed_noise: also compute the released code's protocol.
         halves: also compute what needs a fit on the first halves: the predictive numbers.
+        protocol_steps: T_fast of the released code's protocol, which is that of the training; the steps of `fast` if None.
     """
 
     model: AbstractModel
@@ -92,6 +93,7 @@ class FourNumbers:
     at_once: int = 8
     fixed_noise: bool = False
     halves: bool = True
+    protocol_steps: int | None = None
     _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
     _closed_form: bool = field(default=False, init=False, repr=False)
 
@@ -119,7 +121,7 @@ class FourNumbers:
             self._keep(prior=-under_prior(self.model, self.draws, self.at_once, **whole).mean(0))
             if self.fixed_noise and not self.guide.discrete:  # the protocol's posterior is Gaussian
                 seed = self.seed + sum(len(part) for part in self._columns.get("fixed_noise", []))
-                cost = fixed_noise_cost(self.model, self.guide.z_shape, self.fast.steps, seed, **whole)
+                cost = fixed_noise_cost(self.model, self.guide.z_shape, self._protocol_steps, seed, **whole)
                 self._keep(fixed_noise=cost)
         if self.halves:
             self._keep_halves(batch, scored)
@@ -165,6 +167,10 @@ class FourNumbers:
     def _sampling(self) -> tuple[AbstractModel, Any, int, int]:
         return self.model, self.guide, self.draws, self.at_once
 
+    @property
+    def _protocol_steps(self) -> int:
+        return self.fast.steps if self.protocol_steps is None else self.protocol_steps
+
     def _has_latents(self) -> bool:
         return self.model.prior is not None
 
@@ -205,7 +211,7 @@ class FourNumbers:
             "diffusion": f"diffusion ELBO, {self.draws} draws of what is masked",
             "predictive": self._predictive(),
             "prior_predictive": f"second half, z from the prior{drawn}, {self.draws} draws",
-            "fixed_noise": "released code's protocol, fixed noise: NOT A BOUND",
+            "fixed_noise": f"released code's protocol, fixed noise, {self._protocol_steps} steps: NOT A BOUND",
         }
 
     def _predictive(self) -> str:
