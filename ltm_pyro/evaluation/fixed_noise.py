@@ -36,8 +36,8 @@ DECAY = 0.01
 class LogVarianceGuide(AbstractGuide):
     r"""Diagonal Gaussian whose rows are its mean and :math:`\log \sigma^2`, as in the paper's released code.
 
-    `MeanFieldGuide` holds :math:`\log \sigma`: the same step of Adam moves its variances twice as far. Wherever the prior
-    may be, this one starts at mean 0.
+    `MeanFieldGuide` holds :math:`\log \sigma`: the same step of Adam moves its variances twice as far. This one starts
+    at mean 0, wherever the prior may be.
     """
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
@@ -53,7 +53,7 @@ class LogVarianceGuide(AbstractGuide):
         return dist.Normal(self.mu, (0.5 * self.log_variance).exp()).to_event(3)
 
 
-def fixed_noise_cost(model: AbstractModel, z_shape: tuple[int, int, int], steps: int, seed: int, **batch: Any) -> Tensor:
+def fixed_noise_cost(model: Any, z_shape: tuple[int, int, int], steps: int, seed: int, **batch: Any) -> Tensor:
     """What the released code would report for a batch, nats per sequence, shape (B,). Not a bound.
 
     Args:

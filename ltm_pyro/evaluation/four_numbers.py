@@ -82,7 +82,7 @@ class FourNumbers:
         at_once: particles in one pass.
         fixed_noise: also compute the released code's protocol.
         halves: also compute what needs a fit on the first halves: the predictive numbers.
-        protocol_steps: T_fast of the released code's protocol, which is that of the training; the steps of `fast` if None.
+        protocol_steps: T_fast of the released code's protocol: that of the training. The steps of `fast` if None.
     """
 
     model: AbstractModel
