@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.drafting import Draft, load_draft
 from ltm_pyro.cli.loading import load
-from ltm_pyro.cli.text_of_tokens import pieces, whole_texts
+from ltm_pyro.cli.text_of_tokens import pieces, shown_prompt, whole_texts
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -72,7 +73,9 @@ def stream(
     Raises:
         InputError: if the prompt is no text, or too long; before anything is written.
     """
-    return pieces(run.tokenizer, prompt, _written(run, blueprint, 1, prompt, tokens, sampling, draft, steps))
+    ids = _encode(run, prompt)
+    written = _written(run, blueprint, ids.expand(1, -1), tokens, sampling, draft, steps)
+    return chain([shown_prompt(run.tokenizer, prompt, ids)], pieces(run.tokenizer, ids, written))
 
 
 def texts(
@@ -94,44 +97,45 @@ def texts(
 
     The other arguments are those of `stream`.
     """
+    ids = _encode(run, prompt)
+    shown = shown_prompt(run.tokenizer, prompt, ids)
     for begun in range(0, count, batch_size):
-        rows = min(batch_size, count - begun)
-        written = _written(run, blueprint, rows, prompt, tokens, sampling, draft, steps)
-        yield from whole_texts(run.tokenizer, prompt, written, rows)
+        prompts = ids.expand(min(batch_size, count - begun), -1)
+        written = _written(run, blueprint, prompts, tokens, sampling, draft, steps)
+        yield from (shown + text for text in whole_texts(run.tokenizer, prompts, written))
 
 
 def _written(
     run: Run,
     blueprint: Blueprint,
-    rows: int,
-    prompt: str,
+    prompts: Tensor,
     tokens: int | None,
     sampling: Sampling | None,
     draft: Draft | None,
     steps: int | None,
 ) -> Iterator[Tensor]:
-    """The tokens of several texts, (N,) at a time."""
+    """The tokens of several texts behind one prompt, ids of shape (N, P), (N,) at a time."""
     from ltm_pyro.generation import write, write_by_diffusion, write_speculatively
     from ltm_pyro.models import MaskedDiffusionModel
 
     model = blueprint.model
-    ids = _encode(run, prompt).to(next(model.parameters()).device)
+    prompts = prompts.to(next(model.parameters()).device)
+    rows, prompt_length = prompts.shape
     models = [model] if draft is None else [model, draft.blueprint.model]
     length = min(one.decoder.length for one in models)
-    room = length - len(ids)
+    room = length - prompt_length
     if room < (tokens or 1):
         raise InputError(
-            f"the prompt is {len(ids)} tokens long, and {'this run' if draft is None else 'these two runs'}'s texts "
-            f"hold {length}: that leaves {max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or write "
-            "less (--tokens)"
+            f"the prompt is {prompt_length} tokens long, and {'this run' if draft is None else 'these two runs'}'s "
+            f"texts hold {length}: that leaves {max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or "
+            "write less (--tokens)"
         )
-    prompts = ids.expand(rows, -1)
     if isinstance(model, MaskedDiffusionModel):
         return write_by_diffusion(model, prompts, tokens or room, sampling, run.tokenizer.end, steps)
-    z = _thoughts(blueprint, ids, rows)
+    z = _thoughts(blueprint, prompts[0], rows)
     if draft is None:
         return write(model, z, prompts, tokens or room, sampling, run.tokenizer.end)
-    draft_z = _thoughts(draft.blueprint, ids, rows)
+    draft_z = _thoughts(draft.blueprint, prompts[0], rows)
     pair = (model, z, draft.blueprint.model, draft_z)
     return write_speculatively(
         *pair, prompts, tokens or room, sampling, run.tokenizer.end, draft.ahead, tally=draft.tally

@@ -188,7 +188,7 @@ class HarnessModel(TemplateLM):
         draws = settings.get("do_sample", False)
         sampling = Sampling(float(settings.get("temperature", 1.0)) if draws else 0.0, top_p=settings.get("top_p", 1.0))
         written = write(model, z, ids, tokens, sampling, self.run.tokenizer.end)
-        (text,) = whole_texts(self.run.tokenizer, "", written, 1)
+        (text,) = whole_texts(self.run.tokenizer, ids, written)
         until = settings.get("until") or []
         for stop in [until] if isinstance(until, str) else until:
             text = text.partition(stop)[0] if stop else text

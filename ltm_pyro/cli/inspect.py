@@ -121,6 +121,7 @@ def _save(run: Run, found: Inspection, details: Details, sequences: Sequences, o
 
 
 def _draw(stem: Path, found: Inspection, details: Details, run: Run) -> list[str]:
+    from ltm_pyro.data import token_texts
     from ltm_pyro.plots.closer_look import plot_dial, plot_reading, plot_way
     from ltm_pyro.plots.saving import save_figure
     from ltm_pyro.plots.thoughts import plot_places, plot_probe, plot_thoughts
@@ -140,7 +141,7 @@ def _draw(stem: Path, found: Inspection, details: Details, run: Run) -> list[str
         panels["way"] = lambda axes: plot_way(details.way, axes)
     if details.texts:
         text = details.texts[0]
-        words = [run.tokenizer.decode([token]) for token in text.tokens]
+        words = token_texts(run.tokenizer, text.tokens)
         panels["reading"] = lambda axes: plot_reading(words, text.reading.attention.flatten(0, 1).tolist(), axes)
     paths = [save_figure(Path(f"{stem}-{name}"), [draw], legend=False) for name, draw in panels.items()]
     return [path.name for pair in paths for path in pair]

@@ -161,7 +161,7 @@ class QualityTexts:
             written = write_by_diffusion(model, ids, tokens, self.sampling, end, self.options.steps)
         else:
             written = write(model, z, ids, tokens, self.sampling, end)
-        yield from zip(prompts, whole_texts(self.run.tokenizer, "", written, len(ids)), strict=True)
+        yield from zip(prompts, whole_texts(self.run.tokenizer, ids, written), strict=True)
 
     def _ids(self, rows: Sequence[Tensor]) -> Tensor:
         import torch
@@ -170,7 +170,10 @@ class QualityTexts:
 
     def _split(self, ids: Tensor) -> tuple[str, str]:
         """A real text's prompt, and what stands behind it."""
-        return self._text(ids[: self.options.prompt_tokens]), self._text(ids[self.options.prompt_tokens :])
+        from ltm_pyro.data import continuation
+
+        prompt, rest = ids.tolist()[: self.options.prompt_tokens], ids.tolist()[self.options.prompt_tokens :]
+        return self.run.tokenizer.decode(prompt), continuation(self.run.tokenizer, prompt, rest)
 
     def _text(self, ids: Tensor) -> str:
         return self.run.tokenizer.decode(ids.tolist())

@@ -69,10 +69,12 @@ def _setting(one: Any) -> dict[str, Any]:
 
 def _text(run: Run, one: Any, sequences: Sequences) -> dict[str, Any]:
     """A text's tokens with each thought's share of attention and what it tells, rounded for the page."""
+    from ltm_pyro.data import token_texts
+
     attention, told = one.reading.attention.flatten(0, 1), one.reading.told.flatten(0, 1)
     return {
         "name": sequences.name(one.id),
-        "tokens": [run.tokenizer.decode([token]) for token in one.tokens],
+        "tokens": token_texts(run.tokenizer, one.tokens),
         "attention": [[round(share, 3) for share in row] for row in attention.tolist()],
         "told": [[round(nats, 3) for nats in row] for row in told.tolist()],
         "all": [round(nats, 3) for nats in (one.reading.thoughtless - one.reading.cost).tolist()],

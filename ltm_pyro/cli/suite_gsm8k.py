@@ -184,7 +184,7 @@ def _texts(
     ids = torch.tensor([prompt.tokens for prompt in prompts], device=device).repeat_interleave(options.attempts, 0)
     z = thoughts_from_prompts(model, guide, fast, ids)
     written = write(model, z, ids, options.tokens, sampling, run.tokenizer.end)
-    texts = list(whole_texts(run.tokenizer, "", written, len(ids)))
+    texts = list(whole_texts(run.tokenizer, ids, written))
     return [texts[begun : begun + options.attempts] for begun in range(0, len(texts), options.attempts)]
 
 

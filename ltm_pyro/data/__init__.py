@@ -12,7 +12,7 @@ from ltm_pyro.data.divided import DividedCorpus, fingerprint
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.sequences import Batch, Sequences
 from ltm_pyro.data.split import split
-from ltm_pyro.data.streaming import StreamDecoder
+from ltm_pyro.data.streaming import StreamDecoder, continuation, token_texts
 from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Sequences",
     "StreamDecoder",
     "Tokenizer",
+    "continuation",
     "cut",
     "describe",
     "documents",
@@ -32,6 +33,7 @@ __all__ = [
     "in_order",
     "read_corpus",
     "split",
+    "token_texts",
     "train_tokenizer",
     "windows",
 ]

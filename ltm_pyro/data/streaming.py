@@ -1,16 +1,41 @@
-"""Text from token ids as they arrive."""
+"""Text from token ids behind others: all at once, or as they arrive."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 from ltm_pyro.data.tokenizer import Tokenizer
 
 UNFINISHED = "\ufffd"
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a token of byte fallback, whose text depends on the bytes that follow it
+
+
+def continuation(tokenizer: Tokenizer, prompt: Iterable[int], ids: Iterable[int]) -> str:
+    """The text of ids that stand behind a prompt's: decode(prompt + ids) without decode(prompt).
+
+    Many tokenizers decode the first token of a text differently (without the blank before a word, say), so that a
+    continuation decoded alone is not what stands behind its prompt. Where the prompt ends within a character, the
+    continuation has all of that character.
+
+    Example:
+        >>> from ltm_pyro.data import continuation, train_tokenizer
+        >>> tokenizer = train_tokenizer(["three words, twice: three words"], vocabulary=260)
+        >>> continuation(tokenizer, tokenizer.encode("three"), tokenizer.encode(" words"))
+        ' words'
+    """
+    before = list(prompt)
+    return _added(tokenizer.decode(before), tokenizer.decode([*before, *ids]))
 
 
 class StreamDecoder:
     """Decodes one id at a time and never gives out half a character.
 
-    What `feed` and `flush` return adds up to `tokenizer.decode` of all the ids.
+    What `feed` and `flush` return adds up to `continuation` of all the ids.
+
+    Args:
+        tokenizer: whose ids they are.
+        prompt: the ids that the text stands behind; none where it is a text of its own.
 
     Example:
         >>> from ltm_pyro.data import StreamDecoder, train_tokenizer
@@ -20,9 +45,9 @@ class StreamDecoder:
         'naïve'
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, prompt: Iterable[int] = ()) -> None:
         self.tokenizer = tokenizer
-        self._given: list[int] = []  # the ids given out last: some decoders treat the first id of a text differently
+        self._given = [int(id) for id in prompt]  # the ids given out last
         self._held: list[int] = []  # the ids held back
 
     def feed(self, id: int) -> str:
@@ -30,7 +55,7 @@ class StreamDecoder:
         self._held.append(int(id))
         text = self._held_text()
         # The last bytes decode to U+FFFD as long as more of them may follow.
-        if not text or text.endswith(UNFINISHED):
+        if not text or text.endswith(UNFINISHED) or BYTE.fullmatch(self.tokenizer.backend.id_to_token(int(id)) or ""):
             return ""
         self._given, self._held = self._held, []
         return text
@@ -42,5 +67,17 @@ class StreamDecoder:
         return text
 
     def _held_text(self) -> str:
-        before = self.tokenizer.decode(self._given)
-        return self.tokenizer.decode(self._given + self._held)[len(before) :]
+        return continuation(self.tokenizer, self._given, self._held)
+
+
+def token_texts(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
+    """The text that each id adds to those before it; what several ids say together stands at the last of them."""
+    decoder = StreamDecoder(tokenizer)
+    texts = [decoder.feed(id) for id in ids]
+    return [*texts[:-1], texts[-1] + decoder.flush()] if texts else []
+
+
+def _added(before: str, whole: str) -> str:
+    """What a longer text adds to a shorter one, from where the two differ."""
+    shared = (place for place, (one, two) in enumerate(zip(before, whole, strict=False)) if one != two)
+    return whole[next(shared, len(before)) :]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -11,16 +13,19 @@ from torch.nn.functional import softmax
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.drawing import draw
 
+COLDEST, HOTTEST = 1e-30, 1e30  # what is beyond cannot be told from 0, or from equal probabilities, in float32
+
 
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is drawn.
 
     Args:
-        temperature: divides the logits; 0 takes the most likely token. Other than 1, the text is no longer
-            a sample of the model.
+        temperature: divides the logits; 0 takes the most likely token, the first of several, and so do temperatures
+            below 1e-30. Other than 1, the text is no longer a sample of the model.
         top_k: draw from the k most likely tokens only; 0 from all.
-        top_p: draw from the fewest tokens whose probability adds up to p (Holtzman et al., 2020); 1 from all.
+        top_p: draw from the fewest tokens whose probability adds up to p (Holtzman et al., 2020), the most likely one
+            at least; 1 from all.
 
     Raises:
         InputError: for values out of range.
@@ -31,18 +36,24 @@ class Sampling:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:  # NaN too
-            raise InputError(f"temperature={self.temperature}: expected 0 (the most likely token) or more")
-        if self.top_k < 0:
-            raise InputError(f"top_k={self.top_k}: expected 0 (all tokens) or more")
-        if not 0 < self.top_p <= 1:
+        if not (_number(self.temperature) and 0 <= self.temperature < math.inf):  # NaN too
+            raise InputError(f"temperature={self.temperature}: expected 0 (the most likely token) or a positive number")
+        if not (_number(self.top_k) and isinstance(self.top_k, Integral) and self.top_k >= 0):
+            raise InputError(f"top_k={self.top_k}: expected 0 (all tokens) or a positive whole number")
+        if not (_number(self.top_p) and 0 < self.top_p <= 1):
             raise InputError(f"top_p={self.top_p}: expected a probability above 0, up to 1 (all tokens)")
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the most likely token is taken and nothing is drawn."""
+        return self.temperature < COLDEST
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """What the next token is drawn from, shape (..., V), from logits (..., V)."""
-        if self.temperature == 0:
+        if self.greedy:
             return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
-        logits = logits / self.temperature
+        if self.temperature != 1:  # from the most likely down, so that the quotient of that one is 0 and not infinite
+            logits = (logits - logits.amax(-1, keepdim=True)) / min(self.temperature, HOTTEST)
         if self.top_k and self.top_k < logits.shape[-1]:
             kept = logits.topk(self.top_k).indices
             logits = torch.full_like(logits, -torch.inf).scatter(-1, kept, logits.gather(-1, kept))
@@ -52,13 +63,18 @@ class Sampling:
 
     def draw(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The next tokens, shape (N,)."""
-        if self.temperature == 0:
+        if self.greedy:
             return logits.argmax(-1)
         return draw(self.probabilities(logits), generator)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _beyond(logits: Tensor, top_p: float) -> Tensor:
     """Which tokens come after enough likelier ones have added up to `top_p`, shape (..., V)."""
     ordered, order = softmax(logits, -1).sort(-1, descending=True)
-    before = ordered.cumsum(-1) - ordered  # the likeliest token has nothing before it and always stays
-    return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= top_p)
+    enough = ordered.cumsum(-1) - ordered >= top_p
+    enough[..., 0] = False  # the most likely token always stays, however small `top_p` is
+    return torch.zeros_like(enough).scatter(-1, order, enough)

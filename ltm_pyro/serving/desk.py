@@ -148,7 +148,7 @@ class Desk:
     def _pieces(self, z: Tensor, prompt: Tensor, tokens: int, sampling: Sampling) -> Iterator[str]:
         from ltm_pyro.data import StreamDecoder
 
-        decoder = StreamDecoder(self.tokenizer)
+        decoder = StreamDecoder(self.tokenizer, prompt[0].tolist())
         for token in write(self.model, z, prompt, tokens, sampling, self.tokenizer.end):
             if int(token) != self.tokenizer.end:
                 yield decoder.feed(int(token))

@@ -76,7 +76,10 @@ def test_equal_generators_draw_equal_tokens():
     [
         {"temperature": -0.1},
         {"temperature": math.nan},
+        {"temperature": math.inf},
+        {"temperature": "hot"},
         {"top_k": -1},
+        {"top_k": 2.5},
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"top_p": math.nan},
@@ -86,3 +89,37 @@ def test_values_out_of_range_are_refused_by_name(values):
     (name,) = values
     with pytest.raises(InputError, match=f"{name}=.*expected"):
         Sampling(**values)
+
+
+EXTREMES = [{"temperature": 1e-40}, {"temperature": 1e-300}, {"temperature": 5e-324}, {"top_p": 1e-50}, {"top_k": 1}]
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+@pytest.mark.parametrize("values", EXTREMES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_in_the_limit_it_is_the_likeliest_token(values, dtype):
+    logits = torch.randn(40, 30).mul(30).to(dtype)
+    sampling = Sampling(**values)
+    found = sampling.probabilities(logits)
+    assert torch.equal(found.argmax(-1), logits.argmax(-1))
+    assert torch.equal(found.amax(-1), torch.ones(40, dtype=dtype))
+    assert torch.equal(sampling.draw(logits), logits.argmax(-1))
+
+
+@pytest.mark.parametrize("temperature", [1e-29, 1e-6, 1e10, 1e38, 1e300])
+def test_no_temperature_makes_a_probability_that_is_none(temperature):
+    logits = torch.tensor([[0.0, 3.0, 5.0, 5.0, -torch.inf], [60.0, -60.0, 0.0, 1.0, 2.0]])
+    found = Sampling(temperature).probabilities(logits)
+    torch.testing.assert_close(found.sum(-1), torch.ones(2))
+    assert found[0, 4] == 0
+    expected = [0.0, 0.0, 0.5, 0.5, 0.0] if temperature < 1 else [0.25] * 4 + [0.0]
+    torch.testing.assert_close(found[0], torch.tensor(expected))
+
+
+def test_of_tokens_that_are_equally_likely_zero_takes_the_first():
+    assert Sampling(0).draw(torch.tensor([[1.0, 2.0, 2.0, 2.0]])).tolist() == [1]
+
+
+def test_more_than_all_tokens_are_all_of_them():
+    logits = torch.randn(3, 5)
+    assert torch.equal(Sampling(top_k=7).probabilities(logits), softmax(logits, -1))

@@ -1,0 +1,81 @@
+"""Wherever a continuation is shown or read, it is decoded behind its prompt."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tokenizer_zoo import byte_level, metaspace, unigram, word_piece
+
+from ltm_pyro import ELBO, Decoder, FastLoop, GaussianPrior, LatentThoughtModel, MeanFieldGuide, SlowStep
+from ltm_pyro.cli.generate import stream, texts
+from ltm_pyro.generation import Sampling
+from ltm_pyro.serving.desk import Desk
+from ltm_pyro.training.blueprint import Blueprint
+
+PROMPT, REST = "the dog", " sees the cat"
+
+
+class Scripted(Sampling):
+    """Draws given tokens, one after another, for every text alike."""
+
+    def __init__(self, ids):
+        super().__init__()
+        object.__setattr__(self, "ids", list(ids))
+
+    def draw(self, logits, generator=None):
+        return torch.full((len(logits),), self.ids.pop(0))
+
+
+@pytest.fixture(params=[byte_level, metaspace, unigram, word_piece], ids=lambda make: make.__name__)
+def written(request):
+    """A run with a tokenizer of this kind, an untrained model, and what is to be written behind the prompt."""
+    tokenizer = request.param()
+    decoder = Decoder(vocabulary=tokenizer.vocabulary, width=8, layers=1, heads=2, thoughts=1, length=64)
+    model, guide = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), MeanFieldGuide(decoder.z_shape)
+    blueprint = Blueprint(model, guide, FastLoop(ELBO(), steps=1), SlowStep(ELBO()))
+    ids = tokenizer.encode(PROMPT + REST)[len(tokenizer.encode(PROMPT)) :].tolist()
+    return SimpleNamespace(tokenizer=tokenizer), blueprint, [*ids, tokenizer.end]
+
+
+def test_as_it_is_written_and_as_whole_samples(written):
+    run, blueprint, ids = written
+    assert "".join(stream(run, blueprint, PROMPT, sampling=Scripted(ids))) == PROMPT + REST
+    assert list(texts(run, blueprint, 2, PROMPT, sampling=Scripted(ids))) == [PROMPT + REST] * 2
+
+
+def test_a_blank_at_the_end_of_a_prompt_stands_there_once(written):
+    run, blueprint, ids = written
+    keeps = run.tokenizer.decode(run.tokenizer.encode(PROMPT + " ")) == PROMPT + " "
+    expected = PROMPT + " " * keeps + REST
+    assert "".join(stream(run, blueprint, PROMPT + " ", sampling=Scripted(ids))) == expected
+    assert list(texts(run, blueprint, 1, PROMPT + " ", sampling=Scripted(ids))) == [expected]
+
+
+def test_on_the_page_of_serve(written, monkeypatch):
+    run, blueprint, ids = written
+    monkeypatch.setattr("ltm_pyro.serving.desk.Sampling", lambda *given: Scripted(ids))
+    events = []
+    wanted = {"text": PROMPT, "steps": 1, "seed": 0, "tokens": len(ids), "temperature": 1.0}
+    Desk("run", blueprint, run.tokenizer).write(wanted, events.append)
+    assert "".join(event.get("piece", "") for event in events) == REST
+
+
+def test_in_problems_of_arithmetic(written):
+    from ltm_pyro.cli.suite_gsm8k import _texts
+
+    run, blueprint, ids = written
+    prompts = [SimpleNamespace(tokens=run.tokenizer.encode(PROMPT).tolist())]
+    options = SimpleNamespace(attempts=2, tokens=len(ids))
+    assert _texts(run, blueprint, prompts, (0, 0, 0), options, Scripted(ids)) == [[REST] * 2]
+
+
+def test_in_tasks_of_the_harness(written, monkeypatch):
+    pytest.importorskip("lm_eval")
+    from lm_eval.api.instance import Instance
+
+    from ltm_pyro.cli import harness_model
+
+    run, blueprint, ids = written
+    monkeypatch.setattr(harness_model, "Sampling", lambda *given, **named: Scripted(ids))
+    request = Instance("generate_until", {}, (PROMPT, {"max_gen_toks": len(ids)}), 0)
+    assert harness_model.HarnessModel(run, blueprint, 1).generate_until([request]) == [REST]
