@@ -2,98 +2,104 @@
 
 Shapes are written with one legend everywhere: S particles, B sequences, T tokens, L layers,
 K thoughts a layer, D width, H heads, V vocabulary. A bound is in nats per sequence, higher is better.
+
+Parts are imported when they are first asked for, so that a program can set up its process before torch is loaded.
 """
 
-from ltm_pyro.bounds import (
-    ELBO,
-    VIMCO,
-    AbstractBound,
-    AbstractGradient,
-    AbstractNonBound,
-    AbstractObjective,
-    AbstractSchedule,
-    Automatic,
-    Bracket,
-    ChiUpper,
-    Claim,
-    CombinedImportanceWeighted,
-    Covariance,
-    CyclicalSchedule,
-    DoublyReparameterised,
-    FixedNoise,
-    FreeBits,
-    ImportanceWeighted,
-    InfoVAE,
-    Jackknife,
-    KLWeighted,
-    LinearSchedule,
-    MultiplyImportanceWeighted,
-    PartiallyImportanceWeighted,
-    Renyi,
-    Reparameterised,
-    ReweightedWakeSleep,
-    Sandwich,
-    ScoreFunction,
-    Simulated,
-    StickingTheLanding,
-    TargetCapacity,
-    Terms,
-    Thermodynamic,
-)
-from ltm_pyro.errors import InputError
-from ltm_pyro.guides import (
-    AbstractGuide,
-    AmortisedGuide,
-    AutoGuideAdapter,
-    CategoricalGuide,
-    EmptyGuide,
-    FixedVarianceGuide,
-    FlowGuide,
-    FullCovarianceGuide,
-    GumbelSoftmaxGuide,
-    LangevinGuide,
-    LaplaceGuide,
-    LayerChainedGuide,
-    LowRankGuide,
-    MAPGuide,
-    MatrixNormalGuide,
-    MeanFieldGuide,
-    MemoryGuide,
-    SemiAmortisedGuide,
-    StraightThroughGuide,
-    SVGDGuide,
-)
-from ltm_pyro.inference import DualRateSVI, FastLoop, NaturalGradient, NonFiniteError, SlowStep
-from ltm_pyro.models import (
-    AbstractModel,
-    AbstractPrior,
-    AutoregressiveModel,
-    AutoregressivePrior,
-    CodebookPrior,
-    CodeUsage,
-    CouplingFlowPrior,
-    Decoder,
-    Density,
-    DiffusionPrior,
-    EnergyPrior,
-    ExemplarPrior,
-    GaussianPrior,
-    HierarchicalPrior,
-    LaplacePrior,
-    LatentThoughtModel,
-    LearnedGaussianPrior,
-    Lesson,
-    MaskedDiffusionModel,
-    MixturePrior,
-    Revival,
-    SplineFlowPrior,
-    StudentTPrior,
-    ThoughtDistribution,
-    TokenSequence,
-    UnnormalisedDistribution,
-    VampPrior,
-    revive,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ltm_pyro.bounds import (
+        ELBO,
+        VIMCO,
+        AbstractBound,
+        AbstractGradient,
+        AbstractNonBound,
+        AbstractObjective,
+        AbstractSchedule,
+        Automatic,
+        Bracket,
+        ChiUpper,
+        Claim,
+        CombinedImportanceWeighted,
+        Covariance,
+        CyclicalSchedule,
+        DoublyReparameterised,
+        FixedNoise,
+        FreeBits,
+        ImportanceWeighted,
+        InfoVAE,
+        Jackknife,
+        KLWeighted,
+        LinearSchedule,
+        MultiplyImportanceWeighted,
+        PartiallyImportanceWeighted,
+        Renyi,
+        Reparameterised,
+        ReweightedWakeSleep,
+        Sandwich,
+        ScoreFunction,
+        Simulated,
+        StickingTheLanding,
+        TargetCapacity,
+        Terms,
+        Thermodynamic,
+    )
+    from ltm_pyro.errors import InputError
+    from ltm_pyro.guides import (
+        AbstractGuide,
+        AmortisedGuide,
+        AutoGuideAdapter,
+        CategoricalGuide,
+        EmptyGuide,
+        FixedVarianceGuide,
+        FlowGuide,
+        FullCovarianceGuide,
+        GumbelSoftmaxGuide,
+        LangevinGuide,
+        LaplaceGuide,
+        LayerChainedGuide,
+        LowRankGuide,
+        MAPGuide,
+        MatrixNormalGuide,
+        MeanFieldGuide,
+        MemoryGuide,
+        SemiAmortisedGuide,
+        StraightThroughGuide,
+        SVGDGuide,
+    )
+    from ltm_pyro.inference import DualRateSVI, FastLoop, NaturalGradient, NonFiniteError, SlowStep
+    from ltm_pyro.models import (
+        AbstractModel,
+        AbstractPrior,
+        AutoregressiveModel,
+        AutoregressivePrior,
+        CodebookPrior,
+        CodeUsage,
+        CouplingFlowPrior,
+        Decoder,
+        Density,
+        DiffusionPrior,
+        EnergyPrior,
+        ExemplarPrior,
+        GaussianPrior,
+        HierarchicalPrior,
+        LaplacePrior,
+        LatentThoughtModel,
+        LearnedGaussianPrior,
+        Lesson,
+        MaskedDiffusionModel,
+        MixturePrior,
+        Revival,
+        SplineFlowPrior,
+        StudentTPrior,
+        ThoughtDistribution,
+        TokenSequence,
+        UnnormalisedDistribution,
+        VampPrior,
+        revive,
+    )
 
 __version__ = "0.1.0"
 
@@ -187,3 +193,19 @@ __all__ = [
     "VampPrior",
     "revive",
 ]
+
+_PARTS = ("errors", "bounds", "guides", "inference", "models")
+
+if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in (*__all__, *_PARTS):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in _PARTS:
+            return import_module(f"{__name__}.{name}")
+        parts = (import_module(f"{__name__}.{part}") for part in _PARTS)
+        globals()[name] = found = next(getattr(part, name) for part in parts if hasattr(part, name))
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, *_PARTS})

@@ -75,7 +75,7 @@ def test_messages_of_the_checks_are_quoted_as_they_are():
 def concrete(base):
     return [
         cls
-        for cls in vars(ltm_pyro).values()
+        for cls in (getattr(ltm_pyro, name) for name in ltm_pyro.__all__)
         if inspect.isclass(cls) and issubclass(cls, base) and not inspect.isabstract(cls)
     ]
 

@@ -13,12 +13,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ltm_pyro"
 
-GROUND = {"allocation", "errors", "freezing", "optional"}  # every floor stands on these
+GROUND = {"allocation", "errors", "freezing", "optional", "spinning"}  # every floor stands on these
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
     "allocation": set(),
     "freezing": set(),
     "optional": set(),
+    "spinning": set(),
     "bounds": set(),
     "models": set(),
     "guides": set(),
@@ -36,6 +37,7 @@ BELOW = {  # floor: the floors below it, from which it may import
 PACKAGES = {  # what the lower floors may import beside the standard library
     "errors": set(),
     "allocation": set(),
+    "spinning": set(),
     "freezing": {"torch"},
     "optional": {"torch", "zuko"},
     "bounds": {"torch", "pyro"},

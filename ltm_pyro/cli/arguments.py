@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.parse_errors import explain
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -21,6 +20,8 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         InputError: for anything that cannot be parsed, with the names that come near.
     """
     from jsonargparse import ArgumentError
+
+    from ltm_pyro.training.parse_errors import explain
 
     try:
         return parser.parse_args(list(words))

@@ -13,6 +13,7 @@ from ltm_pyro import __version__
 from ltm_pyro.allocation import keep_freed_memory
 from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
+from ltm_pyro.spinning import spin_briefly
 from ltm_pyro.training.launch import launched
 
 COMMANDS = {
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done; 1 a run that diverged; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 141 nobody reads the output.
     """
+    spin_briefly()  # before anything imports torch
     keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
