@@ -9,6 +9,7 @@ from benchmarks.compare.__main__ import main as compare
 from benchmarks.generation.__main__ import main as generation
 from benchmarks.memory.__main__ import main as memory
 from benchmarks.scaling.__main__ import main as scaling
+from benchmarks.threads.__main__ import main as threads
 from benchmarks.tokens.__main__ import main as tokens
 from benchmarks.training.__main__ import main as training
 
@@ -18,6 +19,7 @@ RUNS = {
     "scaling": (scaling, ["--plain"], ["ours: power of T", "(a) plain: power of T"]),
     "generation": (generation, ["--batches", "1", "3"], ["ours / recomputing, batch 1", "ours / recomputing, batch 3"]),
     "memory": (memory, ["--threads", "1"], ["ours / (a)"]),
+    "threads": (threads, ["--busy", "0", "1", "--steps", "1"], ["30,000 looks / the runtime's own, beside nothing"]),
 }
 
 

@@ -1,0 +1,1 @@
+"""How long waiting threads spin, and what it costs: `python -m benchmarks.threads`."""
