@@ -13,10 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ltm_pyro"
 
-GROUND = {"allocation", "errors", "freezing", "optional", "spinning"}  # every floor stands on these
+GROUND = {"allocation", "errors", "files", "freezing", "optional", "spinning"}  # every floor stands on these
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
     "allocation": set(),
+    "files": set(),
     "freezing": set(),
     "optional": set(),
     "spinning": set(),
@@ -38,6 +39,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "errors": set(),
     "allocation": set(),
     "spinning": set(),
+    "files": {"yaml", "pydantic"},
     "freezing": {"torch"},
     "optional": {"torch", "zuko"},
     "bounds": {"torch", "pyro"},
@@ -55,6 +57,7 @@ HEAVY = [
     "matplotlib",
     "pandas",
     "pyarrow",
+    "pydantic",
     "safetensors",
     "starlette",
     "tokenizers",

@@ -17,6 +17,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
 from ltm_pyro.training.launch import launched
 from ltm_pyro.training.material import Material, corpus_of, prepare
+from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 from ltm_pyro.training.slices import count_slices
@@ -50,7 +51,10 @@ def configured(words: Sequence[str]) -> tuple[Namespace, dict[str, Any]]:
     Raises:
         InputError: for words that make no sense.
     """
-    config = with_tokenizer_of_start(parse(_parser(words), files_without(_files_first(words))))
+    config = parse(_parser(words), files_without(_files_first(words)))
+    if missing := missing_value(config):
+        raise InputError(f"--{missing} null: expected a value; leave it out to take the default")
+    config = with_tokenizer_of_start(config)
     return config, {name: config.pop(name, None) for name in HERE_ONLY}
 
 

@@ -98,6 +98,10 @@ class Checkpoints:
         """The steps of all checkpoints, in order."""
         return sorted(_find(self.folder))
 
+    def of_step(self, step: int) -> Path | None:
+        """The checkpoint of a step, if there is one."""
+        return _find(self.folder).get(step)
+
     def latest(self) -> Path | None:
         """The checkpoint of the last step."""
         found = _find(self.folder)

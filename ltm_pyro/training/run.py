@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import parse_yaml, read_json, read_text, refuse_links, validate, write_text
 from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.metrics_log import MetricsLog
+from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.parse_errors import explain
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from ltm_pyro.data import Tokenizer
 
 CONFIG, TOKENIZER = "config.yaml", "tokenizer.json"
+CONFIG_BYTES = 2**18
+UNREADABLE = (ArithmeticError, AttributeError, ImportError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 
 def run_parser(prog: str = "ltm train") -> ArgumentParser:
@@ -55,10 +59,10 @@ class Run:
             folder.mkdir(parents=True)
             (folder / CONFIG).write_text(run_parser().dump(config, skip_unset=False), encoding="utf-8")
             tokenizer.save(folder / TOKENIZER)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise InputError(
-                f"{folder} cannot be made: {error.strerror or error}. Give a folder to write to by --run"
+                f"{folder} cannot be made: {getattr(error, 'strerror', None) or error}. Give a folder to write to by --run"
             ) from error
         return cls(folder, config)
 
@@ -67,22 +71,13 @@ class Run:
         """Open a run's folder.
 
         Raises:
-            InputError: if it is none, or its configuration cannot be read.
+            InputError: if it is none, if something in it leads out of it, or if its configuration cannot be read.
         """
         folder = Path(folder)
-        if not (folder / CONFIG).is_file():
+        if not os.path.lexists(folder / CONFIG):  # False too for names that no file can have
             raise InputError(f"{folder} is not a run: it has no {CONFIG}. {_runs_beside(folder)}")
-        from jsonargparse import ArgumentError
-
-        parser = run_parser()
-        try:
-            config = parser.parse_path(str(folder / CONFIG))
-        except (ArgumentError, OSError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{folder / CONFIG} cannot be read: {explain(parser, error)} Restore the file from a copy; if it "
-                "names a class of your own, start the command in the folder that holds its code"
-            ) from error
-        return cls(folder, config)
+        refuse_links(folder)
+        return cls(folder, _read_config(folder / CONFIG))
 
     def discard_unless_begun(self) -> None:
         """Remove the folder of a run that has not taken a step, so that its name is free again."""
@@ -98,23 +93,24 @@ class Run:
         path = self.folder / name
         try:
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            write_text(path, text)
         except OSError as error:
             raise InputError(
                 f"{path} cannot be written: {error.strerror or error}. Free some space, or make the folder writable"
             ) from error
         return path
 
-    def read_json(self, name: str) -> Any:
+    def read_json(self, name: str, shape: Any = Any) -> Any:
         """What a JSON file of the folder holds.
 
+        Args:
+            name: of the file.
+            shape: the type that is expected, as `files.validate` takes it.
+
         Raises:
-            InputError: if it is missing or damaged.
+            InputError: if it is missing, damaged or of another shape.
         """
-        try:
-            return json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self.folder / name} cannot be read: {error}. Restore it from a copy") from error
+        return read_json(self.folder / name, shape)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -154,24 +150,44 @@ class Run:
         """The folder of a checkpoint; `which` as in `load`."""
         named = {"best": self.checkpoints.best() or self.checkpoints.latest(), "latest": self.checkpoints.latest()}
         path = named.get(which)
-        if path is None and which.isdigit() and int(which) in self.checkpoints.steps():
-            path = self.checkpoints.folder / f"step-{int(which):08d}"
+        if path is None and which.isascii() and which.isdigit():
+            path = self.checkpoints.of_step(int(which))
         if path is None:
             steps = ", ".join(map(str, self.checkpoints.steps())) or "none"
             raise InputError(f"{self.folder} has no checkpoint {which!r}: expected best, latest or a step of: {steps}")
         return path
 
 
+def _read_config(path: Path) -> Namespace:
+    """A run's configuration: within its bounds as YAML, then by the parser of its arguments."""
+    from jsonargparse import ArgumentError
+
+    text = read_text(path, CONFIG_BYTES)
+    validate(parse_yaml(text, str(path)), dict[str, Any], str(path))
+    parser = run_parser()
+    try:
+        config = parser.parse_string(text)
+        missing = missing_value(config)
+    except (ArgumentError, *UNREADABLE) as error:
+        raise InputError(
+            f"{path} cannot be read: {explain(parser, error)} Restore the file from a copy; if it "
+            "names a class of your own, start the command in the folder that holds its code"
+        ) from error
+    if missing is not None:
+        raise InputError(f"{path} cannot be read: {missing} is null, expected a value. Restore the file from a copy")
+    return config
+
+
 def refuse_existing(folder: Path) -> None:
     """Raises InputError if something is where a new run is to be."""
-    if (folder / CONFIG).exists():
+    if os.path.lexists(folder / CONFIG):
         raise InputError(
             f"{folder} exists: choose another --run, or go on with that run by `ltm train --resume {folder}`"
         )
-    if folder.exists():
+    if os.path.lexists(folder):
         raise InputError(f"{folder} exists, and is not a run: choose another --run, or remove it")
 
 
 def _runs_beside(folder: Path) -> str:
-    runs = sorted(str(path.parent) for path in folder.parent.glob(f"*/{CONFIG}"))
+    runs = sorted(str(path.parent) for path in folder.parent.glob(f"*/{CONFIG}")) if folder.name else []
     return f"Runs beside it: {', '.join(runs)}" if runs else "`ltm train` makes one"

@@ -1,0 +1,24 @@
+"""Files of a run and of a user, read within bounds and checked against a schema before anything believes them.
+
+Every reader raises `InputError` with one line: which file, which place in it, what was expected, what to do.
+"""
+
+from ltm_pyro.files.links import refuse_links
+from ltm_pyro.files.opening import open_regular, read_bytes, read_text
+from ltm_pyro.files.parsing import parse_json, parse_yaml, read_json, read_yaml
+from ltm_pyro.files.schema import validate
+from ltm_pyro.files.writing import write_bytes, write_text
+
+__all__ = [
+    "open_regular",
+    "parse_json",
+    "parse_yaml",
+    "read_bytes",
+    "read_json",
+    "read_text",
+    "read_yaml",
+    "refuse_links",
+    "validate",
+    "write_bytes",
+    "write_text",
+]

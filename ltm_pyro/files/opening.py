@@ -1,0 +1,89 @@
+"""Regular files of limited size: no link, pipe, device or folder is opened in the place of a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from ltm_pyro.errors import InputError
+
+MOST = 64 * 2**20  # bytes of a file that is read whole, unless its reader says otherwise
+RESTORE = "Restore it from a copy"
+_SAFELY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # a pipe never blocks
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISREG, "a file"),
+)
+
+
+def open_regular(path: Path, remedy: str = RESTORE, follow: bool = False) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Args:
+        path: of the file.
+        remedy: the last sentence of a refusal, without a full stop.
+        follow: whether the file itself may be a link: yes for a path that the user gives, no for one inside a run.
+
+    Raises:
+        InputError: if it is missing, unreadable, a link, or no regular file.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | _SAFELY | (0 if follow else _NO_LINK))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _refusal(path, _reason(path, error), remedy) from error
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        raise _refusal(path, f"it is {kind_of(mode)}, expected a file", remedy)
+    return os.fdopen(handle, "rb")
+
+
+def read_bytes(path: Path, most: int = MOST, remedy: str = RESTORE, follow: bool = False) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Raises:
+        InputError: as `open_regular`, or if it is larger.
+    """
+    with open_regular(path, remedy, follow) as file:
+        try:
+            content = file.read(most + 1)
+        except OSError as error:
+            raise _refusal(path, error.strerror or str(error), remedy) from error
+    if len(content) > most:
+        raise _refusal(path, f"it is larger than {most:,} bytes, the most that is expected of it", remedy)
+    return content
+
+
+def read_text(path: Path, most: int = MOST, remedy: str = RESTORE, follow: bool = False) -> str:
+    """The content of a regular UTF-8 file.
+
+    Raises:
+        InputError: as `read_bytes`, or if it is not UTF-8.
+    """
+    content = read_bytes(path, most, remedy, follow)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _refusal(path, f"it is not UTF-8 at byte {error.start:,}", remedy) from error
+
+
+def kind_of(mode: int) -> str:
+    """What a file's mode says it is, in words."""
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
+
+
+def _reason(path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "it is a link, and links inside a run are not followed"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _refusal(path: Path, reason: str, remedy: str) -> InputError:
+    return InputError(f"{path} cannot be read: {reason}. {remedy}")

@@ -1,0 +1,127 @@
+"""JSON and YAML of bounded nesting and size, aliases counted as often as they stand for something."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files.opening import MOST, RESTORE, read_text
+from ltm_pyro.files.schema import validate
+
+if TYPE_CHECKING:
+    import yaml
+
+DEPTH = 100  # levels of nesting
+NODES = 10_000  # values of a YAML file, aliases expanded
+YAML_BYTES = 2**18
+
+
+def read_json(path: Path, shape: Any = Any, most: int = MOST, remedy: str = RESTORE, follow: bool = False) -> Any:
+    """What a JSON file holds.
+
+    Args:
+        path: of the file.
+        shape: the type that is expected, as for `validate`.
+        most: bytes.
+        remedy: the last sentence of a refusal, without a full stop.
+        follow: whether the file may be a link.
+
+    Raises:
+        InputError: if it cannot be read, is no JSON, or is of another shape.
+    """
+    return validate(parse_json(read_text(path, most, remedy, follow), str(path), remedy), shape, str(path), remedy)
+
+
+def read_yaml(path: Path, shape: Any = Any, most: int = YAML_BYTES, remedy: str = RESTORE, follow: bool = False) -> Any:
+    """What a YAML file of plain values holds; otherwise as `read_json`."""
+    return validate(parse_yaml(read_text(path, most, remedy, follow), str(path), remedy), shape, str(path), remedy)
+
+
+def parse_json(text: str | bytes, where: str, remedy: str = RESTORE) -> Any:
+    """The value of a JSON text. NaN and infinities, which JSON does not have, are refused.
+
+    Raises:
+        InputError: naming `where`, if it is none or is nested too deeply.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        value = None
+        deep = True
+    except (ValueError, UnicodeError) as error:
+        raise InputError(f"{where} cannot be read: {error}. {remedy}") from error
+    else:
+        deep = _is_deep(value)
+    if deep:
+        raise InputError(f"{where} cannot be read: it is nested more than {DEPTH} levels deep. {remedy}")
+    return value
+
+
+def parse_yaml(text: str, where: str, remedy: str = RESTORE) -> Any:
+    """The value of a YAML text of plain values: mappings, lists, text, numbers; no tag makes an object.
+
+    Raises:
+        InputError: naming `where`, if it is none, is nested too deeply, or aliases make too much of it.
+    """
+    import yaml
+
+    try:
+        _refuse_bomb(yaml.parse(text, yaml.SafeLoader))
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError, OverflowError) as error:
+        raise InputError(f"{where} cannot be read: {' '.join(str(error).split())}. {remedy}") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and dictionaries are nested deeper than `DEPTH`."""
+    level = [value]
+    for _ in range(DEPTH):
+        level = [item for holder in level for item in _items(holder)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: Any) -> Iterable[Any]:
+    """What a list or a dictionary holds that can hold something itself."""
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [item for item in held if isinstance(item, (dict, list))]
+
+
+def _refuse_bomb(events: Iterable[yaml.Event]) -> None:
+    """Count what a YAML text stands for without building it.
+
+    Raises:
+        ValueError: if that is nested too deeply, too large or without an end.
+    """
+    import yaml
+
+    sizes: dict[str, int] = {}  # of complete anchored values
+    open_nodes: list[tuple[str | None, int]] = []  # an anchor, and the count before it
+    count = 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise ValueError(f"the alias *{event.anchor} stands within what it repeats, or before it")
+            count += sizes[event.anchor]
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            if anchor is not None:
+                sizes[anchor] = count - before
+        elif isinstance(event, yaml.NodeEvent):
+            count += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_nodes.append((event.anchor, count - 1))
+            elif event.anchor is not None:
+                sizes[event.anchor] = 1
+        if len(open_nodes) > DEPTH:
+            raise ValueError(f"it is nested more than {DEPTH} levels deep")
+        if count > NODES:
+            raise ValueError(f"it stands for more than {NODES:,} values")
