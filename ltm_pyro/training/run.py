@@ -61,9 +61,8 @@ class Run:
             tokenizer.save(folder / TOKENIZER)
         except (OSError, ValueError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise InputError(
-                f"{folder} cannot be made: {getattr(error, 'strerror', None) or error}. Give a folder to write to by --run"
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{folder} cannot be made: {reason}. Give a folder to write to by --run") from error
         return cls(folder, config)
 
     @classmethod
