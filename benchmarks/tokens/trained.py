@@ -14,7 +14,7 @@ from ltm_pyro import LatentThoughtModel
 from ltm_pyro.cli.main import main as ltm
 from ltm_pyro.data import in_order
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.material import prepare
+from ltm_pyro.training.held_out import RunText
 from ltm_pyro.training.run import Run
 
 
@@ -48,7 +48,7 @@ def trained(folder: Path, batch: int, sequences: int) -> Trained:
     model, earlier = (run.load(str(step)).model for step in (steps[-1], steps[max(0, len(steps) - 2)]))
     if not isinstance(model, LatentThoughtModel) or not isinstance(earlier, LatentThoughtModel):
         raise InputError(f"{folder} is the run of a model without thoughts: there is no q to fit")
-    held_out = in_order(prepare(run.config, run.tokenizer).validation, batch, sequences)
+    held_out = in_order(RunText(run).held_out, batch, sequences)
     full = torch.cat([part.x if part.mask is None else part.x[part.mask.all(1)] for part in held_out])
     return Trained(model, earlier, [part for part in full.split(batch) if len(part) == batch])
 

@@ -11,6 +11,7 @@ from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.figures_of_bounds import draw
 from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.evaluation.compare_bounds import Comparison, Learning
     from ltm_pyro.inference import FastLoop
+    from ltm_pyro.training.held_out import RunText
 
 TOYS = ("linear-gaussian", "finite-mixture")
 QUICK = {
@@ -55,7 +57,7 @@ def main(words: Sequence[str]) -> int:
     named_estimators(options.estimators or [])  # an unknown name is told before any work is done
     sizes = Sizes(**vars(options.sizes))
     subject = _toy(options) if options.toy else _run(options)
-    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config")}
+    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "corpus_at")}
     folder = ComparisonFolder(subject.folder, settings)
     comparison = Comparison(folder.done() if options.resume else {})
     folder.begin(["compare", "bounds", *words])
@@ -95,6 +97,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     )
     parser.add_argument("--parts", nargs="+", default=list(PARTS), help="what to measure")
     parser.add_argument("--out", type=str | None, default=None, help="where to; RUN/comparisons/bounds if left out")
+    add_corpus_at(parser)
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--sequences", type=int, default=16, help="held-out sequences")
     parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
@@ -151,7 +154,6 @@ def _toy(options: Namespace) -> Subject:
 
 def _run(options: Namespace) -> Subject:
     from ltm_pyro.data import in_order
-    from ltm_pyro.training.material import prepare
 
     run = Run.open(options.run)
     if run.config.model != "latent-thought":
@@ -159,26 +161,28 @@ def _run(options: Namespace) -> Subject:
     blueprint, device = load(run, options.checkpoint)
     if options.fast_steps is not None:
         blueprint = blueprint.with_fast_steps(options.fast_steps)
-    material = prepare(run.config, run.tokenizer)
-    batch = next(in_order(material.validation, options.sequences, options.sequences)).to(device)
+    text = held_out_text(run, options)
+    batch = next(in_order(text.held_out, options.sequences, options.sequences)).to(device)
     folder = Path(options.out or run.folder / "comparisons" / "bounds")
-    learning = _learning(run, material, blueprint, device, options)
+    learning = _learning(text, blueprint, device, options)
     return Subject(blueprint.model, blueprint.guide, batch, blueprint.fast, folder, learning)
 
 
-def _learning(run: Run, material: Any, blueprint: Any, device: Any, options: Namespace) -> Learning | None:
+def _learning(text: RunText, blueprint: Any, device: Any, options: Namespace) -> Learning | None:
     if options.learning_passes is None and options.learning_seconds is None:
         return None
     from ltm_pyro.data import Batches
     from ltm_pyro.evaluation.compare_bounds import Learning
     from ltm_pyro.training.randomness import seed_everything
 
+    run = text.run
+
     def start() -> Any:
         seed_everything(run.config.train.seed)
         return run.assemble().to(device)
 
     def batches() -> Batches:
-        return Batches(material.training, run.config.train.batch_size, run.config.train.seed)
+        return Batches(text.training, run.config.train.batch_size, run.config.train.seed)
 
     return Learning(start, batches, blueprint.fast, options.learning_passes, options.learning_seconds)
 

@@ -12,6 +12,7 @@ from ltm_pyro.cli.default_classes import default_guides
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.named_classes import NamedClass, parse_all
 from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from ltm_pyro.data import Batch
     from ltm_pyro.evaluation.compare_guides import Candidate, GuideComparison
-    from ltm_pyro.training.material import Material
 
 NOT_HERE = ("--model", "--prior", "--decoder", "--data", "--train", "--thought_width", "--run", "--recipe", "--config")
 QUICK: dict[str, Any] = {
@@ -45,7 +45,9 @@ def main(words: Sequence[str]) -> int:
     if run.config.model != "latent-thought":
         raise InputError(f"{options.run} has no thoughts, so that there is nothing to infer. Give another run")
     subject = Subject(run, options)
-    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "guides")}
+    settings = {
+        k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "corpus_at", "guides")
+    }
     folder = ComparisonFolder(Path(options.out or run.folder / "comparisons" / "guides"), settings)
     pieces = folder.done() if options.resume else {}
     folder.begin(["compare", "guides", *words])
@@ -78,6 +80,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     parser.add_argument(
         "--training_steps", type=int, default=400, help="slow steps for guides with parameters of their own"
     )
+    add_corpus_at(parser)
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--out", type=str | None, default=None, help="where to; RUN/comparisons/guides if left out")
@@ -98,22 +101,20 @@ class Subject:
     """
 
     def __init__(self, run: Run, options: Namespace) -> None:
-        from ltm_pyro.training.material import prepare
-
         self.run, self.options = run, options
         self.blueprint, self.device = load(run, options.checkpoint)
         self.model = self.blueprint.model
         assert self.model.prior is not None
         named = parse_all("guide", options.guides or default_guides(self.model.prior.discrete))
         self.built = {name: self._candidate(name) for name in named}
-        self.material: Material = prepare(run.config, run.tokenizer)
+        self.text = held_out_text(run, options)
 
     def held_out(self) -> Batch:
         """The first held-out sequences."""
         from ltm_pyro.data import in_order
 
         count = self.options.sequences
-        return next(in_order(self.material.validation, count, count)).to(self.device)
+        return next(in_order(self.text.held_out, count, count)).to(self.device)
 
     def candidates(self, folder: ComparisonFolder, pieces: dict[str, Any]) -> list[Candidate]:
         """Every guide, with its global parameters trained on the run's training text or read from where they are."""
@@ -172,7 +173,7 @@ class Subject:
 
         steps, train = self.options.training_steps, self.run.config.train
         slow = SlowStep(ELBO(), 1e-3, steps, warmup=steps // 20)
-        batches = (batch.to(self.device) for batch in Batches(self.material.training, train.batch_size, train.seed))
+        batches = (batch.to(self.device) for batch in Batches(self.text.training, train.batch_size, train.seed))
         progress = Progress(steps)
         try:
             return train_guide(

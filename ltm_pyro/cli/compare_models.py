@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
-from ltm_pyro.cli.evaluate import refuse_other_held_out, score_run
+from ltm_pyro.cli.evaluate import score_run
 from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.held_out import RunText, refuse_other_held_out
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -36,17 +38,18 @@ def main(words: Sequence[str]) -> int:
     device = options.device_name or _device()
     courses, left_out = _courses(runs)
     runs = {course.name: runs[course.name] for course in courses}
-    for run in list(runs.values())[1:]:
-        refuse_other_held_out(next(iter(runs.values())), run)
-    settings = {k: v for k, v in options.as_dict().items() if k not in ("out", "config")}
+    texts = {name: held_out_text(run, options) for name, run in runs.items()}
+    for text in list(texts.values())[1:]:
+        refuse_other_held_out(next(iter(texts.values())), text)
+    settings = {k: v for k, v in options.as_dict().items() if k not in ("out", "config", "corpus_at")}
     folder = ComparisonFolder(Path(options.out), {**settings, "device_name": device})
     folder.begin(["compare", "models", *words])
     evaluations: dict[str, Evaluation] = {}
     try:
         if options.measure:
-            courses = _measured(courses, runs, options.measure)
-        for name, run in runs.items():
-            evaluations[name] = _evaluate(run, options)
+            courses = _measured(courses, texts, options.measure)
+        for name, text in texts.items():
+            evaluations[name] = _evaluate(text, options)
     except KeyboardInterrupt:
         say(f"interrupted: {len(evaluations)} of {len(runs)} runs were scored on the held-out text")
         _finish(folder, courses, left_out, options.budgets, evaluations, device)
@@ -70,6 +73,7 @@ def _parser() -> ArgumentParser:
         default=0,
         help="rounds in which each run takes a training step here; their median is its speed, not that of its log",
     )
+    add_corpus_at(parser)
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z, or of what is masked, per sequence")
     parser.add_argument("--limit", type=int | None, default=None, help="the most held-out sequences to score")
@@ -104,11 +108,11 @@ def _courses(runs: dict[str, Run]) -> tuple[list[Course], list[str]]:
     return courses, left_out
 
 
-def _measured(courses: Sequence[Course], runs: dict[str, Run], rounds: int) -> list[Course]:
+def _measured(courses: Sequence[Course], texts: dict[str, RunText], rounds: int) -> list[Course]:
     """The same courses at the speeds that are measured now."""
     from ltm_pyro.cli.measured_speed import measured_speeds
 
-    speeds = measured_speeds(runs, rounds)
+    speeds = measured_speeds(texts, rounds)
     return [course.at_speeds(speeds[course.name]) for course in courses]
 
 
@@ -120,12 +124,10 @@ def _device() -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
-def _evaluate(run: Run, options: Namespace) -> Evaluation:
-    from ltm_pyro.training.material import prepare
-
-    blueprint, device = load(run, options.checkpoint)
-    text = prepare(run.config, run.tokenizer).validation
-    return score_run(run, blueprint, device, text, draws=options.draws, limit=options.limit, seed=options.seed)
+def _evaluate(text: RunText, options: Namespace) -> Evaluation:
+    blueprint, device = load(text.run, options.checkpoint)
+    sizes = {"draws": options.draws, "limit": options.limit, "seed": options.seed}
+    return score_run(text.run, blueprint, device, text.held_out, **sizes)
 
 
 def _finish(

@@ -9,12 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.cli.arguments import corpus_name, parse, refuse_below
+from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.result_names import result_name
+from ltm_pyro.cli.scored_text import ScoredText, add_corpus_at, scored_text
 from ltm_pyro.cli.suites import SUITES, named_suite
-from ltm_pyro.errors import InputError
-from ltm_pyro.training.material import prepare, read_split
+from ltm_pyro.training.held_out import refuse_other_held_out
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ def main(words: Sequence[str]) -> int:
     refuse_below(options, draws=1, batch_size=1, limit=1, fast_steps=0, seed=0)
     run = Run.open(options.run)
     other = Run.open(options.baseline) if options.baseline else None
-    if other and options.corpus is None:
-        refuse_other_held_out(run, other)
-    evaluation = _evaluate(run, options, options.checkpoint)
-    baseline = _evaluate(other, options, "best") if other else None
-    name = "validation" if options.corpus is None else corpus_name(options.corpus)
+    text = scored_text(run, options)
+    others = scored_text(other, options) if other else None
+    if others and text.held_out and others.held_out:
+        refuse_other_held_out(text.held_out, others.held_out)
+    evaluation = _evaluate(run, text, options, options.checkpoint)
+    baseline = _evaluate(other, others, options, "best") if other and others else None
+    name = result_name(text.name, options, _parser(), run)
     print(markdown(evaluation, baseline))
     path = save(run, name, evaluation, baseline, options.as_dict())
     print(f"\nSaved as {path} and {path.with_suffix('.md').name}", file=sys.stderr)
@@ -77,6 +80,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "corpus", nargs="?", help="text to score, as for `ltm train`; what the run held out if left out"
     )
+    add_corpus_at(parser)
     parser.add_argument("--suite", default=None, help=f"in its place: {', '.join(SUITES)}; each has a --help")
     parser.add_argument("--baseline", metavar="RUN2", help="another run, an autoregressive one say, in the same table")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
@@ -90,25 +94,11 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def refuse_other_held_out(run: Run, other: Run) -> None:
-    """Two runs side by side must be scored on one text, and on one that neither has learned from.
-
-    Raises:
-        InputError: if they hold out different documents.
-    """
-    held_out, others = ([document.text for document in read_split(r.config)[1]] for r in (run, other))
-    if held_out != others:
-        raise InputError(
-            f"{run.folder} and {other.folder} hold out different texts, so that one may have learned the other's: "
-            "name a corpus that neither has seen, as in `ltm evaluate RUN CORPUS --baseline RUN2`"
-        )
-
-
-def _evaluate(run: Run, options: Namespace, checkpoint: str) -> Evaluation:
+def _evaluate(run: Run, text: ScoredText, options: Namespace, checkpoint: str) -> Evaluation:
     blueprint, device = load(run, checkpoint)
     blueprint = blueprint.with_fast_steps(options.fast_steps)
     sizes = {"draws": options.draws, "limit": options.limit, "batch_size": options.batch_size, "seed": options.seed}
-    return score_run(run, blueprint, device, sequences_of(run, options), fixed_noise=options.fixed_noise, **sizes)
+    return score_run(run, blueprint, device, text.sequences, fixed_noise=options.fixed_noise, **sizes)
 
 
 def score_run(
@@ -137,17 +127,3 @@ def score_run(
         return numbers.evaluate(batches, lambda done: progress.update(done, f"scoring {run.folder}"))
     finally:
         progress.clear()
-
-
-def sequences_of(run: Run, options: Namespace) -> Sequences:
-    """What the run held out, or the sequences of the corpus that the options name, cut as the run's own."""
-    from ltm_pyro import data
-
-    if options.corpus is None:
-        return prepare(run.config, run.tokenizer).validation
-    paths = options.corpus.split(",")
-    documents = data.read_corpus(paths if len(paths) > 1 else options.corpus, options.data.field)
-    sequences = data.cut(run.config.data.mode, documents, run.tokenizer, run.config.data.length)
-    if not len(sequences):
-        raise InputError(f"{options.corpus} gives no sequence to score: it is too small")
-    return sequences

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.cli.arguments import corpus_name, parse, refuse_below
-from ltm_pyro.cli.evaluate import sequences_of
+from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.report_of_inspection import report
+from ltm_pyro.cli.result_names import result_name
+from ltm_pyro.cli.scored_text import ScoredText, add_corpus_at, scored_text
 from ltm_pyro.cli.session import say
 from ltm_pyro.training.run import Run
 
@@ -33,7 +34,8 @@ def main(words: Sequence[str]) -> int:
     blueprint, device = load(run, options.checkpoint)
     model, guide, fast, _ = blueprint.with_fast_steps(options.fast_steps)
     inspector = Inspector(model, guide, fast, options.draws, options.seed)
-    sequences = sequences_of(run, options)
+    text = scored_text(run, options)
+    sequences = text.sequences
     stopped = _look(inspector, sequences, options, device)
     if stopped:
         say(f"\nInterrupted: what follows is of the {inspector.done} texts done by then.")
@@ -43,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     details = Details()
     if options.detail and not stopped:
         stopped = _look_closer(details, (model, guide, fast), run, sequences, options, device)
-    _save(run, found, details, sequences, options)
+    _save(run, found, details, text, options)
     return 130 if stopped else 0
 
 
@@ -55,6 +57,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "corpus", nargs="?", help="text to look at, as for `ltm train`; what the run held out if left out"
     )
+    add_corpus_at(parser)
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")
     parser.add_argument("--draws", type=int, default=4, help="S, samples of z per text")
@@ -105,16 +108,16 @@ def _look_closer(
     return False
 
 
-def _save(run: Run, found: Inspection, details: Details, sequences: Sequences, options: Namespace) -> None:
+def _save(run: Run, found: Inspection, details: Details, scored: ScoredText, options: Namespace) -> None:
     from ltm_pyro.evaluation.cells import finite
     from ltm_pyro.evaluation.inspection import inspection_markdown
 
-    stem = "inspection/" + ("validation" if options.corpus is None else corpus_name(options.corpus))
-    text = inspection_markdown(found, details)
+    stem = f"inspection/{result_name(scored.name, options, _parser(), run)}"
+    text = f"{inspection_markdown(found, details)}\n\nText: {scored.about}."
     content = finite({"options": options.as_dict(), "inspection": found.to_dict(), "details": details.to_dict()})
     path = run.write(f"{stem}.md", text + "\n")
     run.write(f"{stem}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    page = run.write(f"{stem}.html", report(run, found, sequences, details))
+    page = run.write(f"{stem}.html", report(run, found, scored.sequences, details))
     figures = _draw(run.folder / stem, found, details, run)
     print(text)
     say(f"\nSaved in {path.parent}: {path.name}, {Path(stem).name}.json, {', '.join(figures)}. Open {page}")

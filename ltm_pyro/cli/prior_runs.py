@@ -17,6 +17,7 @@ from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.held_out import DATA
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def refuse_other_text(folder: Path, material: Material) -> None:
     Raises:
         InputError: if a run was trained on, or held out, anything else.
     """
-    for path in sorted(folder.glob(f"runs/*/{train.DATA}")):
+    for path in sorted(folder.glob(f"runs/*/{DATA}")):
         if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != material.fingerprint:
             raise InputError(
                 f"{folder} compares on other text: the corpus has changed since {path.parent.name} was trained. "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.scored_text import held_out_text
 from ltm_pyro.cli.session import say
 from ltm_pyro.cli.text_of_tokens import whole_texts
 from ltm_pyro.errors import InputError
@@ -44,8 +45,6 @@ class QualityTexts:
     """
 
     def __init__(self, run: Run, options: Namespace, sampling: Sampling) -> None:
-        from ltm_pyro.training.material import prepare
-
         self.run, self.options, self.sampling = run, options, sampling
         blueprint, self.device = load(run, options.checkpoint)
         self.blueprint: Blueprint = blueprint.with_fast_steps(options.fast_steps)
@@ -56,7 +55,7 @@ class QualityTexts:
                 f"--tokens {self.tokens}: expected more than the prompt's {options.prompt_tokens}, and at most the "
                 f"{length} that this run's texts hold"
             )
-        first, second = self._held_out(prepare(run.config, run.tokenizer).validation)
+        first, second = self._held_out(held_out_text(run, options).held_out)
         self.real, self.pairs = first, list(zip(first, second, strict=True))
         self.long = [ids for ids in first if len(ids) > options.prompt_tokens]
         self.others = {

@@ -12,6 +12,7 @@ from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.loading import best_device
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.quality_texts import INTERPOLATED, KINDS, PROMPTED, REAL, REAL_REST, Found, QualityTexts
+from ltm_pyro.cli.scored_text import add_corpus_at
 from ltm_pyro.cli.session import say
 from ltm_pyro.cli.suites import settings_of
 from ltm_pyro.errors import InputError
@@ -83,6 +84,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--steps", type=int | None, default=None, help="of masked diffusion; one for each token")
     parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
     parser.add_argument("--batch_size", type=int, default=16, help="texts at once")
+    add_corpus_at(parser)
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--resume", action="store_true", help="keep what an interrupted evaluation has written")

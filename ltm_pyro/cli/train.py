@@ -6,7 +6,7 @@ import difflib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ from ltm_pyro.cli.class_arguments import files_without, given, named_classes
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
+from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
 from ltm_pyro.training.launch import launched
 from ltm_pyro.training.material import Material, corpus_of, prepare
 from ltm_pyro.training.missing_values import missing_value
+from ltm_pyro.training.places import with_absolute_paths
 from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 from ltm_pyro.training.slices import count_slices
@@ -28,17 +30,17 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 
-DATA = "data.json"
-HERE_ONLY = ("run", "resume", "recipe", "config")
+HERE_ONLY = ("run", "resume", "corpus_at", "recipe", "config")
 
 
 def main(words: Sequence[str]) -> int:
     """Train; returns the exit code."""
     try:
-        resumed = _resumed(words)
-        if resumed is not None:
-            return _resume(resumed)
+        if (resumed := _resumed(words)) is not None:
+            return _resume(*resumed)
         config, here = configured(words)
+        if here["corpus_at"] is not None:
+            raise InputError(f"--corpus_at {here['corpus_at']}: only a run that is resumed has a corpus: leave it out")
         return _start(Path(here["run"] or _default_folder(config, here["recipe"])), config)
     except LostProcessError as error:
         say(f"ltm: {error}", everywhere=True)
@@ -58,8 +60,8 @@ def configured(words: Sequence[str]) -> tuple[Namespace, dict[str, Any]]:
     return config, {name: config.pop(name, None) for name in HERE_ONLY}
 
 
-def _resumed(words: Sequence[str]) -> Path | None:
-    """RUN, where the words are `--resume RUN`; None where they ask for a new run.
+def _resumed(words: Sequence[str]) -> tuple[Path, str | None] | None:
+    """RUN and PLACE, where the words are `--resume RUN [--corpus_at PLACE]`; None where they ask for a new run.
 
     Raises:
         InputError: if other arguments stand beside it.
@@ -68,15 +70,16 @@ def _resumed(words: Sequence[str]) -> Path | None:
 
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?")
+    parser.add_argument("--corpus_at")
     known, others = parser.parse_known_args(words)
     if known.resume is None or {"-h", "--help"} & set(others):
         return None
     if others:
         raise InputError(
-            f"--resume goes on with a run as it was configured, and takes nothing else: drop {' '.join(others)}, "
-            f"or start a new run from it by --config {Path(known.resume) / 'config.yaml'}"
+            f"--resume goes on with a run as it was configured, and takes nothing but --corpus_at PLACE: drop "
+            f"{' '.join(others)}, or start a new run from it by --config {Path(known.resume) / 'config.yaml'}"
         )
-    return Path(known.resume)
+    return Path(known.resume), known.corpus_at
 
 
 def _files_first(words: Sequence[str]) -> list[str]:
@@ -91,7 +94,10 @@ def _files_first(words: Sequence[str]) -> list[str]:
 
 def _parser(words: Sequence[str]) -> ArgumentParser:
     parser = run_parser()
-    parser.usage = "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n       ltm train --resume RUN"
+    parser.usage = (
+        "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n"
+        "       ltm train --resume RUN [--corpus_at PLACE]"
+    )
     parser.description = __doc__
     parser.add_argument("--recipe", default="tiny", help=f"defaults to start from: {', '.join(_recipes())}")
     parser.add_argument(
@@ -101,7 +107,10 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with a run that was interrupted, or from one of its checkpoints; takes nothing else",
+        help="go on with a run that was interrupted, or from one of its checkpoints; takes --corpus_at alone beside it",
+    )
+    parser.add_argument(
+        "--corpus_at", metavar="PLACE", help="with --resume: where the run's corpus lies now, if it has been moved"
     )
     parser.set_defaults(_recipe(words) | dict.fromkeys(named_classes(words)))
     return parser
@@ -136,7 +145,7 @@ def _start(folder: Path, config: Namespace) -> int:
     refuse_unfit_start(config)
     accelerator = make_accelerator(folder, config)
     folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may name it differently
-    session = begin(folder, config, _read_by_all(config, accelerator), accelerator)
+    session = begin(folder, config, _read_by_all(config, accelerator, lambda: prepare(config)), accelerator)
     try:
         return session.carry_out()
     except InputError:
@@ -155,6 +164,7 @@ def begin(folder: Path, config: Namespace, material: Material, accelerator: Acce
     """
     from ltm_pyro.training.randomness import seed_everything
 
+    config = with_absolute_paths(config)
     seed_everything(config.train.seed)
     blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
     start = Start.of(config)
@@ -178,8 +188,13 @@ def refuse_unfit_start(config: Namespace) -> None:
         start.refuse_unfit(config)
 
 
-def _resume(path: Path) -> int:
-    """Go on with a run from its latest checkpoint, or from the one whose folder is given."""
+def _resume(path: Path, place: str | None = None) -> int:
+    """Go on with a run from its latest checkpoint, or from the one whose folder is given.
+
+    Args:
+        path: the run's folder, or the checkpoint's.
+        place: where its corpus lies now, if no longer where it was.
+    """
     from ltm_pyro.training.randomness import seed_everything
 
     step = path.name.removeprefix("step-") if path.parent.name == "checkpoints" else ""
@@ -188,32 +203,36 @@ def _resume(path: Path) -> int:
     run.find(which)  # a run without a checkpoint is refused before any work is done
     saved = run.read_json(DATA)
     accelerator = make_accelerator(folder, run.config)
-    material = _read_by_all(run.config, accelerator, run)
+    config = with_place(run, saved, place)
+    material = _read_by_all(config, accelerator, lambda: prepare_again(run, saved, place))
     if saved["fingerprint"] != material.fingerprint:
         raise InputError(
             f"the corpus of {folder} has changed since it began: it gave {saved['training']['tokens']} training "
             f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
         )
+    if place is not None and accelerator.is_main_process:
+        moved = with_absolute_paths(config)["corpus"]
+        run.write(DATA, json.dumps({**saved, CORPUS: moved}, indent=2) + "\n")
     seed_everything(run.config.train.seed)
     return Session(run, run.assemble(), material, accelerator).carry_out(resume=which)
 
 
-def _read_by_all(config: Namespace, accelerator: Accelerator, run: Run | None = None) -> Material:
+def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[], Material]) -> Material:
     """What every process reads: the first one before the others, which find what it has kept for next time."""
     processes = Processes(accelerator)
     count_slices(config.train.batch_size, config.train.accumulate, processes.count)  # before any work is done
     with processes.first_before_others():
-        material = _read(config, run)
+        material = _read(config, read)
     processes.refuse_different("the tokenized corpus", material.fingerprint)
     return material
 
 
-def _read(config: Namespace, run: Run | None = None) -> Material:
+def _read(config: Namespace, read: Callable[[], Material]) -> Material:
     from ltm_pyro.data import describe
 
     told = describe(corpus_of(config))
     say(f"{told[0].upper()}{told[1:]} ...")
-    material = prepare(config, run.tokenizer if run else None)
+    material = read()
     if material.remark:
         say(f"  {material.remark}")
     for name, part in (("training", material.training), ("validation", material.validation)):
@@ -225,7 +244,7 @@ def _read(config: Namespace, run: Run | None = None) -> Material:
 def _describe(material: Material) -> dict[str, Any]:
     parts = {"training": material.training, "validation": material.validation}
     counts = {name: {"sequences": len(p), "tokens": p.token_count, "bytes": p.byte_count} for name, p in parts.items()}
-    return {"fingerprint": material.fingerprint, **counts}
+    return {"fingerprint": material.fingerprint, **counts, **material.notes}
 
 
 def make_accelerator(folder: Path, config: Namespace) -> Accelerator:

@@ -9,9 +9,11 @@ from ltm_pyro.data.cache import Cache
 from ltm_pyro.data.corpus import Corpus, describe, read_corpus
 from ltm_pyro.data.cutting import cut, documents, windows
 from ltm_pyro.data.divided import DividedCorpus, fingerprint
+from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.sequences import Batch, Sequences
-from ltm_pyro.data.split import split
+from ltm_pyro.data.split import divide, split
+from ltm_pyro.data.split_by_name import divide_by_name
 from ltm_pyro.data.streaming import StreamDecoder, continuation, token_texts
 from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
 
@@ -21,6 +23,7 @@ __all__ = [
     "Cache",
     "Corpus",
     "DividedCorpus",
+    "Division",
     "Document",
     "Sequences",
     "StreamDecoder",
@@ -28,6 +31,8 @@ __all__ = [
     "continuation",
     "cut",
     "describe",
+    "divide",
+    "divide_by_name",
     "documents",
     "fingerprint",
     "in_order",

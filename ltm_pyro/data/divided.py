@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ltm_pyro.data.cache import Cache, Entry, key_of
 from ltm_pyro.data.corpus import Corpus
-from ltm_pyro.data.cutting import check_cut, sequences_of, tokenized
+from ltm_pyro.data.cutting import check_cut, cut, sequences_of, tokenized
+from ltm_pyro.data.document import Document
 from ltm_pyro.data.encoded import Encoded, Encoder, Mode, creator
 from ltm_pyro.data.outline import Outline
 from ltm_pyro.data.sequences import Sequences
@@ -21,7 +22,7 @@ from ltm_pyro.data.split import divide
 from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
 from ltm_pyro.errors import InputError
 
-FORMAT = "1"  # another one for every change of what the files hold
+FORMAT = "2"  # another one for every change of what the files hold
 PARTS = ("training", "validation")
 TOKENIZER = "tokenizer.json"
 PIECE = 2**22  # numbers at once, of an array that may lie on disk
@@ -33,6 +34,17 @@ class Cut(NamedTuple):
     training: Sequences
     validation: Sequences
     fingerprint: str | None = None
+
+
+class AnyDivision(Protocol):
+    """What tells which documents are held out."""
+
+    @property
+    def key(self) -> list[str]: ...
+    def sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]: ...
+
+
+Rule = Callable[[Corpus, Outline, float, int], AnyDivision]
 
 
 class DividedCorpus:
@@ -47,21 +59,25 @@ class DividedCorpus:
         validation: the share to hold out.
         seed: of which documents are held out.
         cache: where results are kept; None to keep the sequences in memory. One that cannot be written is no error.
+        rule: what is held out, of the corpus, its outline, the share and the seed.
 
     Attributes:
+        outline: of the corpus.
+        division: what is held out.
         remark: why nothing was kept in the cache, if that was tried.
 
     Raises:
         InputError: the corpus cannot be read, or not be divided.
     """
 
-    def __init__(self, corpus: Corpus, validation: float, seed: int, cache: Cache | None = None) -> None:
+    def __init__(
+        self, corpus: Corpus, validation: float, seed: int, cache: Cache | None = None, rule: Rule = divide
+    ) -> None:
         self.corpus, self.cache = corpus, cache
         self.remark = ""
         self.outline = Outline.of(corpus)
-        self.division = divide(self.outline, validation, seed)
-        sides = [str(self.division.before)] if self.division.groups is None else sorted(self.division.groups)
-        self._key = (FORMAT, version("tokenizers"), self.outline.digest, key_of(*sides))
+        self.division = rule(corpus, self.outline, validation, seed)
+        self._key = (FORMAT, version("tokenizers"), self.outline.digest, key_of(*self.division.key))
 
     def train_tokenizer(self, vocabulary: int) -> Tokenizer:
         """`train_tokenizer` on the training side.
@@ -93,11 +109,29 @@ class DividedCorpus:
         found = self._mapped(mode, tokenizer, length) if self.cache else None
         return found or self._lay_out(self._encode(mode, tokenizer, length), mode, tokenizer, length)
 
+    def held_out(self, mode: Mode, tokenizer: Tokenizer, length: int) -> Sequences:
+        """The held-out side alone as sequences: from the cache if it is there, else nothing else is tokenized.
+
+        Raises:
+            InputError: as `cut`.
+        """
+        check_cut(mode, length)
+        entry = self.cache.find(self._key_of(mode, tokenizer, length)) if self.cache else None
+        if entry is not None:
+            with suppress(OSError):  # deleted just now
+                side = Encoded.load(entry.folder, PARTS[1], entry.notes[PARTS[1]])
+                return sequences_of(mode, side, tokenizer, length)
+        sides = self.division.sides(self.outline.same(self.corpus))
+        return cut(mode, (document for document, held_out in sides if held_out), tokenizer, length)
+
+    def _key_of(self, mode: Mode, tokenizer: Tokenizer, length: int) -> str:
+        varying = str(length) if mode == "documents" else ""  # windows are the same tokens, whatever their length
+        return key_of(*self._key, mode, varying, tokenizer.backend.to_str())
+
     def _mapped(self, mode: Mode, tokenizer: Tokenizer, length: int) -> Cut | None:
         """The sequences on disk, made unless they are there; None if they cannot be."""
         assert self.cache is not None
-        varying = str(length) if mode == "documents" else ""  # windows are the same tokens, whatever their length
-        key = key_of(*self._key, mode, varying, tokenizer.backend.to_str())
+        key = self._key_of(mode, tokenizer, length)
 
         def fill(folder: Path) -> dict[str, Any]:
             with ExitStack() as files:

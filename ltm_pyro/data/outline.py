@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from ltm_pyro.data.content import content_hash
 from ltm_pyro.data.document import Document
 from ltm_pyro.errors import InputError
 
 
 class Outline:
-    """Size, groups and content of a corpus.
+    """Size, texts and groups of a corpus.
 
     Attributes:
         documents, characters: how many there are.
-        groups: all of them.
+        hashes: the content hash of every document, in their order.
+        groups: the group of every document, in their order.
     """
 
     def __init__(self) -> None:
         self.documents = self.characters = 0
-        self.groups: set[str] = set()
+        self.hashes = array("Q")
+        self.groups: list[str] = []
         self._content = hashlib.sha256()
 
     @classmethod
@@ -39,11 +44,17 @@ class Outline:
         """Take note of one more document."""
         self.documents += 1
         self.characters += len(document.text)
-        self.groups.add(group_of(document))
+        self.hashes.append(content_hash(document.text))
+        self.groups.append(group_of(document))
         for part in document:
             raw = part.encode("utf-8", "surrogatepass")  # the names of files need not be Unicode
             self._content.update(len(raw).to_bytes(8, "little"))
             self._content.update(raw)
+
+    def count(self, hashes: Iterable[int]) -> Counter[int]:
+        """How often the texts of these hashes are there; those that are not are left out."""
+        wanted = set(hashes)
+        return Counter(content for content in self.hashes if content in wanted)
 
     def same(self, documents: Iterable[Document]) -> Iterator[Document]:
         """The documents, which are to be those of this outline once more.

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+import numpy as np
+
+from ltm_pyro.data.content import content_hash
+from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
-from ltm_pyro.data.outline import Outline, group_of
+from ltm_pyro.data.outline import Outline
+from ltm_pyro.data.stretch import Stretch
 from ltm_pyro.errors import InputError
 
 BOUNDARIES = ("\n\n", "\n", " ")
@@ -17,10 +22,11 @@ BOUNDARIES = ("\n\n", "\n", " ")
 def split(
     documents: Sequence[Document], validation: float = 0.05, seed: int = 0
 ) -> tuple[list[Document], list[Document]]:
-    """Divide documents into training and validation, whole groups to one side.
+    """Divide documents into training and validation, equal texts and whole groups to one side.
 
     The groups are ordered by a hash of seed and group, and the first of them are held out, so which ones they are
-    does not depend on the order of the documents. Both sides keep the order the documents came in.
+    does not depend on the order of the documents. Groups that share a text are taken for one, so that a text which
+    stands twice is never on both sides. Both sides keep the order the documents came in.
 
     A corpus of a single group, such as one text file, has no groups to hold out: there the last part of the text is
     held out, cut at the paragraph, line or word boundary nearest to the share asked for (anywhere, where there is
@@ -38,81 +44,103 @@ def split(
         InputError: the share is not between 0 and 1, or there is too little text to divide.
     """
     sides: tuple[list[Document], list[Document]] = ([], [])
-    for document, held_out in divide(Outline.of(documents), validation, seed).sides(documents):
+    for document, held_out in divide(documents, Outline.of(documents), validation, seed).sides(documents):
         sides[held_out].append(document)
     return sides
 
 
-@dataclass(frozen=True)
-class Division:
-    """What of a corpus is held out; it tells without holding the corpus.
+def divide(documents: Iterable[Document], outline: Outline, validation: float, seed: int) -> Division:
+    """What `split` holds out, by its content.
 
     Args:
-        groups: those held out; None for a corpus of a single group.
-        before: the characters of a single group that are not held out, more or less.
-        remark: what to say if one side stays empty.
-    """
-
-    groups: frozenset[str] | None
-    before: int
-    remark: str
-
-    def sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
-        """Each document, and whether it is held out; the document that the boundary goes through becomes two.
-
-        Raises:
-            InputError: at the end, if one side is empty.
-        """
-        seen = set()
-        for document, held_out in self._all_sides(documents):
-            seen.add(held_out)
-            yield document, held_out
-        if len(seen) < 2:
-            raise InputError(self.remark)
-
-    def _all_sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
-        if self.groups is None:
-            return ((document, held_out) for document, held_out in self._cut(documents) if document.text.strip())
-        return ((document, group_of(document) in self.groups) for document in documents)
-
-    def _cut(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
-        """Cut the documents of one group, taken as one text, so that its last part is held out."""
-        before, held_out = self.before, False
-        for document in documents:
-            if not held_out and before < len(document.text):
-                at = _boundary(document.text, before)
-                yield document._replace(text=document.text[:at]), False
-                document = document._replace(text=document.text[at:], name=f"{document.name} (tail)")
-                held_out = True
-            before -= len(document.text)
-            yield document, held_out
-
-
-def divide(outline: Outline, validation: float, seed: int) -> Division:
-    """What `split` holds out of a corpus of which only the outline is known.
+        documents: the corpus, which can be iterated over again; it is read only where it is a single text or group.
+        outline: of the corpus.
+        validation, seed: as for `split`.
 
     Raises:
-        InputError: the share is not between 0 and 1.
+        InputError: the share is not between 0 and 1, or there is too little text to divide.
     """
     if not 0 < validation < 1:
         raise InputError(f"validation is {validation}; expected a share between 0 and 1, such as 0.05")
-    remark = (
-        f"the corpus has {outline.characters} characters in {outline.documents} document(s): too few to hold out "
-        f"{validation:.0%} for validation. Give more text"
-    )
-    if len(outline.groups) < 2:
-        return Division(None, outline.characters - max(round(validation * outline.characters), 1), remark)
-    groups = outline.groups
-    count = min(max(round(validation * len(groups)), 1), len(groups) - 1)
-    first = heapq.nsmallest(count, groups, key=lambda group: _drawn(group, seed))
-    return Division(frozenset(first), 0, remark)
+    joined = _joined(outline)
+    units = {joined.get(group, group) for group in outline.groups}
+    if len(units) < 2:
+        return _divide_one(documents, outline, validation)
+    drawn = draw(units, validation, seed)
+    held_out = zip(outline.hashes, outline.groups, strict=True)
+    return Division(Counter(content for content, group in held_out if joined.get(group, group) in drawn))
 
 
-def _drawn(group: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}\0{group}".encode("utf-8", "surrogatepass")).digest()
+def draw(units: Collection[str], validation: float, seed: int) -> set[str]:
+    """A share of two or more units, the first by a hash of the seed and their names: one at least, and not all."""
+    count = min(max(round(validation * len(units)), 1), len(units) - 1)
+    return set(heapq.nsmallest(count, units, key=lambda unit: _drawn(unit, seed)))
 
 
-def _boundary(text: str, target: int) -> int:
+def _joined(outline: Outline) -> dict[str, str]:
+    """Of the groups that share a text, the name that comes first of all that are joined so."""
+    contents, counts = np.unique(np.array(outline.hashes, np.uint64), return_counts=True)
+    shared = set(contents[counts > 1].tolist())
+    first: dict[int, str] = {}
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while parent.setdefault(group, group) != group:
+            group = parent[group] = parent[parent[group]]
+        return group
+
+    for content, group in zip(outline.hashes, outline.groups, strict=True):
+        if content in shared:
+            one, other = sorted((root(group), root(first.setdefault(content, group))))
+            parent[other] = one
+    return {group: root(group) for group in list(parent)}
+
+
+def _divide_one(documents: Iterable[Document], outline: Outline, validation: float) -> Division:
+    """Hold out the last part of the documents of one group, taken as one text."""
+    if outline.documents > 1 and len(set(outline.hashes)) == 1:  # copies
+        raise InputError(
+            f"the corpus is one text, {outline.documents} times over: what is held out of it would be learned from its "
+            "copies. Give the text once, or more text"
+        )
+    before = outline.characters - max(round(validation * outline.characters), 1)
+    sides = _cut(documents, before)
+    learned = False
+    names: Counter[int] = Counter()
+    stretch = None
+    for text, tail, whole in sides:
+        if not tail:
+            learned = learned or bool(text.strip())
+        elif whole:
+            names[content_hash(text)] += 1
+        elif text.strip():
+            stretch = Stretch.of(text)
+    if not learned or not (names or stretch):
+        raise InputError(
+            f"the corpus has {outline.characters} characters in {outline.documents} document(s): too few to hold out "
+            f"{validation:.0%} for validation. Give more text"
+        )
+    return Division(names, stretch)
+
+
+def _cut(documents: Iterable[Document], before: int) -> Iterator[tuple[str, bool, bool]]:
+    """Texts, whether each is behind the boundary that is `before` characters in, and whether it is a whole document."""
+    tail = False
+    for document in documents:
+        text, whole = document.text, True
+        if not tail and before < len(text):
+            at = boundary(text, before)
+            yield text[:at], False, False
+            text, tail, whole = text[at:], True, False
+        before -= len(document.text)
+        yield text, tail, whole
+
+
+def _drawn(unit: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{unit}".encode("utf-8", "surrogatepass")).digest()
+
+
+def boundary(text: str, target: int) -> int:
     """The end of the paragraph, line or word nearest to `target`, at most half the held-out tail away from it."""
     reach = (len(text) - target) // 2
     for mark in BOUNDARIES:

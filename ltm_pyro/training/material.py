@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltm_pyro.errors import InputError
 
@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from ltm_pyro.data import DividedCorpus, Document, Sequences, Tokenizer
+    from ltm_pyro.data.divided import Rule
+
+HELD_OUT, DIGEST = "held_out", "corpus_digest"  # of data.json
 
 
 class Material(NamedTuple):
     """The sequences to learn from and those held out, and the tokenizer of both.
 
-    `remark` says what a user should know of how they were read; mostly nothing.
+    `remark` says what a user should know of how they were read; mostly nothing. `notes` name what is held out, for
+    data.json.
     """
 
     tokenizer: Tokenizer
@@ -23,6 +27,7 @@ class Material(NamedTuple):
     validation: Sequences
     kept_fingerprint: str | None = None
     remark: str = ""
+    notes: dict[str, Any] = {}  # noqa: RUF012  # read, never written to
 
     @property
     def fingerprint(self) -> str:
@@ -32,25 +37,39 @@ class Material(NamedTuple):
         return self.kept_fingerprint or data.fingerprint(self.training, self.validation)
 
 
-def prepare(config: Namespace, tokenizer: Tokenizer | None = None) -> Material:
+def prepare(config: Namespace, tokenizer: Tokenizer | None = None, rule: Rule | None = None) -> Material:
     """Read, split, tokenize and cut a run's corpus, or find the result where an earlier call has kept it.
 
     Args:
         config: a run's configuration; `data.cache` says where results are kept.
         tokenizer: the run's, if it has one already; else it is loaded or trained as the configuration says.
+        rule: what is held out; `ltm_pyro.data.divide` if left out.
     """
-    from ltm_pyro import data
-
-    corpus = data.Corpus(corpus_of(config), config.data.field)
-    cache = data.Cache.at(config.data.cache)
-    divided = data.DividedCorpus(corpus, config.data.validation, _split_seed(config), cache)
+    divided = divided_corpus(config, rule)
     if tokenizer is None:
         tokenizer = _tokenizer(config, divided)
     cut = divided.cut(config.data.mode, tokenizer, config.data.length)
     for part, name in ((cut.training, "training"), (cut.validation, "validation")):
         if not len(part):
             raise InputError(f"the corpus gives no {name} sequence: it is too small, give more text")
-    return Material(tokenizer, *cut, remark=divided.remark)
+    return Material(tokenizer, *cut, remark=divided.remark, notes=_notes(divided))
+
+
+def _notes(divided: DividedCorpus) -> dict[str, Any]:
+    from ltm_pyro import data
+
+    if not isinstance(divided.division, data.Division):
+        return {}  # of an earlier version, which did not note it
+    return {DIGEST: divided.outline.digest, HELD_OUT: divided.division.to_dict()}
+
+
+def divided_corpus(config: Namespace, rule: Rule | None = None) -> DividedCorpus:
+    """The corpus of a configuration, divided as it says, or by another rule."""
+    from ltm_pyro import data
+
+    cache = data.Cache.at(config.data.cache)
+    documents = data.Corpus(corpus_of(config), config.data.field)
+    return data.DividedCorpus(documents, config.data.validation, _split_seed(config), cache, rule or data.divide)
 
 
 def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:

@@ -1,0 +1,53 @@
+"""Where a run's files lie: absolute in its configuration, so that it is of use from everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.material import corpus_of
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+
+def with_absolute_paths(config: Namespace) -> Namespace:
+    """The same configuration with the paths that are there made absolute."""
+    config = config.clone()
+    if config.get("corpus"):
+        config["corpus"] = ",".join(map(_absolute, _parts(corpus_of(config))))
+    for name in ("data.tokenizer", "data.cache", "train.start_from"):
+        if config.get(name):
+            config[name] = _absolute(config[name])
+    return config
+
+
+def refuse_missing(folder: Path, config: Namespace) -> None:
+    """Say where the corpus of the run in a folder was, and what to do, if it is no longer there.
+
+    Raises:
+        InputError: if a file or folder is missing.
+    """
+    for part in _parts(corpus_of(config)):
+        if _is_path(part) and not Path(part).expanduser().exists():
+            raise InputError(
+                f"the corpus of {folder} is not there: {part}. If it lies elsewhere now, name its place: "
+                "--corpus_at PLACE"
+            )
+
+
+def _parts(corpus: str | list[str] | None) -> list[str]:
+    return [] if corpus is None else [corpus] if isinstance(corpus, str) else list(corpus)
+
+
+def _is_path(part: str) -> bool:
+    from ltm_pyro.data.corpus import BUILT_IN
+    from ltm_pyro.data.hub import PREFIX
+
+    return part != BUILT_IN and not part.startswith(PREFIX)
+
+
+def _absolute(part: str) -> str:
+    path = Path(part).expanduser()
+    return str(path.absolute()) if _is_path(part) and path.exists() else part
