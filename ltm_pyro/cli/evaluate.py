@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,7 @@ def score_run(
     progress = Progress(total)
     batches = (batch.to(device) for batch in in_order(sequences, batch_size, total))
     try:
-        return numbers.evaluate(batches, lambda done: progress.update(done, f"scoring {run.folder}"))
+        scored = numbers.evaluate(batches, lambda done: progress.update(done, f"scoring {run.folder}"))
+        return replace(scored, lost=sequences.lost)
     finally:
         progress.clear()

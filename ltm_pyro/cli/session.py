@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.progress import Progress, clock, training_line
@@ -138,7 +139,8 @@ class Session:
         trained = self.run.config.fast.steps
         numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise, protocol_steps=trained)
         batches = in_order(self.material.validation, max(self.settings.batch_size, 32), limit)
-        return numbers.evaluate(batch.to(self.accelerator.device) for batch in batches)
+        scored = numbers.evaluate(batch.to(self.accelerator.device) for batch in batches)
+        return replace(scored, lost=self.material.validation.lost)
 
     def _show(self, record: dict[str, Any]) -> None:
         if "validation" not in record:

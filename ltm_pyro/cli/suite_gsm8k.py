@@ -191,7 +191,7 @@ def _texts(
 def _finish(
     folder: ComparisonFolder, found: Found, train: Sequence[Problem], test: Sequence[Problem], run: Run
 ) -> None:
-    from ltm_pyro.evaluation.arithmetic import MEASURES, commonest_answer, score_records, table
+    from ltm_pyro.evaluation.arithmetic import MEASURES, commonest_answer, score_records, spelled, table
     from ltm_pyro.plots import plot_pass_at_k, save_figure
 
     by_shots: dict[int, list[dict[str, Any]]] = {}
@@ -207,5 +207,5 @@ def _finish(
         panel = partial(plot_pass_at_k, records, names=MEASURES)
         return [path.name for path in save_figure(folder.path / "pass-at-k", [panel], width=4.2)]
 
-    shown = table(by_shots, (f"{guess:f}", share), run.config.model == "latent-thought")
+    shown = table(by_shots, (spelled(guess), share), run.config.model == "latent-thought")
     folder.finish(shown, records, draw)

@@ -121,6 +121,9 @@ class _Maker:
 def in_order(sequences: Sequences, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
     """Every sequence once, in order; the last batch may be smaller.
 
+    Where the tokens do not hold all of the text (`sequences.lost`), they stand for no bytes here, so that nothing is
+    told per byte.
+
     Args:
         sequences: the data set.
         batch_size: B.
@@ -134,7 +137,10 @@ def in_order(sequences: Sequences, batch_size: int, limit: int | None = None) ->
         raise InputError(f"the limit is {limit} sequences; expected at least 1, or none")
     count = len(sequences) if limit is None else min(limit, len(sequences))
     ids = np.arange(count) * len(sequences) // count
-    return (sequences.batch(ids[start : start + size]) for start in range(0, count, size))
+    batches = (sequences.batch(ids[start : start + size]) for start in range(0, count, size))
+    if not sequences.lost:
+        return batches
+    return (batch._replace(byte_counts=torch.zeros_like(batch.byte_counts)) for batch in batches)
 
 
 def _checked(batch_size: int) -> int:

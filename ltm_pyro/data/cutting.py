@@ -10,6 +10,7 @@ import numpy as np
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.encoded import Encoded, Encoder, Mode
 from ltm_pyro.data.names import WindowNames
+from ltm_pyro.data.round_trip import RoundTrip
 from ltm_pyro.data.sequences import Sequences
 from ltm_pyro.data.tokenizer import Piece, Tokenizer
 from ltm_pyro.errors import InputError
@@ -19,8 +20,11 @@ def cut(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length:
     """`windows` or `documents`, by name."""
     check_cut(mode, length)
     encoder = Encoder(mode, tokenizer, length)
+    trip = RoundTrip(tokenizer)
     for document, _, piece in tokenized(((document, False) for document in documents), tokenizer):
         encoder.add(document.name, *piece)
+        trip.add(document.text, piece.ids, piece.last)
+    encoder.lost = trip.remark()
     return sequences_of(mode, encoder.encoded(), tokenizer, length)
 
 
@@ -74,6 +78,7 @@ def _windows(encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences:
         pad=tokenizer.pad,
         fixed=True,
         byte_count=encoded.byte_count,
+        lost=encoded.lost,
     )
 
 
@@ -89,6 +94,7 @@ def _documents(encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences
         fixed=False,
         truncated=encoded.truncated,
         byte_count=encoded.byte_count,
+        lost=encoded.lost,
     )
 
 

@@ -17,6 +17,7 @@ from ltm_pyro.data.cutting import check_cut, cut, sequences_of, tokenized
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.encoded import Encoded, Encoder, Mode, creator
 from ltm_pyro.data.outline import Outline
+from ltm_pyro.data.round_trip import RoundTrip
 from ltm_pyro.data.sequences import Sequences
 from ltm_pyro.data.split import divide
 from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
@@ -156,8 +157,12 @@ class DividedCorpus:
 
     def _tokenize_into(self, encoders: list[Encoder], tokenizer: Tokenizer) -> None:
         sides = self.division.sides(self.outline.same(self.corpus))
+        trip = RoundTrip(tokenizer)
         for document, held_out, piece in tokenized(sides, tokenizer):
             encoders[held_out].add(document.name, *piece)
+            if held_out:  # what is scored
+                trip.add(document.text, piece.ids, piece.last)
+        encoders[True].lost = trip.remark()
 
     def _lay_out(self, sides: list[Encoded], mode: Mode, tokenizer: Tokenizer, length: int) -> Cut:
         training, validation = (sequences_of(mode, side, tokenizer, length) for side in sides)

@@ -28,13 +28,14 @@ class Encoded(NamedTuple):
     names: DocumentNames
     truncated: int  # documents that were cut off
     byte_count: int  # the bytes that all the tokens stand for
+    lost: str = ""  # what of the text is not in the tokens, in words
 
     @classmethod
     def of(cls, columns: dict[str, np.ndarray], notes: dict[str, Any]) -> Encoded:
         """From the columns and the notes of an `Encoder`."""
         names = DocumentNames(columns["letters"], columns["name_bounds"])
         tokens, byte_counts, bounds = (columns[name] for name in ("tokens", "byte_counts", "bounds"))
-        return cls(tokens, byte_counts, bounds, names, notes["truncated"], notes["byte_count"])
+        return cls(tokens, byte_counts, bounds, names, notes["truncated"], notes["byte_count"], notes["lost"])
 
     @classmethod
     def load(cls, folder: Path, part: str, notes: dict[str, Any]) -> Encoded:
@@ -71,6 +72,7 @@ class Encoder:
         for name in ("bounds", "name_bounds"):
             self._columns[name].append(np.zeros(1, dtype=np.int64))
         self.truncated = self.byte_count = 0
+        self.lost = ""
         self._so_far = 0  # tokens of the document whose pieces are coming
 
     def add(self, name: str, ids: np.ndarray, byte_counts: np.ndarray, last: bool = True) -> None:
@@ -102,7 +104,7 @@ class Encoder:
         if len(self._columns["bounds"]) < 2:
             raise InputError("there is no text to cut into sequences: every document is empty")
         dtypes = {name: column.dtype.str for name, column in self._columns.items()}
-        return {"truncated": self.truncated, "byte_count": self.byte_count, "dtypes": dtypes}
+        return {"truncated": self.truncated, "byte_count": self.byte_count, "lost": self.lost, "dtypes": dtypes}
 
     def encoded(self) -> Encoded:
         """All documents, where the columns are in memory."""

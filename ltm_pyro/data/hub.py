@@ -45,7 +45,7 @@ def read_hub(spec: str, field: str | None = None) -> Iterator[Document]:
         InputError: it could not be loaded; the message says what was tried and what works without the hub.
     """
     wanted = parse_hub_name(spec)
-    rows = _load(wanted)
+    rows = load_hub(wanted)
     name = choose_field(rows.column_names, field, f"the data set {wanted}")
     groups = rows.select_columns([name]).iter(batch_size=ROWS)
     empty = True
@@ -58,7 +58,7 @@ def read_hub(spec: str, field: str | None = None) -> Iterator[Document]:
         raise InputError(f"the field {name!r} of the data set {wanted} holds no text: every row is empty")
 
 
-def _load(wanted: HubName):  # type: ignore[no-untyped-def]  # datasets.Dataset, which is not imported up here
+def load_hub(wanted: HubName):  # type: ignore[no-untyped-def]  # datasets.Dataset, which is not imported up here
     import datasets
 
     try:

@@ -78,6 +78,7 @@ class Sequences:
         fixed: whether batches are always T wide, or as wide as their longest sequence.
         truncated: how many documents were cut off at T tokens.
         byte_count: the sum of `byte_counts`, if it is known.
+        lost: what of the text its tokens do not hold, in words; empty if they decode to the text.
     """
 
     def __init__(
@@ -92,11 +93,12 @@ class Sequences:
         fixed: bool,
         truncated: int = 0,
         byte_count: int | None = None,
+        lost: str = "",
     ) -> None:
         self.tokens, self.byte_counts, self.bounds = tokens, byte_counts, bounds
         self.previous, self.names = previous, names
         self.length, self.pad, self.fixed, self.truncated = length, pad, fixed, truncated
-        self._byte_count = byte_count
+        self._byte_count, self.lost = byte_count, lost
 
     def __len__(self) -> int:
         return len(self.bounds) - 1

@@ -36,6 +36,7 @@ class Evaluation:
         effective_sample_size: of the importance weights, mean over sequences, from 1 to `draws`.
         pareto_k: k-hat of the importance weights, median over sequences; None with fewer than some 25 draws.
         draws: S.
+        lost: why there are no bits per byte, as a sentence; empty where there are.
     """
 
     scores: dict[str, Score]
@@ -45,6 +46,7 @@ class Evaluation:
     effective_sample_size: float
     draws: int
     pareto_k: float | None = None
+    lost: str = ""
 
     def to_dict(self) -> dict:
         """All of it as plain numbers, for JSON."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ltm_pyro.evaluation.cells import aligned
+from ltm_pyro.evaluation.cells import aligned, with_error
 from ltm_pyro.evaluation.four_numbers import Evaluation
 from ltm_pyro.evaluation.score import Score
 
@@ -29,7 +29,7 @@ def _row(score: Score, prefix: str = "") -> tuple[str, ...]:
     return (
         prefix + score.label,
         _with_error(f"{score.nats_per_token:.4f}", f"{score.standard_error:.4f}"),
-        _with_error(f"{score.bits_per_byte:.4f}", f"{score.bits_per_byte_error:.4f}"),
+        with_error(score.bits_per_byte, score.bits_per_byte_error),
         perplexity,
     )
 
@@ -46,10 +46,12 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
     scores = evaluation.scores
     any_score = next(iter(scores.values()))
     count = len(any_score.nats)
+    bytes_ = "" if evaluation.lost else f", {int(any_score.bytes.sum()):,} bytes"
     notes = [
-        f"{count:,} sequence{'s' * (count != 1)}, {int(any_score.tokens.sum()):,} tokens, "
-        f"{int(any_score.bytes.sum()):,} bytes; ± one standard error over sequences."
+        f"{count:,} sequence{'s' * (count != 1)}, {int(any_score.tokens.sum()):,} tokens{bytes_}; "
+        "± one standard error over sequences."
     ]
+    notes += [f"{name}{lost}" for name, lost in _lost(evaluation, baseline) if lost]
     if "elbo" in scores:
         layers = ", ".join(f"{kl:.4f}" for kl in evaluation.kl_per_layer) or "does not split"
         kind = "closed form" if evaluation.kl_closed_form else "Monte Carlo"
@@ -66,6 +68,11 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
     if baseline is not None:
         notes += _differences(evaluation, baseline)
     return notes
+
+
+def _lost(evaluation: Evaluation, baseline: Evaluation | None) -> list[tuple[str, str]]:
+    """Why there are no bits per byte, of either."""
+    return [("", evaluation.lost), ("Baseline: ", baseline.lost if baseline else "")]
 
 
 def _differences(evaluation: Evaluation, baseline: Evaluation) -> list[str]:

@@ -22,5 +22,6 @@ __all__ = [
     "pass_at_k",
     "read_problems",
     "score_records",
+    "spelled",
     "table",
 ]

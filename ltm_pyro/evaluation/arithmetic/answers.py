@@ -5,28 +5,51 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 MARK = "####"
-NUMBER = re.compile(r"\s*\$?\s*(-?\$?\d[\d,]*(?:\.\d+)?|-?\.\d+)")
+SIGNS = str.maketrans(dict.fromkeys("\u2212\u2013\u2012\ufe63\uff0d", "-") | {"\uff0b": "+"})
+CURRENCY = "[$\u00a3\u00a5\u0e3f\u20a0-\u20c0]"
+SPACE = r"[ \u00a0\u2009\u202f]"
+DIGITS = rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:{SPACE}\d{{3}})+|\d+)"
+SIMPLE = rf"(?:{DIGITS}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{{1,3}})?"
+SCALE = r"(?:k|m|b|bn|and|hundreds?|thousands?|millions?|billions?|trillions?|dozens?|hal(?:f|ves)|thirds?|quarters?)\b"
+NUMBER = re.compile(
+    rf"{CURRENCY}?{SPACE}?(?P<sign>[-+]?){SPACE}?{CURRENCY}?{SPACE}?"
+    rf"(?P<number>{SIMPLE})(?:{SPACE}?/{SPACE}?(?P<below>{SIMPLE}))?"
+    rf"{SPACE}?(?:{CURRENCY}|%)?(?:[ ](?!{SCALE})[^\d/]*|\.)?",
+    re.ASCII | re.IGNORECASE,
+)
 NEXT_PROBLEM = "\nQuestion:"
 
 
-def final_number(answer: str) -> Decimal | None:
-    """The number right behind the first `####`, without currency and thousands; None if there is none."""
+def final_number(answer: str) -> Fraction | None:
+    """The number behind the first `####`: all of that line, or None if it is anything but one number.
+
+    A sign, thousands set off by commas or spaces, a decimal point, an exponent and a fraction belong to the number; a
+    sign of currency or of per cent, and what is counted (`12 apples`), are left out. Nothing is read in part: `3,5`,
+    `1 2`, `1 1/2` and `3 million` are no number.
+    """
     _, mark, behind = answer.partition(MARK)
-    match = NUMBER.match(behind) if mark else None
+    line = behind.lstrip().partition("\n")[0].strip().translate(SIGNS)
+    match = NUMBER.fullmatch(line) if mark else None
     if match is None:
         return None
-    try:
-        return Decimal(match[1].replace(",", "").replace("$", "")).normalize()
-    except InvalidOperation:
-        return None
+    below = _value(match["below"] or "1")
+    return (-1 if match["sign"] == "-" else 1) * _value(match["number"]) / below if below else None
 
 
-def final_number_written(text: str) -> Decimal | None:
+def final_number_written(text: str) -> Fraction | None:
     """`final_number` of what was written, up to where it goes on to a problem of its own."""
     return final_number(text.partition(NEXT_PROBLEM)[0])
+
+
+def spelled(number: Fraction) -> str:
+    """A number as one writes it: whole, decimal, or as a fraction where no decimal is exact."""
+    if number.denominator == 1:
+        return str(number.numerator)
+    decimal = f"{float(number):.12g}"
+    return decimal if Fraction(decimal) == number else str(number)
 
 
 def occurs(gold: str, text: str) -> bool:
@@ -37,6 +60,10 @@ def occurs(gold: str, text: str) -> bool:
     return gold in text
 
 
-def commonest_answer(numbers: Iterable[Decimal]) -> Decimal:
+def commonest_answer(numbers: Iterable[Fraction]) -> Fraction:
     """What someone would guess who knows the answers to other problems, and reads no question."""
     return Counter(numbers).most_common(1)[0][0]
+
+
+def _value(digits: str) -> Fraction:
+    return Fraction(re.sub(rf",|{SPACE}", "", digits).removesuffix("."))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from itertools import islice, zip_longest
+from fractions import Fraction
 from typing import NamedTuple
 
-from ltm_pyro import data
+from ltm_pyro.data.rows import read_rows
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.arithmetic.answers import MARK, final_number
 
@@ -22,7 +21,7 @@ class Problem(NamedTuple):
 
     question: str
     answer: str
-    number: Decimal
+    number: Fraction
 
     @property
     def gold(self) -> str:
@@ -33,22 +32,30 @@ class Problem(NamedTuple):
 def read_problems(source: str, limit: int | None = None) -> list[Problem]:
     """Read rows with the fields `question` and `answer`.
 
+    All rows are read and checked, whatever the limit is.
+
     Args:
-        source: a file, or `hf:NAME:CONFIG:SPLIT`.
-        limit: the most to read.
+        source: a file or folder, or `hf:NAME:CONFIG:SPLIT`.
+        limit: the most to return.
 
     Raises:
-        InputError: if it cannot be read, has other fields, or an answer has no number behind its `####`.
+        InputError: if it cannot be read, has other fields, a row lacks its question or answer, or an answer has
+            anything but one number behind its `####`.
     """
-    pairs = zip_longest(data.Corpus(source, "question"), data.Corpus(source, "answer"))
-    problems = []
-    for place, (question, answer) in enumerate(islice(pairs, limit), 1):
-        if question is None or answer is None:
-            raise InputError(f"{source}: a row has a question without an answer, or the other way round")
-        number = final_number(answer.text)
-        if number is None:
-            raise InputError(f"{source}, problem {place}: its answer has no number behind {MARK}, as GSM8K's have")
-        problems.append(Problem(question.text.strip(), answer.text.strip(), number))
+    problems = [_problem(*row) for row in read_rows(source, ("question", "answer"))]
     if not problems:
         raise InputError(f"{source} holds no problem")
-    return problems
+    return problems[:limit]
+
+
+def _problem(where: str, texts: tuple[str, ...]) -> Problem:
+    question, answer = (text.strip() for text in texts)
+    if not question or not answer:
+        lacking = "question" if not question else "answer"
+        raise InputError(f"{where} has no {lacking}: each row needs both; add it, or remove the row")
+    number = final_number(answer)
+    if number is None:
+        behind = answer.partition(MARK)[2].strip().partition("\n")[0][:40]
+        found = f"{behind!r} behind {MARK}, which is not one number" if behind else f"no number behind {MARK}"
+        raise InputError(f"{where}: its answer has {found}; expected one as GSM8K's have, such as `{MARK} 1,250`")
+    return Problem(question, answer, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from copy import deepcopy
@@ -80,6 +81,12 @@ def course_of(
         raise NothingBoundsError(
             f"{name} has no number to compare: q of a {type(guide).__name__} has no density, so that nothing bounds "
             "its text. Train it with a guide that has one, such as MeanFieldGuide"
+        )
+    told = [record for record in told if math.isfinite(record["validation"]["bits_per_byte"].get(number, math.nan))]
+    if not told:
+        raise NothingBoundsError(
+            f"{name} has no validation in bits per byte to compare: its tokenizer loses text, so that its tokens do not "
+            "stand for the text's bytes. Train it with one that keeps every text, as --data.vocabulary makes one"
         )
     each = spent_flops_per_token(model, guide, fast, slow)
     paper = paper_flops_per_token(model.decoder, fast_steps(model, guide, fast))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -114,7 +115,8 @@ def final_table(evaluations: Mapping[str, Evaluation], reference: str) -> str:
     count = len(other.nats)
     notes = [
         f"{count:,} held-out sequences; ± one standard error over them. Where two runs cut the text into the same "
-        "sequences the difference is paired; a bound's true cost is no higher than what stands here."
+        "sequences the difference is paired; a bound's true cost is no higher than what stands here.",
+        *(f"{name}: {evaluation.lost}" for name, evaluation in evaluations.items() if evaluation.lost),
     ]
     return section("On one held-out text", [header, *rows], notes)
 
@@ -126,6 +128,8 @@ def tightest(evaluation: Evaluation) -> Score:
 
 def _difference(score: Score, other: Score) -> str:
     difference = score.bits_per_byte - other.bits_per_byte
+    if math.isnan(difference):  # a tokenizer loses text
+        return "–"
     if len(score.nats) == len(other.nats) and (score.bytes == other.bytes).all():
         value, error = Score("", score.nats, score.bytes, score.bytes).minus(
             Score("", other.nats, other.bytes, other.bytes)

@@ -21,7 +21,8 @@ TIGHTEST = ("exact", "importance_weighted", "diffusion", "elbo")
 
 def records_of(evaluation: Evaluation) -> list[dict[str, Any]]:
     """A record for each number of one set."""
-    return [{"number": name, **score.to_dict()} for name, score in evaluation.scores.items()]
+    lost = {"lost": evaluation.lost} if evaluation.lost else {}
+    return [{"number": name, **score.to_dict(), **lost} for name, score in evaluation.scores.items()]
 
 
 def table(found: Mapping[str, list[dict[str, Any]]], missing: Mapping[str, str]) -> str:
@@ -39,6 +40,7 @@ def table(found: Mapping[str, list[dict[str, Any]]], missing: Mapping[str, str])
         "Perplexity exp(Σ nats / Σ tokens), ± one standard error over sequences; predictive: of the second half of "
         "each sequence, after its first. Bits per byte: of the tightest number there is. Tokenizers differ between "
         "models: compare bits per byte. All of the text after the set's de-tokenisation.",
+        *(f"{title}: {own[0]['lost']}" for title, own in found.items() if own[0].get("lost")),
         *(f"{title} is missing: {why}" for title, why in missing.items()),
     ]
     return "\n".join([*aligned([header, *rows]), "", *notes])

@@ -1,0 +1,103 @@
+"""Whether a tokenizer keeps a text: decode(encode(text)) beside the text, and what is lost."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ltm_pyro.data.tokenizer import Tokenizer
+
+
+class RoundTrip:
+    """Compares texts with what their tokens decode to.
+
+    Where a text does not come back, its tokens do not stand for all of its bytes, and bits per byte would be charged
+    to bytes that nothing was paid for.
+
+    Args:
+        tokenizer: whose tokens they are. Of a byte-level one that alters no text nothing need be decoded: it keeps
+            every text.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.exact = not isinstance(tokenizer, Tokenizer) or _keeps_every_text(_content(tokenizer))
+        self._unknown = None if self.exact else _unknown_token(_content(tokenizer)["model"])
+        self._documents = self._changed = self._characters = self._lost = 0
+        self._kinds: Counter[str] = Counter()
+        self._ids: list[np.ndarray] = []
+
+    def add(self, text: str, ids: np.ndarray, last: bool = True) -> None:
+        """A document's next tokens; `last` if it ends with them. `text` is all of the document."""
+        if self.exact:
+            return
+        self._ids.append(ids)
+        if last:
+            whole, self._ids = np.concatenate(self._ids), []
+            unknown = self.tokenizer.backend.token_to_id(self._unknown) if self._unknown else None
+            self._compare(text, self.tokenizer.decode(whole.tolist()), int((whole == unknown).sum()))
+
+    def remark(self) -> str:
+        """What is lost, as a sentence; empty if every text came back."""
+        if not self._changed:
+            return ""
+        kinds = ", ".join(kind for kind, _ in self._kinds.most_common()) or "the order of characters"
+        share = f"{100 * min(self._lost / max(self._characters, 1), 1):.2g} %"
+        return (
+            f"No bits/byte: the tokenizer loses {share} of the characters: {kinds}. That is so in {self._changed:,} of "
+            f"{self._documents:,} documents, which do not come back when their tokens are decoded."
+        )
+
+    def _compare(self, text: str, decoded: str, unknown: int) -> None:
+        self._documents += 1
+        self._characters += len(text)
+        if decoded == text:
+            return
+        self._changed += 1
+        lost, added = Counter(text) - Counter(decoded), Counter(decoded) - Counter(text)
+        self._lost += max(lost.total(), added.total(), unknown, 1)
+        for character, count in lost.items():
+            self._kinds[_kind(character, added)] += count
+        if unknown:
+            self._kinds[self._unknown or ""] += unknown
+        if not lost and added:
+            self._kinds["white space put in" if not "".join(added).strip() else "characters put in"] += added.total()
+
+
+def _kind(character: str, added: Counter[str]) -> str:
+    """How a character that is gone has gone, by what stands there instead."""
+    if character.isspace():
+        return "white space"
+    if character.lower() != character and character.lower() in added:
+        return "case"
+    plain = unicodedata.normalize("NFKD", character)
+    if any(other in added for other in (unicodedata.normalize("NFKC", character), plain[0], plain[0].lower())):
+        return "accents and forms of letters"
+    return "characters outside the vocabulary"
+
+
+def _content(tokenizer: Tokenizer) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(tokenizer.backend.to_str())
+    return content
+
+
+def _keeps_every_text(content: dict[str, Any]) -> bool:
+    """Whether a tokenizer is known to be exact: bytes as in GPT-2, all 256 of them, and nothing done before that."""
+    from tokenizers import pre_tokenizers
+
+    first, decoder, model = content["pre_tokenizer"] or {}, content["decoder"] or {}, content["model"]
+    by_bytes = first.get("type") == decoder.get("type") == "ByteLevel" and not first.get("add_prefix_space")
+    untouched = content["normalizer"] is None and all(token["special"] for token in content["added_tokens"])
+    whole = model.get("type") == "BPE" and set(pre_tokenizers.ByteLevel.alphabet()) <= set(model["vocab"])
+    return bool(by_bytes and untouched and whole)
+
+
+def _unknown_token(model: dict[str, Any]) -> str | None:
+    """The token that stands for what a vocabulary lacks."""
+    place = model.get("unk_id")
+    token = model.get("unk_token") if place is None else model["vocab"][place][0]
+    return None if token is None else str(token)

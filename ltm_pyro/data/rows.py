@@ -1,0 +1,53 @@
+"""Rows of tables with several fields, such as questions with their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ltm_pyro.data.fields import NoFieldError, as_text, choose_field
+from ltm_pyro.data.files import find_files
+from ltm_pyro.data.hub import PREFIX, ROWS, load_hub, parse_hub_name
+from ltm_pyro.data.readers import READERS, read_json_lines, read_plain
+from ltm_pyro.errors import InputError
+
+
+def read_rows(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every row of a table: where it is, and the text of each field, empty where the row has none.
+
+    Args:
+        source: a file or a folder of files with named fields, or `hf:NAME:CONFIG:SPLIT`.
+        fields: their names.
+
+    Raises:
+        InputError: if it cannot be read, or lacks a field.
+    """
+    if source.startswith(PREFIX):
+        yield from _of_hub(source, fields)
+        return
+    for file in find_files(Path(source).expanduser()):
+        reader = READERS[file.suffix.lower()]
+        if reader is read_plain:
+            raise InputError(
+                f"{file} is plain text; expected a file with the fields {', '.join(fields)}, such as .jsonl"
+            )
+        kind = "line" if reader is read_json_lines else "row"
+        try:
+            # One pass a field: the passes give an entry for each row, empty ones too, and so stay level.
+            for entries in zip(*(reader(file, field) for field in fields), strict=True):
+                yield f"{file}, {kind} {entries[0][0].removeprefix(':')}", tuple(text for _, text in entries)
+        except NoFieldError as error:
+            raise InputError(f"{error.found} Each row needs {' and '.join(map(repr, fields))}") from error
+
+
+def _of_hub(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    wanted = parse_hub_name(source)
+    rows = load_hub(wanted)
+    names = [choose_field(rows.column_names, field, f"the data set {wanted}") for field in fields]
+    for row, record in enumerate(
+        dict(zip(names, values, strict=True))
+        for group in rows.select_columns(names).iter(batch_size=ROWS)
+        for values in zip(*(group[name] for name in names), strict=True)
+    ):
+        where = f"{wanted}, row {row}"
+        yield where, tuple(as_text(record[name], f"{where}, field {name!r}") for name in names)
