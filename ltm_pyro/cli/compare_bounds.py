@@ -11,6 +11,7 @@ from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.figures_of_bounds import draw
 from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
@@ -46,6 +47,7 @@ class Subject:
     fast: FastLoop
     folder: Path
     learning: Learning | None = None
+    run: Run | None = None
 
 
 def main(words: Sequence[str]) -> int:
@@ -58,7 +60,7 @@ def main(words: Sequence[str]) -> int:
     sizes = Sizes(**vars(options.sizes))
     subject = _toy(options) if options.toy else _run(options)
     settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "corpus_at")}
-    folder = ComparisonFolder(subject.folder, settings)
+    folder = comparison_folder(subject.folder, options, _parser(words), settings, subject.run)
     comparison = Comparison(folder.done() if options.resume else {})
     folder.begin(["compare", "bounds", *words])
     try:
@@ -140,7 +142,7 @@ def _toy(options: Namespace) -> Subject:
     from ltm_pyro.models.exact import FiniteMixture, LinearGaussian
 
     pyro.enable_validation(False)
-    folder = Path(options.out or f"comparisons/bounds-{options.toy}")
+    folder = Path(f"comparisons/bounds-{options.toy}")
     steps = 200 if options.fast_steps is None else options.fast_steps
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
@@ -163,9 +165,9 @@ def _run(options: Namespace) -> Subject:
         blueprint = blueprint.with_fast_steps(options.fast_steps)
     text = held_out_text(run, options)
     batch = next(in_order(text.held_out, options.sequences, options.sequences)).to(device)
-    folder = Path(options.out or run.folder / "comparisons" / "bounds")
+    folder = run.folder / "comparisons" / "bounds"
     learning = _learning(text, blueprint, device, options)
-    return Subject(blueprint.model, blueprint.guide, batch, blueprint.fast, folder, learning)
+    return Subject(blueprint.model, blueprint.guide, batch, blueprint.fast, folder, learning, run)
 
 
 def _learning(text: RunText, blueprint: Any, device: Any, options: Namespace) -> Learning | None:

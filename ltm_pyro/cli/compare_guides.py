@@ -12,6 +12,7 @@ from ltm_pyro.cli.default_classes import default_guides
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.named_classes import NamedClass, parse_all
 from ltm_pyro.cli.progress import Progress
+from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
@@ -48,7 +49,7 @@ def main(words: Sequence[str]) -> int:
     settings = {
         k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "corpus_at", "guides")
     }
-    folder = ComparisonFolder(Path(options.out or run.folder / "comparisons" / "guides"), settings)
+    folder = comparison_folder(run.folder / "comparisons" / "guides", options, _parser(words), settings, run)
     pieces = folder.done() if options.resume else {}
     folder.begin(["compare", "guides", *words])
     candidates = subject.candidates(folder, pieces)

@@ -12,6 +12,8 @@ from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.evaluate import score_run
 from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.result_folders import comparison_folder
+from ltm_pyro.cli.result_names import slug
 from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
@@ -42,7 +44,8 @@ def main(words: Sequence[str]) -> int:
     for text in list(texts.values())[1:]:
         refuse_other_held_out(next(iter(texts.values())), text)
     settings = {k: v for k, v in options.as_dict().items() if k not in ("out", "config", "corpus_at")}
-    folder = ComparisonFolder(Path(options.out), {**settings, "device_name": device})
+    place = Path("comparisons") / f"models-{'-'.join(map(slug, runs))}"
+    folder = comparison_folder(place, options, _parser(), {**settings, "device_name": device})
     folder.begin(["compare", "models", *words])
     evaluations: dict[str, Evaluation] = {}
     try:
@@ -78,7 +81,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z, or of what is masked, per sequence")
     parser.add_argument("--limit", type=int | None, default=None, help="the most held-out sequences to score")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
-    parser.add_argument("--out", default="comparisons/models", help="where to")
+    parser.add_argument(
+        "--out", type=str | None, default=None, help="where to; comparisons/models-RUN-RUN... if left out"
+    )
     return parser
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,34 @@ class ComparisonFolder:
         except OSError as error:
             raise InputError(f"{path} cannot be made: {error.strerror or error}. Give a folder by --out") from error
 
+    @classmethod
+    def named(cls, path: Path, settings: Mapping[str, Any], before: Path | None = None) -> ComparisonFolder:
+        """The folder of a comparison that its name belongs to; another name where one of other settings has it.
+
+        Args:
+            path: by what the comparison is of, as `result_name` names it.
+            settings: as for the class.
+            before: where an earlier version kept it, for one that is gone on with.
+        """
+        if before is not None and before.exists() and not path.exists():
+            return cls(before, settings)
+        plain = json.loads(json.dumps(settings, default=str))
+        if _differing(_settings_in(path), plain):
+            digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+            path = path.with_name(f"{path.name}-{digest[:8]}")
+        return cls(path, settings)
+
     def begin(self, words: Sequence[str]) -> None:
-        """Say how this comparison can be repeated."""
+        """Say how this comparison can be repeated.
+
+        Raises:
+            InputError: if the folder holds one with other settings, which would be lost.
+        """
+        if changed := _differing(_settings_in(self.path), self.settings):
+            raise InputError(
+                f"{self.path} holds a comparison with another {', '.join(changed)}, which this one would replace: give "
+                "another folder by --out, or move that one away"
+            )
         about = {"command": ["ltm", *words], "versions": versions(), "settings": self.settings}
         self.write(SETTINGS, json.dumps(about, indent=2) + "\n")
 
@@ -54,17 +81,19 @@ class ComparisonFolder:
             found = json.loads((self.path / RESULTS).read_text(encoding="utf-8"))["pieces"]
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
-        changed = [
-            f"{key} ({_short(before.get(key))}, now {_short(self.settings.get(key))})"
-            for key in {**before, **self.settings}
-            if before.get(key) != self.settings.get(key)
-        ]
-        if changed:
+        if changed := _differing(before, self.settings):
             raise InputError(
                 f"{self.path} was begun with another {', '.join(changed)}: give what it was begun with, as "
                 f"{self.path / SETTINGS} has it, or leave out --resume"
             )
         return {name: [_read(record) for record in piece] for name, piece in found.items()}
+
+    def others(self, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """The pieces that were done with these settings, but for those of these names; none if there is none."""
+        if _settings_in(self.path) is None or not (self.path / RESULTS).is_file():
+            return {}
+        asked = set(names)
+        return {name: piece for name, piece in self.done().items() if name not in asked}
 
     def keep(self, pieces: Mapping[str, list[dict[str, Any]]]) -> None:
         """Write the records as they are so far, beside the file and then in its place."""
@@ -148,6 +177,31 @@ def commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return asked.stdout.strip() or None
+
+
+def _settings_in(path: Path) -> dict[str, Any] | None:
+    """The settings of the comparison in a folder; None if there is none that can be read."""
+    try:
+        settings = json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def _differing(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    """The settings in which two comparisons differ; none if there was none before."""
+    return [
+        f"{key} ({_short((before or {}).get(key))}, now {_short(now.get(key))})"
+        for key in ({} if before is None else {**before, **now})
+        if before is not None and not _alike(key, before.get(key), now.get(key))
+    ]
+
+
+def _alike(key: str, before: Any, now: Any) -> bool:
+    """Whether a setting is the same; a run is, by whatever path it is named."""
+    if key == "run" and isinstance(before, str) and isinstance(now, str):
+        return Path(before).resolve() == Path(now).resolve()
+    return bool(before == now)
 
 
 def _short(value: Any, most: int = 40) -> str:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 def main(words: Sequence[str]) -> int:
     """Evaluate; returns the exit code."""
-    from ltm_pyro.evaluation import markdown
-
     if suite := named_suite(words):
         return import_module(f"ltm_pyro.cli.suite_{suite.replace('-', '_')}").main(words)
     options = parse(_parser(), words)
@@ -45,8 +43,9 @@ def main(words: Sequence[str]) -> int:
     evaluation = _evaluate(run, text, options, options.checkpoint)
     baseline = _evaluate(other, others, options, "best") if other and others else None
     name = result_name(text.name, options, _parser(), run)
-    print(markdown(evaluation, baseline))
-    path = save(run, name, evaluation, baseline, options.as_dict())
+    about = f"{text.about}; {weights_of(run, options.checkpoint)}"
+    print(table_text(evaluation, baseline, about))
+    path = save(run, name, evaluation, baseline, options.as_dict(), about)
     print(f"\nSaved as {path} and {path.with_suffix('.md').name}", file=sys.stderr)
     return 0
 
@@ -57,20 +56,40 @@ def save(
     evaluation: Evaluation,
     baseline: Evaluation | None = None,
     options: dict[str, Any] | None = None,
+    about: str = "",
 ) -> Path:
     """Write an evaluation into the run's folder as Markdown and JSON; returns the path of the JSON.
+
+    Args:
+        run: whose folder it is.
+        name: of the files, by what was scored.
+        evaluation, baseline: as `markdown` takes them.
+        options: that it was made with.
+        about: what was scored, and which weights, as a line below the table.
 
     Raises:
         InputError: if they cannot be written.
     """
-    from ltm_pyro.evaluation import markdown
     from ltm_pyro.evaluation.cells import finite
 
-    content = {"options": options or {}, "evaluation": evaluation.to_dict()}
+    content = {"about": about, "options": options or {}, "evaluation": evaluation.to_dict()}
     if baseline is not None:
         content["baseline"] = baseline.to_dict()
-    run.write(f"evaluation/{name}.md", markdown(evaluation, baseline) + "\n")
+    run.write(f"evaluation/{name}.md", table_text(evaluation, baseline, about) + "\n")
     return run.write(f"evaluation/{name}.json", json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def table_text(evaluation: Evaluation, baseline: Evaluation | None = None, about: str = "") -> str:
+    """An evaluation's table, and a line that says what was scored."""
+    from ltm_pyro.evaluation import markdown
+
+    table = markdown(evaluation, baseline)
+    return f"{table}\nScored: {about}." if about else table
+
+
+def weights_of(run: Run, checkpoint: str) -> str:
+    """Which weights those of a checkpoint are, in words."""
+    return f"weights after step {int(run.find(checkpoint).name.removeprefix('step-'))}"
 
 
 def _parser() -> ArgumentParser:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli import train
-from ltm_pyro.cli.evaluate import save, score_run
+from ltm_pyro.cli.evaluate import save, score_run, weights_of
 from ltm_pyro.cli.generate import write_samples
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.session import Session, say
@@ -116,7 +116,7 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
     batches = (batch.to(device) for batch in in_order(material.validation, BATCH, limit))
     aggregate = aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED)
     options = {"draws": draws, "limit": limit, "seed": SEED, "fixed_noise": False}
-    save(run, "validation", evaluation, options=options)
+    save(run, "validation", evaluation, options=options, about=f"held-out text; {weights_of(run, 'best')}")
     write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed)
     step = int(run.find("best").name.removeprefix("step-"))
     prior = blueprint.model.prior

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltm_pyro.cli.result_names import place_name
 from ltm_pyro.cli.session import say
+from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.held_out import RunText
 
@@ -49,7 +51,8 @@ def scored_text(run: Run, options: Namespace) -> ScoredText:
     sequences = data.cut(run.config.data.mode, documents, run.tokenizer, run.config.data.length)
     if not len(sequences):
         raise InputError(f"{options.corpus} gives no sequence to score: it is too small")
-    return ScoredText(sequences, place_name(options.corpus), f"{len(documents):,} documents of {options.corpus}")
+    named = ", ".join(part if part.startswith(PREFIX) else Path(part).name for part in paths)  # tables are shared
+    return ScoredText(sequences, place_name(options.corpus), f"{named}, {len(documents):,} documents")
 
 
 def held_out_text(run: Run, options: Namespace) -> RunText:

@@ -100,14 +100,14 @@ class Session:
             self.accelerator.end_training()
 
     def _finish(self) -> None:
-        from ltm_pyro.cli.evaluate import save
+        from ltm_pyro.cli.evaluate import save, table_text, weights_of
         from ltm_pyro.cli.generate import write_samples
-        from ltm_pyro.evaluation import markdown
 
         trained = self.run.load("best").to(self.accelerator.device)
         evaluation = self._evaluate(trained, self.settings.final_sequences, fixed_noise=True)
-        print(markdown(evaluation))
-        save(self.run, "validation", evaluation)
+        about = f"held-out text; {weights_of(self.run, 'best')}"
+        print(table_text(evaluation, None, about))
+        save(self.run, "validation", evaluation, about=about)
         samples = write_samples(self.run, trained, self.settings.samples, seed=self.settings.seed)
         whence = "" if trained.model.prior is None else ", z from the prior"
         for number, text in enumerate(samples, 1):

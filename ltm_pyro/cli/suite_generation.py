@@ -14,7 +14,7 @@ from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.quality_texts import INTERPOLATED, KINDS, PROMPTED, REAL, REAL_REST, Found, QualityTexts
 from ltm_pyro.cli.scored_text import add_corpus_at
 from ltm_pyro.cli.session import say
-from ltm_pyro.cli.suites import settings_of
+from ltm_pyro.cli.suites import folder_of, settings_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -41,7 +41,8 @@ def main(words: Sequence[str]) -> int:
     # before anything is written, so that a name that leads nowhere costs no time
     judge = None if options.judge is None else Judge(options.judge, best_device())
     embedder = None if options.embedder is None else Embedder(options.embedder, best_device())
-    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options, "judge", "embedder"))
+    settings = settings_of(run, options, "judge", "embedder")
+    folder = folder_of(run, FOLDER, options, _parser(), settings)
     found: Found = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
     texts = QualityTexts(run, options, sampling)

@@ -13,7 +13,7 @@ from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
-from ltm_pyro.cli.suites import local_files, settings_of
+from ltm_pyro.cli.suites import folder_of, local_files, settings_of
 from ltm_pyro.cli.text_of_tokens import whole_texts
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.randomness import seed_torch
@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     sources = HUB | local_files(options.files, HUB, "train=PATH or test=PATH")
     test, train = read_problems(sources["test"], options.limit), read_problems(sources["train"])
     _refuse_shared(train, test)
-    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options))
+    folder = folder_of(run, FOLDER, options, _parser(), settings_of(run, options))
     found: Found = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
     order = random.Random(options.seed).sample(train, min(max(shots), len(train)))

@@ -13,7 +13,7 @@ from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
-from ltm_pyro.cli.suites import settings_of
+from ltm_pyro.cli.suites import folder_of, settings_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
 from ltm_pyro.training.run import Run
@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     refuse_below(options, draws=1, limit=1, fast_steps=0, seed=0, num_fewshot=0)
     import_extra("lm_eval", "harness", "this suite")
     run = Run.open(options.run)
-    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options))
+    folder = folder_of(run, FOLDER, options, _parser(), settings_of(run, options))
     known: Known = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
     model, manager = _model(run, options, known, _keeper(folder, known)), _tasks(options)

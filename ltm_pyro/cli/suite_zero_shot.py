@@ -13,7 +13,7 @@ from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.evaluate import score_run
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.session import say
-from ltm_pyro.cli.suites import local_files, settings_of
+from ltm_pyro.cli.suites import folder_of, local_files, settings_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -35,8 +35,9 @@ def main(words: Sequence[str]) -> int:
     sets = _chosen(options)
     run = Run.open(options.run)
     files = local_files(options.files, options.sets, f"SET=PATH, with one of {', '.join(options.sets)}")
-    folder = ComparisonFolder(run.folder / FOLDER, settings_of(run, options, "sets", "files"))
-    found = folder.done() if options.resume else {}
+    settings = settings_of(run, options, "sets", "files")
+    folder = folder_of(run, FOLDER, options, _parser(), settings)
+    found = folder.done() if options.resume else folder.others(SETS[name].title for name in sets)
     folder.begin(["evaluate", *words])
     missing: dict[str, str] = {}
     for name, file in files.items():

@@ -7,10 +7,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import did_you_mean
+from ltm_pyro.cli.comparison_folder import ComparisonFolder
+from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.errors import InputError
 
 if TYPE_CHECKING:
-    from jsonargparse import Namespace
+    from jsonargparse import ArgumentParser, Namespace
 
     from ltm_pyro.training.run import Run
 
@@ -46,6 +48,19 @@ def settings_of(run: Run, options: Namespace, *left_out: str) -> dict[str, Any]:
         key: value for key, value in options.as_dict().items() if key not in ("resume", "suite", "corpus_at", *left_out)
     }
     return {**chosen, "checkpoint": run.find(options.checkpoint).name.removeprefix("step-").lstrip("0") or "0"}
+
+
+def folder_of(
+    run: Run, stem: str, options: Namespace, parser: ArgumentParser, settings: dict[str, Any]
+) -> ComparisonFolder:
+    """Where a suite's results are: in the run's folder, by how much was scored and how well.
+
+    Args:
+        run, options, parser: of the suite.
+        stem: its folder's name, with all at their defaults.
+        settings: as `settings_of` gives them.
+    """
+    return comparison_folder(run.folder / stem, options, parser, settings, run)
 
 
 def local_files(words: Sequence[str], names: Collection[str], expected: str) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.data.hub import PREFIX, parse_hub_name
@@ -11,7 +13,8 @@ from ltm_pyro.errors import InputError
 if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
 
-NUMBERS = "evaluation/validation.md"
+NUMBERS = "evaluation/validation*.md"
+COUNT, WEIGHTS = re.compile(r"^([\d,]+) sequences?, ", re.M), re.compile(r"; weights after step (\d+)\.$", re.M)
 WHAT = {
     "latent-thought": "A Latent Thought Model (Kong et al., 2025, arXiv 2502.01567): every text has latent vectors z "
     "of its own, with a prior p(z), and a Transformer writes the text while it attends to them.",
@@ -24,7 +27,8 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
     """The card, as Markdown with the front matter that the Hugging Face hub reads.
 
     Args:
-        run: whose card it is, as it is shared. Its numbers are those that `ltm evaluate RUN` last left in its folder.
+        run: whose card it is, as it is shared. Its numbers are those on the most held-out text that `ltm evaluate RUN`
+            has left in its folder, with these weights.
         step: of the checkpoint that is shared.
         name: of the repository, USER/NAME.
         version: of ltm_pyro.
@@ -38,7 +42,7 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
         f"# {name}",
         WHAT[run.config.model],
         _made(run, step, version),
-        _numbers(run),
+        _numbers(run, step),
     ]
     return "\n\n".join([*sections, _loading(name)]) + "\n"
 
@@ -85,19 +89,30 @@ def _made(run: Run, step: int, version: str) -> str:
     return f"| | |\n| --- | --- |\n{table}\n\n`config.yaml` repeats it: `ltm train --config config.yaml`."
 
 
-def _numbers(run: Run) -> str:
-    """What `ltm evaluate` has found, with what each number is."""
-    table = run.folder / NUMBERS
-    if not table.is_file():
+def _numbers(run: Run, step: int) -> str:
+    """What `ltm evaluate` has found on the most held-out text, with what each number is."""
+    tables = [_read(run, table) for table in sorted(run.folder.glob(NUMBERS))]
+    fitting = [table for table in tables if not (said := WEIGHTS.search(table)) or int(said[1]) == step]
+    if not fitting:
         return "## Numbers\n\nNot measured: `ltm evaluate` measures them."
-    try:
-        measured = table.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{table} cannot be read: {error.strerror}. `ltm evaluate {run.folder}` makes it") from error
+    measured = max(fitting, key=_sequences)
     return (
         "## Numbers\n\nOn text that it has not learned from. Lower is better. Every ± is a standard "
         "error; a bound lies above the true cost, and what is none says so.\n\n" + measured.strip()
     )
+
+
+def _read(run: Run, table: Path) -> str:
+    try:
+        return table.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{table} cannot be read: {error.strerror}. `ltm evaluate {run.folder}` makes it") from error
+
+
+def _sequences(table: str) -> int:
+    """How many sequences a table is of."""
+    count = COUNT.search(table)
+    return int(count[1].replace(",", "")) if count else 0
 
 
 def _loading(name: str) -> str:

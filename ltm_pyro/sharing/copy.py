@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ltm_pyro.data.cache import NOWHERE
 from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.training.checkpoints import INFO, Checkpoints
+from ltm_pyro.training.held_out import CORPUS, DATA
 from ltm_pyro.training.run import CONFIG, TOKENIZER, run_parser
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
         kept = folder / path.relative_to(run.folder)
         kept.parent.mkdir(exist_ok=True)
         shutil.copyfile(path, kept)
+    if (folder / DATA).is_file():
+        _forget_place(folder / DATA)
     loss = json.loads((checkpoint / INFO).read_text(encoding="utf-8"))["loss"]
     state = saved.state if resumable else {}
     Checkpoints(folder / "checkpoints").save(saved.step, saved.weights, state, loss, run.fingerprint)
@@ -54,11 +57,19 @@ def _without_paths(config: Namespace) -> Namespace:
         config["corpus"] = ",".join(_last_part(part) for part in corpus.split(","))
     if config.data.cache not in (None, *NOWHERE):
         config.data.cache = None
-    if config.data.tokenizer is not None and Path(config.data.tokenizer).exists():
+    tokenizer = config.data.tokenizer
+    if tokenizer is not None and (Path(tokenizer).is_absolute() or Path(tokenizer).exists()):
         config.data.tokenizer = _last_part(config.data.tokenizer)
     if config.train.start_from is not None:
         config.train.start_from = _last_part(config.train.start_from)
     return config
+
+
+def _forget_place(path: Path) -> None:
+    """Take out of a copied data.json where the text lay when the run was last resumed."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(content, dict) and content.pop(CORPUS, None) is not None:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _last_part(path: str) -> str:

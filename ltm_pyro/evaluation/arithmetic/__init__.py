@@ -1,6 +1,12 @@
 """Few-shot arithmetic in words: GSM8K (Cobbe et al., 2021, arXiv 2110.14168)."""
 
-from ltm_pyro.evaluation.arithmetic.answers import commonest_answer, final_number, final_number_written, occurs
+from ltm_pyro.evaluation.arithmetic.answers import (
+    commonest_answer,
+    final_number,
+    final_number_written,
+    occurs,
+    spelled,
+)
 from ltm_pyro.evaluation.arithmetic.attempts import Attempted, judged
 from ltm_pyro.evaluation.arithmetic.pass_at_k import mean_pass_at_k, pass_at_k
 from ltm_pyro.evaluation.arithmetic.problems import Problem, read_problems

@@ -85,8 +85,8 @@ def course_of(
     told = [record for record in told if math.isfinite(record["validation"]["bits_per_byte"].get(number, math.nan))]
     if not told:
         raise NothingBoundsError(
-            f"{name} has no validation in bits per byte to compare: its tokenizer loses text, so that its tokens do not "
-            "stand for the text's bytes. Train it with one that keeps every text, as --data.vocabulary makes one"
+            f"{name} has no validation in bits per byte to compare: its tokenizer loses text, so that its tokens do "
+            "not stand for the text's bytes. Train it with one that keeps every text, as --data.vocabulary makes one"
         )
     each = spent_flops_per_token(model, guide, fast, slow)
     paper = paper_flops_per_token(model.decoder, fast_steps(model, guide, fast))
