@@ -37,7 +37,7 @@ def test_other_formats_and_their_gaps(tmp_path):
     with pytest.raises(InputError, match="row 2 has no answer"):
         read_problems(str(tmp_path / "a.csv"))
     (tmp_path / "a.json").write_text(json.dumps([*ROWS, {"question": "What?"}]))
-    with pytest.raises(InputError, match="no field 'answer'.*Each row needs 'question' and 'answer'"):
+    with pytest.raises(InputError, match=r"no field 'answer'.*Each row needs 'question' and 'answer'"):
         read_problems(str(tmp_path / "a.json"))
     (tmp_path / "a.txt").write_text("What? #### 1")
     with pytest.raises(InputError, match="plain text; expected a file with the fields question, answer"):
