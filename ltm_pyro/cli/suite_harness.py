@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ltm_pyro.cli.harness_model import HarnessModel
 
 FOLDER = "evaluation/harness"
+SHARES = ("acc", "acc_norm", "exact_match")  # of questions that are answered rightly
 SECONDS = 15.0  # between two times that what is done is kept
 UNFINISHED = "Interrupted: of each task its first questions alone, as many as had all their answers."
 Known = dict[str, list[dict[str, Any]]]  # answers by request
@@ -172,18 +173,16 @@ def _cut(model: HarnessModel) -> list[str]:
 def _finish(
     folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace, further: Sequence[str]
 ) -> None:
-    from ltm_pyro.evaluation.cells import section, with_error
+    from ltm_pyro.evaluation.cells import section
     from ltm_pyro.plots import plot_task_scores, save_figure
 
     records = list(_records(results))
-    rows = [
-        [r["task"], r["measure"], with_error(r["value"], r["standard_error"]), str(r["shots"]), f"{r['questions']:,}"]
-        for r in records
-    ]
+    rows = [[r["task"], r["measure"], _value(r), str(r["shots"]), f"{r['questions']:,}"] for r in records]
     z = run.config.model == "latent-thought"
     how = f"thoughts fitted on what stands before, mean over {options.draws} draws" if z else "exact"
     notes = [
-        f"± one standard error, by lm-evaluation-harness. Probabilities of a continuation: {how}; of a whole text: "
+        "± one standard error, by lm-evaluation-harness; in brackets Wilson's 95 % interval of a share of right "
+        f"answers. Probabilities of a continuation: {how}; of a whole text: "
         + ("the importance-weighted bound." if z else "exact."),
         *further,
     ]
@@ -196,6 +195,17 @@ def _finish(
         ]
 
     folder.finish(section("Tasks", [header, *rows], notes), records, draw)
+
+
+def _value(record: dict[str, Any]) -> str:
+    """A task's number with its error; a share of right answers with its interval."""
+    from ltm_pyro.evaluation.cells import number, with_error
+    from ltm_pyro.evaluation.shares import wilson
+
+    if record["measure"] not in SHARES or not record["questions"]:
+        return with_error(record["value"], record["standard_error"])
+    low, high = wilson(record["value"], record["questions"])
+    return f"{number(record['value'])} [{number(low)}, {number(high)}]"
 
 
 def _records(results: dict[str, Any]) -> Any:

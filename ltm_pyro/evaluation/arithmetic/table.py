@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ltm_pyro.evaluation.arithmetic.pass_at_k import mean_pass_at_k
-from ltm_pyro.evaluation.cells import section, with_error
+from ltm_pyro.evaluation.cells import section
+from ltm_pyro.evaluation.shares import share_interval
 
 MEASURES = {
     "right": "right",
@@ -28,12 +29,15 @@ def score_records(found: Mapping[int, Sequence[dict[str, Any]]]) -> list[dict[st
             "k": k,
             "percent": 100 * mean,
             "standard_error": 100 * error,
+            "low": 100 * low,
+            "high": 100 * high,
             "problems": len(own),
         }
         for shots, own in found.items()
         for measure in MEASURES
         for k in range(1, own[0]["attempts"] + 1)
         for mean, error in [mean_pass_at_k([one["attempts"] for one in own], [one[measure] for one in own], k)]
+        for low, high in [share_interval(mean, error, len(own))]
     ]
 
 
@@ -53,7 +57,7 @@ def table(found: Mapping[int, Sequence[dict[str, Any]]], guess: tuple[str, float
         for shots, own in found.items():
             line = [r for r in records if (r["shots"], r["measure"]) == (shots, measure)]
             answered = sum(one["answered"] for one in own) / sum(one["attempts"] for one in own)
-            cells = [with_error(record["percent"], record["standard_error"], 2) for record in line]
+            cells = [f"{record['percent']:.2f} [{record['low']:.2f}, {record['high']:.2f}]" for record in line]
             shown = f"{100 * answered:.1f} %" if measure == "right" else ""
             rows.append([title, str(shots), shown, *cells, *[""] * (most - len(cells)), f"{len(own):,}"])
     rows.append([f"guessing {guess[0]}, the training set's commonest", "", "", f"{guess[1]:.2f}", *[""] * most])
@@ -66,7 +70,7 @@ def _notes(z: bool) -> list[str]:
     )
     return [
         f"Every attempt has {each}. Right: the number behind the first ####. pass@k: the unbiased estimate from all "
-        "attempts, ± one standard error over problems. Demonstrations are training problems.",
+        "attempts; in brackets Wilson's 95 % interval over problems. Demonstrations are training problems.",
         "Lenient is the score of the paper's released code: the right answer's characters occur anywhere in the text. "
         "What it gives for another problem's answer is chance.",
     ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation.compare_bounds.comparison import Comparison
 
 Record = dict[str, Any]
+UNRESOLVED = "unresolved"
 Rows = list[tuple[str, ...]]
 
 
@@ -33,6 +34,13 @@ def report(comparison: Comparison) -> str:
     return "\n\n".join(f"## {title}\n\n{text}" for title, text in made if text)
 
 
+def _snr(record: Record) -> str:
+    """The signal-to-noise ratio of a gradient, if its mean was told from noise."""
+    if not record:
+        return "–"
+    return UNRESOLVED if math.isnan(record["snr"]) else with_error(record["snr"], record["snr_error"], 2)
+
+
 def _summary(comparison: Comparison) -> str:
     gradients = [r for r in comparison.to_records("gradient") if r["particles"] == comparison.at_particles]
     of = {(r["parameters"], r["estimator"]): r for r in gradients}
@@ -51,9 +59,9 @@ def _summary(comparison: Comparison) -> str:
                 name,
                 claim,
                 with_error(value.get("value"), value.get("error_over_draws")),
-                with_error(γ.get("snr"), γ.get("snr_error"), 2) if γ else "–",
+                _snr(γ),
                 _bias(γ),
-                with_error(θ.get("snr"), θ.get("snr_error"), 2) if θ else "–",
+                _snr(θ),
                 number(price.get("fast_time"), 2),
                 number(price.get("slow_time"), 2),
                 _ended(ended[name]["elbo"], math.nan) if name in ended else "–",
@@ -115,9 +123,9 @@ def _gradients(comparison: Comparison, parameters: str) -> str:
                 (
                     r["estimator"],
                     str(r["particles"]),
-                    _significant(r["norm"]),
+                    _significant(r["norm"]) if r["norm"] > 0 else UNRESOLVED,
                     _significant(r["variance"]),
-                    with_error(r["snr"], r["snr_error"], 3),
+                    UNRESOLVED if math.isnan(r["snr"]) else with_error(r["snr"], r["snr_error"], 3),
                     number(r["snr_coordinates"], 3),
                     with_error(slope.get("slope"), slope.get("slope_error"), 2),
                     "–" if slope.get("theory") is None else f"{slope['theory']:+.1f}",
@@ -134,6 +142,8 @@ def _gradients(comparison: Comparison, parameters: str) -> str:
         "along it and in all directions; beyond ±4 it is there. The SNR is freed of the noise in its own estimate; "
         f"that by coordinate is {noise:.3f} for pure noise. Slope: of log SNR by log S."
     )
+    if any(UNRESOLVED in row for row in rows):
+        note += f" {UNRESOLVED[0].upper()}{UNRESOLVED[1:]}: too few draws to tell the mean gradient from noise."
     heavy = [r["estimator"] for r in found if r["particles"] == shown and r["heavy_tails"]]
     if heavy:
         note += f" Heavy tails, so that errors and z are not to be trusted: {', '.join(heavy)}."

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ltm_pyro.evaluation.text_quality.bootstrap import Interval, jackknife_interval, mean_interval, ratio_interval
+from ltm_pyro.evaluation.text_quality.bootstrap import (
+    Interval,
+    jackknife_share_interval,
+    mean_interval,
+    mean_share_interval,
+    ratio_interval,
+)
 from ltm_pyro.evaluation.text_quality.embedder import Embedder, mauve_score
 from ltm_pyro.evaluation.text_quality.judge import Judge
 from ltm_pyro.evaluation.text_quality.sample import Sample
@@ -43,10 +49,14 @@ def measure(
     texts = [sample.text for sample in samples]
     found = {
         "entropy": mean_interval([entropy(text) for text in texts], seed),
-        "distinct_2": jackknife_interval(lambda places: distinct([texts[place] for place in places], 2), len(texts)),
-        "distinct_4": jackknife_interval(lambda places: distinct([texts[place] for place in places], 4), len(texts)),
+        "distinct_2": jackknife_share_interval(
+            lambda places: distinct([texts[place] for place in places], 2), len(texts)
+        ),
+        "distinct_4": jackknife_share_interval(
+            lambda places: distinct([texts[place] for place in places], 4), len(texts)
+        ),
         "self_bleu": mean_interval(self_bleu(texts), seed),
-        "repetition": mean_interval([repetition(text) for text in texts], seed),
+        "repetition": mean_share_interval([repetition(text) for text in texts]),
         "length": mean_interval([float(len(words(text))) for text in texts], seed),
     }
     if judge is not None:
@@ -54,3 +64,7 @@ def measure(
     if embedder is not None:
         found["mauve"] = mauve_score(embedder.embed(texts), embedder.embed(real), seed)
     return {name: found[name] for name in MEASURES if name in found}
+
+
+def _distinct(texts: Sequence[str], n: int) -> Interval:
+    return jackknife_share_interval(lambda places: distinct([texts[place] for place in places], n), len(texts))
