@@ -68,3 +68,8 @@ def metrics(folder):
     records = Run.open(folder).metrics.read()
     timed = {"tokens_per_second", "data_share"}
     return [{name: value for name, value in record.items() if name not in timed} for record in records]
+
+
+def newest(folder, pattern):
+    """The file of this pattern that was written last."""
+    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)

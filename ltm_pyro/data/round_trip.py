@@ -74,8 +74,9 @@ def _kind(character: str, added: Counter[str]) -> str:
         return "white space"
     if character.lower() != character and character.lower() in added:
         return "case"
-    plain = unicodedata.normalize("NFKD", character)
-    if any(other in added for other in (unicodedata.normalize("NFKC", character), plain[0], plain[0].lower())):
+    forms = set(unicodedata.normalize("NFKD", character) + unicodedata.normalize("NFKC", character))
+    forms |= {form.lower() for form in forms}
+    if unicodedata.combining(character) or any(forms & set(unicodedata.normalize("NFKD", other)) for other in added):
         return "accents and forms of letters"
     return "characters outside the vocabulary"
 

@@ -70,9 +70,12 @@ def test_an_interrupt_while_speeds_are_measured_leaves_those_of_the_logs(shelf, 
     words = ("--out", tmp_path / "out", "--limit", "2", "--draws", "2")
     assert ltm("compare", "models", shelf / "ar", shelf / "ltm", *words) == 0
     without = (tmp_path / "out" / "records.csv").read_text(encoding="utf-8")
-    assert ltm("compare", "models", shelf / "ar", shelf / "ltm", "--measure", "3", *words) == 130
+    assert ltm("compare", "models", shelf / "ar", shelf / "ltm", "--measure", "3", *words) == 2
+    assert "out holds a comparison with another measure (0, now 3)" in capsys.readouterr().err
+    elsewhere = ("--out", tmp_path / "measured", *words[2:])
+    assert ltm("compare", "models", shelf / "ar", shelf / "ltm", "--measure", "3", *elsewhere) == 130
     assert "0 of 2 runs were scored" in capsys.readouterr().err
-    assert (tmp_path / "out" / "records.csv").read_text(encoding="utf-8") == without
+    assert (tmp_path / "measured" / "records.csv").read_text(encoding="utf-8") == without
 
 
 def test_a_run_without_a_density_is_named_and_the_others_compare_without_it(shelf, tmp_path, capsys):

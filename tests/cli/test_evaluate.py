@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from runs import ltm, train
+from runs import ltm, newest, train
 
 FEW = ("--draws", "2", "--limit", "3")
 
@@ -14,14 +14,17 @@ pytestmark = pytest.mark.usefixtures("here")
 
 
 def saved(run, name="validation"):
-    return json.loads((run / "evaluation" / f"{name}.json").read_text())
+    """The results of this text that were written last."""
+    return json.loads(newest(run / "evaluation", f"{name}*.json").read_text())
 
 
 def test_the_table_is_printed_and_kept(run, capsys):
     assert ltm("evaluate", "run", *FEW) == 0
     out, err = capsys.readouterr()
-    assert out == (run / "evaluation" / "validation.md").read_text()
-    assert err.splitlines()[-1] == "Saved as run/evaluation/validation.json and validation.md"
+    name = "validation-draws-2-limit-3"
+    assert out == (run / "evaluation" / f"{name}.md").read_text()
+    assert err.splitlines()[-1] == f"Saved as run/evaluation/{name}.json and {name}.md"
+    assert "Scored: held-out text, all 4 documents; weights after step" in out
     content = saved(run)
     assert content["evaluation"]["scores"]["elbo"]["sequences"] == 3
     assert content["options"]["draws"] == 2

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from runs import ltm
+from runs import ltm, newest
 
 from ltm_pyro.report import page
 
@@ -16,9 +16,10 @@ FEW = ("--draws", "2", "--limit", "5", "--batch_size", "2", "--detail", "2")
 def test_everything_is_printed_and_kept(run, capsys):
     assert ltm("inspect", "run", *FEW) == 0
     out, err = capsys.readouterr()
-    assert out == (run / "inspection" / "validation.md").read_text()
-    assert "Open run/inspection/validation.html" in err
-    found = json.loads((run / "inspection" / "validation.json").read_text())["inspection"]
+    name = "validation-draws-2-limit-5-detail-2"
+    assert out == (run / "inspection" / f"{name}.md").read_text()
+    assert f"Open run/inspection/{name}.html" in err
+    found = json.loads((run / "inspection" / f"{name}.json").read_text())["inspection"]
     assert found["units"] == 2 * 2 * 16
     assert len(found["probe"]) == 3
     assert {path.suffix for path in (run / "inspection").iterdir()} == {".md", ".json", ".html", ".png", ".svg"}
@@ -44,7 +45,8 @@ def test_an_interrupt_keeps_what_is_done(run, capsys, monkeypatch):
     monkeypatch.setattr(Inspector, "_look", look)
     assert ltm("inspect", "run", *FEW) == 130
     assert "of the 2 texts done by then" in capsys.readouterr().err
-    assert json.loads((run / "inspection" / "validation.json").read_text())["inspection"]["sequences"] == 2
+    found = json.loads(newest(run / "inspection", "validation*.json").read_text())
+    assert found["inspection"]["sequences"] == 2
 
 
 def test_text_cannot_end_the_script():
@@ -71,7 +73,7 @@ def test_the_page_works_in_a_browser(run, scheme):
         sheet.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         sheet.on("pageerror", lambda error: errors.append(str(error)))
         sheet.on("request", lambda request: requests.append(request.url))
-        sheet.goto((run / "inspection" / "odd.html").resolve().as_uri())
+        sheet.goto(newest(run / "inspection", "odd*.html").resolve().as_uri())
         colour = "getComputedStyle(document.body).backgroundColor"
         before, scale = sheet.evaluate(colour), sheet.inner_text("#scale")
         assert "first axis" in sheet.inner_text("#axes")

@@ -24,7 +24,7 @@ def evaluate(run, *words):
 
 
 def results(run):
-    return json.loads((run / "evaluation/generation/results.json").read_text(encoding="utf-8"))["pieces"]
+    return json.loads((run / "evaluation/generation-limit-6/results.json").read_text(encoding="utf-8"))["pieces"]
 
 
 def test_every_kind_is_written_and_measured(run, capsys):
@@ -35,7 +35,7 @@ def test_every_kind_is_written_and_measured(run, capsys):
     assert {len(own) for own in found.values()} == {6}
     assert [record["prompt"] for record in found[PROMPTED]] == [record["prompt"] for record in found[REAL_REST]]
     assert "No generative perplexity: give --judge" in out
-    made = {path.name for path in (run / "evaluation/generation").iterdir()}
+    made = {path.name for path in (run / "evaluation/generation-limit-6").iterdir()}
     assert {"table.md", "records.csv", "text-quality.png", "written-no-prompt.txt", "held-out-text.txt"} <= made
 
 
@@ -72,7 +72,7 @@ def test_an_interrupted_judge_leaves_what_it_has_done(run, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert "measures the rest, and writes nothing again" in err
     assert f"Not measured, since interrupted: {INTERPOLATED}; {REAL_REST}; {PROMPTED}." in out
-    table = (run / "evaluation/generation/table.md").read_text(encoding="utf-8")
+    table = (run / "evaluation/generation-limit-6/table.md").read_text(encoding="utf-8")
     assert f"| {UNPROMPTED} " in table
     assert f"| {PROMPTED} " not in table
     texts = results(run)

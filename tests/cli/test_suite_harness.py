@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from runs import WORDS, ltm
+from runs import WORDS, ltm, newest
 
 pytest.importorskip("lm_eval")
 
@@ -67,8 +67,12 @@ def evaluate(run, tasks, *words):
     return ltm("evaluate", run, "--suite", "harness", "--include_path", tasks, "--draws", "2", *words)
 
 
+def results_of(run):
+    return newest(run / "evaluation", "harness*")
+
+
 def records(run):
-    text = (run / "evaluation/harness/records.csv").read_text(encoding="utf-8").splitlines()
+    text = (results_of(run) / "records.csv").read_text(encoding="utf-8").splitlines()
     return [dict(zip(text[0].split(","), line.split(","), strict=True)) for line in text[1:]]
 
 
@@ -85,12 +89,12 @@ def test_its_kinds_of_tasks_run(trained, tasks, tmp_path, capsys):
     assert 0 <= found["last_word", "acc"] <= 1
     assert found["whole", "bits_per_byte"] > 0
     assert ("writing", "exact_match") in found
-    made = {path.name for path in (run / "evaluation/harness").iterdir()}
+    made = {path.name for path in results_of(run).iterdir()}
     assert {"harness.json", "table.md", "results.json", "settings.json", "tasks.png"} <= made
-    before = json.loads((run / "evaluation/harness/results.json").read_text(encoding="utf-8"))["pieces"]
+    before = json.loads((results_of(run) / "results.json").read_text(encoding="utf-8"))["pieces"]
     words = ("--tasks", "last_word", "writing", "whole", "--limit", "3", "--resume")
     assert evaluate(run, tasks, *words) == 0
-    after = json.loads((run / "evaluation/harness/results.json").read_text(encoding="utf-8"))["pieces"]
+    after = json.loads((results_of(run) / "results.json").read_text(encoding="utf-8"))["pieces"]
     assert after == before
 
 
@@ -113,14 +117,14 @@ def test_an_interrupt_leaves_a_table_of_what_has_its_answers(reference, tasks, t
     shown = capsys.readouterr()
     assert "interrupted: 3 answers are kept; the same command with --resume goes on" in shown.err
     assert "Interrupted: of each task its first questions alone" in shown.out
-    assert "Interrupted" in (run / "evaluation/harness/table.md").read_text(encoding="utf-8")
+    assert "Interrupted" in (results_of(run) / "table.md").read_text(encoding="utf-8")
     partly = records(run)
     assert {(record["task"], record["questions"]) for record in partly} == {("last_word", "3")}
     assert evaluate(other, tasks, "--tasks", "last_word", "--limit", "3") == 0
     assert partly == records(other)
     assert evaluate(run, tasks, *words, "--resume") == 0
     assert {(record["task"], record["questions"]) for record in records(run)} == {("last_word", "5"), ("writing", "5")}
-    assert "Interrupted" not in (run / "evaluation/harness/table.md").read_text(encoding="utf-8")
+    assert "Interrupted" not in (results_of(run) / "table.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -34,7 +34,7 @@ def evaluate(run, *words):
 
 
 def results(run):
-    return json.loads((run / "evaluation/zero-shot/results.json").read_text(encoding="utf-8"))["pieces"]
+    return json.loads((run / "evaluation/zero-shot-draws-2/results.json").read_text(encoding="utf-8"))["pieces"]
 
 
 def test_local_files_are_scored_and_what_is_missing_is_named(run, files, capsys):
@@ -45,7 +45,7 @@ def test_local_files_are_scored_and_what_is_missing_is_named(run, files, capsys)
     assert "as --files ag-news=PATH" in out
     numbers = {record["number"] for record in results(run)["PTB"]}
     assert numbers == {"elbo", "importance_weighted", "prior", "predictive", "prior_predictive"}
-    made = {path.name for path in (run / "evaluation/zero-shot").iterdir()}
+    made = {path.name for path in (run / "evaluation/zero-shot-draws-2").iterdir()}
     assert made == {"sets.png", "sets.svg", "records.csv", "results.json", "settings.json", "table.md"}
 
 
@@ -135,7 +135,7 @@ def test_a_file_without_the_field_is_refused_before_anything_is_scored(run, file
     said = capsys.readouterr().err
     assert "has no field 'text'. Its fields: source, title. Call the one to read 'article', as the hub does" in said
     assert "--data.field" not in said
-    assert not (run / "evaluation/zero-shot/results.json").exists()
+    assert not (run / "evaluation/zero-shot-draws-2/results.json").exists()
 
 
 def test_an_unknown_suite_is_refused(run, capsys):
