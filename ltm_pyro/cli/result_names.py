@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -74,7 +75,7 @@ def _worded(key: str, value: Any) -> str:
 def _placed(value: Any) -> str:
     """A value's text; the path of a file or folder, alone or behind `NAME=`, by its place."""
     name, given, path = str(value).rpartition("=")
-    if isinstance(value, str) and path and Path(path).expanduser().exists():
+    if isinstance(value, str) and path and os.path.exists(os.path.expanduser(path)):
         return f"{slug(name)}-{place_name(path)}" if given else place_name(path)
     return slug(str(value))
 

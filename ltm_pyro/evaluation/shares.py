@@ -24,7 +24,7 @@ def wilson(share: float, count: float) -> tuple[float, float]:
     width = 1 + Z**2 / count
     middle = (share + Z**2 / (2 * count)) / width
     half = Z * math.sqrt(max(share * (1 - share), 0.0) / count + Z**2 / (4 * count**2)) / width
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    return max(middle - half, 0.0) if share > 0 else 0.0, min(middle + half, 1.0) if share < 1 else 1.0
 
 
 def share_interval(share: float, error: float, count: int) -> tuple[float, float]:

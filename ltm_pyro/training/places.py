@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def refuse_missing(folder: Path, config: Namespace) -> None:
         InputError: if a file or folder is missing.
     """
     for part in _parts(corpus_of(config)):
-        if _is_path(part) and not Path(part).expanduser().exists():
+        if _is_path(part) and not os.path.exists(os.path.expanduser(part)):
             raise InputError(
                 f"the corpus of {folder} is not there: {part}. If it lies elsewhere now, name its place: "
                 "--corpus_at PLACE"
@@ -49,5 +50,5 @@ def _is_path(part: str) -> bool:
 
 
 def _absolute(part: str) -> str:
-    path = Path(part).expanduser()
-    return str(path.absolute()) if _is_path(part) and path.exists() else part
+    path = os.path.expanduser(part)
+    return os.path.abspath(path) if _is_path(part) and os.path.exists(path) else part

@@ -81,7 +81,7 @@ COMMANDS = {
     "compare models": ("compare", "models", "run", "other", *FEW),
     "compare bounds": ("compare", "bounds", "run", "--quick"),
     "compare guides": ("compare", "guides", "run", "--quick", "--guides", "MeanFieldGuide"),
-    "generation": ("evaluate", "run", "--suite", "generation", "--limit", "2"),
+    "generation": ("evaluate", "run", "--suite", "generation", "--limit", "2", "--prompt_tokens", "4"),
     "baseline": ("evaluate", "run", "--baseline", "other", *FEW),
 }
 

@@ -134,7 +134,7 @@ def test_the_commonest_answer():
 def test_problems_without_a_number_are_refused(tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text('{"question": "How many?", "answer": "five"}\n', encoding="utf-8")
-    with pytest.raises(InputError, match="problem 1: its answer has no number behind ####"):
+    with pytest.raises(InputError, match="line 1: its answer has no number behind ####"):
         read_problems(str(path))
     path.write_text('{"question": "How many?"}\n', encoding="utf-8")
     with pytest.raises(InputError, match="answer"):
