@@ -6,6 +6,14 @@ import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "TORCHINDUCTOR_COMPILE_THREADS",
+)
+os.environ |= dict.fromkeys(ONE_THREAD, "1")  # here and in every process that a test starts: two workers share the cores
 
 import pyro
 import pytest
@@ -24,11 +32,11 @@ os.environ["LTM_CACHE"] = CACHE.name
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background; tests of Ctrl-C need it as in a terminal
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)  # the workers share the cores already
+LONGEST_FILES = ("test_site.py", "test_notebooks.py")  # begun first, so that no worker ends with one of them alone
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)  # stable: all else stays in its order
     if torch.cuda.is_available():
         return
     for item in items:

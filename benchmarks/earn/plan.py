@@ -125,6 +125,7 @@ class Plan:
     scoring: Scoring
     kinds: dict[str, str] = field(default_factory=dict, init=False)  # of rows, in the order of the results
     parameters: dict[tuple[str, str], int] = field(default_factory=dict, init=False)  # by corpus and row
+    _checked: dict[tuple[str, ...], Namespace] = field(default_factory=dict, init=False)  # by the words of a row
 
     def cells(self) -> list[Cell]:
         """In the order in which they are run: all of one seed first."""
@@ -178,12 +179,14 @@ class Plan:
         return name
 
     def _configured(self, corpus: Corpus, row: Row) -> Namespace:
-        try:
-            config = prior_runs.configured(row.words_on(corpus.words))
-            check(run_parser(), config)
-        except InputError as error:
-            raise InputError(f"row {row.name}, on {corpus.name}: {error}") from error
-        return config
+        words = tuple(row.words_on(corpus.words))
+        if words not in self._checked:
+            try:
+                self._checked[words] = prior_runs.configured(words)
+                check(run_parser(), self._checked[words])
+            except InputError as error:
+                raise InputError(f"row {row.name}, on {corpus.name}: {error}") from error
+        return self._checked[words].clone()
 
     def _material(self, corpus: Corpus) -> Material:
         """Reads the corpus, and leaves it in the cache for the processes that train."""
