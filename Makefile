@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: train test lint docs notebooks install clean
+.PHONY: train test test-all lint docs notebooks install clean
 
 train: $(VENV)/.installed
 	$(BIN)/ltm train $(ARGS)
@@ -12,7 +12,11 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+# Before a release: also what takes longer than 20 seconds, such as whole notebooks and compilations.
+test-all: $(VENV)/.installed-dev
+	$(MAKE) test ARGS="-m '' $(ARGS)"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -14,6 +14,9 @@ from notebooks.store import FOLDER, execute, read, sources, tagged
 SOURCES = sources()
 every_notebook = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
 LONGEST_CELL = 40  # lines
+QUICK = {  # lines of long notebooks, and what stands there in their quick tests
+    "03_sixty_lines": {"STEPS, RATE = 120, 0.01": "STEPS, RATE = 24, 0.01"},
+}
 
 
 def code_cells(notebook):
@@ -132,11 +135,29 @@ def test_sliders_send_nothing_to_the_kernel_and_show_their_errors(tmp_path, monk
     assert failed(notebook) == [bad]
 
 
+def with_fewer(notebook, lines):
+    """The notebook with some lines replaced by others, each of which must stand in it once."""
+    for line, other in lines.items():
+        (cell,) = (cell for cell in code_cells(notebook) if line in cell.source.splitlines())
+        cell.source = cell.source.replace(line, other)
+    return notebook
+
+
 @every_notebook
-def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path, monkeypatch):
-    """One run: the notebook as it stands, then for each exercise a mistake, the check, the solution, the check."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the kernel shares the cores with the other workers
-    notebook, solutions = read(source), read(FOLDER / "solutions" / source.name)
+def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path):
+    """Where whole runs take long, with fewer steps; `make test-all` runs it as it stands."""
+    assert_it_runs(source, tmp_path, QUICK.get(source.stem))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.stem in QUICK], ids=list(QUICK))
+def test_it_runs_as_it_stands(source, tmp_path):
+    assert_it_runs(source, tmp_path)
+
+
+def assert_it_runs(source, folder, fewer=None):
+    """One run: the notebook, then for each exercise a mistake, the check, the solution, the check."""
+    notebook, solutions = with_fewer(read(source), fewer or {}), read(FOLDER / "solutions" / source.name)
     numbers = exercises(notebook)
     length = len(notebook.cells)
     for number in numbers:
@@ -147,7 +168,7 @@ def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path, mo
             appended.id = f"try-{number}-{position}"
             appended.metadata.tags = ["raises-exception"] if position == 1 else []
             notebook.cells.append(appended)
-    execute(notebook, tmp_path)
+    execute(notebook, folder)
     tries = iter(notebook.cells[length:])
     assert failed(nbformat.v4.new_notebook(cells=notebook.cells[:length])) == []
     for number in numbers:
