@@ -53,6 +53,7 @@ def test_a_compiled_decoder_takes_part(tmp_path, capsys, monkeypatch):
     assert "compiled / (a): " in capsys.readouterr().out
 
 
+@pytest.mark.slow  # a step of 76M parameters
 def test_a_recipe_is_measured_by_itself(tmp_path, capsys):
     memory(["--quick", "--recipe", "large", "--threads", "1", "--steps", "1", "--out", str(tmp_path)])
     assert "recompute, batch 1: " in capsys.readouterr().out

@@ -88,13 +88,18 @@ def test_less_is_kept_where_it_is_computed_again():
 
 
 COMPILED = """
+import sys
+from functools import partial
+
 import torch
 from torch._dynamo.utils import counters
 from ltm_pyro.freezing import frozen
 from ltm_pyro.models import Decoder
 
+if sys.argv[1] != "inductor":
+    torch.compile = partial(torch.compile, backend=sys.argv[1])
 torch.manual_seed(0)
-decoder = Decoder(20, width=16, layers=2, heads=2, thoughts=2, window=4, length=16, gate=0.5).double()
+decoder = Decoder(20, width=16, layers=1, heads=2, thoughts=2, window=4, length=16, gate=0.5).double()
 x = torch.randint(20, (3, 16))
 
 def results(x):
@@ -107,7 +112,7 @@ def results(x):
         held = decoder.token_log_prob(x, z, reading=reading)
         return [*found, held, torch.autograd.grad(held.sum(), z)[0]]
 
-batches = [x, x[:2], x.flip(0), x[1:]]
+batches = [x, x[:2], x.flip(0)]
 plain = [results(batch) for batch in batches]
 decoder.compile_passes()
 graphs = []
@@ -116,13 +121,17 @@ for batch, expected in zip(batches, plain):
         torch.testing.assert_close(ours, theirs)
     graphs.append(counters["stats"]["unique_graphs"])
 assert graphs[0] > 0
-assert graphs[1] == graphs[2] == graphs[3], graphs  # one size more, and then no more
+assert graphs[1] == graphs[2], graphs  # one size more, and then no more
 """
 
 
-def test_compiled_passes_are_the_same_and_compiled_once():
-    """In a process of its own, where no shapes are checked: compilers do not look through such checks."""
-    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled_passes_are_the_same_and_compiled_once(backend):
+    """In a process of its own, where no shapes are checked: compilers do not look through such checks.
+
+    Graphs are captured and differentiated alike with both backends; the second also compiles C++.
+    """
+    done = subprocess.run([sys.executable, "-c", COMPILED, backend], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
