@@ -13,7 +13,9 @@ ONE_THREAD = (
     "RAYON_NUM_THREADS",
     "TORCHINDUCTOR_COMPILE_THREADS",
 )
-os.environ |= dict.fromkeys(ONE_THREAD, "1")  # here and in every process that a test starts: two workers share the cores
+os.environ |= dict.fromkeys(
+    ONE_THREAD, "1"
+)  # here and in every process that a test starts: two workers share the cores
 
 import pyro
 import pytest
