@@ -6,16 +6,12 @@ import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
-ONE_THREAD = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "RAYON_NUM_THREADS",
-    "TORCHINDUCTOR_COMPILE_THREADS",
-)
-os.environ |= dict.fromkeys(
-    ONE_THREAD, "1"
-)  # here and in every process that a test starts: two workers share the cores
+# One thread here and in every process that a test starts: the workers share the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["RAYON_NUM_THREADS"] = "1"
+os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
 import pyro
 import pytest

@@ -21,9 +21,7 @@ QUICK = {  # lines of long notebooks, and what stands there in their quick tests
         "settings = [0, 1, 2, 4, 8, 16, 32, 64]": "settings = [0, 1, 2, 4, 8]",
     },
     "06_choosing_a_prior": {"def train(prior, steps=150):": "def train(prior, steps=20):"},
-    "09_posterior_collapse": {
-        "def train(guide, window, slow=None, fast_steps=4, steps=150):": "def train(guide, window, slow=None, fast_steps=4, steps=60):"
-    },
+    "09_posterior_collapse": {"    for step in range(1, steps + 1):": "    for step in range(1, 61):"},
     "11_what_is_in_a_thought": {"STEPS = 160": "STEPS = 40"},
 }
 
