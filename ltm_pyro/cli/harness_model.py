@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval.api.model import TemplateLM
 
+from ltm_pyro.cli.harness_settings import GenerationSettings
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.text_of_tokens import whole_texts
 from ltm_pyro.evaluation.continuation import Continuations
-from ltm_pyro.generation import Sampling, thoughts_from_prior, thoughts_from_prompts, write
+from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompts, write
 from ltm_pyro.training.randomness import seed_torch
 from ltm_pyro.training.run import Run
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ltm_pyro.training.blueprint import Blueprint
-
-WRITTEN = 256  # tokens, where a task does not say
 
 
 class HarnessModel(TemplateLM):
@@ -153,31 +152,35 @@ class HarnessModel(TemplateLM):
         """Texts behind their contexts, up to where a task lets them end; greedy unless it says otherwise.
 
         A request that is made again, as tasks do that take a vote, has a posterior inference and draws of its own.
+
+        Raises:
+            InputError: for a setting that is not followed, before anything is written.
         """
+        wanted = [GenerationSettings.read(request.args[1]) for request in requests]
         self._begin(requests)
         texts: list[str] = []
         before: Counter[str] = Counter()
-        for request in requests:
+        for request, asked in zip(requests, wanted, strict=True):
             context, settings = request.args
             told = self.tok_encode(context)
-            kept, tokens = self._division(len(told), dict(settings))
+            kept, tokens = self._division(len(told), asked.tokens)
             self._count_cut(len(told), kept)
             first = _key("written", context, settings)
             time, before[first] = before[first], before[first] + 1
             key = _key("written", context, settings, time) if time else first
             if key not in self.known:
-                self.known[key] = [{"text": self._write(told[len(told) - kept :], tokens, settings, time)}]
+                self.known[key] = [{"text": self._write(told[len(told) - kept :], tokens, asked, time)}]
             texts.append(self.known[key][0]["text"])
             self._tell(len(texts), len(requests))
         return texts
 
-    def _division(self, context: int, settings: dict[str, Any]) -> tuple[int, int]:
+    def _division(self, context: int, most: int) -> tuple[int, int]:
         """How many of a context's tokens are read, and how many are written: no task takes more than half from it."""
         length = self.blueprint.model.decoder.length
-        tokens = min(int(settings.get("max_gen_toks", WRITTEN)), length - min(context, length // 2))
+        tokens = min(most, length - min(context, length // 2))
         return min(context, length - tokens), tokens
 
-    def _write(self, told: list[int], tokens: int, settings: dict[str, Any], time: int) -> str:
+    def _write(self, told: list[int], tokens: int, settings: GenerationSettings, time: int) -> str:
         import torch
 
         model, guide, fast, _ = self.blueprint
@@ -185,14 +188,9 @@ class HarnessModel(TemplateLM):
         device = next(model.parameters()).device
         ids = torch.tensor([told], dtype=torch.long, device=device)
         z = thoughts_from_prompts(model, guide, fast, ids) if told else thoughts_from_prior(model, 1)
-        draws = settings.get("do_sample", False)
-        sampling = Sampling(float(settings.get("temperature", 1.0)) if draws else 0.0, top_p=settings.get("top_p", 1.0))
-        written = write(model, z, ids, tokens, sampling, self.run.tokenizer.end)
+        written = write(model, z, ids, tokens, settings.sampling, self.run.tokenizer.end)
         (text,) = whole_texts(self.run.tokenizer, ids, written)
-        until = settings.get("until") or []
-        for stop in [until] if isinstance(until, str) else until:
-            text = text.partition(stop)[0] if stop else text
-        return text
+        return settings.cut(text)
 
     def _count_cut(self, tokens: int, room: int, times: int = 1) -> None:
         self.asked += times

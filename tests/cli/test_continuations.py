@@ -73,9 +73,9 @@ def test_in_tasks_of_the_harness(written, monkeypatch):
     pytest.importorskip("lm_eval")
     from lm_eval.api.instance import Instance
 
-    from ltm_pyro.cli import harness_model
+    from ltm_pyro.cli import harness_model, harness_settings
 
     run, blueprint, ids = written
-    monkeypatch.setattr(harness_model, "Sampling", lambda *given, **named: Scripted(ids))
+    monkeypatch.setattr(harness_settings, "Sampling", lambda *given: Scripted(ids))
     request = Instance("generate_until", {}, (PROMPT, {"max_gen_toks": len(ids)}), 0)
     assert harness_model.HarnessModel(run, blueprint, 1).generate_until([request]) == [REST]

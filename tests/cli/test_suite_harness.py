@@ -6,6 +6,8 @@ import shutil
 import pytest
 from runs import WORDS, ltm, newest
 
+from ltm_pyro.errors import InputError
+
 pytest.importorskip("lm_eval")
 
 LAST_WORD = """
@@ -233,3 +235,31 @@ def test_an_unknown_task_is_refused(trained, tasks, tmp_path, capsys):
     run = shutil.copytree(trained, tmp_path / "run")
     assert evaluate(run, tasks, "--tasks", "nothing_like_it") == 2
     assert "--tasks nothing_like_it: lm-evaluation-harness has no such task" in capsys.readouterr().err
+
+
+def test_every_setting_of_a_task_is_followed_or_refused_before_anything_is_written(trained):
+    model = model_of(trained)
+    settings = {"max_new_tokens": 6, "do_sample": True, "temperature": 5.0}
+    (likeliest, drawn, again) = model.generate_until(
+        asked(
+            ("the war", {"max_new_tokens": 6}),
+            ("the war", settings),
+            ("the war", {**settings, "top_k": 1}),
+            kind="generate_until",
+        )
+    )
+    assert again == likeliest != drawn
+    wrote = []
+    model._write = lambda *given: wrote.append(given)
+    with pytest.raises(InputError, match="num_beams=4: this setting is not followed"):
+        model.generate_until(asked(("war", {}), ("peace", {"num_beams": 4}), kind="generate_until"))
+    assert not wrote
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_task_with_a_setting_that_is_not_followed_is_refused_in_one_line(trained, tasks, tmp_path, capsys):
+    yaml = (tasks / "writing.yaml").read_text(encoding="utf-8")
+    (tasks / "writing.yaml").write_text(yaml.replace("max_gen_toks: 6", "max_gen_toks: 6, num_beams: 4"))
+    run = shutil.copytree(trained, tmp_path / "run")
+    assert evaluate(run, tasks, "--tasks", "writing", "--limit", "2") == 2
+    assert "generation_kwargs num_beams=4: this setting is not followed" in capsys.readouterr().err.splitlines()[-1]
