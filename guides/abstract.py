@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.guides.moments import moments
 
 
 class AbstractGuide(nn.Module, ABC):
@@ -129,6 +130,19 @@ class AbstractGuide(nn.Module, ABC):
         """Raises InputError unless `start` has begun a batch, of as many sequences as there are in x."""
         if self.rows is None or (x is not None and len(x) != self.rows):
             raise InputError("the guide holds no posteriors of this batch: call guide.start(x), or fit it, first")
+
+    def at_prior(self, x: Tensor, prior: Distribution | None) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of p(z) for every sequence, (B, L, K, D) each: where local parameters may begin.
+
+        They are of the prior's dtype, which the model shares, and on the device of x, whose dtype is that of token
+        ids. Where the prior states no finite moment, or is None, they are 0 and 1.
+
+        Args:
+            x, prior: as `start` is given them.
+        """
+        shape = (len(x), *self.z_shape)
+        mean, sigma = (moment.detach().expand(shape).clone() for moment in moments(prior, x.device))
+        return mean, sigma
 
     def posterior(self) -> Distribution:
         """q(z) of the batch that `start` has begun, batch (B,), event (L, K, D)."""

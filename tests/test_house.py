@@ -27,12 +27,13 @@ BELOW = {  # floor: the floors below it, from which it may import
     "data": set(),
     "inference": {"bounds"},
     "generation": {"models", "inference"},
-    "training": {"generation", "inference", "bounds", "models", "guides", "data"},
+    "contracts": {"inference", "bounds", "models", "guides"},
+    "training": {"contracts", "generation", "inference", "bounds", "models", "guides", "data"},
     "evaluation": {"generation", "inference", "bounds", "models", "guides", "data"},
     "report": set(),
     "serving": {"evaluation", "training", "generation", "inference", "bounds", "models", "guides", "data"},
     "sharing": {"training", "generation", "inference", "bounds", "models", "guides", "data"},
-    "testing": {"inference", "bounds", "models", "guides"},
+    "testing": {"contracts", "inference", "bounds", "models", "guides"},
     "plots": {"generation", "inference", "bounds", "models", "guides", "data"},
 }  # and `cli` may import everything
 PACKAGES = {  # what the lower floors may import beside the standard library

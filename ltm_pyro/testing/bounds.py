@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.bounds import AbstractBound, Claim
+from ltm_pyro.contracts import check_terms, check_value
 from ltm_pyro.models.exact import LinearGaussian
 from ltm_pyro.testing.fixed import FixedGuide
 
@@ -20,7 +21,8 @@ COPIES = 4000
 def check_bound(bound: AbstractBound, seed: int = 0) -> None:
     """Assert that a bound is what it claims, on a model whose evidence is known.
 
-    At the exact posterior it is log p(x), whatever is drawn; at another q its mean lies on the side that its `claim`
+    It has a value a sequence, which gradients lead back from to that sequence's log-weights alone. At the exact
+    posterior it is log p(x), whatever is drawn; at another q its mean lies on the side that its `claim`
     says, by more than four standard errors; and no sequence's value depends on its batch mates.
 
     Args:
@@ -30,6 +32,10 @@ def check_bound(bound: AbstractBound, seed: int = 0) -> None:
     Raises:
         AssertionError: if one of these does not hold.
     """
+    with torch.random.fork_rng(devices=[]):
+        pyro.set_rng_seed(seed)
+        check_value(bound)
+        check_terms(bound)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         pyro.set_rng_seed(seed)
         toy = LinearGaussian(z_shape=(1, 1, 2))

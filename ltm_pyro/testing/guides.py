@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.bounds import ELBO
+from ltm_pyro.contracts import check_posterior, check_rows
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models.exact import LinearGaussian
 
@@ -32,7 +33,8 @@ def check_guide(make: Callable[[tuple[int, int, int]], Any], within: float = 1.5
         pyro.set_rng_seed(seed)
         toy = LinearGaussian()
         guide = make(toy.z_shape).double()
-        _rows(guide, toy)
+        check_rows(guide, toy.x, toy.prior(), torch.float64)
+        check_posterior(guide, toy.x, toy.z_shape, torch.float64)
         _moves_its_rows_alone(guide, toy)
         _by_itself(guide, toy)
         _arrives(guide, toy, within)
@@ -42,19 +44,6 @@ def _fit(guide: Any, toy: LinearGaussian, x: Tensor, steps: int, seed: int = 1) 
     pyro.set_rng_seed(seed)
     FastLoop(ELBO(8), steps, learning_rate=0.2).fit(toy, guide, x)
     return [row.detach().clone() for row in guide.local_parameters()]
-
-
-def _rows(guide: Any, toy: LinearGaussian) -> None:
-    guide.start(toy.x, prior=toy.prior())
-    assert guide.rows == len(toy.x), f"start() must say that it has {len(toy.x)} rows, not {guide.rows}"
-    for row in guide.local_parameters():
-        assert len(row) == len(toy.x), f"a local parameter of shape {tuple(row.shape)} has no row for each sequence"
-        assert row.requires_grad, "a local parameter does not require a gradient: the fast loop cannot move it"
-        assert row.is_leaf, "a local parameter is no leaf: hold the tensor itself, not a function of it"
-    shared = {id(p) for p in guide.parameters()} & {id(row) for row in guide.local_parameters()}
-    assert not shared, "a local parameter is among parameters(), which are global: hold it as a plain tensor"
-    shape, expected = tuple(guide(toy.x).shape), (len(toy.x), *toy.z_shape)
-    assert shape == expected, f"it draws z of shape {shape}, expected {expected}"
 
 
 def _moves_its_rows_alone(guide: Any, toy: LinearGaussian) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyro
 import torch
-from pyro import poutine
 from torch import Tensor
 
+from ltm_pyro.contracts import check_distribution, check_expansion, check_repetition
 from ltm_pyro.testing.means import z_test
 
 HALF, POINTS = 15.0, 601  # of the grid on which a density is integrated
@@ -78,34 +78,12 @@ def seeded(seed, function, *args):
 
 def assert_it_expands_over_particles_and_sequences(prior):
     """And every sequence's density is its own."""
-    shape = tuple(prior().event_shape)
-    assert shape == tuple(prior.z_shape), (
-        f"p(z) has event shape {shape}, expected {tuple(prior.z_shape)}: one event is all of (L, K, D), .to_event(3)"
-    )
-
-    def model():
-        with pyro.plate("particles", 3, dim=-2), pyro.plate("sequences", 4, dim=-1):
-            pyro.sample("z", prior())
-
-    trace = poutine.trace(model).get_trace()
-    trace.compute_log_prob()
-    site = trace.nodes["z"]
-    drawn, scored = tuple(site["value"].shape), tuple(site["log_prob"].shape)
-    assert drawn == (3, 4, *prior.z_shape), f"3 particles of 4 sequences are drawn as {drawn}: see expand()"
-    assert site["fn"].batch_shape == scored == (3, 4), f"3 particles of 4 sequences are scored as {scored}, not (3, 4)"
-    assert site["fn"].support.event_dim == 3, "its support has another number of event dimensions than 3"
-    alone = tuple(prior().expand((3, 4)).log_prob(site["value"][0, 0]).shape)
-    assert alone == (3, 4), f"expanded to (3, 4), it scores one z as {alone}: log_prob must broadcast over the batch"
-    return site
+    check_distribution(prior)
+    return check_expansion(prior)
 
 
 def assert_it_repeats_under_a_seed(prior):
-    draws = [seeded(seed, prior().sample, (3,)) for seed in (1, 1, 2)]
-    same = torch.equal(draws[0], draws[1])
-    assert same, "it draws another z under the same seed: take all noise from torch, and none in forward()"
-    assert not torch.equal(draws[0], draws[2]), "it draws the same z under another seed"
-    densities = [seeded(seed, prior().log_prob, draws[0]) for seed in (1, 1)]
-    assert torch.equal(*densities), "the same z has another density when it is asked again"
+    check_repetition(prior)
 
 
 def assert_its_state_can_be_restored(prior, other):

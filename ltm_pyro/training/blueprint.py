@@ -27,6 +27,7 @@ from ltm_pyro.models import (
     MaskedDiffusionModel,
 )
 from ltm_pyro.models.masked_sequence import Loss
+from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
@@ -164,8 +165,8 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
     if not decoder.z_shape[1]:
         raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")
     layers, thoughts, width = decoder.z_shape
-    prior = built.prior((layers, thoughts, config.thought_width or width))
-    guide = built.guide(prior.z_shape)
+    prior = made("--prior", built.prior, (layers, thoughts, config.thought_width or width))
+    guide = made("--guide", built.guide, prior.z_shape)
     guide.prepare(vocabulary)
     if prior.discrete != guide.discrete:
         kind = "one-hot" if prior.discrete else "continuous"

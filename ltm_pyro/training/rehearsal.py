@@ -11,13 +11,16 @@ from pyro import poutine
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.models import MaskedDiffusionModel, MaskedSequence
+from ltm_pyro.training.own_classes import check_own_classes
 
 if TYPE_CHECKING:
     from ltm_pyro.training.blueprint import Blueprint
 
 
 def rehearse(blueprint: Blueprint, length: int, learns: bool = True) -> None:
-    """Start a copy of the guide on one text, and step its rows by a gradient of zero; no prior and no model is asked.
+    """Start a copy of the guide on one text, and step its rows by a gradient of zero; no model is asked.
+
+    Classes that are not the library's own are first held to their contracts (see `check_own_classes`).
 
     What a blueprint holds stays as it is, and so do torch's random numbers.
 
@@ -27,9 +30,12 @@ def rehearse(blueprint: Blueprint, length: int, learns: bool = True) -> None:
         learns: whether the bounds are asked too if they take what the guide draws.
 
     Raises:
-        InputError: what the guide refuses when it starts, what its family refuses the fast loop's optimizer, an
-            optimizer that takes no step from gradients alone, or samples that a bound refuses.
+        InputError: a contract that is not kept, what the guide refuses when it starts, what its family refuses the
+            fast loop's optimizer, an optimizer that takes no step from gradients alone, or samples that a bound
+            refuses.
     """
+    if learns:
+        check_own_classes(blueprint, length)
     guide: Any = deepcopy(blueprint.guide)
     with torch.random.fork_rng(devices=[]):
         with torch.no_grad():

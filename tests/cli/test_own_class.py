@@ -74,3 +74,56 @@ def test_a_run_is_of_no_use_without_its_code(here, corpus, capsys):
     message = capsys.readouterr().err.splitlines()[-1]
     assert "No module named 'my_code'" in message
     assert "start the command in the folder that holds its code" in message
+
+
+WRONG = """
+import torch
+from pyro import distributions as dist
+
+from ltm_pyro import AbstractBound, AbstractGuide, AbstractPrior
+
+
+class FlatPrior(AbstractPrior):
+    def forward(self):
+        return dist.Normal(torch.zeros(self.z_shape), 1.0)
+
+
+class OneRowGuide(AbstractGuide):
+    def start(self, x, mask=None, prior=None):
+        self.rows = len(x)
+        self.mu = torch.zeros(self.z_shape, requires_grad=True)
+
+    def local_parameters(self):
+        return [self.mu]
+
+    def posterior(self):
+        return dist.Normal(self.mu, 1.0).to_event(3)
+
+
+class MeanOfTexts(AbstractBound):
+    def value(self, log_w):
+        return log_w.mean()
+
+
+class Detached(AbstractBound):
+    def value(self, log_w):
+        return log_w.detach().mean(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "name", "message"),
+    [
+        ("--prior", "FlatPrior", "one event is all of (L, K, D), .to_event(3)"),
+        ("--guide", "OneRowGuide", "has no row for each sequence: expected (3, ...)"),
+        ("--slow.bound", "MeanOfTexts", "returns a Tensor of shape (), expected (4,)"),
+        ("--fast.bound", "Detached", "is detached"),
+    ],
+)
+def test_one_that_does_not_keep_its_contract_is_refused_before_any_work(here, corpus, capsys, argument, name, message):
+    Path("my_code.py").write_text(WRONG)
+    assert train(corpus, "run", argument, f"my_code.{name}") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{argument} {name}: " in line
+    assert message in line
+    assert not Path("run").exists()

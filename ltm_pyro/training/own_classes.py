@@ -1,0 +1,110 @@
+"""Contracts of classes that are not the library's own, checked before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ltm_pyro.contracts import (
+    BrokenContractError,
+    asking,
+    check_distribution,
+    check_expansion,
+    check_posterior,
+    check_reading,
+    check_repetition,
+    check_rows,
+    check_terms,
+    check_value,
+    require,
+)
+from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    from ltm_pyro.training.blueprint import Blueprint
+
+LIBRARIES = ("ltm_pyro", "torch", "pyro", "zuko")
+TEXTS = 3
+
+
+def is_own(thing: Any) -> bool:
+    """Whether the class of an object, or of a part of it, is somebody's own."""
+    parts = [*(thing.modules() if isinstance(thing, nn.Module) else [thing]), getattr(thing, "gradient", None)]
+    return any(part is not None and type(part).__module__.split(".")[0] not in LIBRARIES for part in parts)
+
+
+def made(argument: str, make: Callable[..., Any], *arguments: Any) -> Any:
+    """What a class named by an argument makes.
+
+    Raises:
+        InputError: if it cannot be made, or has not called its base class's constructor.
+    """
+    with _told(argument, make):
+        with asking("it"):
+            thing = make(*arguments)
+        whole = not isinstance(thing, nn.Module) or "_parameters" in vars(thing)
+        require(whole and hasattr(thing, "z_shape"), "its __init__ must begin with super().__init__(z_shape)")
+    return thing
+
+
+def check_own_classes(blueprint: Blueprint, length: int) -> None:
+    """The cheap part of `ltm_pyro.testing` on a blueprint's prior, guide and bounds, where they are somebody's own.
+
+    What a blueprint holds stays as it is, and so do torch's random numbers.
+
+    Args:
+        blueprint: one on the CPU.
+        length: T, of a text.
+
+    Raises:
+        InputError: for what a class does not keep.
+    """
+    model, guide, fast, slow = blueprint
+    with torch.random.fork_rng(devices=[]):
+        if model.prior is not None and is_own(model.prior):
+            with _told("--prior", model.prior):
+                _check_prior(deepcopy(model.prior))
+        if model.prior is not None and is_own(guide):
+            with _told("--guide", guide):
+                _check_guide(deepcopy(guide), model.prior, length)
+        for argument, bound in (("--fast.bound", fast.bound), ("--slow.bound", slow.bound)):
+            if is_own(bound):
+                with _told(argument, bound):
+                    _check_bound(deepcopy(bound))
+
+
+def _check_prior(prior: Any) -> None:
+    check_distribution(prior)
+    check_expansion(prior, torch.get_default_dtype())
+    check_repetition(prior)
+
+
+def _check_guide(guide: Any, prior: Any, length: int) -> None:
+    with torch.no_grad():
+        p = prior()
+    dtype = p.sample().dtype
+    x = torch.zeros(TEXTS, length, dtype=torch.long)
+    other = torch.cat((x[:1], x[1:] + 1))
+    check_rows(guide, x, p, dtype)
+    check_posterior(guide, x, prior.z_shape, dtype)
+    check_reading(guide, x, other, p)
+
+
+def _check_bound(bound: Any) -> None:
+    check_value(bound)
+    check_terms(bound)
+
+
+@contextmanager
+def _told(argument: str, what: Any) -> Iterator[None]:
+    """A broken contract as the user's error, with the argument that named the class."""
+    name = getattr(what, "__name__", type(what).__name__)
+    try:
+        yield
+    except BrokenContractError as error:
+        raise InputError(f"{argument} {name}: {error}") from error
