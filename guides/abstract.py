@@ -27,6 +27,8 @@ class AbstractGuide(nn.Module, ABC):
             leave out what would need it.
         step_size: the factor on the fast loop's learning rate that suits its local parameters, found by measurement.
         family: the name of the variational family, which several guides may share.
+        is_sampler: whether the fast loop's steps are those of a sampler, which more or smaller steps do not bring to a
+            best member of a family.
         rows: B of the batch that `start` has begun; None before.
         fast_particles: samples that the fast loop must take so that all local parameters move, each of them by the
             objective of its own sample; None leaves their number to the objective.
@@ -37,6 +39,7 @@ class AbstractGuide(nn.Module, ABC):
 
     discrete: ClassVar[bool] = False
     step_size: ClassVar[float] = 1.0
+    is_sampler: bool = False
     has_density: bool = True
     fast_particles: int | None = None
     rows: int | None = None
@@ -103,6 +106,12 @@ class AbstractGuide(nn.Module, ABC):
     def remark(self) -> str:
         """What whoever trains it should know by now, in one line; empty if there is nothing."""
         return ""
+
+    @property
+    def has_natural_step(self) -> bool:
+        """Whether the family has a natural gradient in closed form, and says how long it is."""
+        own, none = type(self), AbstractGuide
+        return own.natural_step is not none.natural_step and own.natural_norm is not none.natural_norm
 
     def natural_step(self, rate: float) -> None:
         """Move the local parameters along the natural gradient, from the gradients that they hold.

@@ -105,6 +105,10 @@ class FlowGuide(AbstractGuide):
     def local_parameters(self) -> list[Tensor]:
         return self.base.local_parameters()
 
+    @property
+    def has_natural_step(self) -> bool:
+        return self.base.has_natural_step
+
     def natural_step(self, rate: float) -> None:
         self.base.natural_step(rate)
 

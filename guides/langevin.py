@@ -41,6 +41,8 @@ class LangevinGuide(AbstractPointGuide):
         InputError: for no chain, a negative temperature or number of steps, or adjusted steps at temperature 0.
     """
 
+    is_sampler = True
+
     def __init__(
         self,
         z_shape: tuple[int, int, int],

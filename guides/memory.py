@@ -123,6 +123,14 @@ class MemoryGuide(AbstractGuide):
     def fast_optimizer(self, given: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
         return self.guide.fast_optimizer(given)
 
+    @property
+    def is_sampler(self) -> bool:  # type: ignore[override]
+        return self.guide.is_sampler
+
+    @property
+    def has_natural_step(self) -> bool:
+        return self.guide.has_natural_step
+
     def natural_step(self, rate: float) -> None:
         self.guide.natural_step(rate)
 

@@ -102,7 +102,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     add_corpus_at(parser)
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--sequences", type=int, default=16, help="held-out sequences")
-    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="fast steps of the fit; enough if left out")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted comparison")

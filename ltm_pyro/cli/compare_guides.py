@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from ltm_pyro.data import Batch
     from ltm_pyro.evaluation.compare_guides import Candidate, GuideComparison
+    from ltm_pyro.inference import FastLoop
 
 NOT_HERE = ("--model", "--prior", "--decoder", "--data", "--train", "--thought_width", "--run", "--recipe", "--config")
+LOOP = ("--fast.optimizer", "--fast.learning_rate", "--fast.final_fraction", "--fast.bound", "--fast.to")
 QUICK: dict[str, Any] = {
     "passes": 16, "long_steps": 48, "draws": 16, "long_draws": 32, "curve": [0, 4, 16], "curve_sequences": 4,
     "rounds": 2,
@@ -31,6 +33,8 @@ QUICK: dict[str, Any] = {
 EPILOG = """A guide is a class, by name or import path, with its arguments in brackets, and behind them, in the same
 quotes, the arguments of ltm train that it alone needs:
   ltm compare guides RUN --guides MeanFieldGuide "LowRankGuide(rank=4)" "MeanFieldGuide --fast.learning_rate 1.0"
+Each q is fitted as the tables of `ltm evaluate` fit it, by natural steps where its family has them. A guide with --fast
+arguments of its own, beyond --fast.steps and --fast.patience, is fitted by the run's fast loop with these.
 """
 
 
@@ -107,6 +111,7 @@ class Subject:
         self.model = self.blueprint.model
         assert self.model.prior is not None
         named = parse_all("guide", options.guides or default_guides(self.model.prior.discrete))
+        self.loops: dict[str, FastLoop] = {}  # by the guide's name, those of training
         self.built = {name: self._candidate(name) for name in named}
         self.text = held_out_text(run, options)
 
@@ -139,6 +144,7 @@ class Subject:
 
     def _candidate(self, name: NamedClass) -> Candidate:
         from ltm_pyro.evaluation.compare_guides import Candidate
+        from ltm_pyro.inference import towards_a_bound
         from ltm_pyro.training.blueprint import assemble
         from ltm_pyro.training.randomness import seed_everything
         from ltm_pyro.training.rehearsal import rehearse
@@ -151,8 +157,11 @@ class Subject:
             rehearse(built, config.data.length, learns=False)
         except InputError as error:
             raise InputError(f"--guides {name}: {error}") from error
-        built = built.to(self.device).with_fast_steps(None)
-        return Candidate(str(name), built.guide, built.fast)
+        built = built.to(self.device)
+        self.loops[str(name)] = towards_a_bound(built.fast)
+        own = any(word.startswith(LOOP) for word in name.further)
+        fast = self.loops[str(name)] if own else built.for_tables().fast
+        return Candidate(str(name), built.guide, fast)
 
     def _train(self, one: Candidate, path: Path, pieces: dict[str, Any]) -> None:
         from safetensors.torch import load_file, save_file
@@ -180,7 +189,7 @@ class Subject:
             return train_guide(
                 self.model,
                 one.guide,
-                one.fast,
+                self.loops[one.name],
                 slow,
                 batches,
                 steps,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation import Evaluation
     from ltm_pyro.training.blueprint import Blueprint
 
+CHECKED = 16  # sequences that a table fits for longer, to say whether q has converged
+
 
 def main(words: Sequence[str]) -> int:
     """Evaluate; returns the exit code."""
@@ -106,7 +108,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z per sequence")
-    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument(
+        "--fast_steps", type=int | None, default=None, help="to fit q with; as many as usually suffice if left out"
+    )
     parser.add_argument("--limit", type=int | None, default=None, help="the most sequences to score")
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at once")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
@@ -132,6 +136,7 @@ def score_run(
     batch_size: int = 32,
     seed: int = 0,
     fixed_noise: bool = False,
+    check_fit: int = CHECKED,
 ) -> Evaluation:
     """The four numbers of a loaded run on some sequences, with a line of progress."""
     from ltm_pyro.data import in_order
@@ -139,8 +144,8 @@ def score_run(
 
     model, guide, fast, _ = blueprint
     total = min(len(sequences), limit or len(sequences))
-    trained = run.config.fast.steps
-    numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise, protocol_steps=trained)
+    further = {"fixed_noise": fixed_noise, "protocol_steps": run.config.fast.steps, "check_fit": check_fit}
+    numbers = FourNumbers(model, guide, fast, draws, seed, **further)
     progress = Progress(total)
     batches = (batch.to(device) for batch in in_order(sequences, batch_size, total))
     try:

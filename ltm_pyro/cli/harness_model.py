@@ -65,7 +65,7 @@ class HarnessModel(TemplateLM):
         Args:
             folder: the run's.
             checkpoint: best, latest, or a step.
-            fast_steps: T_fast; the run's if None.
+            fast_steps: fast steps of the fit; enough if None.
             **settings: `draws`, `seed` and the rest, as for the class.
 
         Raises:

@@ -61,7 +61,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")
     parser.add_argument("--draws", type=int, default=4, help="S, samples of z per text")
-    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="fast steps of the fit; enough if left out")
     parser.add_argument("--limit", type=int, default=192, help="the most texts, spread over the corpus")
     parser.add_argument("--batch_size", type=int, default=32, help="texts at once")
     parser.add_argument(

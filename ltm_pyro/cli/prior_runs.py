@@ -145,9 +145,17 @@ def numbers_of(evaluation: Evaluation) -> dict[str, Any]:
         record[f"{name}_perplexity"] = score["perplexity"]
     if "elbo" not in scores:
         return record
+    record["worth"], record["worth_error"] = scores["prior"].minus(scores["elbo"])
+    if evaluation.fit is not None and evaluation.fit.longer is not None:
+        record |= {"fit_gain": evaluation.fit.gain, "fit_gain_error": evaluation.fit.gain_error}
     record |= {"kl_per_token": evaluation.kl_per_token, "effective_sample_size": evaluation.effective_sample_size}
     record["kl_kind"] = "closed form" if evaluation.kl_closed_form else "Monte Carlo"
     return record | {f"kl_layer_{layer}": kl for layer, kl in enumerate(evaluation.kl_per_layer, 1)}
+
+
+def gains_of(rows: Sequence[dict[str, Any]], name: str) -> dict[str, tuple[float, float]]:
+    """What a longer fit of q closes in every row that says so, by the row's `name`."""
+    return {str(row[name]): (row["fit_gain"], row["fit_gain_error"]) for row in rows if "fit_gain" in row}
 
 
 def sequences_of(evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -104,7 +104,9 @@ class Study:
         _check(arguments, grid, seeds=seeds, processes=processes, limit=limit, seed=seed)
         self.grid, self.seeds, self.seed, self.compute = grid, list(seeds), seed, compute
         self.base = prior_runs.configured(arguments)
-        self.inference = grid.get(INFERENCE, [self.base.train.evaluate_fast_steps or AS_TRAINED])
+        from ltm_pyro.inference import TableFit
+
+        self.inference = grid.get(INFERENCE, [self.base.train.evaluate_fast_steps or TableFit().steps])
         self.scoring = {
             "draws": self.base.train.draws,
             "limit": self.base.train.final_sequences if limit is None else limit,

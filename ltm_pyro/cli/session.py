@@ -104,7 +104,7 @@ class Session:
         from ltm_pyro.cli.generate import write_samples
 
         trained = self.run.load("best").to(self.accelerator.device)
-        evaluation = self._evaluate(trained, self.settings.final_sequences, fixed_noise=True)
+        evaluation = self._evaluate(trained, self.settings.final_sequences, last=True)
         about = f"held-out text; {weights_of(self.run, 'best')}"
         print(table_text(evaluation, None, about))
         save(self.run, "validation", evaluation, about=about)
@@ -117,7 +117,7 @@ class Session:
     def _validate(self) -> dict[str, Any]:
         from ltm_pyro.evaluation import markdown
 
-        blueprint = self.blueprint.with_fast_steps(self.settings.evaluate_fast_steps)
+        blueprint = self.blueprint.for_tables(self.settings.evaluate_fast_steps)
         evaluation = self._evaluate(blueprint, self.settings.evaluate_sequences)
         self.progress.clear()
         say(f"\nValidation after {self.trainer.step} steps:\n{markdown(evaluation)}\n")
@@ -130,14 +130,16 @@ class Session:
         bits = {name: score.bits_per_byte for name, score in evaluation.scores.items()}
         return {**scores, "bits_per_byte": bits, "kl": evaluation.kl_per_token, "kl_per_layer": evaluation.kl_per_layer}
 
-    def _evaluate(self, blueprint: Blueprint, limit: int, fixed_noise: bool = False) -> Evaluation:
+    def _evaluate(self, blueprint: Blueprint, limit: int, last: bool = False) -> Evaluation:
+        """The numbers of held-out sequences; the last time with the released code's beside them, and a checked fit."""
+        from ltm_pyro.cli.evaluate import CHECKED
         from ltm_pyro.data import in_order
         from ltm_pyro.evaluation import FourNumbers
 
         draws, seed = self.settings.draws, self.settings.seed
         model, guide, fast, _ = blueprint
-        trained = self.run.config.fast.steps
-        numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=fixed_noise, protocol_steps=trained)
+        numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=last, check_fit=CHECKED if last else 0)
+        numbers.protocol_steps = self.run.config.fast.steps
         batches = in_order(self.material.validation, max(self.settings.batch_size, 32), limit)
         scored = numbers.evaluate(batch.to(self.accelerator.device) for batch in batches)
         return replace(scored, lost=self.material.validation.lost)

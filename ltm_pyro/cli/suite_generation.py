@@ -83,7 +83,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--top_k", type=int, default=0, help="draw from the k likeliest tokens; 0: from all")
     parser.add_argument("--top_p", type=float, default=1.0, help="draw from the likeliest tokens of total mass p")
     parser.add_argument("--steps", type=int | None, default=None, help="of masked diffusion; one for each token")
-    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="fast steps of the fit; enough if left out")
     parser.add_argument("--batch_size", type=int, default=16, help="texts at once")
     add_corpus_at(parser)
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")

@@ -82,7 +82,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits; 0: the likeliest token")
     parser.add_argument("--top_k", type=int, default=0, help="draw from the k likeliest tokens; 0: from all")
     parser.add_argument("--top_p", type=float, default=1.0, help="draw from the likeliest tokens of total mass p")
-    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="fast steps of the fit; enough if left out")
     parser.add_argument("--batch_size", type=int, default=32, help="attempts at once")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of the demonstrations and all noise")

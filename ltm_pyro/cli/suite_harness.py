@@ -70,7 +70,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--limit", type=int | None, default=None, help="the most questions of each task")
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z for each context")
-    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="fast steps of the fit; enough if left out")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of demonstrations and all noise")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted evaluation")

@@ -74,7 +74,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--documents", type=int | None, default=None, help="the most documents to read of each set")
     parser.add_argument("--limit", type=int | None, default=None, help="the most sequences to score of each set")
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z per sequence")
-    parser.add_argument("--fast_steps", type=int | None, default=None, help="T_fast; the run's if left out")
+    parser.add_argument("--fast_steps", type=int | None, default=None, help="fast steps of the fit; enough if left out")
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at once")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")

@@ -60,7 +60,9 @@ def _four_numbers(rows: Sequence[Record], first: str) -> str:
 
 
 def _kl(rows: Sequence[Record]) -> str:
-    from ltm_pyro.evaluation.cells import section
+    from ltm_pyro.cli.prior_runs import gains_of
+    from ltm_pyro.evaluation.cells import section, with_error
+    from ltm_pyro.evaluation.fit_check import note_on_gains
 
     header = ["prior", "KL", "by layer", "the KL is", "log p(z) is", "effective sample size", "prior - ELBO"]
     cells = [
@@ -71,11 +73,16 @@ def _kl(rows: Sequence[Record]) -> str:
             row["kl_kind"],
             row["density"],
             f"{row['effective_sample_size']:.1f} of {row['draws']}",
-            f"{row['prior_nats_per_token'] - row['elbo_nats_per_token']:+.4f}",
+            with_error(row["prior_nats_per_token"] - row["elbo_nats_per_token"], row.get("worth_error")),
         ]
         for row in rows
     ]
-    return section("KL(q ‖ p), nats/token", [header, *cells], ["prior - ELBO above zero: the thoughts are worth it."])
+    notes = [
+        "prior - ELBO: what fitting q to the scored text is worth, its KL paid; ± one standard error over sequences, "
+        "and within two of them of zero it cannot be told from nothing.",
+        *note_on_gains(gains_of(rows, "prior")),
+    ]
+    return section("KL(q ‖ p), nats/token", [header, *cells], notes)
 
 
 def _aggregate(rows: Sequence[Record]) -> str:

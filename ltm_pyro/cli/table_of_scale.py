@@ -54,6 +54,7 @@ def fitted(law: Any) -> str:
 
 def _numbers(rows: Sequence[Record]) -> str:
     from ltm_pyro.evaluation.cells import section
+    from ltm_pyro.evaluation.fit_check import note_on_gains
 
     one, seeds = rows[0], any(row["seeds"] > 1 for row in rows)
     header = [*COLUMNS.values(), "N_z", "T_fast, inference", "seeds", *(NAMES[n] for n in NAMES)]
@@ -77,7 +78,12 @@ def _numbers(rows: Sequence[Record]) -> str:
         "ELBO and importance-weighted: q fitted on the text. Predictive: of the second half, q fitted on the first. "
         "Prior: nothing fitted. The checkpoint is the last, which the scored text had no part in choosing.",
     ]
-    return section("The numbers", [header, *cells], notes)
+    gains = {
+        f"{name_of(row, rows)} with {row['inference_steps']} steps": (row["fit_gain"], row["fit_gain_error"])
+        for row in rows
+        if "fit_gain" in row
+    }
+    return section("The numbers", [header, *cells], [*notes, *note_on_gains(gains)])
 
 
 def _number(row: Record, number: str, key: str, error: str, over_seeds: str) -> str:

@@ -1,6 +1,7 @@
 """Honest numbers about a trained model."""
 
 from ltm_pyro.evaluation.calibration import simulation_based_calibration
+from ltm_pyro.evaluation.fit_check import FitCheck
 from ltm_pyro.evaluation.four_numbers import Evaluation, FourNumbers
 from ltm_pyro.evaluation.pareto import pareto_k
 from ltm_pyro.evaluation.ranks import Calibration
@@ -10,6 +11,7 @@ from ltm_pyro.evaluation.table import markdown
 __all__ = [
     "Calibration",
     "Evaluation",
+    "FitCheck",
     "FourNumbers",
     "Score",
     "markdown",

@@ -14,6 +14,7 @@ from torch import Tensor
 from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.fit_check import FitCheck, checked, fit_of, gain_of_longer
 from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import log_likelihood_under, under_posterior, under_prior
 from ltm_pyro.evaluation.pareto import pareto_k
@@ -37,6 +38,7 @@ class Evaluation:
         pareto_k: k-hat of the importance weights, median over sequences; None with fewer than some 25 draws.
         draws: S.
         lost: why there are no bits per byte, as a sentence; empty where there are.
+        fit: how q was fitted, and whether it has converged; None where there is no q.
     """
 
     scores: dict[str, Score]
@@ -47,11 +49,13 @@ class Evaluation:
     draws: int
     pareto_k: float | None = None
     lost: str = ""
+    fit: FitCheck | None = None
 
     def to_dict(self) -> dict:
         """All of it as plain numbers, for JSON."""
-        plain = {name: value for name, value in vars(self).items() if name != "scores"}
-        return {"scores": {name: score.to_dict() for name, score in self.scores.items()}, **plain}
+        plain = {name: value for name, value in vars(self).items() if name not in ("scores", "fit")}
+        fit = None if self.fit is None else self.fit.to_dict()
+        return {"scores": {name: score.to_dict() for name, score in self.scores.items()}, **plain, "fit": fit}
 
 
 @dataclass
@@ -78,13 +82,15 @@ class FourNumbers:
 
     Args:
         model, guide: the guide is started afresh for every batch.
-        fast: the fast loop that fits the guide.
+        fast: the fast loop that fits the guide; `TableFit` makes one that converges.
         draws: S.
         seed: of all noise; the global random state is left as it was.
         at_once: particles in one pass.
         fixed_noise: also compute the released code's protocol.
         halves: also compute what needs a fit on the first halves: the predictive numbers.
         protocol_steps: T_fast of the released code's protocol: that of the training. The steps of `fast` if None.
+        check_fit: sequences, the first ones, that are also fitted for longer, to say whether q has converged; 0 leaves
+            that open.
     """
 
     model: AbstractModel
@@ -96,6 +102,7 @@ class FourNumbers:
     fixed_noise: bool = False
     halves: bool = True
     protocol_steps: int | None = None
+    check_fit: int = 0
     _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
     _closed_form: bool = field(default=False, init=False, repr=False)
 
@@ -125,6 +132,7 @@ class FourNumbers:
                 seed = self.seed + sum(len(part) for part in self._columns.get("fixed_noise", []))
                 cost = fixed_noise_cost(self.model, self.guide.z_shape, self._protocol_steps, seed, **whole)
                 self._keep(fixed_noise=cost)
+            self._keep_gain(whole)
         if self.halves:
             self._keep_halves(batch, scored)
 
@@ -141,6 +149,15 @@ class FourNumbers:
         self.fast.fit(self.model, self.guide, x=blotted, mask=prefix, previous=batch.previous)
         told = log_likelihood_under(*self._sampling, **rest)
         self._keep(predictive=-(log_mean_exp(told) if self.model.exact else told.mean(0)))
+
+    def _keep_gain(self, whole: dict[str, Any]) -> None:
+        """What a longer fit closes, for as many sequences as are still to be checked."""
+        if self.guide.has_density and self.guide.local_parameters():
+            rows = self.check_fit - sum(len(part) for part in self._columns.get("gain", []))
+            few = {name: None if part is None else part[:rows] for name, part in whole.items()}
+            if rows > 0:
+                gain = gain_of_longer(self.model, self.guide, self.fast, self.draws, self.at_once, **few)
+                self._keep(gain=torch.from_numpy(gain))
 
     def _keep_fitted(self, whole: dict[str, Any]) -> None:
         self.fast.fit(self.model, self.guide, **whole)
@@ -199,7 +216,12 @@ class FourNumbers:
             effective_sample_size=float(columns["size"].mean()) if "size" in columns else float(self.draws),
             draws=self.draws,
             pareto_k=_known(np.median(columns["pareto_k"])) if "pareto_k" in columns else None,
+            fit=self._fit(columns) if self._has_latents() else None,
         )
+
+    def _fit(self, columns: dict[str, np.ndarray]) -> FitCheck:
+        fit = fit_of(self.guide, self.fast)
+        return checked(fit, columns["gain"], columns["tokens"][: len(columns["gain"])]) if "gain" in columns else fit
 
     def _labels(self) -> dict[str, str]:
         sampler = getattr(self.model.prior, "approximate_sampler", "")

@@ -36,7 +36,7 @@ class Score:
     @property
     def standard_error(self) -> float:
         """Of nats per token, over sequences: the delta method for a ratio of sums. NaN for a single sequence."""
-        return _ratio_error(self.nats, self.tokens)
+        return ratio_error(self.nats, self.tokens)
 
     @property
     def bits_per_byte(self) -> float:
@@ -46,7 +46,7 @@ class Score:
     @property
     def bits_per_byte_error(self) -> float:
         """Standard error of bits per byte, over sequences."""
-        return _ratio_error(self.nats / LN2, self.bytes)
+        return ratio_error(self.nats / LN2, self.bytes)
 
     @property
     def perplexity(self) -> float:
@@ -67,7 +67,7 @@ class Score:
     def minus(self, other: Score) -> tuple[float, float]:
         """How much more this costs than another count of the same sequences, nats per token, with its paired error."""
         difference = self.nats - other.nats
-        return float(difference.sum() / self.tokens.sum()), _ratio_error(difference, self.tokens)
+        return float(difference.sum() / self.tokens.sum()), ratio_error(difference, self.tokens)
 
     def to_dict(self) -> dict:
         """All of it as plain numbers, for JSON."""
@@ -82,7 +82,7 @@ class Score:
         }
 
 
-def _ratio_error(above: np.ndarray, below: np.ndarray) -> float:
+def ratio_error(above: np.ndarray, below: np.ndarray) -> float:
     """Standard error of Σ above / Σ below, the sequences being independent."""
     count = len(above)
     if count < 2 or not below.sum():

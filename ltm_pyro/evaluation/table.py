@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ltm_pyro.evaluation.cells import aligned, with_error
 from ltm_pyro.evaluation.four_numbers import Evaluation
 from ltm_pyro.evaluation.score import Score
@@ -58,21 +60,37 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
         gain, error = scores["prior"].minus(scores["elbo"])
         notes += [
             f"KL {evaluation.kl_per_token:.4f} nats/token ({kind}); by layer: {layers}.",
-            f"prior - ELBO: {_with_error(f'{gain:+.4f}', f'{error:.4f}')} nats/token "
-            "(above zero: the thoughts are worth having).",
+            f"prior - ELBO: {_with_error(f'{gain:+.4f}', f'{error:.4f}')} nats/token: {worth(gain, error)}.",
             f"Effective sample size of the importance weights: {evaluation.effective_sample_size:.1f} of "
             f"{evaluation.draws}.",
         ]
     elif "reconstruction" in scores:
         notes.append("No ELBO and no importance weights: q has no density, so that nothing bounds log p(x).")
+    if evaluation.fit is not None:
+        notes.append(evaluation.fit.note)
     if baseline is not None:
-        notes += _differences(evaluation, baseline)
+        notes += _baseline_fit(baseline) + _differences(evaluation, baseline)
     return notes
 
 
 def _lost(evaluation: Evaluation, baseline: Evaluation | None) -> list[tuple[str, str]]:
     """Why there are no bits per byte, of either."""
     return [("", evaluation.lost), ("Baseline: ", baseline.lost if baseline else "")]
+
+
+def worth(gain: float, error: float) -> str:
+    """In words, what fitting q to the scored text itself is worth, as far as two standard errors tell."""
+    if math.isnan(error):
+        return "what fitting q to the scored text is worth, on one sequence, which has no error"
+    if abs(gain) <= 2 * error:
+        return "within two standard errors of zero; fitting q to the scored text is not shown to be worth anything"
+    if gain < 0:
+        return "below zero; q fitted to the scored text is worse than the prior, since its KL costs more than it gains"
+    return "above zero; fitting q to the scored text is worth this much, its KL paid"
+
+
+def _baseline_fit(baseline: Evaluation) -> list[str]:
+    return [] if baseline.fit is None else [f"Baseline: {baseline.fit.note}"]
 
 
 def _differences(evaluation: Evaluation, baseline: Evaluation) -> list[str]:

@@ -8,6 +8,7 @@ from ltm_pyro.inference.natural_gradient import NaturalGradient
 from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
+from ltm_pyro.inference.table_fit import TableFit, towards_a_bound
 from ltm_pyro.inference.trail import Trail, refusal_of_trail
 from ltm_pyro.inference.updates import update_of
 
@@ -20,8 +21,10 @@ __all__ = [
     "Refinement",
     "SharedReading",
     "SlowStep",
+    "TableFit",
     "Trail",
     "frozen",
     "refusal_of_trail",
+    "towards_a_bound",
     "update_of",
 ]

@@ -11,7 +11,7 @@ from ltm_pyro.plots.looks import COLOURS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PARTS = {"approximation_gap": "of the family", "inference_gap": "of inference"}
+PARTS = {"approximation_gap": "left after the long run", "inference_gap": "closed by it"}
 
 
 def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:

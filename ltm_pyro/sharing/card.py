@@ -78,7 +78,7 @@ def _made(run: Run, step: int, version: str) -> str:
         "guide": f"`{_class(config.guide)}`" if latent else "",
         "bounds": f"fast `{_class(config.fast.bound)}`, slow `{_class(config.slow.bound)}`" if latent else "",
         "fast steps": f"{config.fast.steps} in training, "
-        f"{config.train.evaluate_fast_steps or config.fast.steps} in tables"
+        f"{run.assemble().for_tables(config.train.evaluate_fast_steps).fast.steps} in tables"
         if latent
         else "",
         "learned from": f"{learned:,} tokens, {step:,} steps of {config.train.batch_size} sequences" if learned else "",

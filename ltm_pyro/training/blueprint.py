@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from ltm_pyro.bounds import ELBO, AbstractBound
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
-from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, refusal_of_trail, update_of
+from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit, refusal_of_trail, update_of
 from ltm_pyro.models import (
     AbstractModel,
     AbstractPrior,
@@ -64,17 +63,13 @@ class Blueprint(NamedTuple):
         """Restore θ; raises RuntimeError if names or shapes differ."""
         nn.ModuleDict({"model": self.model, "guide": self.guide}).load_state_dict(weights)
 
-    def with_fast_steps(self, steps: int | None) -> Blueprint:
-        """The same objects to evaluate: a fast loop of this many steps (its own if None), towards a bound.
+    def for_tables(self, steps: int | None = None) -> Blueprint:
+        """The same objects to evaluate: the fast loop as `TableFit` has it, of this many steps, enough if None."""
+        return self._replace(fast=TableFit().loop(self.guide, self.fast, steps))
 
-        Where training fits q to an objective that is no bound, tables and prompts fit it to the ELBO; by the same
-        gradient where that needs no path, since the guide's samples may have none.
-        """
-        fast = self.fast.lasting(self.fast.steps if steps is None else steps)
-        if not isinstance(fast.bound, AbstractBound):
-            given = fast.bound
-            fast.bound = ELBO(given.particles, gradient=given.gradient) if given.gradient.cuts else ELBO()
-        return self._replace(fast=fast)
+    def with_fast_steps(self, steps: int | None) -> Blueprint:
+        """Objects that are `for_tables` with another number of fast steps; as they are if None."""
+        return self if steps is None else self.for_tables(steps)
 
     def svi(self) -> DualRateSVI:
         """Both rates joined, with a fresh slow optimizer."""

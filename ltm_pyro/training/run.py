@@ -143,7 +143,7 @@ class Run:
         blueprint.load_state_dict(checkpoint.weights)
         blueprint.model.eval()
         blueprint.guide.eval()
-        return blueprint.with_fast_steps(self.config.train.evaluate_fast_steps)
+        return blueprint.for_tables(self.config.train.evaluate_fast_steps)
 
     def find(self, which: str) -> Path:
         """The folder of a checkpoint; `which` as in `load`."""

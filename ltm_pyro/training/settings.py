@@ -57,8 +57,8 @@ class TrainSettings:
         evaluate_sequences: held-out sequences of a validation; the final table takes all of them, up to
             `final_sequences`.
         final_sequences: held-out sequences of the final table.
-        evaluate_fast_steps: T_fast of the tables and of prompts; the fast loop's own if None. More steps than in
-            training find a tighter bound.
+        evaluate_fast_steps: fast steps of the tables and of prompts, which fit q as `TableFit` does, by natural steps
+            where its family has them; enough if None.
         draws: S, samples of z per sequence in the tables.
         save_every: steps between two checkpoints, besides one at every validation.
         keep: how many of the last checkpoints stay, besides the best.

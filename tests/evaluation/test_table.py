@@ -59,6 +59,31 @@ def test_the_notes_tell_the_kl_and_what_the_thoughts_are_worth(ours):
     assert "of 2." in text
 
 
+@pytest.mark.parametrize(
+    ("gain", "error", "words"),
+    [
+        (0.05, 0.01, "above zero; fitting q to the scored text is worth this much"),
+        (-118.0, 40.0, "below zero; q fitted to the scored text is worse than the prior"),
+        (0.003, 0.002, "within two standard errors of zero"),
+        (-0.003, 0.002, "within two standard errors of zero"),
+        (0.05, float("nan"), "on one sequence, which has no error"),
+    ],
+)
+def test_the_words_follow_the_sign_and_two_standard_errors(gain, error, words):
+    from ltm_pyro.evaluation.table import worth
+
+    assert words in worth(gain, error)
+    assert "worth having" not in worth(gain, error)
+
+
+def test_the_table_has_these_words_and_not_others(ours):
+    from ltm_pyro.evaluation.table import worth
+
+    gain, error = ours.scores["prior"].minus(ours.scores["elbo"])
+    assert f"nats/token: {worth(gain, error)}." in markdown(ours)
+    assert worth(-gain, error) not in markdown(ours)
+
+
 def test_a_model_without_latents_has_no_such_notes():
     text = markdown(baseline())
     assert "exact" in text

@@ -1,4 +1,4 @@
-"""What a guide loses, and where: to its family, or to how its parameters are found."""
+"""What a guide loses, and where: what its family's long run leaves, and what that run closes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ def gaps(records: Sequence[Record]) -> list[Record]:
               + \underbrace{\mathcal{L}(q^*) - \mathcal{L}(q)}_{\text{inference gap}}
 
     (Cremer, Li and Duvenaud, 2018, arXiv 1801.03558; the second is their amortisation gap where an encoder gives q, and
-    an optimisation gap where a loop does.) :math:`q^*` is the best long run of any guide of the same family, and
-    log p(x) is stood for by the tightest importance-weighted bound of all long runs, so that the gap is a lower bound
-    on the true one. In nats/token, with standard errors over sequences, paired.
+    an optimisation gap where a loop does.) For :math:`q^*`, the family's best, stands the best long run of any guide of
+    the same family. It may not have come to the best, so that the first part is what the long run leaves, at least the
+    family's own; that of a family which contains another may so be the larger. log p(x) is stood for by the tightest
+    importance-weighted bound of all long runs, so that the gap is a lower bound on the true one. In nats/token, with
+    standard errors over sequences, paired.
 
     Args:
         records: those of part `numbers`, each with its `sequences`.

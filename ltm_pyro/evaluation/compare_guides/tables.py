@@ -62,14 +62,16 @@ def _cost_or_reason(row: Record, name: str) -> str:
 
 
 def _gaps(rows: Sequence[Record]) -> str:
-    header = ["guide", "gap", "of the family", "of inference"]
+    header = ["guide", "gap", "left after the long run", "closed by it"]
     names = ("gap", "approximation_gap", "inference_gap")
     cells = [[row["guide"], *(with_error(row.get(name), row.get(f"{name}_error")) for name in names)] for row in rows]
     notes = [
         "nats/token. gap: the ELBO's cost less that of the reference, the importance-weighted bound of the long run "
-        f"of {rows[0]['reference']}. Of the family (approximation gap): the same for the best long run in the family. "
-        "Of inference (amortisation or optimisation gap): what the budget leaves undone of that; below zero, the fit "
-        "within the budget is the better one. ± one standard error over sequences, paired."
+        f"of {rows[0]['reference']}. Left after the long run: the same for the best long run of the guide's family, at "
+        "least the family's own part (approximation gap). A family that contains another cannot lack more than it, but "
+        "its long run can leave more: where it has not come to its end, or where a flow's weights, one set for all "
+        "texts, are held. Closed by it: what the budget leaves undone of that (amortisation or optimisation gap); "
+        "below zero, the fit within the budget is the better one. ± one standard error over sequences, paired."
     ]
     return section("The gap split", [header, *cells], notes)
 

@@ -11,6 +11,7 @@ import numpy as np
 from ltm_pyro.evaluation.cells import section, with_error
 from ltm_pyro.evaluation.compare_models.budgets import budgets_of, why_none, within
 from ltm_pyro.evaluation.compare_models.course import SPENT, TIGHTEST, Course
+from ltm_pyro.evaluation.fit_check import note_on_gains
 from ltm_pyro.evaluation.four_numbers import Evaluation
 from ltm_pyro.evaluation.score import LN2, Score
 
@@ -118,7 +119,9 @@ def final_table(evaluations: Mapping[str, Evaluation], reference: str) -> str:
         "sequences the difference is paired; a bound's true cost is no higher than what stands here.",
         *(f"{name}: {evaluation.lost}" for name, evaluation in evaluations.items() if evaluation.lost),
     ]
-    return section("On one held-out text", [header, *rows], notes)
+    fits = {name: found.fit for name, found in evaluations.items() if found.fit is not None}
+    gains = {name: (fit.gain, fit.gain_error) for name, fit in fits.items() if fit.longer is not None}
+    return section("On one held-out text", [header, *rows], [*notes, *note_on_gains(gains)])
 
 
 def tightest(evaluation: Evaluation) -> Score:

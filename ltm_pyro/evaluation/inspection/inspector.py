@@ -12,6 +12,7 @@ from torch import Tensor
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.fit_check import FitCheck, checked, fit_of, gain_of_longer
 from ltm_pyro.evaluation.inspection.information import Information, active_units, mutual_information
 from ltm_pyro.evaluation.inspection.neighbours import Neighbours, neighbours, plane
 from ltm_pyro.evaluation.inspection.posteriors import Posteriors, check, gaussian_of
@@ -37,6 +38,7 @@ class Inspection:
         places, shares: of the map of posterior means, and the variance that its axes tell.
         neighbours: None for fewer than three texts.
         ids: of the texts, in order.
+        fit: how q was fitted, and whether it has converged.
     """
 
     kl: Tensor
@@ -49,6 +51,7 @@ class Inspection:
     shares: list[float]
     neighbours: Neighbours | None
     ids: list[int]
+    fit: FitCheck | None = None
 
     @property
     def collapsed(self) -> bool:
@@ -70,6 +73,7 @@ class Inspection:
             "probe_bound": [score.to_dict() for score in self.probe_bound],
             "map": {"places": self.places.tolist(), "variance_shares": self.shares, "ids": self.ids},
             "neighbours": self.neighbours and self.neighbours._asdict(),
+            "fit": self.fit and self.fit.to_dict(),
         }
 
 
@@ -82,6 +86,7 @@ class Inspector:
         fast: the fast loop that fits the guide.
         draws: S, samples of z per text.
         seed: of all noise; the global random state is left as it was.
+        check_fit: texts, the first ones, that are also fitted for longer, to say whether q has converged.
 
     Raises:
         InputError: if posterior or prior are no diagonal Gaussians, or there are no thoughts.
@@ -92,6 +97,7 @@ class Inspector:
     fast: FastLoop
     draws: int = 4
     seed: int = 0
+    check_fit: int = 16
     _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +127,22 @@ class Inspector:
         found["words"] = torch.stack([_counts(row, self.model.decoder.vocabulary) for row in words])
         for name, value in found.items():
             self._columns.setdefault(name, []).append(value.detach().cpu())
+        self._keep_gain(batch)
+
+    def _keep_gain(self, batch: Batch) -> None:
+        """What a longer fit closes, for as many texts as are still to be checked."""
+        rows = self.check_fit - sum(len(part) for part in self._columns.get("gain", []))
+        if rows > 0 and self.guide.local_parameters():
+            few = {name: None if part is None else part[:rows] for name, part in batch.inputs.items()}
+            gain = gain_of_longer(self.model, self.guide, self.fast, self.draws, **few)
+            self._columns.setdefault("gain", []).append(torch.from_numpy(gain))
+
+    def _fit(self, columns: dict[str, Tensor]) -> FitCheck:
+        fit = fit_of(self.guide, self.fast)
+        if "gain" not in columns:
+            return fit
+        gain = columns["gain"].numpy()
+        return checked(fit, gain, columns["tokens"][: len(gain)].double().numpy())
 
     def summary(self, documents: Callable[[int], str] = str) -> Inspection:
         """What has been gathered.
@@ -149,6 +171,7 @@ class Inspector:
             *plane(means),
             near,
             ids,
+            self._fit(columns),
         )
 
 

@@ -28,18 +28,27 @@ def verdict(found: Inspection) -> str:
     return (
         f"The thoughts carry {found.kl_per_token:.4f} nats/token of KL in {int(found.active.sum())} of "
         f"{found.active.numel()} dimensions; with them the text costs {told:.4f} nats/token less than with thoughts "
-        f"from the prior, so that after the KL is paid they {_balance(told - found.kl_per_token)}."
+        f"from the prior, so that after the KL is paid they {_balance(*_paid(found))}."
     )
 
 
-def _balance(gain: float) -> str:
-    return f"{'gain' if gain >= 0 else 'lose'} {abs(gain):.4f} nats/token"
+def _paid(found: Inspection) -> tuple[float, float]:
+    """What all thoughts gain, their KL paid, nats per token, with its standard error over texts."""
+    return found.probe_bound[0].minus(found.probe_bound[-1])
+
+
+def _balance(gain: float, error: float) -> str:
+    """In words, as far as two standard errors tell."""
+    if not abs(gain) > 2 * error:
+        return f"neither gain nor lose anything that could be told ({with_error(gain, error)} nats/token)"
+    return f"{'gain' if gain > 0 else 'lose'} {with_error(abs(gain), error)} nats/token"
 
 
 def inspection_markdown(found: Inspection, details: Details | None = None) -> str:
     """Tables of an inspection, with what each number is."""
     shown = [section(title, rows, [note]) for title, rows, note in tables(found, details)]
-    return "\n\n".join([f"# Thoughts of {len(found.ids)} texts", verdict(found), *shown])
+    fit = [] if found.fit is None else [found.fit.note]
+    return "\n\n".join([f"# Thoughts of {len(found.ids)} texts", verdict(found), *fit, *shown])
 
 
 def tables(found: Inspection, details: Details | None = None) -> list[Table]:

@@ -170,3 +170,18 @@ def test_other_priors_are_refused(tiny):
     with pytest.raises(InputError, match="the prior of this run is Laplace, no diagonal Gaussian"):
         Inspector(model, MeanFieldGuide(tiny.decoder.z_shape), FastLoop(ELBO(), steps=1))
     assert isinstance(tiny.model.prior, GaussianPrior)
+
+
+@pytest.mark.parametrize(
+    ("gain", "error", "words"),
+    [
+        (0.05, 0.01, "gain 0.0500 ± 0.0100 nats/token"),
+        (-0.05, 0.01, "lose 0.0500 ± 0.0100 nats/token"),
+        (0.003, 0.002, "neither gain nor lose anything that could be told (0.0030 ± 0.0020 nats/token)"),
+        (-0.003, 0.002, "neither gain nor lose anything that could be told (-0.0030 ± 0.0020 nats/token)"),
+    ],
+)
+def test_the_verdict_follows_two_standard_errors(gain, error, words):
+    from ltm_pyro.evaluation.inspection.markdown import _balance
+
+    assert _balance(gain, error) == words

@@ -1,0 +1,1 @@
+"""Whether the tables' numbers have converged."""

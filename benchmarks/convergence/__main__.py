@@ -1,0 +1,118 @@
+"""The four numbers of runs by the training's own fast loop, by the tables' fit, and by one of twice as many steps."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyro
+import torch
+
+from benchmarks.convergence.released import make
+from ltm_pyro.cli.comparison_folder import commit, versions
+from ltm_pyro.data import Sequences, cut, in_order, read_corpus
+from ltm_pyro.evaluation import Evaluation, FourNumbers
+from ltm_pyro.evaluation.cells import finite, section, with_error
+from ltm_pyro.evaluation.fit_check import TOLERANCE
+from ltm_pyro.inference import FastLoop, TableFit, towards_a_bound
+from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.material import prepare
+from ltm_pyro.training.run import Run
+
+NUMBERS = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "predictive": "predictive", "prior": "prior"}
+DRAWS, SEED, BATCH = 16, 0, 32
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure runs, one after another, into `records.json` and `table.md`; or make a checkpoint to import."""
+    parser = ArgumentParser(prog="python -m benchmarks.convergence", description=__doc__)
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN[=CORPUS]", help="and the text to score; its held-out by default"
+    )
+    parser.add_argument("--limit", type=int, default=64, help="sequences of each")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/convergence/results"))
+    parser.add_argument("--released", type=int, metavar="STEPS", help="make a checkpoint in the released code's manner")
+    options = parser.parse_args(arguments)
+    pyro.enable_validation(False)
+    torch.set_num_threads(1)
+    if options.released:
+        make(options.out, options.released)
+    for name in options.runs:
+        folder, _, corpus = name.partition("=")
+        _keep(options.out, Path(folder).name, measure(Run.open(folder), corpus, options.limit))
+
+
+def measure(run: Run, corpus: str, limit: int) -> list[dict[str, Any]]:
+    """A record for each fit of a run's posteriors, with the differences to the tables' fit."""
+    blueprint = run.load("latest")
+    batches = list(in_order(_sequences(run, corpus), BATCH, limit))
+    found = {name: _evaluate(blueprint, fast, batches) for name, fast in _fits(run, blueprint)}
+    tables = found["tables"].scores["elbo"]
+    records = []
+    for name, evaluation in found.items():
+        record = {"fit": name, "steps": evaluation.fit.steps, "optimizer": evaluation.fit.optimizer}  # type: ignore[union-attr]
+        for number in NUMBERS:
+            score = evaluation.scores[number]
+            record |= {number: score.nats_per_token, f"{number}_error": score.standard_error}
+        record["kl"], record["sequences"] = evaluation.kl_per_token, len(tables.nats)
+        record["worth"], record["worth_error"] = evaluation.scores["prior"].minus(evaluation.scores["elbo"])
+        record["more"], record["more_error"] = evaluation.scores["elbo"].minus(tables)
+        records.append(record)
+    return records
+
+
+def _fits(run: Run, blueprint: Blueprint) -> Iterator[tuple[str, FastLoop]]:
+    training = run.assemble().fast
+    yield "training's", towards_a_bound(training).lasting(run.config.train.evaluate_fast_steps or training.steps)
+    yield "tables", blueprint.fast
+    yield "twice", TableFit().loop(blueprint.guide, training, 2 * blueprint.fast.steps)
+
+
+def _sequences(run: Run, corpus: str) -> Sequences:
+    if not corpus:
+        return prepare(run.config, run.tokenizer).validation
+    return cut(run.config.data.mode, read_corpus(corpus), run.tokenizer, run.config.data.length)
+
+
+def _evaluate(blueprint: Blueprint, fast: FastLoop, batches: Sequence[Any]) -> Evaluation:
+    return FourNumbers(blueprint.model, blueprint.guide, fast, DRAWS, SEED).evaluate(batches)
+
+
+def _keep(folder: Path, name: str, records: list[dict[str, Any]]) -> None:
+    """Add a run's records to those that are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "records.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept[name] = {"records": finite(records), "commit": commit(), "versions": versions(), "threads": 1}
+    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    table = "\n\n".join(_table(run, of["records"]) for run, of in kept.items())
+    (folder / "table.md").write_text(table + "\n", encoding="utf-8")
+    print(_table(name, records), flush=True)
+
+
+def _table(name: str, records: Sequence[dict[str, Any]]) -> str:
+    header = ["fit of q", "steps", *NUMBERS.values(), "prior - ELBO", "ELBO's cost less the tables'"]
+    rows = [
+        [
+            f"{record['fit']}, {record['optimizer']}",
+            str(record["steps"]),
+            *(with_error(record[number], record[f"{number}_error"]) for number in NUMBERS),
+            with_error(record["worth"], record["worth_error"]),
+            with_error(record["more"], record["more_error"]),
+        ]
+        for record in records
+    ]
+    moved = abs(records[-1]["more"])
+    said = "within" if moved < TOLERANCE else "NOT within"
+    notes = [
+        f"nats/token, lower is better; {records[0]['sequences']} sequences, {DRAWS} draws; ± one standard error, "
+        f"paired in the last two columns. Twice the steps move the ELBO by {moved:.4f}, {said} {TOLERANCE}."
+    ]
+    return section(name, [header, *rows], notes)
+
+
+if __name__ == "__main__":
+    main()
