@@ -19,7 +19,7 @@ from ltm_pyro.evaluation.cells import finite, section, with_error
 from ltm_pyro.evaluation.fit_check import TOLERANCE
 from ltm_pyro.inference import FastLoop, TableFit, towards_a_bound
 from ltm_pyro.training.blueprint import Blueprint
-from ltm_pyro.training.material import prepare
+from ltm_pyro.training.held_out import RunText
 from ltm_pyro.training.run import Run
 
 NUMBERS = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "predictive": "predictive", "prior": "prior"}
@@ -73,7 +73,7 @@ def _fits(run: Run, blueprint: Blueprint) -> Iterator[tuple[str, FastLoop]]:
 
 def _sequences(run: Run, corpus: str) -> Sequences:
     if not corpus:
-        return prepare(run.config, run.tokenizer).validation
+        return RunText(run).held_out
     return cut(run.config.data.mode, read_corpus(corpus), run.tokenizer, run.config.data.length)
 
 

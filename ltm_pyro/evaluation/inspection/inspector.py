@@ -133,7 +133,7 @@ class Inspector:
         """What a longer fit closes, for as many texts as are still to be checked."""
         rows = self.check_fit - sum(len(part) for part in self._columns.get("gain", []))
         if rows > 0 and self.guide.local_parameters():
-            few = {name: None if part is None else part[:rows] for name, part in batch.inputs.items()}
+            few: dict[str, Any] = {name: part if part is None else part[:rows] for name, part in batch.inputs.items()}
             gain = gain_of_longer(self.model, self.guide, self.fast, self.draws, **few)
             self._columns.setdefault("gain", []).append(torch.from_numpy(gain))
 
