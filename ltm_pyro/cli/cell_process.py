@@ -20,9 +20,20 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from typing_extensions import TypedDict
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json
 
 PLAN, RESULT, CPU, LOCK = "plan.json", "result.json", "cpu.json", "lock"
 TAKEN = 75  # the exit code of a process that has found its cell in other hands
+
+
+class Result(TypedDict):
+    """What `result.json` says of a cell; the rest depends on what the cell is of."""
+
+    status: str
+    plan: dict[str, Any]
 
 
 def main(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
@@ -55,7 +66,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 def _carry_out(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
     threading.Thread(target=_leave_with_the_study, daemon=True).start()
-    plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    plan = read_json(folder / PLAN, dict[str, Any])
     if _is_done(folder, plan):  # by another study, while this process began
         return 0
     try:
@@ -71,8 +82,8 @@ def _carry_out(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[st
 
 def _is_done(folder: Path, plan: dict[str, Any]) -> bool:
     try:
-        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        result = read_json(folder / RESULT, Result)
+    except InputError:
         return False
     return result["status"] == "done" and result["plan"] == plan
 
@@ -89,8 +100,8 @@ def _clocked(folder: Path) -> Iterator[None]:
 
 def _spent(folder: Path) -> float:
     try:
-        return float(json.loads((folder / CPU).read_text(encoding="utf-8"))["seconds"])
-    except OSError:
+        return float(read_json(folder / CPU, dict[str, float])["seconds"])
+    except (InputError, KeyError):
         return 0.0
 
 

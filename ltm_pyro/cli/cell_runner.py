@@ -12,17 +12,25 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from filelock import Timeout
+from typing_extensions import TypedDict
 
-from ltm_pyro.cli.cell_process import PLAN, RESULT, TAKEN, lock_of, write
+from ltm_pyro.cli.cell_process import PLAN, RESULT, TAKEN, Result, lock_of, write
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json, refuse_links
 
 LOG = "log.txt"
 PAUSE = 0.2  # seconds between two looks at what runs
 PATIENCE = 120.0  # seconds that an interrupted run has to save
 ATTEMPTS = 2  # of a cell whose process is killed
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class Plan(TypedDict):
+    """What `plan.json` says of a cell; the rest depends on what the cell is of."""
+
+    words: list[str]
 
 
 class AnyCell(Protocol):
@@ -61,6 +69,7 @@ class CellRunner:
     def __init__(
         self, out: Path, cells: Sequence[AnyCell], plans: Mapping[str, Any], module: str, jobs: int = 1
     ) -> None:
+        refuse_links(out)
         self.out, self.module, self.jobs = out, module, jobs
         self.cells = {cell.key: cell for cell in cells}
         self.plans = plans
@@ -176,7 +185,7 @@ class CellRunner:
     def _found(self, key: str, failures: bool = False) -> dict[str, Any] | None:
         """A cell's result, if it has one; what failed before is tried again."""
         folder = self.out / "cells" / key
-        plan, result = _read(folder / PLAN), _read(folder / RESULT)
+        plan, result = _read(folder / PLAN, Plan), _read(folder / RESULT, Result)
         if plan is not None and _learning(plan) != _learning(self.plans[key]):
             raise InputError(
                 f"{folder} was begun with other arguments: repeat the study's own command, or choose another folder"
@@ -218,13 +227,10 @@ def _close(process: subprocess.Popen) -> None:
         process.stdin.close()
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def _read(path: Path, shape: Any) -> dict[str, Any] | None:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}. Remove it, and that cell is measured again") from error
+    return read_json(path, shape, remedy="Remove it, and that cell is measured again")
 
 
 def _last_step(folder: Path) -> int:
@@ -238,6 +244,6 @@ def _last_step(folder: Path) -> int:
     for line in reversed(whole):
         try:
             return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             continue
     return 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_yaml
 
 CLASSES = ("prior", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")
 
@@ -40,13 +44,12 @@ def files_without(words: Sequence[str]) -> list[str]:
 
 def read(path: str) -> Mapping[str, Any]:
     """A file of arguments; empty if it is none, which the parser will say."""
-    import yaml
-
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        return read_yaml(Path(path), dict[str, Any], follow=True)
+    except InputError:
+        if os.path.exists(path):
+            raise
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _in_words(words: Sequence[str]) -> set[str]:

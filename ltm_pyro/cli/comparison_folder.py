@@ -12,12 +12,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from ltm_pyro import __version__
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json, refuse_links, validate, write_text
 
 SETTINGS, RESULTS = "settings.json", "results.json"
+
+
+class Results(TypedDict):
+    """What `results.json` holds: records by the piece of work that made them."""
+
+    pieces: dict[str, list[dict[str, Any]]]
 
 
 class ComparisonFolder:
@@ -38,6 +47,7 @@ class ComparisonFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{path} cannot be made: {error.strerror or error}. Give a folder by --out") from error
+        refuse_links(path)
 
     @classmethod
     def named(cls, path: Path, settings: Mapping[str, Any], before: Path | None = None) -> ComparisonFolder:
@@ -77,9 +87,10 @@ class ComparisonFolder:
             InputError: if there is none, or it had other settings.
         """
         try:
-            before = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))["settings"]
-            found = json.loads((self.path / RESULTS).read_text(encoding="utf-8"))["pieces"]
-        except (OSError, ValueError, KeyError) as error:
+            before = read_json(self.path / SETTINGS, dict[str, Any])["settings"]
+            found = read_json(self.path / RESULTS, Results)["pieces"]
+            validate(before, dict[str, Any], str(self.path / SETTINGS))
+        except (InputError, KeyError) as error:
             raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
         if changed := _differing(before, self.settings):
             raise InputError(
@@ -148,7 +159,7 @@ class ComparisonFolder:
         """
         path = self.path / name
         try:
-            path.write_text(text, encoding="utf-8")
+            write_text(path, text)
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}. Give a folder by --out") from error
         return path

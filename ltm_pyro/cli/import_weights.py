@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.import_weights import decoder_from_authors
+from ltm_pyro.training.import_weights import decoder_from_authors, has_checksums
 from ltm_pyro.training.run import Run, run_parser
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def main(words: Sequence[str]) -> int:
     options = parse(_parser(), words)
     sizes = {name: options[name] for name in ("heads", "thoughts", "window", "length", "begin")}
     decoder = decoder_from_authors(options.file, **sizes)
+    if not has_checksums(options.file):
+        print(f"{options.file} has no checksums: a changed byte in it would not be noticed", file=sys.stderr)
     tokenizer = _tokenizer(options.tokenizer, decoder)
     run = Run.create(options.run or Path("runs") / Path(options.file).stem, _config(decoder), tokenizer)
     blueprint = run.assemble()

@@ -15,6 +15,7 @@ from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
 from ltm_pyro.spinning import spin_briefly
 from ltm_pyro.training.launch import launched
+from ltm_pyro.training.memory import is_out_of_memory
 
 COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
@@ -58,7 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except InputError as error:
-        print(f"ltm: {error}", file=sys.stderr)
+        print(f"ltm: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = (str(error).strip().splitlines() or ["no more could be had"])[0]
+        print(f"ltm: memory ran out ({reason}): give smaller sizes, or fewer at once", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nltm: interrupted", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import signal
@@ -16,8 +15,11 @@ from ltm_pyro.cli.generate import write_samples
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json
 from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.held_out import DATA
+from ltm_pyro.training.material import DataRecord
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def refuse_other_text(folder: Path, material: Material) -> None:
         InputError: if a run was trained on, or held out, anything else.
     """
     for path in sorted(folder.glob(f"runs/*/{DATA}")):
-        if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != material.fingerprint:
+        if read_json(path, DataRecord)["fingerprint"] != material.fingerprint:
             raise InputError(
                 f"{folder} compares on other text: the corpus has changed since {path.parent.name} was trained. "
                 "Restore it, or start anew in another folder"
@@ -118,7 +120,7 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
     options = {"draws": draws, "limit": limit, "seed": SEED, "fixed_noise": False}
     save(run, "validation", evaluation, options=options, about=f"held-out text; {weights_of(run, 'best')}")
     write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed)
-    step = int(run.find("best").name.removeprefix("step-"))
+    step = step_of(run.find("best"))
     prior = blueprint.model.prior
     assert prior is not None
     record = {

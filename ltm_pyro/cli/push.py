@@ -12,6 +12,7 @@ from ltm_pyro import __version__
 from ltm_pyro.cli.arguments import parse
 from ltm_pyro.errors import InputError
 from ltm_pyro.sharing import RepositoryName, model_card, publish, write_copy
+from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def main(words: Sequence[str]) -> int:
 def _write(run: Run, repository: RepositoryName, options: Namespace, folder: Path) -> int:
     """The folder as it is shared; returns the checkpoint's step."""
     checkpoint = run.find(options.checkpoint)
-    step = int(checkpoint.name.removeprefix("step-"))
+    step = step_of(checkpoint)
     write_copy(run, checkpoint, folder, options.resumable)
     card = model_card(Run.open(folder), step, str(repository), __version__, options.license)
     (folder / "README.md").write_text(card, encoding="utf-8")

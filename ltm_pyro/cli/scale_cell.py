@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli import cell_process
 from ltm_pyro.cli.scale_grid import AS_TRAINED
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json
 
 if TYPE_CHECKING:
     from ltm_pyro.training.material import Material
@@ -73,11 +74,11 @@ def _score(run: Run, material: Material, steps: int | str, scoring: dict[str, An
 def _scored_before(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
     """What an earlier process has scored in the same way."""
     try:
-        before = json.loads((folder / cell_process.RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        before: dict[str, Any] = read_json(folder / cell_process.RESULT, cell_process.Result)
+    except InputError:
         return {}
-    same = before["status"] == "done" and before["plan"]["scoring"] == plan["scoring"]
-    return before["scored"] if same and before["plan"]["words"] == plan["words"] else {}
+    same = before["status"] == "done" and before["plan"].get("scoring") == plan["scoring"]
+    return before["scored"] if same and before["plan"].get("words") == plan["words"] else {}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_yaml
 
 # the dimensions of training, each an argument of `ltm train`, with its short name in folders and figures
 TRAINED = {
@@ -90,15 +91,7 @@ def words_of(sizes: Mapping[str, int]) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        told = error.strerror if isinstance(error, OSError) else str(error).replace("\n", " ")
-        raise InputError(
-            f"--grid {path} cannot be read: {told}. Expected YAML such as `fast_steps: [2, 4, 8]`"
-        ) from error
+    content = read_yaml(path, remedy="Expected YAML such as `fast_steps: [2, 4, 8]`", follow=True)
     if not isinstance(content, dict):
         raise InputError(f"--grid {path}: expected dimensions with their values, such as `fast_steps: [2, 4, 8]`")
     return content

@@ -25,7 +25,7 @@ def main(words: Sequence[str]) -> int:
     options = parse(_parser(), words)
     refuse_below(options, port=0)
     uvicorn = import_extra("uvicorn", "serve", "ltm serve")
-    from ltm_pyro.serving import Desk, make_app
+    from ltm_pyro.serving import Desk, make_app, server_config
 
     hosts = _hosts(options.host, options.names)
     run = Run.open(options.run)
@@ -37,8 +37,7 @@ def main(words: Sequence[str]) -> int:
         say(f"http://{options.host if options.host != '0.0.0.0' else hosts[-1]}:{port}  (Ctrl-C ends it)")
         if not _is_loopback(options.host):
             say("Others can reach this: anyone who can reach this machine can use its processor.")
-        config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=1)
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(server_config(app)).run(sockets=[listening])
     return 0
 
 

@@ -15,9 +15,10 @@ from ltm_pyro.cli.class_arguments import files_without, given, named_classes
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
+from ltm_pyro.training.checkpoints import step_named
 from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
 from ltm_pyro.training.launch import launched
-from ltm_pyro.training.material import Material, corpus_of, prepare
+from ltm_pyro.training.material import DataRecord, Material, corpus_of, prepare
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.places import with_absolute_paths
 from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes
@@ -197,11 +198,11 @@ def _resume(path: Path, place: str | None = None) -> int:
     """
     from ltm_pyro.training.randomness import seed_everything
 
-    step = path.name.removeprefix("step-") if path.parent.name == "checkpoints" else ""
-    folder, which = (path.parent.parent, str(int(step))) if step.isdigit() else (path, "latest")
+    step = step_named(path.name.removeprefix("step-")) if path.parent.name == "checkpoints" else None
+    folder, which = (path, "latest") if step is None else (path.parent.parent, str(step))
     run = Run.open(folder)
     run.find(which)  # a run without a checkpoint is refused before any work is done
-    saved = run.read_json(DATA)
+    saved: dict[str, Any] = run.read_json(DATA, DataRecord)
     accelerator = make_accelerator(folder, run.config)
     config = with_place(run, saved, place)
     material = _read_by_all(config, accelerator, lambda: prepare_again(run, saved, place))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ltm_pyro.data import long_text
-from ltm_pyro.data.tokenizer_source import load_backend
+from ltm_pyro.data.tokenizer_source import answering, load_backend
 from ltm_pyro.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class Tokenizer:
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of a text, int32 (T,), without an end token."""
-        return np.array(self.backend.encode(text, add_special_tokens=False).ids, dtype=np.int32)
+        with answering("encode a text"):
+            return np.array(self.backend.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
     def encode_with_bytes(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """The ids of a text, int32 (T,), and the UTF-8 bytes each one stands for, int64 (T,).
@@ -98,7 +99,8 @@ class Tokenizer:
         tokens add up to those of the text. Of several tokens that share one character the first stands for all its
         bytes, the others for none.
         """
-        return _with_bytes(text, self.backend.encode(text, add_special_tokens=False))
+        with answering("encode a text"):
+            return _with_bytes(text, self.backend.encode(text, add_special_tokens=False))
 
     def encode_many(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """`encode_with_bytes` of each text, several at once."""
@@ -119,7 +121,8 @@ class Tokenizer:
                 yield piece
 
         for group in _groups(pieces()):
-            encodings = self.backend.encode_batch(group, add_special_tokens=False)
+            with answering("encode the text"):
+                encodings = self.backend.encode_batch(group, add_special_tokens=False)
             for piece in map(_with_bytes, group, encodings):
                 yield Piece(*piece, last.popleft())
 
@@ -132,7 +135,8 @@ class Tokenizer:
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD."""
-        return self.backend.decode([int(i) for i in ids], skip_special_tokens=skip_special)
+        with answering("decode tokens"):
+            return self.backend.decode([int(i) for i in ids], skip_special_tokens=skip_special)
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:

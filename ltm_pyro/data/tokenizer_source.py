@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltm_pyro.data.hub import PREFIX
-from ltm_pyro.data.text_file import read_text
+from ltm_pyro.data.tokenizer_inspection import inspect_tokenizer
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_text
 
 if TYPE_CHECKING:
     import tokenizers
 
 FILE = "tokenizer.json"
+BYTES = 2**27
 
 
 def load_backend(spec: str) -> tokenizers.Tokenizer:
@@ -37,11 +41,40 @@ def load_backend(spec: str) -> tokenizers.Tokenizer:
 def _from_file(path: Path) -> tokenizers.Tokenizer:
     from tokenizers import Tokenizer as Backend
 
-    text = read_text(path)
+    text = read_text(path, BYTES, follow=True)
+    inspect_tokenizer(text, str(path))
     try:
         return Backend.from_str(text)
-    except Exception as error:  # the library raises bare Exception
+    except BaseException as error:  # the library raises bare Exception, and a panic of its own
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise InputError(f"{path} does not parse as a tokenizer ({FILE}): {error}") from error
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether an error is a panic of a library in Rust, which derives from `BaseException` alone."""
+    return type(error).__name__ == "PanicException"
+
+
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Within, what the library cannot do becomes one line.
+
+    Args:
+        what: it is asked to do, after "the tokenizer cannot".
+
+    Raises:
+        InputError: for a text that it fails at.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        raise InputError(
+            f"the tokenizer cannot {what}: {' '.join(str(error).split())}. Its {FILE} may be damaged: restore it from "
+            "a copy, or take another tokenizer"
+        ) from error
 
 
 def _from_hub(name: str) -> tokenizers.Tokenizer:

@@ -14,6 +14,7 @@ from torch import Tensor
 from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.finite import refuse_non_finite
 from ltm_pyro.evaluation.fit_check import FitCheck, checked, fit_of, gain_of_longer
 from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import log_likelihood_under, under_posterior, under_prior
@@ -112,6 +113,9 @@ class FourNumbers:
         Args:
             batches: on the model's device.
             listener: told the number of sequences done, after each batch.
+
+        Raises:
+            InputError: if a score is not a finite number.
         """
         self._columns, done = {}, 0
         with at_rest(self.model, self.guide, self.seed):
@@ -199,6 +203,9 @@ class FourNumbers:
 
     def _summary(self) -> Evaluation:
         columns = {name: torch.cat(parts).double().numpy() for name, parts in self._columns.items()}
+        for name, label in self._labels().items():
+            if name in columns:
+                refuse_non_finite(label, columns[name])
         total = columns["tokens"].sum()
         scores = {}
         for name, label in self._labels().items():

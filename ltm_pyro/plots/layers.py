@@ -22,7 +22,7 @@ def plot_layers(rows: Sequence[dict[str, Any]], axes: Axes, look: Looks | None =
     looked = look or looks((row["prior"], row["prior"]) for row in rows)
     most = 1
     for row in rows:
-        layers = [key for key in row if key.startswith("kl_layer_") and key.removeprefix("kl_layer_").isdigit()]
+        layers = [key for key in row if key.startswith("kl_layer_") and key.removeprefix("kl_layer_").isdecimal()]
         most = max(most, len(layers))
         axes.plot(range(1, len(layers) + 1), [row[key] for key in layers], label=row["prior"], **looked[row["prior"]])
     axes.set_xticks(range(1, most + 1))

@@ -2,6 +2,7 @@
 
 from ltm_pyro.serving.app import make_app
 from ltm_pyro.serving.desk import LIMITS, Desk
+from ltm_pyro.serving.server import server_config
 from ltm_pyro.serving.worker import Worker
 
-__all__ = ["LIMITS", "Desk", "Worker", "make_app"]
+__all__ = ["LIMITS", "Desk", "Worker", "make_app", "server_config"]

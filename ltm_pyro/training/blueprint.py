@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_bytes
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit, refusal_of_trail, update_of
 from ltm_pyro.models import (
@@ -26,6 +27,7 @@ from ltm_pyro.models import (
     MaskedDiffusionModel,
 )
 from ltm_pyro.models.masked_sequence import Loss
+from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
 from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.settings import DataSettings, TrainSettings
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+TOKENIZER_BYTES = 2**27
 ZShape = tuple[int, int, int]
 
 
@@ -54,6 +57,10 @@ class Blueprint(NamedTuple):
     def global_parameters(self) -> Iterator[nn.Parameter]:
         """θ: the weights of model, prior and guide."""
         return chain(self.model.parameters(), self.guide.parameters())
+
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        """θ's parameters by the names that `state_dict` has for them."""
+        return dict(nn.ModuleDict({"model": self.model, "guide": self.guide}).named_parameters())
 
     def state_dict(self) -> dict[str, Any]:
         """θ by name, under `model.` and `guide.`."""
@@ -149,6 +156,7 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
         vocabulary: V, of the run's tokenizer.
         begin: the token id that stands before a text.
     """
+    refuse_weights_beyond_memory(config, vocabulary)
     built = parser.instantiate(config)
     decoder = _decoder(config, vocabulary, begin)
     built.slow.steps = config.train.steps
@@ -185,6 +193,8 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
     Raises:
         InputError: if classes, sizes or optimizers cannot be made, or do not go together.
     """
+    refuse_weights_beyond_memory(config, config.data.vocabulary)
+    refuse_batch_beyond_memory(config)
     for name in ("prior", "guide"):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
     blueprint = assemble(parser, config, vocabulary=2, begin=0)
@@ -227,7 +237,7 @@ def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
             config.decoder.pop(name, None)
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
-    content = repr(shaping).encode() + tokenizer_file.read_bytes()
+    content = repr(shaping).encode() + read_bytes(tokenizer_file, TOKENIZER_BYTES)
     return hashlib.sha256(content).hexdigest()[:16]
 
 

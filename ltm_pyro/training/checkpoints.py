@@ -21,17 +21,31 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from annotated_types import Ge
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json
+from ltm_pyro.training.fitting_weights import refuse_non_finite, refuse_other_weights
 from ltm_pyro.training.manifest import MANIFEST, fault, write_manifest
 from ltm_pyro.training.state_files import load_state, read_tensors, save_state, sync, write_tensors
 
 WEIGHTS, STATE, INFO = "model.safetensors", "training-state", "info.json"
 _FILES = (WEIGHTS, f"{STATE}.safetensors", f"{STATE}.json", INFO)
+INFO_BYTES = 2**20
+
+
+class Info(TypedDict):
+    """What `info.json` says of a checkpoint; `loss` is None where none was measured."""
+
+    step: Annotated[int, Ge(0)]
+    loss: float | None
+    fingerprint: str
 
 
 class Checkpoint(NamedTuple):
@@ -40,7 +54,7 @@ class Checkpoint(NamedTuple):
     step: int
     weights: dict[str, Tensor]
     state: dict[str, Any]
-    info: dict[str, Any]
+    info: Info
 
 
 class Checkpoints:
@@ -81,7 +95,7 @@ class Checkpoints:
             raise InputError(f"step is {step}; expected the number of slow steps done, 0 or more.")
         final = self.folder / f"step-{step:08d}"
         partial = _beside(final, "partial")
-        info = {"step": step, "loss": _finite(loss), "fingerprint": fingerprint}
+        info = Info(step=step, loss=_finite(loss), fingerprint=fingerprint)
         try:
             self._sweep()
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -113,32 +127,37 @@ class Checkpoints:
         scored = [(loss, -step) for step, path in found.items() if (loss := _loss(path)) is not None]
         return found[-min(scored)[1]] if scored else None
 
-    def load(self, path: Path | str, fingerprint: str | None = None) -> Checkpoint:
+    def load(
+        self, path: Path | str, fingerprint: str | None = None, parameters: Mapping[str, Tensor] | None = None
+    ) -> Checkpoint:
         """Check every file of a checkpoint against its manifest, and read it.
 
+        Args:
+            path: its folder.
+            fingerprint: of the configuration that it must be of; any if None.
+            parameters: of the model that the weights are for, by their names; any if None.
+
         Raises:
-            InputError: if a file is missing, cut short or changed, or the configuration is another one.
+            InputError: if a file is missing, cut short or changed, if the configuration is another one, if the weights
+                are not those of the parameters, or if one holds a NaN or an infinity.
         """
         path = Path(path)
-        _verify(path, _FILES)
-        info = json.loads((path / INFO).read_text(encoding="utf-8"))
-        if fingerprint is not None and info["fingerprint"] != fingerprint:
-            raise InputError(
-                f"{path} is a checkpoint of another configuration: its fingerprint is {info['fingerprint']!r}, this "
-                f"run's is {fingerprint!r}. Resume with the configuration it was saved with, or start a new run in "
-                "another folder."
-            )
-        return Checkpoint(info["step"], read_tensors(path / WEIGHTS), load_state(path, STATE), info)
+        info = read_info(path, fingerprint)
+        weights = _read_weights(path, parameters, _FILES)
+        return Checkpoint(info["step"], weights, load_state(path, STATE), info)
 
     @staticmethod
-    def load_weights(path: Path | str) -> dict[str, Tensor]:
+    def load_weights(
+        path: Path | str, fingerprint: str | None = None, parameters: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """Check and read a checkpoint's weights alone, which is all that evaluation and generation need.
 
-        Raises:
-            InputError: if the weights or the manifest are missing, cut short or changed.
+        Args, raises: as for `load`.
         """
-        _verify(Path(path), (WEIGHTS,))
-        return read_tensors(Path(path) / WEIGHTS)
+        path = Path(path)
+        if fingerprint is not None:
+            read_info(path, fingerprint)
+        return _read_weights(path, parameters, (WEIGHTS,))
 
     def discard_after(self, step: int) -> None:
         """Remove the checkpoints of later steps, for a run that goes on from an earlier one."""
@@ -173,7 +192,49 @@ class Checkpoints:
         )
 
 
-def _write(folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any], info: dict[str, Any]) -> None:
+def _read_weights(path: Path, parameters: Mapping[str, Tensor] | None, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Read a checkpoint's weights: their header first, then these files against the manifest, then the numbers."""
+    remedy = partial(_remedy, path)
+    if parameters is not None:
+        if damage := fault(path, (WEIGHTS,), sums=False):
+            raise InputError(f"{damage}. {remedy()}")
+        refuse_other_weights(path / WEIGHTS, parameters, remedy)
+    _verify(path, names)
+    weights = read_tensors(path / WEIGHTS)
+    refuse_non_finite(path / WEIGHTS, weights, parameters or (), remedy)
+    return weights
+
+
+def read_info(path: Path, fingerprint: str | None = None) -> Info:
+    """What a checkpoint says of itself.
+
+    Raises:
+        InputError: if that is damaged, or of another configuration than the one with this fingerprint.
+    """
+    _verify(path, (INFO,))
+    info: Info = read_json(path / INFO, Info, INFO_BYTES)
+    if fingerprint is not None and info["fingerprint"] != fingerprint:
+        raise InputError(
+            f"{path} is a checkpoint of another configuration: its fingerprint is {info['fingerprint']!r}, this "
+            f"run's is {fingerprint!r}. Resume with the configuration it was saved with, or start a new run in "
+            "another folder."
+        )
+    return info
+
+
+def step_named(text: str) -> int | None:
+    """The step that a text such as 400 or 00000400 is the number of; None if it is none."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint's folder, as `latest`, `best` and `of_step` return it."""
+    step = _split(path)[0]
+    assert step is not None
+    return step
+
+
+def _write(folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any], info: Info) -> None:
     """All files of a checkpoint, on the disk for certain when this returns."""
     folder.mkdir()
     write_tensors(folder / WEIGHTS, weights)
@@ -216,7 +277,8 @@ def _beside(path: Path, kind: str) -> Path:
 
 def _split(path: Path) -> tuple[int | None, str]:
     """A checkpoint's step and what is happening to it; (None, "") for any other name."""
-    match = re.fullmatch(r"step-(\d{8,})|\.step-(\d{8,})\.(partial|replaced|deleted)-\d+", path.name)
+    number = "([0-9]{8,18})"
+    match = re.fullmatch(rf"step-{number}|\.step-{number}\.(partial|replaced|deleted)-[0-9]+", path.name)
     return (int(match[1] or match[2]), match[3] or "") if match else (None, "")
 
 
@@ -232,8 +294,8 @@ def _find(folder: Path) -> dict[int, Path]:
 
 def _loss(path: Path) -> float | None:
     try:
-        return json.loads((path / INFO).read_text(encoding="utf-8"))["loss"]
-    except (OSError, ValueError, LookupError, TypeError):
+        return read_json(path / INFO, Info, INFO_BYTES)["loss"]
+    except InputError:
         return None  # a damaged checkpoint is not the best one; `load` says what is wrong with it
 
 
@@ -241,7 +303,7 @@ def _finite(loss: float | None) -> float | None:
     return float(loss) if loss is not None and math.isfinite(loss) else None
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.material import DIGEST, HELD_OUT, Material, divided_corpus, prepare
+from ltm_pyro.training.material import DIGEST, HELD_OUT, DataRecord, Material, divided_corpus, prepare
 from ltm_pyro.training.places import refuse_missing
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class RunText:
     def __init__(self, run: Run, place: str | None = None) -> None:
         self.run = run
         self.imported = not (run.folder / DATA).is_file() and not run.metrics.path.exists()
-        self.saved: dict[str, Any] = {} if self.imported else run.read_json(DATA)
+        self.saved: dict[str, Any] = {} if self.imported else run.read_json(DATA, DataRecord)
         self.config = with_place(run, self.saved, place)
         refuse_missing(run.folder, self.config)
         self._divided = divided_corpus(self.config, self._rule())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import open_regular
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.decoder.block import EPSILON
 
@@ -84,11 +86,13 @@ def decoder_from_authors(
         A decoder in float32, on the CPU.
 
     Raises:
-        InputError: if the file cannot be read, is of another model, or leaves a size open.
+        InputError: if the file cannot be read, does not have its checksums, is of another model, leaves a size open, or
+            holds a NaN or an infinity.
     """
     checkpoint = read_authors_checkpoint(path)
     given = {"heads": heads, "thoughts": thoughts, "window": window, "length": length}
     try:
+        _refuse_non_finite({name: weight for name, weight in checkpoint.weights.items() if not BUFFERS.search(name)})
         weights = convert(checkpoint.weights)
         sizes = _sizes(weights, checkpoint.sizes, given)
         decoder = Decoder(**sizes, begin=sizes["vocabulary"] - 1 if begin is None else begin)
@@ -150,7 +154,47 @@ def convert(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {ours: weights[theirs] for ours, theirs in source.items()}
 
 
+def has_checksums(path: str | Path) -> bool:
+    """Whether a PyTorch file has checksums, so that a changed byte is noticed; those before PyTorch 1.6 have none."""
+    return zipfile.is_zipfile(path)
+
+
+def _refuse_damaged(path: Path) -> None:
+    """Compare every part of a file with its checksum, which PyTorch writes and does not look at."""
+    if not has_checksums(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as parts:
+            packed = next(
+                (part.filename for part in parts.infolist() if part.compress_type != zipfile.ZIP_STORED), None
+            )
+            bad = None if packed else parts.testzip()
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path} is damaged: {error}. Take another copy") from error
+    if packed:
+        raise InputError(
+            f"{path}: {packed[0]} in it is compressed, as torch.save never does. Resave the state dict alone"
+        )
+    if bad:
+        raise InputError(
+            f"{path} is damaged: {bad} in it does not have its checksum. Take another copy, or, if it was saved "
+            "without checksums (torch.serialization.set_crc32_options), resave it with them"
+        )
+
+
+def _refuse_non_finite(weights: Mapping[str, Tensor]) -> None:
+    for name, weight in weights.items():
+        if weight.is_floating_point() and (count := int((~torch.isfinite(weight)).sum())):
+            raise InputError(
+                f"{name} holds {count:,} numbers of {weight.numel():,} that are not finite (NaN or infinite): its "
+                "training diverged, or the file is damaged. Import an earlier checkpoint, or another copy"
+            )
+
+
 def _load(path: Path) -> Any:
+    with open_regular(path, remedy="Give a weights file", follow=True):
+        pass
+    _refuse_damaged(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:

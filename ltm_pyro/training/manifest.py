@@ -6,9 +6,29 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
+from typing_extensions import TypedDict
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import open_regular, read_json
 
 MANIFEST = "manifest.json"
+MANIFEST_BYTES = 2**20
+
+
+class FileSum(TypedDict):
+    """What a manifest says of a file."""
+
+    size: Annotated[int, Ge(0)]
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """The content of a manifest."""
+
+    files: dict[str, FileSum]
 
 
 def write_manifest(folder: Path, names: Sequence[str]) -> None:
@@ -17,27 +37,38 @@ def write_manifest(folder: Path, names: Sequence[str]) -> None:
     (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def fault(path: Path, names: Sequence[str]) -> str:
-    """What is wrong with the first file that is not as the manifest says; empty if nothing is."""
+def fault(path: Path, names: Sequence[str], sums: bool = True) -> str:
+    """What is wrong with the first file that is not as the manifest says; empty if nothing is.
+
+    Args:
+        path: the folder.
+        names: of the files.
+        sums: whether sums are compared too, for which files are read whole; else sizes alone.
+    """
     if not path.is_dir():
         return f"{path} is not the folder of a checkpoint, which is named like step-00001200"
-    try:
-        expected = {name: json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"][name] for name in names}
-    except FileNotFoundError:
+    if not (path / MANIFEST).exists():
         return f"{path / MANIFEST} is missing: the checkpoint is not whole"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        return f"{path / MANIFEST} cannot be read, it is damaged: {error!r}"
-    return next((fault for name in names if (fault := _difference(path / name, expected[name]))), "")
-
-
-def _difference(file: Path, expected: Any) -> str:
     try:
-        found = _sum(file)
-    except OSError as error:
-        return f"{file} is missing" if not file.exists() else f"{file} cannot be read: {error.strerror}"
-    size = expected.get("size") if isinstance(expected, dict) else None
-    if found["size"] != size:
-        return f"{file} has {found['size']} bytes where {MANIFEST} says {size}: it was cut short or changed"
+        expected = read_json(path / MANIFEST, Manifest, MANIFEST_BYTES, remedy="It is damaged")["files"]
+    except InputError as error:
+        return str(error)
+    lacking = [name for name in names if name not in expected]
+    if lacking:
+        return f"{path / MANIFEST} cannot be read, it is damaged: it says nothing of {lacking[0]}"
+    return next((fault for name in names if (fault := _difference(path / name, expected[name], sums))), "")
+
+
+def _difference(file: Path, expected: FileSum, sums: bool) -> str:
+    if not file.exists():
+        return f"{file} is missing"
+    try:
+        size = file.stat().st_size
+        if size != expected["size"]:
+            return f"{file} has {size} bytes where {MANIFEST} says {expected['size']}: it was cut short or changed"
+        found = _sum(file) if sums else expected
+    except (InputError, OSError) as error:
+        return f"{file} cannot be read: {error}"
     if found != expected:
         return f"{file} does not have the SHA-256 sum in {MANIFEST}: one of the two was changed or damaged"
     return ""
@@ -46,7 +77,7 @@ def _difference(file: Path, expected: Any) -> str:
 def _sum(path: Path) -> dict[str, Any]:
     """A file's entry in the manifest."""
     digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
             size += len(block)

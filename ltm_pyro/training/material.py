@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from annotated_types import Ge
+from typing_extensions import NotRequired, TypedDict
 
 from ltm_pyro.errors import InputError
 
@@ -13,6 +16,25 @@ if TYPE_CHECKING:
     from ltm_pyro.data.divided import Rule
 
 HELD_OUT, DIGEST = "held_out", "corpus_digest"  # of data.json
+
+
+class Counts(TypedDict):
+    """How much there is of one part of a corpus."""
+
+    sequences: Annotated[int, Ge(0)]
+    tokens: Annotated[int, Ge(0)]
+    bytes: Annotated[int, Ge(0)]
+
+
+class DataRecord(TypedDict):
+    """What `data.json` says of a run's text."""
+
+    fingerprint: str
+    training: Counts
+    validation: Counts
+    held_out: NotRequired[dict[str, Any]]
+    corpus_digest: NotRequired[str]
+    corpus: NotRequired[str]
 
 
 class Material(NamedTuple):

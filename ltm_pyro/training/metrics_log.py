@@ -5,12 +5,41 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
+from typing_extensions import NotRequired, TypedDict
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import parse_json, read_bytes, validate
 from ltm_pyro.training.state_files import sync
 
 _NOT_JSON = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+MOST_BYTES = 2**30
+LINE_BYTES = 2**20
+
+
+class _Numbers(TypedDict, total=False):
+    elbo: float | None
+    log_likelihood: float | None
+    kl: float | None
+    kl_per_layer: list[float] | None
+
+
+class _Step(_Numbers):
+    step: Annotated[int, Ge(0)]
+    tokens: Annotated[int, Ge(0)]
+    tokens_per_second: Annotated[float, Gt(0)]
+
+
+class _Validation(TypedDict):
+    step: Annotated[int, Ge(0)]
+    validation: _Numbers
+
+
+class _Other(TypedDict):
+    step: NotRequired[float]
+    tokens: NotRequired[Annotated[int, Ge(0)]]
 
 
 class MetricsLog:
@@ -42,9 +71,9 @@ class MetricsLog:
         """All whole records; a last line that a kill cut short is left out.
 
         Raises:
-            InputError: for any other line that is not a JSON object, naming it.
+            InputError: for any other line that is not a JSON object of what is logged, naming it.
         """
-        return [_decode(record) for _, record in self._lines()]
+        return [record for _, record in self._lines()]
 
     def truncate_after(self, step: int) -> None:
         """Drop the records of later steps, and a line cut short by a kill, before a run goes on from `step`.
@@ -68,17 +97,18 @@ class MetricsLog:
         """Each whole line's bytes with what they say."""
         if not self.path.exists():
             return []
-        lines = self.path.read_bytes().splitlines(keepends=True)
+        lines = read_bytes(self.path, MOST_BYTES).splitlines(keepends=True)
         whole = []
         for number, line in enumerate(lines, start=1):
+            where, remedy = f"{self.path}, line {number}", "Delete that line, or move the file away"
             try:
-                whole.append((line.rstrip(b"\r\n") + b"\n", _parse(line)))
-            except ValueError as error:
+                record = _parse(line, where, remedy)
+            except InputError:
                 if number < len(lines):
-                    raise InputError(
-                        f"{self.path}, line {number} is not a JSON object ({error}). Delete that line, or move the "
-                        "file away and start a new one."
-                    ) from error
+                    raise
+                continue  # a kill cut it short
+            shape = _Validation if "validation" in record else _Step if "tokens_per_second" in record else _Other
+            whole.append((line.rstrip(b"\r\n") + b"\n", validate(_decode(record), shape, where, remedy)))
         return whole
 
     def _unwritable(self, error: OSError) -> InputError:
@@ -88,11 +118,10 @@ class MetricsLog:
         )
 
 
-def _parse(line: bytes) -> dict[str, Any]:
-    record = json.loads(line)
-    if not isinstance(record, dict):
-        raise ValueError(f"found {type(record).__name__}")
-    return record
+def _parse(line: bytes, where: str, remedy: str) -> dict[str, Any]:
+    if len(line) > LINE_BYTES:
+        raise InputError(f"{where} cannot be read: it has more than {LINE_BYTES:,} bytes. {remedy}")
+    return validate(parse_json(line, where, remedy), dict[str, Any], where, remedy)
 
 
 def _is_after(record: Mapping[str, Any], step: int) -> bool:

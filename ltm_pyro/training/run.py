@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import parse_yaml, read_json, read_text, refuse_links, validate, write_text
 from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
-from ltm_pyro.training.checkpoints import Checkpoints
+from ltm_pyro.training.checkpoints import Checkpoints, read_info, step_named
 from ltm_pyro.training.metrics_log import MetricsLog
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.parse_errors import explain
@@ -138,9 +138,14 @@ class Run:
         Raises:
             InputError: if there is no such checkpoint, or it is damaged or of another configuration.
         """
+        path = self.find(which)
+        read_info(path, self.fingerprint)  # before anything is made of the configuration
         blueprint = self.assemble()
-        checkpoint = self.checkpoints.load(self.find(which), self.fingerprint)
-        blueprint.load_state_dict(checkpoint.weights)
+        weights = self.checkpoints.load_weights(path, self.fingerprint, blueprint.named_parameters())
+        try:
+            blueprint.load_state_dict(weights)
+        except RuntimeError as error:
+            raise InputError(f"{path} does not fit this run's model: {' '.join(str(error).split())}") from error
         blueprint.model.eval()
         blueprint.guide.eval()
         return blueprint.for_tables(self.config.train.evaluate_fast_steps)
@@ -149,8 +154,8 @@ class Run:
         """The folder of a checkpoint; `which` as in `load`."""
         named = {"best": self.checkpoints.best() or self.checkpoints.latest(), "latest": self.checkpoints.latest()}
         path = named.get(which)
-        if path is None and which.isascii() and which.isdigit():
-            path = self.checkpoints.of_step(int(which))
+        if path is None and (step := step_named(which)) is not None:
+            path = self.checkpoints.of_step(step)
         if path is None:
             steps = ", ".join(map(str, self.checkpoints.steps())) or "none"
             raise InputError(f"{self.folder} has no checkpoint {which!r}: expected best, latest or a step of: {steps}")

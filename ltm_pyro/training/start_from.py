@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import Blueprint, assemble
+from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.run import Run, run_parser
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Start(NamedTuple):
             return None
         run = Run.open(config.train.start_from)
         path = run.find("latest")
-        start = cls(run, int(path.name.removeprefix("step-")), run.checkpoints.load_weights(path))
+        start = cls(run, step_of(path), run.checkpoints.load_weights(path))
         start._refuse_other_tokenizer(config)
         return start
 
@@ -49,7 +50,7 @@ class Start(NamedTuple):
             InputError: if the weights of this run's decoder do not all have a place there.
         """
         tokenizer = self.run.tokenizer
-        parameters = _parameters(assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin))
+        parameters = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin).named_parameters()
         theirs, ours = self.run.config.decoder, config.decoder
         faults = [f"heads is {theirs.heads} there and {ours.heads} here"] if theirs.heads != ours.heads else []
         for name, weight in self.weights.items():
@@ -66,7 +67,7 @@ class Start(NamedTuple):
     @torch.no_grad()
     def hand_over(self, blueprint: Blueprint) -> str:
         """Put the weights whose names and shapes agree in their places; returns one line that says which they are."""
-        parameters = _parameters(blueprint)
+        parameters = blueprint.named_parameters()
         taken = [name for name, weight in self.weights.items() if _fits(name, weight, parameters)]
         for name in taken:
             parameters[name].copy_(self.weights[name])
@@ -103,11 +104,6 @@ def with_tokenizer_of_start(config: Namespace) -> Namespace:
     if config.train.start_from is not None and config.data.tokenizer is None:
         config.data.tokenizer = config.train.start_from
     return config
-
-
-def _parameters(blueprint: Blueprint) -> dict[str, nn.Parameter]:
-    """θ by the names that checkpoints have for it."""
-    return dict(nn.ModuleDict({"model": blueprint.model, "guide": blueprint.guide}).named_parameters())
 
 
 def _fits(name: str, weight: Tensor, parameters: Mapping[str, Tensor]) -> bool:

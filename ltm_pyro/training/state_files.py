@@ -7,26 +7,54 @@ exactly one key, which says what it stands for: `dict` (a list of pairs), `tuple
 
 import errno
 import json
+import math
 import os
 import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import open_regular, parse_json, read_json, validate
 
 _WRITABLE = {
     torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int8, torch.int16, torch.int32,
     torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
     torch.float8_e4m3fn, torch.float8_e5m2,
 }  # fmt: skip
+_BY_NAME = {
+    "BOOL": torch.bool, "U8": torch.uint8, "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64,
+    "I8": torch.int8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64, "F16": torch.float16,
+    "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "C64": torch.complex64,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
+_HEADER_BYTES = 2**24
+_SAVED_ANEW = "Restore it, or save it anew"
 _NOTES = "ltm_pyro"  # one metadata entry only: safetensors writes several in an order that changes from run to run
+
+
+class TensorHeader(NamedTuple):
+    """What a file's header says of one tensor; `dtype` is None where it is none of torch's."""
+
+    dtype: torch.dtype | None
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The size of its data."""
+        return math.prod(self.shape) * (8 if self.dtype is None else self.dtype.itemsize)
+
+
+class _Notes(TypedDict, total=False):
+    same: dict[str, str]
+    complex: list[str]
 
 
 def save_state(folder: Path, name: str, state: Mapping) -> list[Path]:
@@ -54,11 +82,10 @@ def load_state(folder: Path, name: str) -> dict:
     """
     tensors = read_tensors(Path(folder, f"{name}.safetensors"))
     json_file = Path(folder, f"{name}.json")
+    structure = read_json(json_file, dict[str, Any], remedy=_SAVED_ANEW)
     try:
-        return _decode(json.loads(json_file.read_text(encoding="utf-8")), tensors)
-    except OSError as error:
-        raise InputError(f"{json_file} cannot be read: {error.strerror}. Restore it, or save it anew.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return validate(_decode(structure, tensors), dict[str | int, Any], str(json_file), _SAVED_ANEW)
+    except (ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
         raise InputError(
             f"{json_file} is not a state file, or it is damaged ({error!r}); expected the pair {name}.json and "
             f"{name}.safetensors that were saved together. Restore both, or save them anew."
@@ -91,16 +118,55 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: if the file is missing or is not such a file.
     """
+    _refuse_long_header(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
+            notes = _notes(path, file.metadata())
             # Copied out of the memory-mapped file: memory aligned as torch aligns it gives the same bits in every
             # later sum as an uninterrupted run does, and the file can then be deleted on every system.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         tensors |= {name: torch.view_as_complex(tensors[name]) for name in notes.get("complex", [])}
         return tensors | {name: tensors[kept] for name, kept in notes.get("same", {}).items()}
+    except InputError:
+        raise
+    except (SafetensorError, OSError, ValueError, LookupError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be read as safetensors: {error}. {_SAVED_ANEW}.") from error
+
+
+def read_header(path: Path) -> dict[str, TensorHeader]:
+    """Types and shapes by name, those that are one tensor by every name; no tensor is read.
+
+    Raises:
+        InputError: if the file is missing or is not such a file.
+    """
+    _refuse_long_header(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            notes = _notes(path, file.metadata())
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        found = {name: TensorHeader(_BY_NAME.get(of.get_dtype()), tuple(of.get_shape())) for name, of in slices.items()}
+        found |= {name: TensorHeader(torch.complex128, found[name].shape[:-1]) for name in notes.get("complex", [])}
+        return found | {name: found[kept] for name, kept in notes.get("same", {}).items()}
+    except InputError:
+        raise
     except (SafetensorError, OSError, ValueError, LookupError) as error:
-        raise InputError(f"{path} cannot be read as safetensors: {error}. Restore it, or save it anew.") from error
+        raise InputError(f"{path} cannot be read as safetensors: {error}. {_SAVED_ANEW}.") from error
+
+
+def _notes(path: Path, metadata: dict[str, str] | None) -> _Notes:
+    where = f"{path}, metadata"
+    return validate(parse_json((metadata or {}).get(_NOTES, "{}"), where, _SAVED_ANEW), _Notes, where, _SAVED_ANEW)
+
+
+def _refuse_long_header(path: Path) -> None:
+    """Refuse what is no file or begins with the length of a header that no model has."""
+    with open_regular(path, remedy=_SAVED_ANEW) as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _HEADER_BYTES:
+        raise InputError(
+            f"{path} cannot be read as safetensors: its header would be {size:,} bytes long, more than "
+            f"{_HEADER_BYTES:,}. {_SAVED_ANEW}."
+        )
 
 
 def _encode(value: Any, where: str, tensors: dict[str, Tensor]) -> Any:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.data import Batch, Batches
     from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.checkpoints import Checkpoint
     from ltm_pyro.training.run import Run
 
 
@@ -84,12 +85,29 @@ class Trainer:
         Raises:
             InputError: if there is none, or it is damaged or of another configuration.
         """
-        checkpoint = self.run.checkpoints.load(self.run.find(which), self.run.fingerprint)
+        path = self.run.find(which)
+        parameters = None if self.shards else self.blueprint.named_parameters()  # of which shards are but a part
+        checkpoint = self.run.checkpoints.load(path, self.run.fingerprint, parameters)
         if "slow" not in checkpoint.state:
             raise InputError(
                 f"{self.run.folder} holds weights alone, without the state of their optimizer: begin a run with them "
                 f"by `ltm train --train.start_from {self.run.folder}`"
             )
+        try:
+            self._restore(checkpoint)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{path} cannot be gone on from: its state is not that of this run ({type(error).__name__}: {reason}). "
+                f"Resume from another checkpoint, or begin a run with its weights by --train.start_from"
+            ) from error
+        self.processes.refuse_different("the checkpoint", str(self.step))  # and by now all have read theirs
+        if self.processes.first:
+            self.run.metrics.truncate_after(self.step)
+            self.run.checkpoints.discard_after(self.step)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """Put weights, optimizer, batches and random numbers where a checkpoint has them."""
         slow = checkpoint.state["slow"]
         with self._whole_weights():
             self.blueprint.load_state_dict(checkpoint.weights)
@@ -100,11 +118,7 @@ class Trainer:
         self.svi.slow.load_state_dict(slow)
         self.batches.load_state_dict(checkpoint.state["batches"])
         restore_random_state(checkpoint.state["random"])
-        self.step, self.tokens = checkpoint.step, checkpoint.state["tokens"]
-        self.processes.refuse_different("the checkpoint", str(self.step))  # and by now all have read theirs
-        if self.processes.first:
-            self.run.metrics.truncate_after(self.step)
-            self.run.checkpoints.discard_after(self.step)
+        self.step, self.tokens = checkpoint.step, int(checkpoint.state["tokens"])
 
     def train(self) -> str | None:
         """Train to the last step; returns the name of the signal that ended it early, in any process, or None.

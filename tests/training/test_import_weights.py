@@ -4,6 +4,8 @@
 """
 
 import argparse
+import os
+import zipfile
 
 import pytest
 import torch
@@ -244,3 +246,42 @@ def test_an_embedding_that_is_no_table_is_refused(tmp_path):
     weights["tok_embeddings.weight"] = weights["output.weight"] = torch.randn(23)
     with pytest.raises(InputError, match=r"shape \(23,\), expected \(V, D\)"):
         decoder_from_authors(saved(tmp_path, weights), **options(SIZE))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value):
+    weights = Reference(SIZE).weights
+    weights["norm.weight"][2] = value
+    with pytest.raises(InputError, match=r"norm.weight holds 1 numbers of \d+ that are not finite"):
+        decoder_from_authors(saved(tmp_path, weights), **options(SIZE))
+
+
+def test_every_flipped_byte_is_noticed_where_there_are_checksums(tmp_path):
+    path = saved(tmp_path, Reference(SIZE).weights)
+    content = path.read_bytes()
+    stored = [place for place in range(1000, len(content) - 5000, len(content) // 30) if content[place]]
+    assert len(stored) > 10
+    for place in stored:
+        changed = bytearray(content)
+        changed[place] ^= 4
+        path.write_bytes(changed)
+        try:
+            decoder = decoder_from_authors(path, **options(SIZE))
+        except InputError:
+            continue
+        whole = decoder_from_authors(saved(tmp_path, Reference(SIZE).weights), **options(SIZE)).state_dict()
+        assert all((whole[name] == value).all() for name, value in decoder.state_dict().items())  # padding
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "compressed"])
+def test_what_is_no_weights_file_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "a.pt"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as parts:
+            parts.writestr("archive/data/0", bytes(10**6))
+    with pytest.raises(InputError, match=r"named pipe|a folder|is compressed"):
+        decoder_from_authors(path, **options(SIZE))

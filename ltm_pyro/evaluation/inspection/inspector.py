@@ -12,6 +12,7 @@ from torch import Tensor
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.finite import refuse_non_finite
 from ltm_pyro.evaluation.fit_check import FitCheck, checked, fit_of, gain_of_longer
 from ltm_pyro.evaluation.inspection.information import Information, active_units, mutual_information
 from ltm_pyro.evaluation.inspection.neighbours import Neighbours, neighbours, plane
@@ -122,6 +123,8 @@ class Inspector:
         with torch.no_grad():
             mu, sigma = gaussian_of(self.guide.posterior(), "posterior")
         told = progressive(self.model, self.guide, self.draws, **batch.inputs).T  # (B, L + 1)
+        for name, column in {"the posterior's mean": mu, "the posterior's sigma": sigma, "log p(x|z)": told}.items():
+            refuse_non_finite(name, column.detach().cpu())
         found = {"mu": mu, "sigma": sigma, "told": told, "tokens": batch.tokens, "bytes": batch.bytes, "ids": batch.ids}
         words = batch.x if batch.mask is None else batch.x.masked_fill(~batch.mask, -1)
         found["words"] = torch.stack([_counts(row, self.model.decoder.vocabulary) for row in words])
@@ -160,6 +163,7 @@ class Inspector:
             prior = gaussian_of(self.model.prior(), "prior")  # type: ignore[misc]
         posteriors = Posteriors(columns["mu"], columns["sigma"], *(p.expand(columns["mu"].shape[1:]) for p in prior))
         ids, kl, means = columns["ids"].tolist(), posteriors.kl(), posteriors.standard_means()
+        refuse_non_finite("the KL of q and the prior", kl)
         near = neighbours(means, columns["words"].double(), [documents(i) for i in ids]) if len(ids) > 2 else None
         noise = torch.Generator().manual_seed(self.seed)
         return Inspection(

@@ -1,0 +1,1 @@
+"""Damaged files and odd command lines: what the commands answer to them."""

@@ -1,0 +1,105 @@
+"""Carries out a command on a mutant in a process of its own, and judges what came of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.mutations.mutants import Mutant
+
+SECONDS, BYTES = 60, 4 * 2**30
+SECRET = "secret"
+
+
+class Verdict(NamedTuple):
+    """What a command did: exit code (negative: the signal), seconds, output, and what is wrong with that."""
+
+    name: str
+    words: str
+    code: int
+    seconds: float
+    out: str
+    err: str
+    fault: str
+
+
+def judge(mutant: Mutant, shelf: Path, place: Path) -> Verdict:
+    """Copy a shelf (`run`, `corpus.jsonl`) to a place, damage it, and run the command there in a forked process."""
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(shelf, place)
+    mutant.damage(place)
+    began = time.monotonic()
+    status = _wait(_fork(mutant, place))
+    out, err = ((place / name).read_text(encoding="utf-8", errors="replace") for name in (".out", ".err"))
+    code = os.waitstatus_to_exitcode(status)
+    seconds = time.monotonic() - began
+    fault = _fault(mutant, code, out, err) or _leak(place)
+    return Verdict(mutant.name, " ".join(mutant.words)[:100], code, seconds, out, err, fault)
+
+
+def _fork(mutant: Mutant, place: Path) -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if not child:
+        _carry_out(mutant, place)
+    return child
+
+
+def _carry_out(mutant: Mutant, place: Path) -> None:
+    """In the child: the command itself; does not return."""
+    code = 70
+    try:
+        os.chdir(place)
+        for name, handle in ((".out", 1), (".err", 2)):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), handle)
+        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+        signal.alarm(SECONDS)
+        from ltm_pyro.cli.main import main
+
+        code = main(list(mutant.words))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _wait(child: int) -> int:
+    return os.waitpid(child, 0)[1]
+
+
+def _fault(mutant: Mutant, code: int, out: str, err: str) -> str:
+    """What is wrong with an answer; empty if it is as it should be."""
+    if code < 0:
+        return "it hangs" if code == -signal.SIGALRM else f"killed by signal {-code}"
+    if "Traceback" in err or "panicked at" in err:
+        return "a traceback"
+    if code not in (0, 1, 2):
+        return f"exit code {code}"
+    if code == 2 and sum(line.startswith("ltm: ") for line in err.splitlines()) != 1:
+        return "exit code 2 without one line that says why"
+    if code == 2 and not err.splitlines()[-1].startswith("ltm: "):
+        return "something stands below the line that says why"
+    if code == 0 and mutant.bears:
+        return "exit code 0, although what it needs was damaged"
+    if code == 0 and re.search(r"(?<![\w.])(nan|inf)(?![\w.])", out):
+        return "nan in a table"
+    return ""
+
+
+def _leak(place: Path) -> str:
+    elsewhere, copy = place / "elsewhere", place / "copy"
+    if elsewhere.exists() and elsewhere.read_text() != SECRET:
+        return "it wrote through a link"
+    sent = [path for path in copy.rglob("*") if path.is_file()] if copy.exists() else []
+    return "it would send what a link leads to" if any(path.read_bytes() == SECRET.encode() for path in sent) else ""

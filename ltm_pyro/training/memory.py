@@ -1,0 +1,85 @@
+"""The memory that a configuration asks for, estimated before any of it is taken."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+FLOAT = 4  # bytes
+LAYER = 100_000  # bytes of a layer's objects, however narrow it is
+LARGEST = 2**62  # a size beyond this is no size
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "Storage size calculation overflowed")
+
+
+def refuse_weights_beyond_memory(config: Namespace, vocabulary: int) -> None:
+    """Refuse sizes of a decoder that this machine has no memory for.
+
+    Args:
+        config: a run's configuration.
+        vocabulary: V.
+
+    Raises:
+        InputError: naming the sizes.
+    """
+    sizes = config.decoder
+    width, layers, inner = sizes.width, sizes.layers, sizes.inner or 3 * sizes.width
+    per_layer = LAYER + FLOAT * width * (8 * width + 3 * inner + 3)
+    thoughts = FLOAT * layers * sizes.thoughts * max(width, config.thought_width or 0)
+    length = config.data.length
+    _refuse(
+        {
+            f"the weights (decoder.width {width}, decoder.layers {layers}, {vocabulary} tokens)": layers * per_layer
+            + FLOAT * vocabulary * width,
+            f"a text's thoughts (decoder.thoughts {sizes.thoughts}, decoder.layers {layers})": thoughts,
+            f"a sequence's mask (data.length {length})": 3 * length**2,
+        }
+    )
+
+
+def refuse_batch_beyond_memory(config: Namespace) -> None:
+    """The same of a batch's thoughts and of what the decoder computes of it, slice by slice.
+
+    Raises:
+        InputError: naming the sizes.
+    """
+    sizes, batch = config.decoder, -(-config.train.batch_size // max(1, config.train.accumulate))
+    thoughts = FLOAT * 6 * batch * sizes.layers * sizes.thoughts * sizes.width
+    tokens = FLOAT * batch * config.data.length * (sizes.width * sizes.layers + 2)
+    _refuse(
+        {
+            f"a batch's posteriors (train.batch_size {config.train.batch_size}, "
+            f"decoder.thoughts {sizes.thoughts})": thoughts,
+            f"a batch's tokens (train.batch_size {config.train.batch_size}, data.length {config.data.length})": tokens,
+        }
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory could not be had."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def _refuse(asked: dict[str, int]) -> None:
+    there = _memory()
+    for what, size in asked.items():
+        if size > there:
+            much = f"{size / 2**30:,.0f} GiB" if size < LARGEST else "more memory than any machine has"
+            machine = f"{there / 2**30:,.0f} GiB"
+            raise InputError(f"{what} would take {much}, and this machine has {machine}: give smaller sizes")
+
+
+def _memory() -> int:
+    """Bytes of memory of the machine, or of its largest GPU if that has more."""
+    import torch
+
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not on this system
+        memory = LARGEST
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    return max([memory, *(torch.cuda.get_device_properties(device).total_memory for device in devices)])
