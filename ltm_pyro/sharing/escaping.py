@@ -11,8 +11,7 @@ LINE = 400  # characters of a line of a table's file
 
 def escaped(text: str) -> str:
     """A text on one line, every character that Markdown or HTML gives a meaning as an entity."""
-    line = "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
-    return SPECIAL.sub(lambda found: f"&#{ord(found[1])};", line)
+    return _safe(" ".join(text.split()))
 
 
 def quoted(text: str) -> str:
@@ -27,11 +26,18 @@ def escaped_code(text: str) -> str:
 
 def escaped_table(text: str) -> str:
     """The tables and notes of an evaluation: rows stay rows, and the words in them are escaped."""
-    lines = (line[:LINE] for line in text.strip().splitlines())
-    lines = (line for line in lines if not line.strip() or not set(line.strip()) <= set("-=+"))  # would make headings
-    return "\n".join(_row(line) if ROW.fullmatch(line) else escaped(line) for line in lines)
+    return "\n".join(_line(line[:LINE].rstrip()) for line in text.strip().splitlines() if not _underlines(line))
 
 
-def _row(line: str) -> str:
-    cells = line.strip("|").split("|")
-    return "|" + "|".join(cell if set(cell.strip()) <= set("-:") else f" {escaped(cell)} " for cell in cells) + "|"
+def _line(line: str) -> str:
+    return "|".join(map(_safe, line.split("|"))) if ROW.fullmatch(line) else _safe(line.lstrip())
+
+
+def _underlines(line: str) -> bool:
+    """Whether a line would make a heading of the one above it, or a rule."""
+    return bool(line.strip()) and set(line) <= set("-=+ \t")
+
+
+def _safe(text: str) -> str:
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return SPECIAL.sub(lambda found: f"&#{ord(found[1])};", plain)

@@ -165,9 +165,7 @@ def _refuse_damaged(path: Path) -> None:
         return
     try:
         with zipfile.ZipFile(path) as parts:
-            packed = next(
-                (part.filename for part in parts.infolist() if part.compress_type != zipfile.ZIP_STORED), None
-            )
+            packed = [part.filename for part in parts.infolist() if part.compress_type != zipfile.ZIP_STORED]
             bad = None if packed else parts.testzip()
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path} is damaged: {error}. Take another copy") from error

@@ -5,6 +5,7 @@ import contextlib
 import json
 import shutil
 import socket
+import struct
 import threading
 import time
 import urllib.error
@@ -18,7 +19,7 @@ from ltm_pyro.cli import serve
 from ltm_pyro.cli.loading import load
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import great_circle
-from ltm_pyro.serving import Desk, Worker, make_app
+from ltm_pyro.serving import Desk, Worker, make_app, server_config
 from ltm_pyro.serving.worker import WAITING, BusyError
 from ltm_pyro.training.run import Run
 
@@ -297,3 +298,80 @@ def test_the_page_works_in_a_browser(address, scheme):
         browser.close()
     assert errors == []
     assert all(url.startswith((address, "data:")) for url in requests)
+
+
+@contextlib.contextmanager
+def bounded(seconds):
+    """The server as `ltm serve` starts it, with short limits, around an application that answers at once."""
+
+    async def answer(scope, receive, send):
+        body = b"x" * (50_000_000 if scope["path"] == "/large" else 1)
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(server_config(answer, header_seconds=seconds, send_seconds=seconds))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield listening.getsockname()
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_connections_that_send_nothing_more_are_closed(begun):
+    with bounded(0.3) as address:
+        slow = [socket.create_connection(address, timeout=20) for _ in range(10)]
+        for connection in slow:
+            connection.sendall(begun)
+        for connection in slow:
+            with contextlib.suppress(ConnectionError):
+                assert connection.recv(100) == b""  # closed, and not by us
+            connection.close()
+        assert get(f"http://{address[0]}:{address[1]}", "/")[0] == 200
+
+
+def test_a_connection_is_for_one_request():
+    with bounded(5) as address:
+        assert get(f"http://{address[0]}:{address[1]}", "/")[2]["connection"] == "close"
+
+
+@pytest.mark.parametrize("how", ["reset", "not taken"])
+def test_a_visitor_who_leaves_in_the_middle_costs_one_line(how, caplog):
+    with bounded(0.3) as address:
+        connection = socket.create_connection(address)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        if how == "reset":
+            connection.recv(10)
+            connection.close()
+        time.sleep(1)
+        connection.close()
+    assert "Traceback" not in caplog.text
+    assert len(caplog.text.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 50_000,
+        b'{"text": NaN}',
+        b'{"text": ["a"]}',
+        b'{"text": {"a": 1}}',
+        b"[]",
+        b'"x"',
+        b"\xff",
+        b'{"a": ' * 9_000,
+    ],
+)
+def test_odd_bodies_are_refused_in_one_line(address, body):
+    status, answer = post(address, "/fit", body)
+    assert status == 400
+    (message,) = (json.loads(text)["error"] for text in answer)
+    assert "the body cannot be read" in message
+    assert "\n" not in message
