@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ltm_pyro.cli.arguments import parse
 from ltm_pyro.cli.figures_of_runs import FIGURES, draw_curves
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import write_text
 from ltm_pyro.plots.learning_curves import Against, Curve
 from ltm_pyro.training.learning_curve import POINTS, learning_curve
 from ltm_pyro.training.run import Run
@@ -59,7 +60,7 @@ def _write_points(curves: dict[str, Curve], stem: Path) -> list[Path]:
     points = [{"run": name, **point} for name, curve in curves.items() for point in curve]
     texts = {".json": json.dumps(points, indent=1) + "\n", ".csv": to_csv(points)}
     for ending, text in texts.items():
-        stem.with_suffix(ending).write_text(text, encoding="utf-8")
+        write_text(stem.with_suffix(ending), text)
     return [stem.with_suffix(ending) for ending in texts]
 
 

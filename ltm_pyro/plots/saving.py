@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,5 +55,7 @@ def save_figure(
         paths = [stem.with_suffix(ending) for ending in (".png", ".svg")]
         for path in paths:
             stamp = {"Date": None} if path.suffix == ".svg" else None
-            figure.savefig(path, dpi=200, metadata=stamp)
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format=path.suffix[1:], dpi=200, metadata=stamp)
+            write_bytes(path, drawn.getvalue())
     return paths
