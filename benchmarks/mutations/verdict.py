@@ -63,8 +63,11 @@ def _carry_out(mutant: Mutant, place: Path) -> None:
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), handle)
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
         signal.alarm(SECONDS)
+        import torch
+
         from ltm_pyro.cli.main import main
 
+        torch.set_num_threads(1)  # those of the process that was forked are not here
         code = main(list(mutant.words))
     except BaseException:
         traceback.print_exc()
