@@ -41,6 +41,8 @@ def _with_error(value: str, error: str) -> str:
 
 
 def _short(perplexity: float) -> str:
+    if math.isinf(perplexity):
+        return "over 1e304"  # more than a double holds
     return f"{perplexity:.2f}" if perplexity < 1e6 else f"{perplexity:.2e}"
 
 

@@ -110,7 +110,7 @@ def test_a_broken_line_in_the_middle_is_named(log, line):
     fill(log, 2, 2)
     before = log.path.read_bytes()
     for use in (log.read, lambda: log.truncate_after(1)):
-        with pytest.raises(InputError, match=r"metrics\.jsonl, line 2 is not a JSON object"):
+        with pytest.raises(InputError, match=r"metrics\.jsonl, line 2 cannot be read: .*Delete that line"):
             use()
     assert log.path.read_bytes() == before
 
