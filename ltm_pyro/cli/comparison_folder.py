@@ -18,9 +18,15 @@ from ltm_pyro import __version__
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
-from ltm_pyro.files import read_json, refuse_links, validate, write_text
+from ltm_pyro.files import read_json, refuse_links, write_text
 
 SETTINGS, RESULTS = "settings.json", "results.json"
+
+
+class Settings(TypedDict):
+    """What `settings.json` says of a comparison."""
+
+    settings: dict[str, Any]
 
 
 class Results(TypedDict):
@@ -87,9 +93,8 @@ class ComparisonFolder:
             InputError: if there is none, or it had other settings.
         """
         try:
-            before = read_json(self.path / SETTINGS, dict[str, Any])["settings"]
+            before = read_json(self.path / SETTINGS, Settings)["settings"]
             found = read_json(self.path / RESULTS, Results)["pieces"]
-            validate(before, dict[str, Any], str(self.path / SETTINGS))
         except (InputError, KeyError) as error:
             raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
         if changed := _differing(before, self.settings):
@@ -193,10 +198,9 @@ def commit() -> str | None:
 def _settings_in(path: Path) -> dict[str, Any] | None:
     """The settings of the comparison in a folder; None if there is none that can be read."""
     try:
-        settings = json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, LookupError, TypeError):
+        return read_json(path / SETTINGS, Settings)["settings"]
+    except InputError:
         return None
-    return settings if isinstance(settings, dict) else None
 
 
 def _differing(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:

@@ -164,7 +164,7 @@ def _read_json(path: Path) -> Any:
     try:
         checked = json.loads(path.read_text(encoding="utf-8"))
         return checked["content"] if checked["check"] == _check(checked["content"]) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
