@@ -336,7 +336,8 @@ def test_connections_that_send_nothing_more_are_closed(begun):
 
 def test_a_connection_is_for_one_request():
     with bounded(5) as address:
-        assert get(f"http://{address[0]}:{address[1]}", "/")[2]["connection"] == "close"
+        headers = get(f"http://{address[0]}:{address[1]}", "/")[2]
+        assert {name.lower(): value for name, value in headers.items()}["connection"] == "close"
 
 
 @pytest.mark.parametrize("how", ["reset", "not taken"])
