@@ -130,7 +130,7 @@ def test_training_beyond_memory_or_with_nulls_is_refused_before_anything_is_made
     assert train(corpus, "run", *words.split()) == 2
     assert not Path("run").exists()
     message = capsys.readouterr().err.splitlines()[-1]
-    assert "null: expected a value" in message if "null" in words else "this machine has" in message
+    assert "expected a" in message if "null" in words else "this machine has" in message
 
 
 @pytest.mark.parametrize("content", ["[]", "7", '{"fingerprint": 1}', "[" * 10_000, '{"fingerprint": "x"}'])
