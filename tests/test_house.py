@@ -52,6 +52,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
 ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
 HEAVY = [
     "accelerate",
+    "charset_normalizer",
     "datasets",
     "huggingface_hub",
     "jsonargparse",

@@ -50,5 +50,7 @@ def refuse_below(options: Namespace, **least: int) -> None:
 
 def corpus_name(corpus: str | None) -> str:
     """A corpus as part of a file's name: `sotu`, a file's own name, or that of a hub's data set."""
-    first = (corpus or "sotu").split(",")[0].removeprefix("hf:")
+    from ltm_pyro.data.sources import sources_of
+
+    first = sources_of(corpus or None)[0].removeprefix("hf:")
     return re.sub(r"[^\w.-]+", "-", first.rstrip("/").rsplit("/", 1)[-1].removesuffix(".txt")).strip("-.") or "text"

@@ -106,7 +106,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--suite", default=None, help=f"in its place: {', '.join(SUITES)}; each has a --help")
     parser.add_argument("--baseline", metavar="RUN2", help="another run, an autoregressive one say, in the same table")
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
-    parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")
+    parser.add_argument("--data.field", type=str, default="", help="the field that holds the text; `text` if left out")
     parser.add_argument("--draws", type=int, default=16, help="S, samples of z per sequence")
     parser.add_argument(
         "--fast_steps", type=int | None, default=None, help="to fit q with; as many as usually suffice if left out"

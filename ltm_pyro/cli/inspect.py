@@ -59,7 +59,7 @@ def _parser() -> ArgumentParser:
     )
     add_corpus_at(parser)
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
-    parser.add_argument("--data.field", type=str | None, default=None, help="the field that holds the text")
+    parser.add_argument("--data.field", type=str, default="", help="the field that holds the text; `text` if left out")
     parser.add_argument("--draws", type=int, default=4, help="S, samples of z per text")
     parser.add_argument("--fast_steps", type=int | None, default=None, help="fast steps of the fit; enough if left out")
     parser.add_argument("--limit", type=int, default=192, help="the most texts, spread over the corpus")

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.data.corpus import BUILT_IN
 from ltm_pyro.data.hub import PREFIX
+from ltm_pyro.data.sources import BUILT_IN, divide
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -47,7 +47,7 @@ def result_name(
 
 def place_name(corpus: str) -> str:
     """A corpus as a name: its place below the current folder; from elsewhere its last parts and a hash of its path."""
-    return _shortened("-".join(_of_one(part) for part in corpus.split(",") if part) or "text")
+    return _shortened("-".join(_of_one(part) for part in divide(corpus) if part) or "text")
 
 
 def _of_one(part: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ltm_pyro.cli.result_names import place_name
 from ltm_pyro.cli.session import say
 from ltm_pyro.data.hub import PREFIX
+from ltm_pyro.data.sources import divide
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.held_out import RunText
 
@@ -46,8 +47,11 @@ def scored_text(run: Run, options: Namespace) -> ScoredText:
         )
     from ltm_pyro import data
 
-    paths = options.corpus.split(",")
-    documents = data.read_corpus(paths if len(paths) > 1 else options.corpus, options.data.field)
+    paths = divide(options.corpus)
+    corpus = data.Corpus(paths, options.data.field or None)
+    documents = list(corpus)
+    for remark in corpus.remarks:
+        say(f"  {remark}")
     sequences = data.cut(run.config.data.mode, documents, run.tokenizer, run.config.data.length)
     if not len(sequences):
         raise InputError(f"{options.corpus} gives no sequence to score: it is too small")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 from ltm_pyro.data.document import Document
+from ltm_pyro.data.fields import NoFieldError
 from ltm_pyro.data.files import read_files
 from ltm_pyro.data.hub import PREFIX, parse_hub_name, read_hub
+from ltm_pyro.data.remarks import Remarks
 from ltm_pyro.data.sotu import read_sotu
-from ltm_pyro.errors import InputError
+from ltm_pyro.data.sources import BUILT_IN, Source, sources_of
 
-BUILT_IN = "sotu"
 KEPT_CHARACTERS = 2**26  # of a corpus that is kept, so that it need not be read twice
 
 __all__ = ["BUILT_IN", "Corpus", "Document", "describe", "read_corpus"]
-
-Source = str | os.PathLike[str]
 
 
 def read_corpus(spec: Source | Sequence[Source] | None = None, field: str | None = None) -> list[Document]:
@@ -25,8 +23,9 @@ def read_corpus(spec: Source | Sequence[Source] | None = None, field: str | None
     Args:
         spec: None or ``sotu`` for the built-in corpus (all State of the Union addresses, grouped by year); a file or
             folder (``.txt``, ``.jsonl``, ``.json``, ``.csv``, ``.parquet``); ``hf:NAME[:CONFIG[:SPLIT]]``; or several
-            of these. A file that is itself called ``sotu`` is written ``./sotu``.
-        field: the field that holds the text, where there are several; ``text`` unless named.
+            of these, in a sequence or joined by commas. A path that exists is taken as it is, commas and all. A file
+            that is itself called ``sotu`` is written ``./sotu``.
+        field: the field that holds the text, ``text`` unless named; within an object ``meta.text`` or ``/meta/text``.
 
     Returns:
         The documents, none of them empty, in an order that depends on the data alone.
@@ -45,13 +44,22 @@ class Corpus:
     Args:
         spec, field: as `read_corpus` takes them.
 
+    Attributes:
+        remarks: what was left out, and how files were read that could be read otherwise; complete once it is read.
+
     Raises:
         InputError: as `read_corpus`, in part while iterating.
     """
 
     def __init__(self, spec: Source | Sequence[Source] | None = None, field: str | None = None) -> None:
-        self._sources, self._field = _sources(spec), field
+        self._sources, self._field = sources_of(spec), field
+        self._remarks = Remarks()
         self._kept: list[Document] | None = None
+
+    @property
+    def remarks(self) -> list[str]:
+        """One line each."""
+        return self._remarks.lines()
 
     def __iter__(self) -> Iterator[Document]:
         return self._read() if self._kept is None else iter(self._kept)
@@ -70,17 +78,19 @@ class Corpus:
     def _all(self) -> Iterator[Document]:
         hub = [source for source in self._sources if source.startswith(PREFIX)]
         paths = [source for source in self._sources if source != BUILT_IN and not source.startswith(PREFIX)]
+        if self._field is not None and self._sources == [BUILT_IN]:
+            raise NoFieldError(f"the built-in corpus has no field {self._field!r}.", "Leave --data.field out")
         if BUILT_IN in self._sources:
             yield from read_sotu()
         if paths:
-            yield from read_files(paths, self._field)
+            yield from read_files(paths, self._field, self._remarks)
         for source in hub:
             yield from read_hub(source, self._field)
 
 
 def describe(spec: Source | Sequence[Source] | None = None) -> str:
     """What `read_corpus` is about to do, in one line: to be shown before it starts, since a hub can be slow."""
-    return "; ".join(_describe_one(source) for source in _sources(spec))
+    return "; ".join(_describe_one(source) for source in sources_of(spec))
 
 
 def _describe_one(source: str) -> str:
@@ -92,13 +102,3 @@ def _describe_one(source: str) -> str:
             "half a minute to fail without one; the path of a local file works too"
         )
     return f"reading {source}"
-
-
-def _sources(spec: Source | Sequence[Source] | None) -> list[str]:
-    if spec is None:
-        return [BUILT_IN]
-    several = [spec] if isinstance(spec, (str, os.PathLike)) else spec
-    sources = list(dict.fromkeys(os.fspath(source) for source in several))
-    if not sources or not all(source.strip() for source in sources):
-        raise InputError("the corpus has no name: give sotu, a file, a folder or hf:NAME")
-    return sources

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
+from ltm_pyro.data.json_text import JsonObject
 from ltm_pyro.errors import InputError
 
 DEFAULT_FIELD = "text"
+MOST_NAMES = 20  # of the fields that a message lists
+LONGEST_NAME = 60
+HALF_PAIR = re.compile("[\ud800-\udfff]")
+
+FieldPath = tuple[str, ...]  # the names that lead to a field, from the outside in
 
 
 class NoFieldError(InputError):
@@ -14,43 +23,86 @@ class NoFieldError(InputError):
 
     Args:
         found: where, and which fields there are.
+        remedy: what to do about it.
 
     Attributes:
         found: the message without its remedy, for those who have another.
     """
 
-    def __init__(self, found: str) -> None:
-        super().__init__(f"{found} Name the one to read: --data.field NAME")
+    def __init__(self, found: str, remedy: str = "Name the one to read: --data.field NAME") -> None:
+        super().__init__(f"{found} {remedy}")
         self.found = found
 
 
-def choose_field(available: Iterable[object], field: str | None, where: str) -> str:
-    """The field to read: the one asked for, else ``text``.
+def find_field(fields: Mapping[str, Any], field: str | None, where: str) -> FieldPath:
+    """Where the field to read is: the one asked for, else ``text``.
+
+    A field of the very name comes first. Else the name may lead into objects within the row, by dots (``meta.text``) or
+    as a JSON Pointer (``/meta/text``, RFC 6901), which is never mistaken for a name with a dot.
 
     Args:
-        available: the fields there are.
+        fields: the fields there are, by name; those of an object within are a mapping again.
         field: the field asked for, or None.
         where: the file, row or data set, for the message.
 
     Raises:
         NoFieldError: there is no such field; the message names those there are.
     """
-    names = [str(name) for name in available]
-    wanted = field or DEFAULT_FIELD
-    if wanted in names:
-        return wanted
-    listed = ", ".join(names) if names else "none"
-    raise NoFieldError(f"{where} has no field {wanted!r}. Its fields: {listed}.")
+    name = DEFAULT_FIELD if field is None else field
+    path = next(_paths(fields, name), None)
+    if path is None:
+        raise NoFieldError(f"{where} has no field {name!r}. Its fields: {listed(fields)}.")
+    return path
+
+
+def ambiguity(fields: Mapping[str, Any], field: str | None) -> str | None:
+    """What to say where a name means two fields: the one that is read, and how to ask for the other."""
+    if field is None or "." not in field:
+        return None
+    first, second = (*islice(_paths(fields, field), 2), None, None)[:2]
+    if first is None or second is None:
+        return None
+    name = ".".join(first)
+    return f"the field named {name!r} is read; --data.field {pointer(second)} is the one within {second[0]!r}"
+
+
+def pointer(path: FieldPath) -> str:
+    """A path as a JSON Pointer.
+
+    Example:
+        >>> pointer(("meta", "a/b"))
+        '/meta/a~1b'
+    """
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in path)
+
+
+def value_at(row: Any, path: FieldPath) -> Any:
+    """The value that a path leads to; None where an object on the way is null."""
+    for name in path:
+        row = None if row is None else row[name]
+    return row
+
+
+def listed(fields: Mapping[str, Any]) -> str:
+    """The names of fields as a message lists them, those of objects within behind a dot."""
+    names = [_shortened(name) for name in islice(_names(fields), MOST_NAMES + 1)]
+    return ", ".join([*names[:MOST_NAMES], *["..."] * (len(names) > MOST_NAMES)]) or "none"
 
 
 def row_text(row: object, field: str | None, where: str) -> str:
-    """The text of one row of JSON: the row itself if it is a string, else its field."""
-    if isinstance(row, str):
+    """The text of one row of JSON: the row itself if it is a string and no field was asked for, else its field."""
+    if isinstance(row, str) and field is None:
         return as_text(row, where)
+    if isinstance(row, str):
+        raise NoFieldError(f"{where} is a string and has no field {field!r}.", "Leave --data.field out")
     if not isinstance(row, dict):
         raise InputError(f"{where} is {_kind(row)}; expected a string, or an object with a field that holds the text")
-    name = choose_field(row, field, where)
-    return as_text(row[name], f"{where}, field {name!r}")
+    path = find_field(row, field, where)
+    for depth, name in enumerate(path):
+        within = value_at(row, path[:depth])
+        if isinstance(within, JsonObject) and within.pairs:
+            refuse_twice([name for name, _ in within.pairs], name, where)
+    return as_text(value_at(row, path), f"{where}, field {'.'.join(path)!r}")
 
 
 def as_text(value: object, where: str) -> str:
@@ -65,16 +117,74 @@ def as_text(value: object, where: str) -> str:
         value = " ".join(value)
     if not isinstance(value, str):
         raise InputError(f"{where} holds {_kind(value)}; expected text. Name another field: --data.field NAME")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
+    if half := None if value.isascii() else HALF_PAIR.search(value):
         raise InputError(
-            f"{where} holds half a surrogate pair (\\u{ord(value[error.start]):04x}) at character {error.start}, "
+            f"{where} holds half a surrogate pair (\\u{ord(half[0]):04x}) at character {half.start()}, "
             "which is not Unicode text. Remove it or write the whole character"
-        ) from error
+        )
     return value.replace("\r\n", "\n")
 
 
+def holds_text(fields: Mapping[str, Any], field: str | None) -> bool:
+    """Whether there is a field of the name asked for (else ``text``), and text in it."""
+    path = next(_paths(fields, DEFAULT_FIELD if field is None else field), None)
+    return path is not None and is_text(value_at(fields, path))
+
+
+def is_text(value: object) -> bool:
+    """Whether `as_text` takes a value: text, a list of texts, or null."""
+    texts = isinstance(value, list) and all(isinstance(part, str) for part in value)
+    return texts or value is None or isinstance(value, str)
+
+
+def refuse_twice(names: Sequence[str], name: str, where: str) -> None:
+    """Raises InputError if a name stands more than once among those of a row or a table."""
+    if names.count(name) > 1:
+        raise InputError(f"{where} has the field {name!r} more than once, and only one can be read. Rename the others")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+
+
+def _paths(fields: Mapping[str, Any], name: str) -> Iterator[FieldPath]:
+    """Every path that a name may mean: the name itself, then those into objects, longer names on the way first."""
+    if name in fields:
+        yield (name,)
+    if name.startswith("/"):
+        path = tuple(part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
+        yield from [path] if len(path) > 1 and _leads(fields, path) else []
+    parts = name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        first, rest = ".".join(parts[:count]), ".".join(parts[count:])
+        if first in fields and fields[first] is None:
+            yield first, rest
+        elif first in fields and isinstance(fields[first], Mapping):
+            yield from ((first, *path) for path in _paths(fields[first], rest))
+
+
+def _leads(fields: Any, path: FieldPath) -> bool:
+    for name in path:
+        if fields is None:
+            return True
+        if not isinstance(fields, Mapping) or name not in fields:
+            return False
+        fields = fields[name]
+    return True
+
+
+def _names(fields: Mapping[str, Any], before: str = "", depth: int = 3) -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, Mapping) and value and depth:
+            yield from _names(value, f"{before}{name}.", depth - 1)
+        else:
+            yield f"{before}{name}"
+
+
 def _kind(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", dict: "an object", list: "a list"}
+    if isinstance(value, Mapping):
+        return f"an object with the fields {listed(value)}" if value else "an empty object"
+    if isinstance(value, float) and value != value:
+        return "NaN, which is no text"
+    names = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
     return "null" if value is None else names.get(type(value), f"a value of type {type(value).__name__}")

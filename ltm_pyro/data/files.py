@@ -8,66 +8,99 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ltm_pyro.data.document import Document
-from ltm_pyro.data.readers import READERS
+from ltm_pyro.data.encodings import refusal_of_format
+from ltm_pyro.data.fields import NoFieldError
+from ltm_pyro.data.folders import Identity, entries_below, identity, kind_of, once
+from ltm_pyro.data.readers import READERS, read_plain
+from ltm_pyro.data.remarks import Remarks
+from ltm_pyro.data.text_file import HEAD, open_file
 from ltm_pyro.errors import InputError
 
 
-def read_files(paths: Iterable[str | os.PathLike[str]], field: str | None = None) -> Iterator[Document]:
-    """The documents of files and folders, in the order given; folders sorted, no file twice.
+def read_files(
+    paths: Iterable[str | os.PathLike[str]], field: str | None = None, remarks: Remarks | None = None
+) -> Iterator[Document]:
+    """The documents of files and folders, in the order given; folders sorted, no file twice, whatever links there are.
 
     Documents are named by their path below the folder common to all the files, so that names, and the split made
     from them, do not depend on where the data lie.
+
+    Args:
+        paths: files and folders.
+        field: the field that holds the text; plain text beside files with fields has none.
+        remarks: takes note of what was left out, and of how a file was read that could be read otherwise.
     """
-    found = {Path(path): find_files(Path(path).expanduser()) for path in paths}
+    remarks = remarks or Remarks()
+    found = {Path(path): find_files(Path(path).expanduser(), remarks) for path in paths}
+    _refuse_field_of_plain([file for files in found.values() for file in files], field)
     parents = [file.absolute().parent for files in found.values() for file in files]
     root = os.path.commonpath(parents)
-    filled: dict[Path, bool] = {}  # whether a file that has been read holds text
+    filled: dict[Identity, bool] = {}  # whether a file that has been read holds text
     for path, files in found.items():
-        for file in (file.absolute() for file in files):
-            if file not in filled:
-                filled[file] = False
-                for document in _read_file(file, root, field):
-                    filled[file] = True
+        for file, key in ((file.absolute(), identity(file)) for file in files):
+            if key not in filled:
+                filled[key] = False
+                for document in _read_file(file, root, field, remarks):
+                    filled[key] = True
                     yield document
-        if not any(filled[file.absolute()] for file in files):
+        if not any(filled[identity(file)] for file in files):
             raise InputError(f"{path} holds no text: it is empty, or only white space")
 
 
-def find_files(path: Path) -> list[Path]:
+def find_files(path: Path, remarks: Remarks | None = None) -> list[Path]:
     """The readable files a path stands for: itself, or those below it, sorted, hidden ones left out.
+
+    A file that several links lead to is there once, under its own name if that is below the path too.
 
     Raises:
         InputError: no such file (near names are given), an unknown extension, or nothing readable in the folder.
     """
-    if path.is_dir():
-        return _files_below(path)
-    if not path.exists():
+    if os.path.isdir(path):
+        return _files_below(path, remarks or Remarks())
+    if not os.path.lexists(path):
         raise InputError(f"there is no file or folder {path}.{_near(path)}")
-    if path.suffix.lower() not in READERS:
+    if not path.is_file():
         raise InputError(
+            f"{path} is {kind_of(path)}; expected a file or a folder. Give the path of a file with the text"
+        )
+    if path.suffix.lower() not in READERS:
+        with open_file(path) as file:
+            head = file.read(HEAD)
+        raise refusal_of_format(path, head) or InputError(
             f"{path} has an extension that is not known. Known: {', '.join(READERS)}. "
             f"If it is plain text, copy it: cp '{path}' '{path.with_suffix('.txt')}'"
         )
     return [path]
 
 
-def _files_below(folder: Path) -> list[Path]:
-    inside = [file for file in folder.rglob("*") if not _hidden(file.relative_to(folder)) and file.is_file()]
-    files = sorted(file for file in inside if file.suffix.lower() in READERS)
+def _files_below(folder: Path, remarks: Remarks) -> list[Path]:
+    entries = entries_below(folder)
+    for entry in entries:
+        if not entry.is_file():
+            remarks.add(entry, f"left out, it is {kind_of(entry)}")
+        elif entry.suffix.lower() not in READERS:
+            remarks.add(entry, f"left out, {entry.suffix or 'a name without extension'} is not known")
+    known = (entry for entry in entries if entry.is_file() and entry.suffix.lower() in READERS)
+    files = sorted(once(known))
     if not files:
-        others = ", ".join(sorted({file.suffix or file.name for file in inside})[:10]) or "nothing"
+        others = ", ".join(sorted({entry.suffix or entry.name for entry in entries})[:10]) or "nothing"
         raise InputError(f"no file in {folder} can be read. Known extensions: {', '.join(READERS)}. Found: {others}")
     return files
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _refuse_field_of_plain(files: list[Path], field: str | None) -> None:
+    if field is not None and all(READERS[file.suffix.lower()] is read_plain for file in files):
+        raise NoFieldError(f"{files[0]} is plain text and has no field {field!r}.", "Leave --data.field out")
 
 
-def _read_file(file: Path, root: str, field: str | None) -> Iterator[Document]:
-    name = file.absolute().relative_to(root).as_posix()
-    entries = READERS[file.suffix.lower()](file, field)
-    return (Document(text, name + place, name + place) for place, text in entries if text.strip())
+def _read_file(file: Path, root: str, field: str | None, remarks: Remarks) -> Iterator[Document]:
+    name = file.relative_to(root).as_posix()
+    try:
+        for place, text in READERS[file.suffix.lower()](file, field, remarks):
+            if text.strip():
+                yield Document(text, name + place, name + place)
+    except MemoryError as error:
+        raise InputError(f"{file} has a document that does not fit into memory. Divide it into smaller ones") from error
 
 
 def _near(path: Path) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ltm_pyro.data.document import Document
-from ltm_pyro.data.fields import as_text, choose_field
+from ltm_pyro.data.fields import as_text, find_field, value_at
 from ltm_pyro.errors import InputError
 
 PREFIX = "hf:"
@@ -46,16 +46,22 @@ def read_hub(spec: str, field: str | None = None) -> Iterator[Document]:
     """
     wanted = parse_hub_name(spec)
     rows = load_hub(wanted)
-    name = choose_field(rows.column_names, field, f"the data set {wanted}")
-    groups = rows.select_columns([name]).iter(batch_size=ROWS)
+    path = find_field(_fields(rows.features), field, f"the data set {wanted}")
+    name = ".".join(path)
+    groups = rows.select_columns([path[0]]).iter(batch_size=ROWS)
     empty = True
-    for row, value in enumerate(value for group in groups for value in group[name]):
-        text = as_text(value, f"{wanted}, row {row}, field {name!r}")
+    for row, value in enumerate(value for group in groups for value in group[path[0]]):
+        text = as_text(value_at(value, path[1:]), f"{wanted}, row {row}, field {name!r}")
         if text.strip():
             empty = False
             yield Document(text, f"{spec}:{row}", f"{spec}:{row}")
     if empty:
         raise InputError(f"the field {name!r} of the data set {wanted} holds no text: every row is empty")
+
+
+def _fields(features: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a data set by name, those within an object as a mapping again."""
+    return {name: _fields(kind) if isinstance(kind, Mapping) else {} for name, kind in features.items()}
 
 
 def load_hub(wanted: HubName):  # type: ignore[no-untyped-def]  # datasets.Dataset, which is not imported up here

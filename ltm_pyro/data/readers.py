@@ -1,29 +1,47 @@
 """File formats, one reader each.
 
-A reader takes a path and the field that holds the text, and yields ``(place, text)`` for every document in the
-file, where ``place`` is what to add to the file's name: nothing, or ``:3`` for line or row 3. Files are read bit by
-bit, so that they may be larger than memory; one document is held whole, and so is a ``.json``, which is one value.
+A reader takes a path, the field that holds the text, and remarks to add to where a file could be read otherwise; it
+yields ``(place, text)`` for every document in the file, where ``place`` is what to add to the file's name: nothing, or
+``:3`` for line or row 3. Files are read bit by bit, so that they may be larger than memory; one document is held whole,
+and so is a ``.json``, which is one value.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ltm_pyro.data.fields import as_text, choose_field, row_text
-from ltm_pyro.data.text_file import BlockFile, open_file, read_blocks, read_text, split_blocks
+from ltm_pyro.data.encodings import refusal_of_format
+from ltm_pyro.data.fields import (
+    ambiguity,
+    as_text,
+    find_field,
+    holds_text,
+    is_text,
+    refuse_twice,
+    row_text,
+    value_at,
+)
+from ltm_pyro.data.json_text import JsonObject, parse_json
+from ltm_pyro.data.remarks import Remarks
+from ltm_pyro.data.text_file import HEAD, BlockFile, open_file, read_blocks, read_text, split_blocks
 from ltm_pyro.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+    from pyarrow import parquet
 
 SEPARATOR = "<|endoftext|>"
 ROWS = 1000  # at once, of a table
 SHIFTED = "its rows have more values than its first line has names"
+TABLE_BYTES = 2**24  # at once, more or less
 
-Reader = Callable[[Path, "str | None"], Iterator["tuple[str, str]"]]
+Reader = Callable[[Path, "str | None", Remarks], Iterator["tuple[str, str]"]]
 
 
-def read_plain(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
+def read_plain(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
     """Plain text: one document, or one between each two ``<|endoftext|>``."""
     parts = split_blocks(read_blocks(path), SEPARATOR)
     first, second = next(parts), next(parts, None)
@@ -34,32 +52,35 @@ def read_plain(path: Path, field: str | None = None) -> Iterator[tuple[str, str]
         yield f":{number}", part.strip("\n")
 
 
-def read_json_lines(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
-    """JSON lines: a string or an object a line."""
-    # Not splitlines(): JSON strings may hold U+2028, which it takes for the end of a line.
-    for number, line in enumerate(split_blocks(read_blocks(path), "\n"), start=1):
+def read_json_lines(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
+    """JSON lines: a string or an object a line; lines end with LF, CRLF or CR."""
+    # Not splitlines(): JSON strings may hold U+2028, which it takes for the end of a line. They cannot hold a CR.
+    blocks = (block.replace("\r", "\n") for block in read_blocks(path))
+    for number, line in enumerate(split_blocks(blocks, "\n"), start=1):
+        line = line.removeprefix("\ufeff")  # of a file that this one was joined from
         if line.strip():
-            row = _parse(line, path, first_line=number)
+            row = parse_json(line, path, first_line=number)
+            _note_ambiguity(row, field, path, remarks)
             yield f":{number}", row_text(row, field, f"{path}, line {number}")
 
 
-def read_json(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
-    """One JSON value: an object from title to text (or to an object), or a list of strings or objects."""
-    text = read_text(path)
-    if not text.strip():
+def read_json(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
+    """One JSON value: a list of strings or objects, one object, or an object from title to text (or to an object).
+
+    An object is one document if it has the field that is asked for, or ``text`` where none is; only else is it taken
+    for a mapping from titles, which needs values of one kind: all text and no field asked for, or all objects.
+    """
+    value = parse_json(read_text(path) or "null", path)
+    if isinstance(value, JsonObject) and not _maps_titles(value, field):
+        remarks.add(path, f"one object, read as one document, its field {'text' if field is None else field!r}")
+        yield "", row_text(value, field, str(path))
         return
-    value = _parse(text, path)
-    if isinstance(value, dict):
-        rows = ((str(title), row) for title, row in value.items())
-    elif isinstance(value, list):
-        rows = ((str(number), row) for number, row in enumerate(value, start=1))
-    else:
-        raise InputError(f"{path} holds a single value; expected a list of documents, or an object from title to text")
-    for place, row in rows:
+    for place, row in _entries(value, path, remarks):
+        _note_ambiguity(row, field, path, remarks)
         yield f":{place}", row_text(row, field, f"{path}, entry {place!r}")
 
 
-def read_csv(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
+def read_csv(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
     """Comma-separated values with a line of column names; a document a row."""
     import pandas
 
@@ -67,50 +88,107 @@ def read_csv(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
     start = next((block for block in blocks if block.strip()), None)
     if start is None:
         return
-    numbers = count(1)
+    options = {"dtype": str, "header": None, "keep_default_na": False, "iterator": True}
     try:
-        for table in pandas.read_csv(
-            BlockFile(chain((start,), blocks)), dtype=str, keep_default_na=False, chunksize=ROWS
-        ):
-            if not isinstance(table.index, pandas.RangeIndex):  # pandas then takes the first columns for row names
-                raise InputError(f"{path} does not parse as CSV: {SHIFTED}")
-            name = choose_field(table.columns, field, str(path))
-            for value, number in zip(table[name].fillna(""), numbers):  # noqa: B905  # they go on with the next rows
-                yield f":{number}", as_text(value, f"{path}, row {number}, column {name!r}")
+        with pandas.read_csv(BlockFile(chain((start,), blocks)), **options) as table:
+            names = [str(name) for name in table.get_chunk(1).iloc[0].fillna("")]
+            column = _column(names, field, path)
+            numbers = count(1)
+            for values in _csv_values(table, column):
+                for value, number in zip(values, numbers):  # noqa: B905  # they go on with the next rows
+                    yield f":{number}", as_text(value, f"{path}, row {number}, column {names[column]!r}")
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as error:
-        raise InputError(f"{path} does not parse as CSV: {str(error).strip()}") from error
+        shifted = f": {SHIFTED}" if "Expected" in str(error) else ""
+        raise InputError(f"{path} does not parse as CSV: {str(error).strip()}{shifted}") from error
 
 
-def read_parquet(path: Path, field: str | None = None) -> Iterator[tuple[str, str]]:
+def read_parquet(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
     """Parquet; a document a row."""
     import pyarrow
     from pyarrow import parquet
 
-    numbers = count(1)
     with open_file(path) as raw:
-        if not raw.read(1):
+        head = raw.read(HEAD)
+        if not head:
             return
         try:
             file = parquet.ParquetFile(raw)
-            name = choose_field(file.schema_arrow.names, field, str(path))
-            for rows in file.iter_batches(ROWS, columns=[name]):
-                for value, number in zip(rows.column(0).to_pylist(), numbers):  # noqa: B905
-                    yield f":{number}", as_text(value, f"{path}, row {number}, column {name!r}")
+            fields = {column.name: _inner(column.type) for column in file.schema_arrow}
+            remarks.add_if(path, ambiguity(fields, field))
+            where = find_field(fields, field, str(path))
+            refuse_twice(file.schema_arrow.names, where[0], str(path))
+            for number, value in enumerate(_parquet_values(file, where), start=1):
+                yield f":{number}", as_text(value, f"{path}, row {number}, column {'.'.join(where)!r}")
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} does not parse as Parquet: {error}") from error
+            other = None if head.startswith(b"PAR1") else refusal_of_format(path, head)
+            raise other or InputError(f"{path} does not parse as Parquet: {error}") from error
 
 
-def _parse(text: str, path: Path, first_line: int = 1) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        remedy = ". If it holds one object a line, name it .jsonl" if error.msg == "Extra data" else ""
-        raise InputError(
-            f"{path}, line {line}, column {error.colno} does not parse as JSON: {error.msg}{remedy}"
-        ) from error
-    except (ValueError, RecursionError) as error:  # a number of a million digits, a thousand brackets
-        raise InputError(f"{path}, from line {first_line} on, does not parse as JSON: {error}") from error
+def _maps_titles(value: JsonObject, field: str | None) -> bool:
+    """Whether an object is a mapping from titles to documents, and not a document itself."""
+    if holds_text(value, field):
+        return False
+    objects = all(isinstance(entry, dict) for entry in value.values())
+    return objects or (field is None and all(is_text(entry) for entry in value.values()))
+
+
+def _entries(value: object, path: Path, remarks: Remarks) -> Iterable[tuple[str, object]]:
+    if value is None:
+        return ()
+    if isinstance(value, list):
+        return ((str(number), row) for number, row in enumerate(value, start=1))
+    if isinstance(value, JsonObject):
+        objects = any(isinstance(entry, dict) for entry in value.values())
+        kind = "object" if objects else "text"
+        remarks.add(path, f"one object, read as a mapping from title to {kind}, a document an entry")
+        return ((title, row if objects else as_text(row, f"{path}, {title!r}")) for title, row in value.all_items())
+    raise InputError(f"{path} holds a single value; expected a list of documents, or an object from title to text")
+
+
+def _note_ambiguity(row: object, field: str | None, path: Path, remarks: Remarks) -> None:
+    if field is not None and isinstance(row, dict):
+        remarks.add_if(path, ambiguity(row, field))
+
+
+def _column(names: list[str], field: str | None, path: Path) -> int:
+    (name,) = find_field({name: {} for name in names}, field, str(path))
+    refuse_twice(names, name, str(path))
+    return names.index(name)
+
+
+def _csv_values(table: pandas.io.parsers.TextFileReader, column: int) -> Iterator[list[str]]:
+    """A column's values, a few rows at once where they are long."""
+    rows = 1
+    while True:
+        try:
+            values = table.get_chunk(rows)[column].fillna("").tolist()
+        except StopIteration:
+            return
+        yield values
+        longest = max(map(len, values), default=1)
+        rows = max(1, min(2 * rows, ROWS, TABLE_BYTES // max(longest, 1)))
+
+
+def _inner(kind: object) -> dict[str, object]:
+    """The fields within a type of Arrow: none unless it is a struct."""
+    import pyarrow
+
+    return {field.name: _inner(field.type) for field in kind} if pyarrow.types.is_struct(kind) else {}
+
+
+def _parquet_values(file: parquet.ParquetFile, where: tuple[str, ...]) -> Iterator[object]:
+    """The values that a path of names leads to, row by row, a few rows at once where they are long."""
+    rows = max(1, min(ROWS, TABLE_BYTES * file.metadata.num_rows // max(_size(file, where[0]), 1)))
+    for table in file.iter_batches(rows, columns=[".".join(where)]):  # other columns of that name come along
+        for value in table.column(table.schema.get_field_index(where[0])):
+            yield value_at(value.as_py(), where[1:])
+
+
+def _size(file: parquet.ParquetFile, column: str) -> int:
+    """The bytes of a column, all that is within it included."""
+    groups = (file.metadata.row_group(group) for group in range(file.metadata.num_row_groups))
+    chunks = (group.column(i) for group in groups for i in range(group.num_columns))
+    return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] == column)
 
 
 READERS: dict[str, Reader] = {

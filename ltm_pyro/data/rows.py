@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ltm_pyro.data.fields import NoFieldError, as_text, choose_field
+from ltm_pyro.data.fields import NoFieldError, as_text, find_field
 from ltm_pyro.data.files import find_files
 from ltm_pyro.data.hub import PREFIX, ROWS, load_hub, parse_hub_name
 from ltm_pyro.data.readers import READERS, read_json_lines, read_plain
+from ltm_pyro.data.remarks import Remarks
 from ltm_pyro.errors import InputError
 
 
@@ -34,7 +35,7 @@ def read_rows(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[s
         kind = "line" if reader is read_json_lines else "row"
         try:
             # One pass a field: the passes give an entry for each row, empty ones too, and so stay level.
-            for entries in zip(*(reader(file, field) for field in fields), strict=True):
+            for entries in zip(*(reader(file, field, Remarks()) for field in fields), strict=True):
                 yield f"{file}, {kind} {entries[0][0].removeprefix(':')}", tuple(text for _, text in entries)
         except NoFieldError as error:
             raise InputError(f"{error.found} Each row needs {' and '.join(map(repr, fields))}") from error
@@ -43,7 +44,8 @@ def read_rows(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[s
 def _of_hub(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     wanted = parse_hub_name(source)
     rows = load_hub(wanted)
-    names = [choose_field(rows.column_names, field, f"the data set {wanted}") for field in fields]
+    columns: dict[str, dict[str, str]] = {name: {} for name in rows.column_names}
+    names = [find_field(columns, field, f"the data set {wanted}")[0] for field in fields]
     for row, record in enumerate(
         dict(zip(names, values, strict=True))
         for group in rows.select_columns(names).iter(batch_size=ROWS)

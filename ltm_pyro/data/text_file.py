@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ltm_pyro.data.encodings import refusal_of_bytes
 from ltm_pyro.errors import InputError
 
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 BLOCK = 2**20
+HEAD = 20_000  # bytes at the beginning, which tell what kind of file it is
 
 
 def read_text(path: Path) -> str:
@@ -26,11 +27,11 @@ def read_text(path: Path) -> str:
 def read_blocks(path: Path) -> Iterator[str]:
     """What `read_text` reads, a block at a time: the memory this takes does not grow with the file."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    place, begun = 0, False
+    place, begun, head = 0, False, b""
     held = ""  # a CR at the end of a block waits for what follows it
     for raw in _raw_blocks(path):
-        _refuse_nul(path, raw, place)
-        text = held + _decoded(decoder, path, raw, place)
+        head = head or raw[:HEAD]
+        text = held + _decoded(decoder, path, raw, place, head)
         text = text if begun else text.removeprefix("\ufeff")
         begun = begun or bool(text)
         held = "\r" if raw and text.endswith("\r") else ""
@@ -90,11 +91,8 @@ def open_file(path: Path) -> BinaryIO:
 def _raw_blocks(path: Path) -> Iterator[bytes]:
     """The bytes of a file in blocks, and an empty one at its end."""
     with open_file(path) as file:
-        raw = _read(file, path)
-        _refuse_utf16(path, raw)
-        while raw:
+        while raw := _read(file, path):
             yield raw
-            raw = _read(file, path)
     yield b""
 
 
@@ -105,30 +103,14 @@ def _read(file: BinaryIO, path: Path) -> bytes:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _decoded(decoder: codecs.IncrementalDecoder, path: Path, raw: bytes, place: int) -> str:
-    waiting = len(decoder.getstate()[0])  # bytes of a character that a block's end has cut
+def _decoded(decoder: codecs.IncrementalDecoder, path: Path, raw: bytes, place: int, head: bytes) -> str:
+    waiting, _ = decoder.getstate()  # bytes of a character that a block's end has cut
+    nul = raw.find(b"\0")
+    if nul >= 0:
+        raise refusal_of_bytes(path, head, raw, f"a NUL byte at byte {place + nul}")
     try:
         return decoder.decode(raw, final=not raw)
     except UnicodeDecodeError as error:
-        at, byte = place - waiting + error.start, error.object[error.start]
-        raise InputError(
-            f"{path} is not UTF-8: byte {at} is 0x{byte:02x} ({error.reason}). If it is Latin-1, "
-            f"convert it: iconv -f latin1 -t utf-8 '{path}' > '{path.with_suffix('.utf8' + path.suffix)}'"
-        ) from error
-
-
-def _refuse_utf16(path: Path, raw: bytes) -> None:
-    if raw.startswith(UTF16_MARKS):
-        raise InputError(
-            f"{path} is not UTF-8: bytes 0 and 1 are the mark of UTF-16. "
-            f"Convert it: iconv -f utf-16 -t utf-8 '{path}' > '{path.with_suffix('.utf8' + path.suffix)}'"
-        )
-
-
-def _refuse_nul(path: Path, raw: bytes, place: int) -> None:
-    at = raw.find(b"\0")
-    if at >= 0:
-        raise InputError(
-            f"{path} holds a NUL byte at byte {place + at}: it is not plain text (a binary or damaged file?). "
-            f"If the rest is text, remove them: tr -d '\\000' < '{path}' > '{path.with_suffix('.clean' + path.suffix)}'"
-        )
+        at, byte = place - len(waiting) + error.start, error.object[error.start]
+        fault = f"byte {at} is 0x{byte:02x} ({error.reason})"
+        raise refusal_of_bytes(path, head, waiting + raw, fault) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.data.hub import PREFIX, parse_hub_name
+from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import read_text
 from ltm_pyro.sharing.escaping import escaped, escaped_table, quoted
 from ltm_pyro.training.material import DataRecord
@@ -53,7 +54,7 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
 def _front_matter(run: Run, license: str | None) -> str:
     from huggingface_hub import ModelCardData
 
-    corpora = (run.config.get("corpus") or "").split(",")
+    corpora = sources_of(run.config.get("corpus") or None)
     data = ModelCardData(
         library_name="ltm_pyro",
         license=license,

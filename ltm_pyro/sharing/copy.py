@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.data.cache import NOWHERE
 from ltm_pyro.data.hub import PREFIX
+from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import read_json
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.held_out import CORPUS, DATA
@@ -55,7 +56,7 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
 def _without_paths(config: Namespace) -> Namespace:
     config = config.clone()
     if corpus := config.get("corpus"):
-        config["corpus"] = ",".join(_last_part(part) for part in corpus.split(","))
+        config["corpus"] = ",".join(_last_part(part) for part in sources_of(corpus))
     if config.data.cache not in (None, *NOWHERE):
         config.data.cache = None
     tokenizer = config.data.tokenizer

@@ -74,7 +74,8 @@ def prepare(config: Namespace, tokenizer: Tokenizer | None = None, rule: Rule | 
     for part, name in ((cut.training, "training"), (cut.validation, "validation")):
         if not len(part):
             raise InputError(f"the corpus gives no {name} sequence: it is too small, give more text")
-    return Material(tokenizer, *cut, remark=divided.remark, notes=_notes(divided))
+    remarks = [*divided.corpus.remarks, *([divided.remark] if divided.remark else [])]
+    return Material(tokenizer, *cut, remark="; ".join(remarks), notes=_notes(divided))
 
 
 def _notes(divided: DividedCorpus) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def divided_corpus(config: Namespace, rule: Rule | None = None) -> DividedCorpus
     from ltm_pyro import data
 
     cache = data.Cache.at(config.data.cache)
-    documents = data.Corpus(corpus_of(config), config.data.field)
+    documents = data.Corpus(corpus_of(config), config.data.field or None)
     return data.DividedCorpus(documents, config.data.validation, _split_seed(config), cache, rule or data.divide)
 
 
@@ -98,15 +99,13 @@ def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:
     """The documents of a run's corpus to learn from, and those held out."""
     from ltm_pyro import data
 
-    documents = data.read_corpus(corpus_of(config), config.data.field)
+    documents = data.read_corpus(corpus_of(config), config.data.field or None)
     return data.split(documents, config.data.validation, _split_seed(config))
 
 
-def corpus_of(config: Namespace) -> str | list[str] | None:
-    """The corpus as `read_corpus` takes it: several paths are joined by commas on the command line."""
-    named = config.get("corpus") or ""
-    parts = named.split(",")
-    return parts if len(parts) > 1 else named or None
+def corpus_of(config: Namespace) -> str | None:
+    """The corpus as `read_corpus` takes it."""
+    return config.get("corpus") or None
 
 
 def _split_seed(config: Namespace) -> int:

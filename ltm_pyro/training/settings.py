@@ -18,7 +18,8 @@ class DataSettings:
         length: T, tokens of a sequence.
         vocabulary: token ids of the byte-level BPE that is trained on the training split.
         tokenizer: an existing one instead: a tokenizer.json, or a name on the Hugging Face hub.
-        field: the column or key that holds the text, in .jsonl, .csv, .parquet and hub corpora.
+        field: the column or key that holds the text, in .jsonl, .json, .csv, .parquet and hub corpora; `text` if left
+            out. One within an object is written `meta.text` or, as a JSON Pointer, `/meta/text`.
         validation: share of the documents held out.
         seed: of which documents are held out; that of `train` if left out. Runs of several seeds that are to be
             compared need one split.
@@ -31,7 +32,7 @@ class DataSettings:
     length: int = 256
     vocabulary: int = 1024
     tokenizer: str | None = None
-    field: str | None = None
+    field: str = ""  # not None, which a command line cannot tell from a field called null
     validation: float = 0.05
     seed: int | None = None
     cache: str | None = None
