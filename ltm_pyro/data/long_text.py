@@ -1,4 +1,7 @@
-"""Cutting a long text into pieces that have, one after another, the tokens of the whole."""
+"""Cutting a long text into pieces that have, one after another, the tokens of the whole.
+
+A tokenizer takes up to 400 bytes of memory for each character of the text that it is given at once.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ if TYPE_CHECKING:
     import tokenizers
 
 PIECE = 2**14  # characters, more or less; tokenizers take longer for each character of a longer text
-BETWEEN_WORDS = re.compile(r"(?<=\w)[ \n](?=\w)")
+LONGEST = 2**16  # characters of a piece; without a gap for so long, the text is cut where it stands
+GAP = re.compile(r"(?<=\S)[ \n](?=\S)")
 
 
 def can_cut(backend: tokenizers.Tokenizer) -> bool:
-    """Whether a tokenizer is known to treat what stands before and after a gap between two words separately.
+    """Whether a tokenizer is known to treat what stands before and after a single white space separately.
 
     The byte-level tokenizers of GPT-2's kind do, `train_tokenizer`'s among them: they split text by a pattern before
-    anything else, and one white space between two words is always the start of what the pattern finds. Where offsets
+    anything else, and one white space between two others is always the start of what the pattern finds. Where offsets
     leave white space out, as RoBERTa's do, the first token of a text stands for other bytes than within a longer one.
     """
     content = json.loads(backend.to_str())
@@ -30,12 +34,20 @@ def can_cut(backend: tokenizers.Tokenizer) -> bool:
 
 
 def pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """The text, cut between two words after each `PIECE` characters or as soon as possible after that.
+    """The text, cut at the first gap after each `PIECE` characters, or after `LONGEST` where there is none.
+
+    Only in the second case, in the midst of tens of thousands of letters without a gap, may the tokens on both sides be
+    others than those of the whole. The bytes are the same. Where it is cut depends on the text alone.
 
     With each piece comes whether it is the last.
     """
     start = 0
-    while gap := BETWEEN_WORDS.search(text, start + PIECE):
-        yield text[start : gap.start()], False
-        start = gap.start()
+    while (end := _end(text, start)) < len(text):
+        yield text[start:end], False
+        start = end
     yield text[start:], True
+
+
+def _end(text: str, start: int) -> int:
+    gap = GAP.search(text, start + PIECE, start + LONGEST)
+    return gap.start() if gap else min(start + LONGEST, len(text))

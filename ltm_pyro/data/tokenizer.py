@@ -23,7 +23,7 @@ BEGIN = "<|begin|>"
 BEGIN_NAMES = (BEGIN, "<|startoftext|>", "<|begin_of_text|>", "<s>", "<bos>", "[CLS]")
 END_NAMES = (END, "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
 SMALLEST_VOCABULARY = 258  # every byte, END and PAD
-CHARACTERS_AT_ONCE = 4_000_000  # bounds the memory that encoding a large corpus takes
+CHARACTERS_AT_ONCE = 2**18  # bounds the memory that encoding takes, up to 400 bytes a character
 LONG_RUN = re.compile(r"\S{256}(?=\S)|\s{256}(?=\s)")
 
 
@@ -89,8 +89,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of a text, int32 (T,), without an end token."""
-        with answering("encode a text"):
-            return np.array(self.backend.encode(text, add_special_tokens=False).ids, dtype=np.int32)
+        return np.concatenate([np.array(self._encoded(piece).ids, np.int32) for piece, _ in self._pieces(text)])
 
     def encode_with_bytes(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """The ids of a text, int32 (T,), and the UTF-8 bytes each one stands for, int64 (T,).
@@ -99,8 +98,11 @@ class Tokenizer:
         tokens add up to those of the text. Of several tokens that share one character the first stands for all its
         bytes, the others for none.
         """
+        return _joined([Piece(*_with_bytes(piece, self._encoded(piece)), last) for piece, last in self._pieces(text)])
+
+    def _encoded(self, piece: str) -> tokenizers.Encoding:
         with answering("encode a text"):
-            return _with_bytes(text, self.backend.encode(text, add_special_tokens=False))
+            return self.backend.encode(piece, add_special_tokens=False)
 
     def encode_many(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """`encode_with_bytes` of each text, several at once."""
@@ -157,7 +159,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
             f"{SMALLEST_VOCABULARY} (--data.vocabulary)"
         )
     backend = _untrained()
-    backend.train_from_iterator((piece for text in texts for piece in _pieces(text)), _trainer(vocabulary))
+    pieces = (run for text in texts for piece, _ in long_text.pieces(text) for run in _runs(piece))
+    backend.train_from_iterator(pieces, _trainer(vocabulary))
     reached = backend.get_vocab_size()
     if reached < vocabulary:
         raise InputError(
@@ -188,7 +191,7 @@ def _trainer(vocabulary: int) -> tokenizers.trainers.BpeTrainer:
     )
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _runs(text: str) -> Iterator[str]:
     """The text, cut inside runs of over 256 characters without (or of nothing but) white space.
 
     Such a run is one word to the trainer, whose time grows with the square of a word's length: one of a million

@@ -103,9 +103,13 @@ def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:
     return data.split(documents, config.data.validation, _split_seed(config))
 
 
-def corpus_of(config: Namespace) -> str | None:
-    """The corpus as `read_corpus` takes it."""
-    return config.get("corpus") or None
+def corpus_of(config: Namespace) -> str | list[str] | None:
+    """The corpus as `read_corpus` takes it: several paths are joined by commas on the command line."""
+    from ltm_pyro.data.sources import divide
+
+    named = config.get("corpus") or None
+    sources = divide(named) if named else []
+    return sources if len(sources) > 1 else named
 
 
 def _split_seed(config: Namespace) -> int:

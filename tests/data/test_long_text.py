@@ -8,7 +8,8 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
 from ltm_pyro.data import Document, Tokenizer, cut, train_tokenizer
-from ltm_pyro.data.long_text import can_cut, pieces
+from ltm_pyro.data.long_text import LONGEST, can_cut, pieces
+from ltm_pyro.data.tokenizer import _with_bytes as with_bytes
 
 LETTERS = [*"ab1_é語'.- \n\t", "'s", "'ll", "  ", "\r\n", "\u2028", "\x1c", "\u00a0", "\U0001f600", "e\u0301"]
 
@@ -120,3 +121,39 @@ def test_tokens_of_several_words_forbid_it(monkeypatch):
     ids, _ = next(tokenizer.encode_many(["b a " * 30]))
     assert np.array_equal(ids, tokenizer.encode("b a " * 30))
     assert len(ids) == 60
+
+
+UNBROKEN = {
+    "one word": "ab" * 100_000,
+    "one word of wide letters": "語é" * 100_000,
+    "blanks": " " * 200_000,
+    "numbers and commas": "12,34;" * 40_000,
+    "every letter after a comma": "word, and. " * 20_000,
+    "two blanks between words": "word  and  " * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", UNBROKEN)
+def test_no_text_is_given_to_the_tokenizer_as_a_whole(tokenizer, monkeypatch, name):
+    text = UNBROKEN[name]
+    given = []
+    monkeypatch.setattr(
+        "ltm_pyro.data.tokenizer._with_bytes", lambda piece, e: given.append(piece) or with_bytes(piece, e)
+    )
+    found = list(tokenizer.encode_pieces([text, "short"]))
+    assert max(map(len, given)) <= LONGEST
+    assert "".join(given) == text + "short"
+    assert [piece.last for piece in found] == [False] * (len(found) - 2) + [True, True]
+    ids = np.concatenate([piece.ids for piece in found[:-1]])
+    assert np.array_equal(ids, tokenizer.encode(text))  # wherever a text comes from, it has the same tokens
+    assert np.array_equal(ids, tokenizer.encode_with_bytes(text)[0])
+    assert tokenizer.decode(ids) == text
+    assert sum(int(piece.byte_counts.sum()) for piece in found[:-1]) == len(text.encode())
+
+
+def test_no_text_is_given_to_the_trainer_as_a_whole(monkeypatch):
+    given = []
+    monkeypatch.setattr("ltm_pyro.data.tokenizer._runs", lambda piece: given.append(piece) or [piece[:500]])
+    train_tokenizer([*UNBROKEN.values(), random_text(0)], 259)
+    assert max(map(len, given)) <= LONGEST
+    assert "".join(given) == "".join(UNBROKEN.values()) + random_text(0)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ltm_pyro.data import StreamDecoder, Tokenizer, train_tokenizer
-from ltm_pyro.data.tokenizer import SMALLEST_VOCABULARY, _pieces
+from ltm_pyro.data.tokenizer import SMALLEST_VOCABULARY, _runs
 from ltm_pyro.errors import InputError
 
 PROSE = "the cat sat on the mat, and the café's owner said: “naïve!” 語 \U0001f600\n" * 20
@@ -128,8 +128,8 @@ def test_vocabulary_without_room_for_bytes(vocabulary):
 def test_long_runs_are_cut_for_training_only():
     pick = random.Random(0)
     text = "".join(pick.choice("abcdefgh") for _ in range(300_000))
-    assert "".join(_pieces(text + " " * 999 + PROSE)) == text + " " * 999 + PROSE
-    assert list(_pieces(PROSE)) == [PROSE]
+    assert "".join(_runs(text + " " * 999 + PROSE)) == text + " " * 999 + PROSE
+    assert list(_runs(PROSE)) == [PROSE]
     began = time.monotonic()
     assert train_tokenizer([text], 300).vocabulary == 300
     assert time.monotonic() - began < 10  # uncut it takes most of a minute
