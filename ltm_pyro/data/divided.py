@@ -23,7 +23,7 @@ from ltm_pyro.data.split import divide
 from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
 from ltm_pyro.errors import InputError
 
-FORMAT = "2"  # another one for every change of what the files hold
+FORMAT = "3"  # another one for every change of what the files hold
 PARTS = ("training", "validation")
 TOKENIZER = "tokenizer.json"
 PIECE = 2**22  # numbers at once, of an array that may lie on disk

@@ -19,7 +19,7 @@ FieldPath = tuple[str, ...]  # the names that lead to a field, from the outside 
 
 
 class NoFieldError(InputError):
-    """A file or a data set has no field of the name that was asked for.
+    """A file or a data set has no field of the name that was asked for, or no text in it.
 
     Args:
         found: where, and which fields there are.
@@ -116,7 +116,7 @@ def as_text(value: object, where: str) -> str:
     if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
         value = " ".join(value)
     if not isinstance(value, str):
-        raise InputError(f"{where} holds {_kind(value)}; expected text. Name another field: --data.field NAME")
+        raise NoFieldError(f"{where} holds {_kind(value)}; expected text.", "Name another field: --data.field NAME")
     if half := None if value.isascii() else HALF_PAIR.search(value):
         raise InputError(
             f"{where} holds half a surrogate pair (\\u{ord(half[0]):04x}) at character {half.start()}, "

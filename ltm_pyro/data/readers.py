@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.data.encodings import refusal_of_format
 from ltm_pyro.data.fields import (
@@ -169,7 +169,7 @@ def _csv_values(table: pandas.io.parsers.TextFileReader, column: int) -> Iterato
         rows = max(1, min(2 * rows, ROWS, TABLE_BYTES // max(longest, 1)))
 
 
-def _inner(kind: object) -> dict[str, object]:
+def _inner(kind: Any) -> dict[str, Any]:
     """The fields within a type of Arrow: none unless it is a struct."""
     import pyarrow
 
