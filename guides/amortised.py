@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.reader import Reader
+from ltm_pyro.ranges import bounded, whole
 
 
 class AmortisedGuide(AbstractGuide):
@@ -40,6 +41,7 @@ class AmortisedGuide(AbstractGuide):
         (torch.Size([3, 2, 4, 8]), [])
     """
 
+    @bounded(vocabulary=whole(0), width=whole(1), blocks=whole(1), heads=whole(1))
     def __init__(
         self,
         z_shape: tuple[int, int, int],

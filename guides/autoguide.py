@@ -18,6 +18,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.moments import moments
 from ltm_pyro.guides.points import Points
+from ltm_pyro.ranges import POSITIVE, bounded
 
 INSTEAD = {  # autoguides that make one vector of all latent variables of a batch
     "AutoDiagonalNormal": "autoguide AutoNormal, or MeanFieldGuide",
@@ -63,6 +64,7 @@ class AutoGuideAdapter(AbstractGuide):
         [torch.Size([3, 2, 4, 8]), torch.Size([3, 2, 4, 8])]
     """
 
+    @bounded(init_scale=POSITIVE)
     def __init__(
         self,
         z_shape: tuple[int, int, int],

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.gaussian import AbstractGaussianGuide
+from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class FixedVarianceGuide(AbstractGaussianGuide):
@@ -34,6 +35,7 @@ class FixedVarianceGuide(AbstractGaussianGuide):
 
     width: Tensor
 
+    @bounded(sigma=POSITIVE)
     def __init__(self, z_shape: tuple[int, int, int], sigma: float | None = 0.5) -> None:
         super().__init__(z_shape)
         if sigma is not None and not 0 < sigma < math.inf:

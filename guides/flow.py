@@ -15,6 +15,7 @@ from torch.distributions import Distribution, constraints
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.optional import import_zuko
+from ltm_pyro.ranges import bounded, whole
 
 Z_DIMS = 3  # L, K and D
 INITIAL_SHRINKAGE = 0.01  # of the last layers' weights: close to the identity, with a gradient for what comes before
@@ -80,6 +81,7 @@ class FlowGuide(AbstractGuide):
             sizes that are not positive.
     """
 
+    @bounded(transforms=whole(1), hidden=whole(1))
     def __init__(
         self,
         z_shape: tuple[int, int, int],

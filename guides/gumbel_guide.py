@@ -9,6 +9,7 @@ import pyro.distributions as dist
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.code_guide import AbstractCodeGuide
 from ltm_pyro.guides.gumbel_categorical import GumbelCategorical
+from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class AbstractGumbelGuide(AbstractCodeGuide):
@@ -22,6 +23,7 @@ class AbstractGumbelGuide(AbstractCodeGuide):
         InputError: if the temperature is not positive.
     """
 
+    @bounded(temperature=POSITIVE)
     def __init__(self, z_shape: tuple[int, int, int], temperature: float = 1.0) -> None:
         super().__init__(z_shape)
         if not temperature > 0:

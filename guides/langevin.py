@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.langevin_dynamics import LangevinDynamics, adjusted_langevin
 from ltm_pyro.guides.point_guide import AbstractPointGuide
+from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 
 class LangevinGuide(AbstractPointGuide):
@@ -43,6 +44,7 @@ class LangevinGuide(AbstractPointGuide):
 
     is_sampler = True
 
+    @bounded(particles=whole(1), temperature=NOT_NEGATIVE, adjusted_steps=whole(0))
     def __init__(
         self,
         z_shape: tuple[int, int, int],

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE_BELOW_ONE, bounded
 
 Z_DIMS = 3  # L, K and D
 
@@ -38,6 +39,7 @@ class LangevinDynamics(Optimizer):
         InputError: for a negative temperature or a rate that is not positive.
     """
 
+    @bounded(lr=POSITIVE, temperature=NOT_NEGATIVE, decay=SHARE_BELOW_ONE, epsilon=POSITIVE)
     def __init__(
         self,
         params: Iterable[Tensor],

@@ -18,6 +18,7 @@ from ltm_pyro.guides.moments import moments
 from ltm_pyro.guides.point_guide import AbstractPointGuide
 from ltm_pyro.guides.points import Points
 from ltm_pyro.guides.roots import lower_root
+from ltm_pyro.ranges import POSITIVE, bounded, whole
 
 
 class LaplaceGuide(AbstractPointGuide):
@@ -50,6 +51,7 @@ class LaplaceGuide(AbstractPointGuide):
         InputError: for another covariance, for one that is too large, or for numbers that are not positive.
     """
 
+    @bounded(probes=whole(1), floor=POSITIVE, at_once=whole(1))
     def __init__(
         self,
         z_shape: tuple[int, int, int],

@@ -12,6 +12,7 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.gaussian import AbstractGaussian, AbstractGaussianGuide, pace
 from ltm_pyro.guides.low_rank import spread_directions
+from ltm_pyro.ranges import bounded, whole
 
 
 class ChainedGaussian(AbstractGaussian):
@@ -80,6 +81,7 @@ class LayerChainedGuide(AbstractGaussianGuide):
     out: Tensor
     into: Tensor
 
+    @bounded(rank=whole(1))
     def __init__(self, z_shape: tuple[int, int, int], rank: int = 4) -> None:
         super().__init__(z_shape)
         if rank < 1:

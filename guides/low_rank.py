@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.gaussian import AbstractGaussian, AbstractGaussianGuide, pace
+from ltm_pyro.ranges import bounded, whole
 
 INITIAL = 0.4  # of w, hence directions of length 0.1 in units of the prior: at zero they would have no gradient
 
@@ -76,6 +77,7 @@ class LowRankGuide(AbstractGaussianGuide):
     log_sigma: Tensor
     w: Tensor
 
+    @bounded(rank=whole(1))
     def __init__(self, z_shape: tuple[int, int, int], rank: int = 8) -> None:
         super().__init__(z_shape)
         if rank < 1:

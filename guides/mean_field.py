@@ -9,6 +9,7 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.gaussian import AbstractGaussianGuide
 from ltm_pyro.guides.natural import precision_factor
+from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class MeanFieldGuide(AbstractGaussianGuide):
@@ -27,6 +28,7 @@ class MeanFieldGuide(AbstractGaussianGuide):
 
     log_sigma: Tensor
 
+    @bounded(sigma=POSITIVE)
     def __init__(self, z_shape: tuple[int, int, int], sigma: float | None = None) -> None:
         super().__init__(z_shape)
         if sigma is not None and not sigma > 0:

@@ -14,6 +14,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.mean_field import MeanFieldGuide
 from ltm_pyro.guides.posterior_store import PosteriorStore
+from ltm_pyro.ranges import bounded, whole
 
 ZShape = tuple[int, int, int]
 
@@ -51,6 +52,7 @@ class MemoryGuide(AbstractGuide):
         [torch.Size([3, 2, 4, 8]), torch.Size([3, 2, 4, 8])]
     """
 
+    @bounded(capacity=whole(1))
     def __init__(
         self,
         z_shape: ZShape,

@@ -12,6 +12,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.moments import moments
 from ltm_pyro.guides.points import Points
+from ltm_pyro.ranges import bounded, whole
 
 
 class AbstractPointGuide(AbstractGuide):
@@ -31,6 +32,7 @@ class AbstractPointGuide(AbstractGuide):
     has_density = False
     z: Tensor
 
+    @bounded(particles=whole(1))
     def __init__(self, z_shape: tuple[int, int, int], particles: int = 1) -> None:
         super().__init__(z_shape)
         if particles < 1:

@@ -14,6 +14,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.mean_field import MeanFieldGuide
 from ltm_pyro.guides.reader import Reader
+from ltm_pyro.ranges import bounded, whole
 
 
 class SemiAmortisedGuide(AbstractGuide):
@@ -40,6 +41,7 @@ class SemiAmortisedGuide(AbstractGuide):
         InputError: for another `through`, or sizes that do not fit together.
     """
 
+    @bounded(vocabulary=whole(0), width=whole(1), blocks=whole(1), heads=whole(1))
     def __init__(
         self,
         z_shape: tuple[int, int, int],

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ltm_pyro.guides.point_guide import AbstractPointGuide
+from ltm_pyro.ranges import bounded, whole
 
 
 class SVGDGuide(AbstractPointGuide):
@@ -33,6 +34,7 @@ class SVGDGuide(AbstractPointGuide):
         InputError: without a particle.
     """
 
+    @bounded(particles=whole(1))
     def __init__(self, z_shape: tuple[int, int, int], particles: int = 8) -> None:
         super().__init__(z_shape, particles)
 

@@ -16,6 +16,7 @@ from ltm_pyro.models.decoder.cross_entropy import token_nats
 from ltm_pyro.models.decoder.modes import refuse_unknown_mode
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.masked_sequence import Loss, MaskedSequence
+from ltm_pyro.ranges import bounded, whole
 
 
 class MaskedDiffusionModel(AbstractModel):
@@ -44,6 +45,7 @@ class MaskedDiffusionModel(AbstractModel):
 
     exact = False
 
+    @bounded(window=whole(1))
     def __init__(self, decoder: Decoder, loss: Loss = "masked", window: int | None = None) -> None:
         super().__init__()
         if decoder.z_shape[1]:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ltm_pyro"
 
-GROUND = {"allocation", "errors", "files", "freezing", "optional", "spinning"}  # every floor stands on these
+GROUND = {"allocation", "errors", "files", "freezing", "optional", "ranges", "spinning"}  # every floor stands on these
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
     "allocation": set(),
@@ -21,6 +21,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     "freezing": set(),
     "optional": set(),
     "spinning": set(),
+    "ranges": set(),
     "bounds": set(),
     "models": set(),
     "guides": set(),

@@ -71,6 +71,7 @@ def _carry_out(options: argparse.Namespace, words: Sequence[str]) -> int:
     named = [table.name if word == options.table else word for word in _without_corpora(words)]
     origin = provenance("earn", named) | {"versions": versions(), "threads": 1}
     folder.write(SETTINGS, json.dumps({**origin, **about}, indent=2) + "\n")
+    folder.insist()
     total = len(cells)
     say(f"{total} cells, {len(runner.results)} of them done; {options.jobs} at once, in {folder.path}")
 

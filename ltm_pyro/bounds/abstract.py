@@ -17,9 +17,11 @@ from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.bounds.gradients.automatic import Automatic
 from ltm_pyro.bounds.gradients.reparameterised import Reparameterised
+from ltm_pyro.bounds.schedules import AbstractSchedule
 from ltm_pyro.bounds.terms import Terms
 from ltm_pyro.bounds.weights import effective_sample_size
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import bounded, whole
 
 
 class AbstractObjective(PyroELBO):
@@ -55,7 +57,9 @@ class AbstractObjective(PyroELBO):
     closed_form_kl: bool = True
     splits: ClassVar[bool] = False  # whether γ follows another function of the weights than θ
     least_particles: int = 1
+    schedule: float | AbstractSchedule | None = None  # of an objective that changes as learning goes on
 
+    @bounded(particles=whole(1), at_once=whole(1))
     def __init__(
         self, particles: int = 1, *, gradient: AbstractGradient | None = None, at_once: int | None = None
     ) -> None:
@@ -157,6 +161,20 @@ class AbstractObjective(PyroELBO):
 
     def begin(self, step: int) -> None:
         """Told the number of slow steps taken, before each batch: for objectives that change as learning goes on."""
+
+    def spread_over(self, steps: int | None) -> None:
+        """Told how many slow steps there will be, None if that is not known: for schedules by shares of the run."""
+        if isinstance(self.schedule, AbstractSchedule):
+            self.schedule.spread_over(steps)
+
+    def unreached(self, steps: int) -> str:
+        """One line on a schedule that a run of so many slow steps does not take to its end; mostly nothing."""
+        if not isinstance(self.schedule, AbstractSchedule) or self.schedule.duration() <= steps:
+            return ""
+        return (
+            f"{self.name} does not reach the end of its {self.schedule!r}, which takes {self.schedule.duration():,} "
+            f"slow steps: the run has {steps:,} and ends at {self.schedule.at(steps - 1):.3g}"
+        )
 
     def unclaimed(self) -> AbstractObjective:
         """The same objective, for learning alone: it claims nothing, and so asks nothing of the densities."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from ltm_pyro.bounds.abstract import AbstractBound
@@ -9,6 +11,7 @@ from ltm_pyro.bounds.claim import Claim
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.bounds.weights import leave_one_out, log_mean_exp
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import Range, bounded
 
 
 class ChiUpper(AbstractBound):
@@ -35,6 +38,7 @@ class ChiUpper(AbstractBound):
     claim = Claim.UPPER
     least_particles = 2
 
+    @bounded(order=Range(1, math.inf, True, True))
     def __init__(
         self,
         particles: int = 8,

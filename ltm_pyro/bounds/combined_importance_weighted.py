@@ -8,6 +8,7 @@ from ltm_pyro.bounds.abstract import AbstractBound
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import SHARE, bounded
 
 
 class CombinedImportanceWeighted(AbstractBound):
@@ -26,6 +27,7 @@ class CombinedImportanceWeighted(AbstractBound):
         InputError: for a weight outside 0 to 1, where nothing is bounded.
     """
 
+    @bounded(elbo_weight=SHARE)
     def __init__(
         self,
         particles: int = 8,

@@ -13,6 +13,7 @@ from ltm_pyro.bounds.abstract import AbstractNonBound, AbstractObjective
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.elbo import ELBO
 from ltm_pyro.bounds.terms import Terms
+from ltm_pyro.ranges import SEED, bounded
 
 
 class FixedNoise(AbstractNonBound):
@@ -26,6 +27,7 @@ class FixedNoise(AbstractNonBound):
         seed: of the noise. The global random state is left as it was.
     """
 
+    @bounded(seed=SEED)
     def __init__(self, objective: AbstractObjective | None = None, seed: int = 0) -> None:
         self.objective, self.seed, self.batch = objective or ELBO(), seed, 0
         inner = self.objective
@@ -35,6 +37,12 @@ class FixedNoise(AbstractNonBound):
     def begin(self, step: int) -> None:
         self.batch = step
         self.objective.begin(step)
+
+    def spread_over(self, steps: int | None) -> None:
+        self.objective.spread_over(steps)
+
+    def unreached(self, steps: int) -> str:
+        return self.objective.unreached(steps)
 
     def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

@@ -9,6 +9,7 @@ from torch import Tensor
 from ltm_pyro.bounds.abstract import AbstractNonBound
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
 
 class FreeBits(AbstractNonBound):
@@ -29,6 +30,7 @@ class FreeBits(AbstractNonBound):
         InputError: for negative nats; from `terms`, if q and p do not split so.
     """
 
+    @bounded(nats=NOT_NEGATIVE)
     def __init__(
         self,
         nats: float = 0.1,

@@ -8,6 +8,7 @@ from torch import Tensor
 from ltm_pyro.bounds.abstract import AbstractNonBound
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import FINITE, bounded
 
 
 class InfoVAE(AbstractNonBound):
@@ -30,6 +31,7 @@ class InfoVAE(AbstractNonBound):
         InputError: if alpha + scale is below 1; from `terms`, for a single sample.
     """
 
+    @bounded(alpha=FINITE, scale=FINITE)
     def __init__(
         self, alpha: float = 0.9, scale: float = 100.0, particles: int = 1, *, at_once: int | None = None
     ) -> None:

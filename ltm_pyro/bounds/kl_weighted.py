@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from ltm_pyro.bounds.abstract import AbstractNonBound
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
-from ltm_pyro.bounds.schedules import AbstractSchedule, scheduled
+from ltm_pyro.bounds.schedules import AbstractSchedule, lowest_of, scheduled
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
 
 class KLWeighted(AbstractNonBound):
@@ -31,7 +34,9 @@ class KLWeighted(AbstractNonBound):
     """
 
     linear = True
+    schedule: float | AbstractSchedule
 
+    @bounded(kl_weight=NOT_NEGATIVE)
     def __init__(
         self,
         kl_weight: float | AbstractSchedule = 1.0,
@@ -41,12 +46,14 @@ class KLWeighted(AbstractNonBound):
         at_once: int | None = None,
     ) -> None:
         self.schedule = kl_weight
+        if not 0 <= lowest_of(kl_weight) < math.inf:
+            raise InputError(f"kl_weight={kl_weight}: expected 0 or more")
         self.begin(0)
         super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def begin(self, step: int) -> None:
         self.kl_weight = scheduled(self.schedule, step)
-        if self.kl_weight < 0:
+        if not 0 <= self.kl_weight < math.inf:  # a schedule of one's own may say so late
             raise InputError(f"kl_weight={self.schedule}: expected 0 or more")
 
     def value(self, log_w: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from ltm_pyro.bounds.abstract import AbstractBound
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import bounded, whole
 
 
 class MultiplyImportanceWeighted(AbstractBound):
@@ -27,6 +28,7 @@ class MultiplyImportanceWeighted(AbstractBound):
         InputError: if the groups cannot be of one size.
     """
 
+    @bounded(groups=whole(1))
     def __init__(
         self,
         particles: int = 8,

@@ -8,6 +8,7 @@ from ltm_pyro.bounds.abstract import AbstractBound
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.bounds.multiply_importance_weighted import check_groups, grouped
 from ltm_pyro.bounds.weights import log_mean_exp
+from ltm_pyro.ranges import bounded, whole
 
 
 class PartiallyImportanceWeighted(AbstractBound):
@@ -30,6 +31,7 @@ class PartiallyImportanceWeighted(AbstractBound):
 
     splits = True
 
+    @bounded(groups=whole(1))
     def __init__(
         self,
         particles: int = 8,

@@ -9,6 +9,7 @@ from ltm_pyro.bounds.abstract import AbstractBound
 from ltm_pyro.bounds.claim import Claim
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.bounds.weights import log_mean_exp
+from ltm_pyro.ranges import FINITE, bounded
 
 NEAR = 1e-2  # |1 - alpha| below which the logarithm is expanded about the mean, to keep its digits
 
@@ -29,6 +30,7 @@ class Renyi(AbstractBound):
         gradient, at_once: as in `AbstractObjective`.
     """
 
+    @bounded(alpha=FINITE)
     def __init__(
         self,
         alpha: float = 0.5,

@@ -17,6 +17,7 @@ from ltm_pyro.bounds.tempered_path import TemperedPath
 from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
+from ltm_pyro.ranges import bounded, whole
 
 
 class Simulated(NamedTuple):
@@ -95,6 +96,7 @@ class Sandwich:
         (torch.Size([3]), torch.Size([3]))
     """
 
+    @bounded(temperatures=whole(1), leapfrog_steps=whole(1), chains=whole(1), tuning=whole(0))
     def __init__(
         self,
         temperatures: int = 1000,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from ltm_pyro.bounds.abstract import AbstractNonBound
 from ltm_pyro.bounds.draws import Draws
-from ltm_pyro.bounds.schedules import AbstractSchedule, scheduled
+from ltm_pyro.bounds.schedules import AbstractSchedule, lowest_of, scheduled
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
 
 class TargetCapacity(AbstractNonBound):
@@ -27,6 +30,9 @@ class TargetCapacity(AbstractNonBound):
         InputError: for a negative capacity or strength.
     """
 
+    schedule: float | AbstractSchedule
+
+    @bounded(capacity=NOT_NEGATIVE, strength=NOT_NEGATIVE)
     def __init__(
         self,
         capacity: float | AbstractSchedule = 10.0,
@@ -38,12 +44,14 @@ class TargetCapacity(AbstractNonBound):
         if strength < 0:
             raise InputError(f"strength={strength}: expected 0 or more")
         self.schedule, self.strength = capacity, strength
+        if not 0 <= lowest_of(capacity) < math.inf:
+            raise InputError(f"capacity={capacity}: expected 0 or more nats")
         self.begin(0)
         super().__init__(particles, at_once=at_once)
 
     def begin(self, step: int) -> None:
         self.capacity = scheduled(self.schedule, step)
-        if self.capacity < 0:
+        if not 0 <= self.capacity < math.inf:  # a schedule of one's own may say so late
             raise InputError(f"capacity={self.schedule}: expected 0 or more nats")
 
     def estimate(self, draws: Draws) -> Tensor:

@@ -14,6 +14,7 @@ from ltm_pyro.bounds.abstract import AbstractBound
 from ltm_pyro.bounds.claim import Claim
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import SHARE, SHARE_ABOVE_ZERO, bounded, whole
 
 
 class Thermodynamic(AbstractBound):
@@ -40,6 +41,7 @@ class Thermodynamic(AbstractBound):
         InputError: if the points do not rise from 0 to 1.
     """
 
+    @bounded(particles=whole(1), intervals=whole(1), schedule=SHARE, first=SHARE_ABOVE_ZERO, at_once=whole(1))
     def __init__(
         self,
         particles: int = 8,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import LARGEST, SEED
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -38,14 +39,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def refuse_below(options: Namespace, **least: int) -> None:
-    """Refuse numbers that are too small; None stands for a default and passes.
+    """Refuse numbers that are too small, or beyond every size; None stands for a default and passes.
 
     Raises:
         InputError: naming the argument.
     """
     for name, smallest in least.items():
-        if options[name] is not None and options[name] < smallest:
-            raise InputError(f"--{name} {options[name]}: expected {smallest} or more")
+        number, most = options[name], SEED.most if name == "seed" else LARGEST
+        if number is not None and number < smallest:
+            raise InputError(f"--{name} {number}: expected {smallest} or more")
+        if number is not None and not number <= most:
+            raise InputError(f"--{name} {number}: expected {most} or less")
 
 
 def corpus_name(corpus: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,18 @@ def given(words: Sequence[str], option: str) -> list[str]:
 def named_classes(words: Sequence[str]) -> set[str]:
     """The arguments of `CLASSES` whose class the words name, or a file among them does."""
     return _in_words(words).union(*(_in_file(content) for content in map(read, given(words, "--config"))))
+
+
+def without_overruled_shares(groups: Mapping[str, Any], words: Sequence[str]) -> Mapping[str, Any]:
+    """A recipe's arguments; its schedule loses its shares of the run where the words give it a place in slow steps."""
+    for group in ("fast", "slow"):
+        argument = f"--{group}.bound.kl_weight"
+        named = [*given(words, argument), *(word for word in words if word.startswith(f"{argument}."))]
+        holder = groups.get(group, {}).get("bound", {}).get("init_args", {}).get("kl_weight", {})
+        if isinstance(holder, dict) and any(re.search(r"\b(steps|delay|period)\b", word) for word in named):
+            for share in ("begin", "over"):
+                holder.get("init_args", {}).pop(share, None)
+    return groups
 
 
 def files_without(words: Sequence[str]) -> list[str]:

@@ -128,7 +128,7 @@ def _check(options: Namespace) -> None:
         raise InputError(f"give either a run's folder, or --toy with one of {', '.join(TOYS)}")
     if options.toy is not None and options.toy not in TOYS:
         raise InputError(f"--toy {options.toy}: expected one of {', '.join(TOYS)}")
-    if options.learning_seconds is not None and not options.learning_seconds > 0:
+    if options.learning_seconds is not None and not 0 < options.learning_seconds < float("inf"):
         raise InputError(f"--learning_seconds {options.learning_seconds}: expected a positive number")
     if options.toy and (options.learning_passes or options.learning_seconds):
         raise InputError("--learning_passes and --learning_seconds train a run's model: a toy has no corpus")

@@ -59,6 +59,7 @@ def main(words: Sequence[str]) -> int:
         table = comparison.finish()
         if table:
             sys.stdout.write(table + "\n")
+            comparison.folder.refuse_unwritten()
             say(f"\nAll of it is in {comparison.folder.path}: table.md, records.csv, {RESULTS}, samples.md, figures/")
     return 0 if any(record["status"] == "done" for record in comparison.records()) else 1
 
@@ -159,7 +160,8 @@ class PriorComparison:
         self.folder.write("samples.md", samples_side_by_side(records, self.folder.path))
         self.folder.keep({**self.pieces, "summary": rows})
         curves = [point for record in records for point in self.pieces.get(_key(record, "curve"), [])]
-        draw(rows, records, curves, self.folder.path / "figures")
+        with self.folder.noted("figures"):
+            draw(rows, records, curves, self.folder.path / "figures")
         return table
 
     def _run(self, name: NamedClass, seed: int, material: Material) -> None:
@@ -237,6 +239,7 @@ class PriorComparison:
         about = {"command": list(command), "versions": versions(), "settings": folder.settings, **asked}
         folder.write(SETTINGS, json.dumps(about, indent=2) + "\n")
         folder.keep(self.pieces)
+        folder.insist()
         return folder
 
     def _budget(self) -> list[str]:

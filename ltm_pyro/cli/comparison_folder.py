@@ -8,13 +8,15 @@ import math
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import TypedDict
 
 from ltm_pyro import __version__
+from ltm_pyro.cli.keeping import NotKeptError, reason_of
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
@@ -38,45 +40,56 @@ class Results(TypedDict):
 class ComparisonFolder:
     """`folder/`: settings.json, results.json (records by piece of work), table.md, records.csv, figures.
 
+    What cannot be written once the work has begun is said, and does not end it: the results are shown all the same.
+
     Args:
         path: where it is; made if need be.
         settings: all that the numbers depend on, seeds included.
+        chosen: whether the user can give another folder by --out. If not, as in a run that is read-only, results are
+            shown and not kept.
 
     Raises:
-        InputError: if it cannot be made.
+        InputError: if it cannot be made, and another can be given.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        self.path = path
+    def __init__(self, path: Path, settings: Mapping[str, Any], chosen: bool = True) -> None:
+        self.path, self.chosen = path, chosen
         self.settings = json.loads(json.dumps(settings, default=str))
+        self.unwritten: dict[str, str] = {}  # by name, why
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{path} cannot be made: {error.strerror or error}. Give a folder by --out") from error
-        refuse_links(path)
+            if chosen:
+                raise InputError(f"{path} cannot be made: {error.strerror or error}. Give a folder by --out") from error
+        if path.is_dir():
+            refuse_links(path)
 
     @classmethod
-    def named(cls, path: Path, settings: Mapping[str, Any], before: Path | None = None) -> ComparisonFolder:
+    def named(
+        cls, path: Path, settings: Mapping[str, Any], before: Path | None = None, chosen: bool = True
+    ) -> ComparisonFolder:
         """The folder of a comparison that its name belongs to; another name where one of other settings has it.
 
         Args:
             path: by what the comparison is of, as `result_name` names it.
             settings: as for the class.
             before: where an earlier version kept it, for one that is gone on with.
+            chosen: as for the class.
         """
         if before is not None and before.exists() and not path.exists():
-            return cls(before, settings)
+            return cls(before, settings, chosen)
         plain = json.loads(json.dumps(settings, default=str))
         if _differing(_settings_in(path), plain):
             digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
             path = path.with_name(f"{path.name}-{digest[:8]}")
-        return cls(path, settings)
+        return cls(path, settings, chosen)
 
     def begin(self, words: Sequence[str]) -> None:
         """Say how this comparison can be repeated.
 
         Raises:
-            InputError: if the folder holds one with other settings, which would be lost.
+            InputError: if the folder holds one with other settings, which would be lost, or if it cannot be written and
+                another can be given.
         """
         if changed := _differing(_settings_in(self.path), self.settings):
             raise InputError(
@@ -85,6 +98,12 @@ class ComparisonFolder:
             )
         about = {"command": ["ltm", *words], "versions": versions(), "settings": self.settings}
         self.write(SETTINGS, json.dumps(about, indent=2) + "\n")
+        self.insist()
+
+    def insist(self) -> None:
+        """Raises InputError if what begins it could not be written, and another folder can be given."""
+        if self.chosen and self.unwritten:
+            raise InputError(f"{next(iter(self.unwritten.values()))}. Give a folder by --out")
 
     def done(self) -> dict[str, list[dict[str, Any]]]:
         """The pieces that an interrupted comparison with these settings has done.
@@ -114,8 +133,8 @@ class ComparisonFolder:
     def keep(self, pieces: Mapping[str, list[dict[str, Any]]]) -> None:
         """Write the records as they are so far, beside the file and then in its place."""
         plain = {name: [_plain(record) for record in piece] for name, piece in pieces.items()}
-        part = self.write(RESULTS + ".part", json.dumps({"pieces": plain}, indent=1, allow_nan=False) + "\n")
-        part.replace(self.path / RESULTS)
+        with self.noted(RESULTS):
+            write_text(self.path / RESULTS, json.dumps({"pieces": plain}, indent=1, allow_nan=False) + "\n")
 
     def listener(self, pieces: Mapping[str, list[dict[str, Any]]]) -> Callable[[str, int, int], None]:
         """What a comparison tells its progress to: it is shown, and what is done by then is kept.
@@ -147,27 +166,45 @@ class ComparisonFolder:
             table: as Markdown.
             records: for records.csv.
             draw: writes the figures into the folder; returns their names.
+
+        Raises:
+            NotKeptError: if any of it could not be written.
         """
         from ltm_pyro.evaluation.cells import to_csv
 
+        sys.stdout.write(table + "\n")
+        sys.stdout.flush()
         self.write("table.md", table + "\n")
         self.write("records.csv", to_csv(records))
-        names = draw()
-        sys.stdout.write(table + "\n")
+        names: Sequence[str] = []
+        with self.noted("the figures"):
+            names = draw()
+        self.refuse_unwritten()
         say(f"\nSaved in {self.path}: table.md, records.csv, {RESULTS}, {SETTINGS}, {', '.join(names)}")
 
     def write(self, name: str, text: str) -> Path:
-        """Write a text file; returns its path.
+        """Write a text file; returns its path. Where that cannot be, it is said."""
+        with self.noted(name):
+            write_text(self.path / name, text)
+        return self.path / name
 
-        Raises:
-            InputError: if it cannot be written.
-        """
-        path = self.path / name
+    def refuse_unwritten(self) -> None:
+        """Raises NotKeptError if there is anything that could not be written, and was not written later."""
+        for reason in self.unwritten.values():
+            raise NotKeptError(f"{reason}. What was found is shown above, and not kept")
+
+    @contextmanager
+    def noted(self, name: str) -> Iterator[None]:
+        """Within, something is written; the first time that it cannot be is said, and the work goes on."""
         try:
-            write_text(path, text)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror or error}. Give a folder by --out") from error
-        return path
+            yield
+        except (InputError, OSError) as error:
+            first = not self.unwritten
+            self.unwritten[name] = reason_of(error)
+            if first:
+                say(f"{reason_of(error)}. Results will be shown, and are kept only once there is room")
+        else:
+            self.unwritten.pop(name, None)
 
 
 def versions() -> dict[str, str]:

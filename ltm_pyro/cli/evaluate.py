@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.keeping import keeping
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.result_names import result_name
@@ -47,7 +48,8 @@ def main(words: Sequence[str]) -> int:
     name = result_name(text.name, options, _parser(), run)
     about = f"{text.about}; {weights_of(run, options.checkpoint)}"
     print(table_text(evaluation, baseline, about))
-    path = save(run, name, evaluation, baseline, options.as_dict(), about)
+    with keeping():
+        path = save(run, name, evaluation, baseline, options.as_dict(), about)
     print(f"\nSaved as {path} and {path.with_suffix('.md').name}", file=sys.stderr)
     return 0
 

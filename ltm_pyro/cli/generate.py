@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     from ltm_pyro.training.randomness import seed_everything
 
     options = parse(_parser(), words)
-    refuse_below(options, samples=1, tokens=1, batch_size=1, ahead=1)
+    refuse_below(options, samples=1, tokens=1, batch_size=1, ahead=1, seed=0, steps=1, top_k=0)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
     seed_everything(options.seed)
     run = Run.open(options.run)
@@ -174,19 +174,22 @@ def _encode(run: Run, prompt: str) -> Tensor:
 
 
 def write_samples(run: Run, blueprint: Blueprint, count: int, seed: int) -> list[str]:
-    """Texts with z from the prior, kept under `samples/` in the run's folder; the random state is left as it was.
-
-    Raises:
-        InputError: if they cannot be written.
-    """
+    """Texts with z from the prior; the random state is left as it was."""
     import torch
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        written = list(texts(run, blueprint, count))
-    for number, text in enumerate(written, 1):
+        return list(texts(run, blueprint, count))
+
+
+def keep_samples(run: Run, samples: Sequence[str]) -> None:
+    """Write them under `samples/` in the run's folder.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
+    for number, text in enumerate(samples, 1):
         run.write(f"samples/prior-{number}.txt", text + "\n")
-    return written
 
 
 def _parser() -> ArgumentParser:

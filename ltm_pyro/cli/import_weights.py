@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.import_weights import decoder_from_authors, has_checksums
 from ltm_pyro.training.run import Run, run_parser
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def main(words: Sequence[str]) -> int:
     """Import; returns the exit code."""
     options = parse(_parser(), words)
+    refuse_below(options, heads=1, thoughts=0, window=1, length=1, begin=0)
     sizes = {name: options[name] for name in ("heads", "thoughts", "window", "length", "begin")}
     decoder = decoder_from_authors(options.file, **sizes)
     if not has_checksums(options.file):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.keeping import keeping
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.report_of_inspection import report
@@ -115,11 +116,12 @@ def _save(run: Run, found: Inspection, details: Details, scored: ScoredText, opt
     stem = f"inspection/{result_name(scored.name, options, _parser(), run)}"
     text = f"{inspection_markdown(found, details)}\n\nText: {scored.about}."
     content = finite({"options": options.as_dict(), "inspection": found.to_dict(), "details": details.to_dict()})
-    path = run.write(f"{stem}.md", text + "\n")
-    run.write(f"{stem}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    page = run.write(f"{stem}.html", report(run, found, scored.sequences, details))
-    figures = _draw(run.folder / stem, found, details, run)
     print(text)
+    with keeping():
+        path = run.write(f"{stem}.md", text + "\n")
+        run.write(f"{stem}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+        page = run.write(f"{stem}.html", report(run, found, scored.sequences, details))
+        figures = _draw(run.folder / stem, found, details, run)
     say(f"\nSaved in {path.parent}: {path.name}, {Path(stem).name}.json, {', '.join(figures)}. Open {page}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -12,6 +13,7 @@ from importlib import import_module
 from ltm_pyro import __version__
 from ltm_pyro.allocation import keep_freed_memory
 from ltm_pyro.cli.arguments import did_you_mean
+from ltm_pyro.cli.keeping import NotKeptError, reason_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.spinning import spin_briefly
 from ltm_pyro.training.launch import launched
@@ -31,6 +33,8 @@ COMMANDS = {
     "import-weights": "make a run from weights of the paper's released code",
 }
 
+OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EIO, errno.EFBIG}
+
 GREETING = f"""ltm {__version__}: Latent Thought Models as Pyro programs.
 
 usage: ltm COMMAND ...          (ltm COMMAND --help lists what it takes)
@@ -47,7 +51,8 @@ To begin:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
-    0 done; 1 a run that diverged; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 141 nobody reads the output.
+    0 done; 1 a run that diverged, or results that are shown and could not be kept; 2 bad input; 130 and 143 stopped by
+    SIGINT and SIGTERM; 141 nobody reads the output.
     """
     spin_briefly()  # before anything imports torch
     keep_freed_memory()
@@ -67,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = (str(error).strip().splitlines() or ["no more could be had"])[0]
         print(f"ltm: memory ran out ({reason}): give smaller sizes, or fewer at once", file=sys.stderr)
         return 2
+    except NotKeptError as error:
+        print(f"ltm: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nltm: interrupted", file=sys.stderr)
         return 130
@@ -74,6 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        print(f"ltm: {reason_of(error)}. Free some space, or give a place that can be written", file=sys.stderr)
+        return 2
 
 
 def _run(words: list[str]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.figures_of_runs import FIGURES, draw_curves
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import write_text
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 def main(words: Sequence[str]) -> int:
     """Draw; returns the exit code."""
     options = parse(_parser(), words)
-    if options.limit < 1:
-        raise InputError(f"--limit {options.limit}: expected 1 or more")
+    refuse_below(options, limit=1)
     folders = [Path(name) for name in options.runs]
     curves = _curves(folders, options.limit)
     stem = Path(options.out or folders[0] / FIGURES) / f"curves-{options.against}"

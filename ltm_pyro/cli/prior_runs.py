@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli import train
 from ltm_pyro.cli.evaluate import save, score_run, weights_of
-from ltm_pyro.cli.generate import write_samples
+from ltm_pyro.cli.generate import keep_samples, write_samples
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
@@ -20,7 +19,8 @@ from ltm_pyro.training.blueprint import check
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.held_out import DATA
 from ltm_pyro.training.material import DataRecord
-from ltm_pyro.training.run import Run, refuse_existing, run_parser
+from ltm_pyro.training.run import Run, is_unbegun, run_parser
+from ltm_pyro.training.run_lock import RunLock
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -51,35 +51,25 @@ def train_run(folder: Path, config: Namespace, material: Material) -> Run:
         DivergedError: at a NaN or an infinity.
         SystemExit: after a signal, with all that was done saved.
     """
-    session = _session(folder, config, material)
-    stopped = session.train()
+    with RunLock(folder) as lock:
+        session = _session(folder, config, material, lock)
+        stopped = session.train()
     if stopped:
         say(f"{stopped}: saved after step {session.trainer.step}. Go on with the same command and --resume")
         raise SystemExit(128 + getattr(signal, stopped))
     return session.run
 
 
-def _session(folder: Path, config: Namespace, material: Material) -> Session:
-    run = _begun(folder)
-    if run is None:
-        refuse_existing(folder)
+def _session(folder: Path, config: Namespace, material: Material, lock: RunLock) -> Session:
+    """What goes on with a run; one that was cut off before its first checkpoint begins again."""
+    if not (folder / "config.yaml").is_file() or is_unbegun(folder):
         check(run_parser(), config)
         train.refuse_unfit_start(config)
-        return train.begin(folder, config, material, train.make_accelerator(folder, config))
+        return train.begin(folder, config, material, train.make_accelerator(folder, config), lock)
+    run = Run.open(folder)
     session = Session(run, run.assemble(), material, train.make_accelerator(folder, config))
     session.trainer.resume()
     return session
-
-
-def _begun(folder: Path) -> Run | None:
-    """The run in a folder, if it has a checkpoint to go on from; one that was killed before is removed."""
-    if not (folder / "config.yaml").is_file():
-        return None
-    run = Run.open(folder)
-    if run.checkpoints.latest() is not None:
-        return run
-    shutil.rmtree(folder)
-    return None
 
 
 def refuse_other_text(folder: Path, material: Material) -> None:
@@ -119,7 +109,7 @@ def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dic
     aggregate = aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED)
     options = {"draws": draws, "limit": limit, "seed": SEED, "fixed_noise": False}
     save(run, "validation", evaluation, options=options, about=f"held-out text; {weights_of(run, 'best')}")
-    write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed)
+    keep_samples(run, write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed))
     step = step_of(run.find("best"))
     prior = blueprint.model.prior
     assert prior is not None

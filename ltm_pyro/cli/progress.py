@@ -33,8 +33,7 @@ class Progress:
         if now - self.shown < (LIVE_SECONDS if self.live else QUIET_SECONDS) and done < self.total:
             return
         self.shown = now
-        left = (now - self.began) / max(1, done - self.first) * (self.total - done)
-        line = "  ".join(part for part in (f"{done}/{self.total}", text, f"{clock(left)} left") if part)
+        line = "  ".join(part for part in (f"{done}/{self.total}", text, self._left(done, now)) if part)
         if self.live:
             line = line[: shutil.get_terminal_size().columns - 1]
             self.stream.write("\r" + line.ljust(self.width))
@@ -42,6 +41,12 @@ class Progress:
         else:
             self.stream.write(line + "\n")
         self.stream.flush()
+
+    def _left(self, done: int, now: float) -> str:
+        """The time left at the pace so far; nothing before there is a pace."""
+        if done <= self.first:
+            return ""
+        return f"{clock((now - self.began) / (done - self.first) * (self.total - done))} left"
 
     def clear(self) -> None:
         """Take the live line away, so that something else can be printed."""

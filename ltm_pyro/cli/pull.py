@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from ltm_pyro.cli.arguments import parse
 from ltm_pyro.errors import InputError
 from ltm_pyro.sharing import RepositoryName, fetch
+from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.run import CONFIG, Run, refuse_existing
 
 if TYPE_CHECKING:
@@ -25,17 +24,12 @@ def main(words: Sequence[str]) -> int:
     folder = Path(options.run or Path("runs") / repository.name)
     refuse_existing(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        with made_aside(folder) as beside:
+            fetch(repository, beside, options.revision)
+            _check(beside, options.repository)
     except OSError as error:
+        refuse_existing(folder)  # another process may have been faster
         raise InputError(f"{folder} cannot be made: {error.strerror}. Give a folder to write to by --run") from error
-    try:
-        fetch(repository, beside, options.revision)
-        _check(beside, options.repository)
-        beside.chmod(0o777 & ~_umask())
-        beside.rename(folder)  # whole, or not there at all
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     print(f"Next: ltm generate {folder}, or ltm evaluate {folder} CORPUS", file=sys.stderr)
     print(folder)
     return 0
@@ -51,14 +45,6 @@ def _check(folder: Path, spec: str) -> None:
         raise InputError(f"{spec} is no run: it has no {CONFIG}. `ltm push RUN {spec}` makes one")
     run = Run.open(folder)
     run.checkpoints.load(run.find("best"), run.fingerprint)
-
-
-def _umask() -> int:
-    import os
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _parser() -> ArgumentParser:

@@ -13,6 +13,7 @@ from ltm_pyro.cli.arguments import parse
 from ltm_pyro.errors import InputError
 from ltm_pyro.sharing import RepositoryName, model_card, publish, write_copy
 from ltm_pyro.training.checkpoints import step_of
+from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ def main(words: Sequence[str]) -> int:
         folder = Path(options.to_folder)
         if folder.exists():
             raise InputError(f"{folder} exists: name a folder that is to be made")
-        _write(run, repository, options, folder)
+        try:
+            with made_aside(folder) as beside:
+                _write(run, repository, options, beside)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be made: {error.strerror or error}. Name another folder") from error
         print(folder)
         return 0
     with tempfile.TemporaryDirectory() as beside:

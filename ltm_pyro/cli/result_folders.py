@@ -35,4 +35,5 @@ def comparison_folder(
         return ComparisonFolder(Path(options.out), settings)
     others = [key for key in options.keys() if key not in NAMED]  # noqa: SIM118  # a Namespace is no dict
     name = result_name(path.name, options, parser, run, others)
-    return ComparisonFolder.named(path.with_name(name), settings, before=path if options.get("resume") else None)
+    before = path if options.get("resume") else None
+    return ComparisonFolder.named(path.with_name(name), settings, before, chosen="out" in options)

@@ -18,6 +18,7 @@ from ltm_pyro.cli.results_of_scale import Compute, curves, laws, run_records, su
 from ltm_pyro.cli.scale_grid import AS_TRAINED, HELP, INFERENCE, TRAINED, Cell, read_grid, sizes_of, words_of
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import LARGEST
 
 if TYPE_CHECKING:
     from argparse import Namespace as Options
@@ -66,6 +67,7 @@ def main(words: Sequence[str]) -> int:
         table = study.finish()
         if table:
             sys.stdout.write(table + "\n")
+            study.folder.refuse_unwritten()
             say(f"\nAll of it is in {study.folder.path}: table.md, records.csv, {RESULTS}, {SETTINGS}, figures/")
     return 0 if all(study.is_done(cell) for cell in study.cells) else 1
 
@@ -125,6 +127,7 @@ class Study:
         about |= {"arguments": list(arguments), "seeds": self.seeds, "inference": self.inference}
         about |= {"scoring": self.scoring, "laws": compute, "processes": processes, "threads of each": 1}
         self.folder.write(SETTINGS, json.dumps(about, indent=2) + "\n")
+        self.folder.insist()
 
     def carry_out(self) -> None:
         """Train and score all that is not done; what has ended is written at once.
@@ -167,12 +170,14 @@ class Study:
         points = curves(self.cells, self.runner.results, partial(name_of, among=rows))
         told = [{**law, "law": law["law"] and law["law"].to_dict()} for law in fitted]
         content = {"summary": rows, "laws": told, "records": records, "curves": points}
-        cell_process.write(self.folder.path / RESULTS, content)
+        with self.folder.noted(RESULTS):
+            cell_process.write(self.folder.path / RESULTS, content)
         self.folder.write("table.md", table + "\n")
         self.folder.write("records.csv", to_csv(records))
         if figures:
             done = [record for record in records if record["status"] == "done"]
-            draw(rows, done, fitted, points, self.compute, self.folder.path / "figures")
+            with self.folder.noted("figures"):
+                draw(rows, done, fitted, points, self.compute, self.folder.path / "figures")
         return table
 
     def _tell(self, key: str) -> None:
@@ -269,8 +274,8 @@ def _check(
     if not seeds or len(set(seeds)) < len(seeds) or any(not 0 <= seed < 2**32 for seed in seeds):
         raise InputError(f"--seeds {' '.join(map(str, seeds))}: expected different whole numbers from 0 to 2³² - 1")
     for name, value, least in (("processes", processes, 1), ("limit", limit, 2), ("seed", seed, 0)):
-        if value is not None and value < least:
-            raise InputError(f"--{name} {value}: expected {least} or more")
+        if value is not None and not least <= value <= LARGEST:
+            raise InputError(f"--{name} {value}: expected {least} or more, and {LARGEST} or less")
 
 
 def _headline(result: dict[str, Any]) -> str:

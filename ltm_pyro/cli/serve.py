@@ -24,6 +24,8 @@ def main(words: Sequence[str]) -> int:
     """Serve until interrupted; returns the exit code."""
     options = parse(_parser(), words)
     refuse_below(options, port=0)
+    if options.port > 65535:
+        raise InputError(f"--port {options.port}: expected 65535 or less")
     uvicorn = import_extra("uvicorn", "serve", "ltm serve")
     from ltm_pyro.serving import Desk, make_app, server_config
 

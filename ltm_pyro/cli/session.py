@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ltm_pyro.cli.keeping import keeping
 from ltm_pyro.cli.progress import Progress, clock, training_line
 from ltm_pyro.training.blueprint import Blueprint
 from ltm_pyro.training.diagnosis import DivergedError
@@ -44,12 +45,14 @@ class Session:
         self.trainer = Trainer(run, blueprint, batches, accelerator, self._validate, self._show)
         self.progress = Progress(self.settings.steps)
         self.draws = True
+        self.table_follows = False  # after the last step, so that its validation need not be shown
 
     def carry_out(self, resume: str | None = None) -> int:
         """Do all of it, or what is left of it after the checkpoint `resume`; returns the exit code."""
         if resume:
             self.trainer.resume(resume)
-            say(f"Going on with {self.run.folder} after step {self.trainer.step}.")
+            say(self._going_on())
+        self.table_follows = True
         device, steps = self.accelerator.device, self.settings.steps
         count, processes = self.trainer.parameters, self.trainer.processes
         where = f"{device}, {processes.count} processes," if processes.several else f"{device}"
@@ -71,11 +74,26 @@ class Session:
             self._finish()
         return 0
 
+    def _unreached(self) -> list[str]:
+        """What this run is too short for."""
+        fast, slow, steps = self.blueprint.fast, self.blueprint.slow, self.settings.steps
+        lines = [fast.bound.unreached(steps), slow.bound.unreached(steps), slow.unreached()]
+        return [line for line in dict.fromkeys(lines) if line]
+
+    def _going_on(self) -> str:
+        steps, remark = self.trainer.step, self.trainer.remark
+        if steps == self.settings.steps:
+            return f"{self.run.folder} is done, all {steps:,} steps of it: it is evaluated again. {remark}".rstrip()
+        return f"Going on with {self.run.folder} after step {steps}. {remark}".rstrip()
+
     def _left(self) -> str:
         """What is left of a run that was cut off."""
         latest = self.run.checkpoints.latest()
         if latest is None:
-            return f"This one stops after step {self.trainer.step}; no checkpoint had been saved yet"
+            return (
+                f"This one stops after step {self.trainer.step}; no checkpoint had been saved yet. "
+                f"Begin again with: ltm train --resume {self.run.folder}"
+            )
         return (
             f"This one stops after step {self.trainer.step}; the last checkpoint is {latest}. "
             f"Go on with: ltm train --resume {self.run.folder}"
@@ -90,6 +108,8 @@ class Session:
         import pyro
 
         pyro.enable_validation(False)  # its checks look at the device many times a step
+        for line in self._unreached():
+            say(line)
         self.progress = Progress(self.settings.steps, self.trainer.step)
         try:
             return self.trainer.train()
@@ -101,17 +121,19 @@ class Session:
 
     def _finish(self) -> None:
         from ltm_pyro.cli.evaluate import save, table_text, weights_of
-        from ltm_pyro.cli.generate import write_samples
+        from ltm_pyro.cli.generate import keep_samples, write_samples
 
         trained = self.run.load("best").to(self.accelerator.device)
         evaluation = self._evaluate(trained, self.settings.final_sequences, last=True)
         about = f"held-out text; {weights_of(self.run, 'best')}"
         print(table_text(evaluation, None, about))
-        save(self.run, "validation", evaluation, about=about)
         samples = write_samples(self.run, trained, self.settings.samples, seed=self.settings.seed)
         whence = "" if trained.model.prior is None else ", z from the prior"
         for number, text in enumerate(samples, 1):
             print(f"\nSample {number}{whence}:\n{text}")
+        with keeping():
+            save(self.run, "validation", evaluation, about=about)
+            keep_samples(self.run, samples)
         say(f"\nAll of it is in {self.run.folder}. Next: ltm generate {self.run.folder}")
 
     def _validate(self) -> dict[str, Any]:
@@ -120,7 +142,8 @@ class Session:
         blueprint = self.blueprint.for_tables(self.settings.evaluate_fast_steps)
         evaluation = self._evaluate(blueprint, self.settings.evaluate_sequences)
         self.progress.clear()
-        say(f"\nValidation after {self.trainer.step} steps:\n{markdown(evaluation)}\n")
+        if not (self.table_follows and self.trainer.step == self.settings.steps):
+            say(f"\nValidation after {self.trainer.step} steps:\n{markdown(evaluation)}\n")
         if remark := self.blueprint.guide.remark():
             say(f"{remark}\n")
         scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}

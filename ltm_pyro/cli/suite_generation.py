@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     from ltm_pyro.generation import Sampling
 
     options = parse(_parser(), words)
-    refuse_below(options, limit=2, tokens=1, prompt_tokens=1, batch_size=1, steps=1, fast_steps=0, seed=0)
+    refuse_below(options, limit=2, tokens=1, prompt_tokens=1, batch_size=1, steps=1, fast_steps=0, seed=0, top_k=0)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
     run = Run.open(options.run)
     if options.steps is not None and run.config.model != "masked-diffusion":

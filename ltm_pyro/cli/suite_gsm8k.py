@@ -16,6 +16,7 @@ from ltm_pyro.cli.session import say
 from ltm_pyro.cli.suites import folder_of, local_files, settings_of
 from ltm_pyro.cli.text_of_tokens import whole_texts
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import LARGEST
 from ltm_pyro.training.randomness import seed_torch
 from ltm_pyro.training.run import Run
 
@@ -38,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     from ltm_pyro.generation import Sampling
 
     options = parse(_parser(), words)
-    refuse_below(options, attempts=1, tokens=1, batch_size=1, limit=1, fast_steps=0, seed=0)
+    refuse_below(options, attempts=1, tokens=1, batch_size=1, limit=1, fast_steps=0, seed=0, top_k=0)
     shots = _shots(options)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
     run = Run.open(options.run)
@@ -92,8 +93,8 @@ def _parser() -> ArgumentParser:
 
 def _shots(options: Namespace) -> list[int]:
     for number in options.shots:
-        if number < 0:
-            raise InputError(f"--shots {number}: expected 0 or more")
+        if not 0 <= number <= LARGEST:
+            raise InputError(f"--shots {number}: expected 0 or more, and {LARGEST} or less")
     return list(dict.fromkeys(options.shots))
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.comparison_folder import ComparisonFolder
+from ltm_pyro.cli.comparison_folder import ComparisonFolder, commit
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
@@ -127,8 +127,9 @@ def _evaluate(
     Raises:
         InputError: for a task whose data is not to be had.
     """
-    from lm_eval import simple_evaluate
+    from lm_eval import evaluator, simple_evaluate
 
+    evaluator.get_git_commit_hash = commit  # theirs lets git complain to the terminal where there is no repository
     try:
         results: dict[str, Any] = simple_evaluate(
             model,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import corpus_name, parse
-from ltm_pyro.cli.class_arguments import files_without, given, named_classes
+from ltm_pyro.cli.class_arguments import files_without, given, named_classes, without_overruled_shares
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
@@ -22,7 +22,8 @@ from ltm_pyro.training.material import DataRecord, Material, corpus_of, prepare
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.places import with_absolute_paths
 from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes
-from ltm_pyro.training.run import Run, refuse_existing, run_parser
+from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
+from ltm_pyro.training.run_lock import RunLock
 from ltm_pyro.training.slices import count_slices
 from ltm_pyro.training.start_from import Start, with_tokenizer_of_start
 
@@ -130,7 +131,8 @@ def _recipe(words: Sequence[str]) -> dict[str, Any]:
         near = difflib.get_close_matches(name, _recipes(), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"unknown recipe {name!r}: {hint}The recipes are {', '.join(_recipes())}")
-    groups = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
+    text = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+    groups = without_overruled_shares(yaml.safe_load(text), words)
     whole = {name: of for name, of in groups.items() if not isinstance(of, dict) or "class_path" in of}
     values = {f"{name}.{key}": value for name, of in groups.items() if name not in whole for key, value in of.items()}
     return whole | values
@@ -141,12 +143,18 @@ def _default_folder(config: Namespace, recipe: str) -> Path:
 
 
 def _start(folder: Path, config: Namespace) -> int:
-    refuse_existing(folder)
+    refuse_existing(folder, with_absolute_paths(config))
+    with RunLock(folder) as lock:
+        return _train(folder, config, lock)
+
+
+def _train(folder: Path, config: Namespace, lock: RunLock) -> int:
+    """Train from the first step."""
     check(run_parser(), config)
     refuse_unfit_start(config)
     accelerator = make_accelerator(folder, config)
-    folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may name it differently
-    session = begin(folder, config, _read_by_all(config, accelerator, lambda: prepare(config)), accelerator)
+    folder = lock.folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may differ
+    session = begin(folder, config, _read_by_all(config, accelerator, lambda: prepare(config)), accelerator, lock)
     try:
         return session.carry_out()
     except InputError:
@@ -155,7 +163,7 @@ def _start(folder: Path, config: Namespace) -> int:
         raise
 
 
-def begin(folder: Path, config: Namespace, material: Material, accelerator: Accelerator) -> Session:
+def begin(folder: Path, config: Namespace, material: Material, accelerator: Accelerator, lock: RunLock) -> Session:
     """Make a run's folder and objects, from its seed; nothing is left behind if that fails.
 
     Of several processes the first makes the folder; the others know of it.
@@ -173,9 +181,9 @@ def begin(folder: Path, config: Namespace, material: Material, accelerator: Acce
         say(start.hand_over(blueprint))
     if not accelerator.is_main_process:
         return Session(Run(folder, config), blueprint, material, accelerator)
-    run = Run.create(folder, config, material.tokenizer)
+    run = Run.create(folder, config, material.tokenizer, {DATA: json.dumps(_describe(material), indent=2) + "\n"})
+    lock.take()
     try:
-        run.write(DATA, json.dumps(_describe(material), indent=2) + "\n")
         return Session(run, blueprint, material, accelerator)
     except InputError:
         run.discard_unless_begun()
@@ -190,25 +198,35 @@ def refuse_unfit_start(config: Namespace) -> None:
 
 
 def _resume(path: Path, place: str | None = None) -> int:
-    """Go on with a run from its latest checkpoint, or from the one whose folder is given.
+    """Go on with a run from its latest checkpoint or from the one that is named; without any it begins again.
 
     Args:
         path: the run's folder, or the checkpoint's.
         place: where its corpus lies now, if no longer where it was.
     """
-    from ltm_pyro.training.randomness import seed_everything
-
     step = step_named(path.name.removeprefix("step-")) if path.parent.name == "checkpoints" else None
     folder, which = (path, "latest") if step is None else (path.parent.parent, str(step))
     run = Run.open(folder)
+    with RunLock(folder) as lock:
+        if which == "latest" and is_unbegun(folder):
+            say(f"{folder} was cut off before its first checkpoint, and begins again.")
+            config = run.config.clone()
+            config["corpus"] = config.get("corpus") if place is None else place
+            return _train(folder, config, lock)
+        return _go_on(run, which, place)
+
+
+def _go_on(run: Run, which: str, place: str | None) -> int:
+    from ltm_pyro.training.randomness import seed_everything
+
     run.find(which)  # a run without a checkpoint is refused before any work is done
     saved: dict[str, Any] = run.read_json(DATA, DataRecord)
-    accelerator = make_accelerator(folder, run.config)
+    accelerator = make_accelerator(run.folder, run.config)
     config = with_place(run, saved, place)
     material = _read_by_all(config, accelerator, lambda: prepare_again(run, saved, place))
     if saved["fingerprint"] != material.fingerprint:
         raise InputError(
-            f"the corpus of {folder} has changed since it began: it gave {saved['training']['tokens']} training "
+            f"the corpus of {run.folder} has changed since it began: it gave {saved['training']['tokens']} training "
             f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
         )
     if place is not None and accelerator.is_main_process:

@@ -23,7 +23,11 @@ class DualRateSVI:
         model: a Pyro model called as `model(x, mask, ...)`.
         guide: a guide with `start`, `local_parameters`, and the model's own call.
         fast: the loop on the local parameters.
-        slow: the step on the global ones; None for inference alone.
+        slow: the step on the global ones; None for inference alone. Its `steps` are the run's, of which schedules may
+            take shares.
+
+    Raises:
+        InputError: if a schedule takes shares of a run whose length `slow` does not say.
 
     Example:
         >>> from ltm_pyro import ELBO, Decoder, GaussianPrior, LatentThoughtModel, MeanFieldGuide
@@ -37,6 +41,8 @@ class DualRateSVI:
     def __init__(self, model: nn.Module, guide: Any, fast: FastLoop, slow: SlowStep | None = None) -> None:
         self.model, self.guide, self.fast, self.slow = model, guide, fast, slow
         if slow is not None:
+            for bound in (fast.bound, slow.bound):
+                bound.spread_over(slow.steps)
             slow.prepare(chain(model.parameters(), guide.parameters()))
 
     def fit(self, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> None:

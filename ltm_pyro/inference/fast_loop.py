@@ -23,6 +23,7 @@ from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.rows import by_sequence
 from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.trail import Trail
+from ltm_pyro.ranges import FINITE, POSITIVE, SHARE, SHARE_ABOVE_ZERO, bounded, whole
 
 
 class FastLoop:
@@ -52,6 +53,14 @@ class FastLoop:
             follow.
     """
 
+    @bounded(
+        steps=whole(0),
+        learning_rate=POSITIVE,
+        final_fraction=SHARE,
+        tokens=SHARE_ABOVE_ZERO,
+        tolerance=FINITE,
+        patience=whole(1),
+    )
     def __init__(
         self,
         bound: AbstractObjective,

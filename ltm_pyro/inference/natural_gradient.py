@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference.rows import by_sequence
+from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class NaturalGradient(Optimizer):
@@ -41,6 +42,7 @@ class NaturalGradient(Optimizer):
             no natural gradient in closed form.
     """
 
+    @bounded(lr=POSITIVE, max_kl=POSITIVE)
     def __init__(self, params: Iterable[Tensor], lr: float = 0.1, max_kl: float | None = None) -> None:
         if not lr > 0:
             raise InputError(f"lr={lr}: expected a positive rate")

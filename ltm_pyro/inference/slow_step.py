@@ -17,6 +17,7 @@ from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.others import Others, Parts
 from ltm_pyro.inference.trail import Trail
+from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE, SHARE_BELOW_ONE, bounded, whole
 
 
 class NonFiniteError(ArithmeticError):
@@ -64,6 +65,15 @@ class SlowStep:
         InputError: for a learning rate that is not positive, or a bound that θ cannot follow.
     """
 
+    @bounded(
+        learning_rate=POSITIVE,
+        steps=whole(1),
+        warmup=whole(0),
+        final_fraction=SHARE,
+        weight_decay=NOT_NEGATIVE,
+        betas=SHARE_BELOW_ONE,
+        clip=NOT_NEGATIVE,
+    )
     def __init__(
         self,
         bound: AbstractObjective,
@@ -98,6 +108,16 @@ class SlowStep:
         progress = min(1.0, (step - self.warmup) / max(1, self.steps - 1 - self.warmup))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * cosine)
+
+    def unreached(self) -> str:
+        """One line on a rise that lasts as long as the whole run; mostly nothing."""
+        if self.steps is None or self.warmup < self.steps:
+            return ""
+        share = self.rate(self.steps - 1) / self.learning_rate
+        return (
+            f"slow.warmup={self.warmup:,} is as long as the run of {self.steps:,} slow steps: the learning rate only "
+            f"comes to {share:.0%} of slow.learning_rate, and does not fall"
+        )
 
     def prepare(self, parameters: Iterable[nn.Parameter]) -> None:
         """Make the optimizer of these parameters; steps taken before are forgotten."""

@@ -33,14 +33,14 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
     Args:
         run: whose copy it is.
         checkpoint: the folder of the checkpoint that goes along.
-        folder: where the copy comes to stand; made here.
+        folder: where the copy comes to stand; made if it is not there.
         resumable: with the optimizer's state and the place in the text, three times the size.
 
     Raises:
         InputError: if the checkpoint is damaged, or of another configuration than the run's.
     """
     saved = run.checkpoints.load(checkpoint, run.fingerprint)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(run_parser().dump(_without_paths(run.config), skip_unset=False), encoding="utf-8")
     shutil.copyfile(run.folder / TOKENIZER, folder / TOKENIZER)
     for path in (path for pattern in ALONGSIDE for path in sorted(run.folder.glob(pattern))):

@@ -27,6 +27,7 @@ from ltm_pyro.models import (
     MaskedDiffusionModel,
 )
 from ltm_pyro.models.masked_sequence import Loss
+from ltm_pyro.ranges import refuse_outside, whole
 from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
 from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.rehearsal import rehearse
@@ -156,6 +157,7 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
         vocabulary: V, of the run's tokenizer.
         begin: the token id that stands before a text.
     """
+    refuse_outside({"thought_width": config.thought_width}, {"thought_width": whole(1)})
     refuse_weights_beyond_memory(config, vocabulary)
     built = parser.instantiate(config)
     decoder = _decoder(config, vocabulary, begin)

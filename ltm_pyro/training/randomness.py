@@ -55,6 +55,23 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
     random.setstate((python["version"], tuple(python["internal"].tolist()), python["gauss"]))
 
 
+def remark_on_threads(state: Mapping[str, Any]) -> str:
+    """What a user should know if a checkpoint was saved by another number of threads; nothing if it was not.
+
+    Where a sum is cut into other parts, its last bits are others, and after some steps the weights are.
+
+    Args:
+        state: of the checkpoint; the oldest do not say how many threads there were.
+    """
+    saved, now = state.get("threads"), torch.get_num_threads()
+    if torch.cuda.is_available() or saved in (None, now):
+        return ""
+    return (
+        f"It was trained by {saved} thread{'s' * (saved != 1)}, and goes on with {now}: its last bits will be others "
+        f"than without the interruption. OMP_NUM_THREADS={saved} gives the same"
+    )
+
+
 def _tensors_for_arrays(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tensors_for_arrays(item) for key, item in value.items()}

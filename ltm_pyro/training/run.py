@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import parse_yaml, read_json, read_text, refuse_links, validate, write_text
 from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
-from ltm_pyro.training.checkpoints import Checkpoints, read_info, step_named
+from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
 from ltm_pyro.training.metrics_log import MetricsLog
 from ltm_pyro.training.missing_values import missing_value
+from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.parse_errors import explain
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.data import Tokenizer
 
-CONFIG, TOKENIZER = "config.yaml", "tokenizer.json"
+CONFIG, TOKENIZER, METRICS = "config.yaml", "tokenizer.json", "metrics.jsonl"
 CONFIG_BYTES = 2**18
 UNREADABLE = (ArithmeticError, AttributeError, ImportError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
@@ -44,26 +47,50 @@ class Run:
     def __init__(self, folder: Path, config: Namespace) -> None:
         self.folder, self.config = folder, config
         self.checkpoints = Checkpoints(folder / "checkpoints", keep=config.train.keep)
-        self.metrics = MetricsLog(folder / "metrics.jsonl")
+        self.metrics = MetricsLog(folder / METRICS)
+        self.made_here = False
 
     @classmethod
-    def create(cls, folder: Path | str, config: Namespace, tokenizer: Tokenizer) -> Run:
-        """Make a run's folder; nothing is left behind if that fails.
+    def create(
+        cls, folder: Path | str, config: Namespace, tokenizer: Tokenizer, further: Mapping[str, str] | None = None
+    ) -> Run:
+        """Make a run's folder, whole or not at all, or begin one again that was cut off before its first checkpoint.
+
+        Args:
+            folder, config: of the run.
+            tokenizer: which is kept in it.
+            further: text files by name.
 
         Raises:
-            InputError: if it exists, or cannot be made or written.
+            InputError: if it exists and is no such run, or cannot be made or written.
         """
         folder = Path(folder)
-        refuse_existing(folder)
+        again = is_unbegun(folder)
+        if not again:
+            refuse_existing(folder)
+        run = cls(folder, config)
         try:
-            folder.mkdir(parents=True)
-            (folder / CONFIG).write_text(run_parser().dump(config, skip_unset=False), encoding="utf-8")
-            tokenizer.save(folder / TOKENIZER)
+            if again:
+                refuse_links(folder)
+                (folder / METRICS).unlink(missing_ok=True)  # what the first attempt has noted is made again
+                run._fill(folder, tokenizer, further or {})
+            else:
+                with made_aside(folder) as beside:
+                    run._fill(beside, tokenizer, further or {})
+        except InputError:
+            raise
         except (OSError, ValueError) as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            if not again:
+                refuse_existing(folder)  # another process may have been faster
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{folder} cannot be made: {reason}. Give a folder to write to by --run") from error
-        return cls(folder, config)
+        run.made_here = not again
+        return run
+
+    def _fill(self, folder: Path, tokenizer: Tokenizer, further: Mapping[str, str]) -> None:
+        for name, text in {**further, CONFIG: run_parser().dump(self.config, skip_unset=False)}.items():
+            write_text(folder / name, text)
+        tokenizer.save(folder / TOKENIZER)
 
     @classmethod
     def open(cls, folder: Path | str) -> Run:
@@ -79,8 +106,8 @@ class Run:
         return cls(folder, _read_config(folder / CONFIG))
 
     def discard_unless_begun(self) -> None:
-        """Remove the folder of a run that has not taken a step, so that its name is free again."""
-        if not self.metrics.path.exists():
+        """Remove the folder of a run that was made here and has not taken a step, so that its name is free again."""
+        if self.made_here and not self.metrics.path.exists():
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, name: str, text: str) -> Path:
@@ -157,9 +184,17 @@ class Run:
         if path is None and (step := step_named(which)) is not None:
             path = self.checkpoints.of_step(step)
         if path is None:
-            steps = ", ".join(map(str, self.checkpoints.steps())) or "none"
-            raise InputError(f"{self.folder} has no checkpoint {which!r}: expected best, latest or a step of: {steps}")
+            raise InputError(self._no_checkpoint(which))
         return path
+
+    def _no_checkpoint(self, which: str) -> str:
+        if not self.checkpoints.steps():
+            return (
+                f"{self.folder} has no checkpoint yet: it was cut off before the first, or is being trained. "
+                f"`ltm train --resume {self.folder}` begins it again"
+            )
+        steps = ", ".join(map(str, self.checkpoints.steps()))
+        return f"{self.folder} has no checkpoint {which!r}: expected best, latest or a step of: {steps}"
 
 
 def _read_config(path: Path) -> Namespace:
@@ -182,16 +217,60 @@ def _read_config(path: Path) -> Namespace:
     return config
 
 
-def refuse_existing(folder: Path) -> None:
-    """Raises InputError if something is where a new run is to be."""
-    if os.path.lexists(folder / CONFIG):
-        raise InputError(
-            f"{folder} exists: choose another --run, or go on with that run by `ltm train --resume {folder}`"
-        )
-    if os.path.lexists(folder):
+def refuse_existing(folder: Path, config: Namespace | None = None) -> None:
+    """Raises InputError if something is where a new run is to be; an empty folder is nothing.
+
+    Args:
+        folder: its place.
+        config: of the new run. If given, a run of the same configuration that was cut off before its first checkpoint
+            is no hindrance, since it begins again.
+    """
+    if is_unbegun(folder):
+        if config is None or not _is_of(folder, config):
+            raise InputError(
+                f"{folder} holds a run without a checkpoint: `ltm train --resume {folder}` begins it again as it is "
+                "configured. Else choose another --run, or remove it"
+            )
+    elif os.path.lexists(folder / CONFIG):
+        resume = f", or go on with that run by `ltm train --resume {folder}`" if _can_go_on(folder) else ""
+        raise InputError(f"{folder} exists: choose another --run{resume}")
+    elif not _is_free(folder):
         raise InputError(f"{folder} exists, and is not a run: choose another --run, or remove it")
 
 
+def is_unbegun(folder: Path) -> bool:
+    """Whether there is a run that was cut off before its first checkpoint, which is all that it could go on from."""
+    return os.path.isfile(folder / CONFIG) and not Checkpoints(folder / "checkpoints").steps()
+
+
+def _is_of(folder: Path, config: Namespace) -> bool:
+    with suppress(OSError, ValueError):
+        return read_text(folder / CONFIG, CONFIG_BYTES) == run_parser().dump(config, skip_unset=False)
+    return False
+
+
+def _is_free(folder: Path) -> bool:
+    return not any(folder.iterdir()) if os.path.isdir(folder) else not os.path.lexists(folder)
+
+
+def _can_go_on(folder: Path) -> bool:
+    """Whether the latest checkpoint holds more than weights: that of an imported run, or one from the hub, may not."""
+    latest = Checkpoints(folder / "checkpoints").latest()
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        assert latest is not None
+        pairs = read_json(latest / f"{STATE}.json")["dict"]
+        return any(name == "slow" for name, _ in pairs)
+    return True
+
+
 def _runs_beside(folder: Path) -> str:
-    runs = sorted(str(path.parent) for path in folder.parent.glob(f"*/{CONFIG}")) if folder.name else []
-    return f"Runs beside it: {', '.join(runs)}" if runs else "`ltm train` makes one"
+    for where, runs in (("in", _runs_in(folder)), ("beside", _runs_in(folder.parent))):
+        if runs:
+            return f"Runs {where} it: {', '.join(runs)}"
+    return "`ltm train` makes one"
+
+
+def _runs_in(folder: Path) -> list[str]:
+    if not os.path.isdir(folder):
+        return []
+    return sorted(str(path.parent) for path in folder.glob(f"*/{CONFIG}") if not path.parent.name.startswith("."))

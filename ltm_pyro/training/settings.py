@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import SEED, Range, refuse_outside, whole
 
 
 @dataclass
@@ -36,6 +36,16 @@ class DataSettings:
     validation: float = 0.05
     seed: int | None = None
     cache: str | None = None
+
+    ranges: ClassVar[dict[str, Range]] = {
+        "length": whole(1),
+        "vocabulary": whole(1),
+        "validation": Range(0, 1, True, True),
+        "seed": SEED,
+    }
+
+    def __post_init__(self) -> None:
+        refuse_outside(vars(self), self.ranges, "data.")
 
 
 @dataclass
@@ -85,9 +95,20 @@ class TrainSettings:
     precision: Literal["no", "bf16"] = "no"
     trackers: list[str] = field(default_factory=list)
 
+    ranges: ClassVar[dict[str, Range]] = {
+        "steps": whole(1),
+        "batch_size": whole(1),
+        "accumulate": whole(1),
+        "seed": SEED,
+        "evaluate_every": whole(1),
+        "evaluate_sequences": whole(1),
+        "final_sequences": whole(1),
+        "evaluate_fast_steps": whole(0),
+        "draws": whole(1),
+        "save_every": whole(1),
+        "keep": whole(1),
+        "samples": whole(0),
+    }
+
     def __post_init__(self) -> None:
-        least = {"steps": 1, "batch_size": 1, "evaluate_every": 1, "evaluate_sequences": 1, "final_sequences": 1}
-        least |= {"accumulate": 1, "draws": 1, "save_every": 1, "keep": 1, "samples": 0, "seed": 0}
-        for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise InputError(f"train.{name}={getattr(self, name)}: expected {smallest} or more")
+        refuse_outside(vars(self), self.ranges, "train.")

@@ -17,7 +17,7 @@ from ltm_pyro.models.priors import Lesson
 from ltm_pyro.training.diagnosis import DivergedError, first_non_finite, offending_rows
 from ltm_pyro.training.interruption import Interruption
 from ltm_pyro.training.processes import Processes
-from ltm_pyro.training.randomness import random_state, restore_random_state, seed_torch
+from ltm_pyro.training.randomness import random_state, remark_on_threads, restore_random_state, seed_torch
 from ltm_pyro.training.records import flat, per_token
 from ltm_pyro.training.shards import Shards
 from ltm_pyro.training.slices import count_slices, part_of, refuse_unshared
@@ -37,7 +37,8 @@ ECHO = 2.0  # seconds in which a launcher has passed on a signal to all of its p
 class Trainer:
     """Trains a run, from its first step or from a checkpoint.
 
-    A resumed run repeats, bit for bit, what the uninterrupted one would have done.
+    A resumed run repeats, bit for bit, what the uninterrupted one would have done with as many threads of torch: sums
+    that are cut into another number of parts are rounded otherwise.
 
     Args:
         run: where everything is kept.
@@ -66,7 +67,7 @@ class Trainer:
         self.slices = count_slices(size, accumulate, count, len(batches.sequences))
         refuse_unshared(blueprint, self.slices, count)
         self.svi = blueprint.to(accelerator.device).svi()
-        self.step, self.tokens = 0, 0
+        self.step, self.tokens, self.remark = 0, 0, ""
         self.processes.share(list(blueprint.state_dict().values()))
         self.parameters = sum(parameter.numel() for parameter in blueprint.global_parameters())
         self.shards: Shards | None = None
@@ -119,6 +120,7 @@ class Trainer:
         self.batches.load_state_dict(checkpoint.state["batches"])
         restore_random_state(checkpoint.state["random"])
         self.step, self.tokens = checkpoint.step, int(checkpoint.state["tokens"])
+        self.remark = remark_on_threads(checkpoint.state)
 
     def train(self) -> str | None:
         """Train to the last step; returns the name of the signal that ended it early, in any process, or None.
@@ -158,6 +160,7 @@ class Trainer:
             self._refuse_drift(weights)
             if self.processes.first:
                 place = {"batches": self.batches.state_dict(), "random": random_state(), "tokens": self.tokens}
+                place["threads"] = torch.get_num_threads()
                 self.run.checkpoints.save(self.step, weights, {"slow": slow, **place}, loss, self.run.fingerprint)
 
     def _whole_weights(self) -> AbstractContextManager[None]:

@@ -25,6 +25,7 @@ from ltm_pyro.models.decoder.norm import RMSNorm
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.decoder.writing import WritingBlock
+from ltm_pyro.ranges import FINITE, NOT_NEGATIVE, SHARE_BELOW_ONE, bounded, whole
 
 INITIAL_SCALE, PAPER_WIDTH = 0.02, 512  # the paper's standard deviation of the initial weights, and its width
 
@@ -72,6 +73,21 @@ class Decoder(nn.Module):
     sees: Tensor
     bands: Tensor
 
+    @bounded(
+        vocabulary=whole(1),
+        width=whole(1),
+        layers=whole(1),
+        heads=whole(1),
+        thoughts=whole(0),
+        window=whole(1),
+        length=whole(1),
+        begin=whole(0),
+        thought_scale=NOT_NEGATIVE,
+        gate=FINITE,
+        token_dropout=SHARE_BELOW_ONE,
+        inner=whole(1),
+        initial_scale=NOT_NEGATIVE,
+    )
     def __init__(
         self,
         vocabulary: int,

@@ -10,6 +10,7 @@ from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.causal_states import CausalStates
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import GaussianHead
+from ltm_pyro.ranges import bounded, whole
 
 
 class AutoregressivePrior(AbstractPrior):
@@ -34,6 +35,7 @@ class AutoregressivePrior(AbstractPrior):
         torch.Size([5, 2, 4, 8])
     """
 
+    @bounded(width=whole(1), blocks=whole(1), heads=whole(1))
     def __init__(self, z_shape: tuple[int, int, int], width: int = 64, blocks: int = 2, heads: int = 4) -> None:
         super().__init__(z_shape)
         layers, thoughts, channels = self.z_shape

@@ -19,6 +19,7 @@ from ltm_pyro.models.priors.code_usage import CodeUsage, Revival, revive
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import shrink
 from ltm_pyro.models.priors.lesson import Lesson, forget
+from ltm_pyro.ranges import bounded, whole
 
 CodeOrder = Literal["independent", "autoregressive"]
 
@@ -63,6 +64,7 @@ class CodebookPrior(AbstractPrior):
 
     discrete = True
 
+    @bounded(codes=whole(2), width=whole(1), blocks=whole(1), heads=whole(1), revive_every=whole(0))
     def __init__(
         self,
         z_shape: tuple[int, int, int],

@@ -6,6 +6,7 @@ from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.flow import Flow
 from ltm_pyro.optional import import_zuko
+from ltm_pyro.ranges import bounded, whole
 
 
 class CouplingFlowPrior(AbstractPrior):
@@ -27,6 +28,7 @@ class CouplingFlowPrior(AbstractPrior):
         InputError: if zuko is not installed (`pip install 'ltm-pyro[flows]'`), or a size is not positive.
     """
 
+    @bounded(transforms=whole(1), hidden=whole(1))
     def __init__(self, z_shape: tuple[int, int, int], transforms: int = 4, hidden: int = 64) -> None:
         super().__init__(z_shape)
         self.transforms, self.hidden = transforms, hidden

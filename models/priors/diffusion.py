@@ -16,6 +16,7 @@ from ltm_pyro.models.priors.density import Density
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.noise_schedule import NoiseSchedule
 from ltm_pyro.models.priors.reverse_chain import Estimate, ReverseChain, Sampler
+from ltm_pyro.ranges import bounded, whole
 
 Order = Literal["joint", "vector"]
 
@@ -68,6 +69,7 @@ class DiffusionPrior(AbstractPrior):
 
     denoiser: JointDenoiser | VectorDenoiser
 
+    @bounded(steps=whole(1), width=whole(1), blocks=whole(1), heads=whole(1), sample_steps=whole(1))
     def __init__(
         self,
         z_shape: tuple[int, int, int],

@@ -17,6 +17,7 @@ from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import shrink
 from ltm_pyro.models.priors.langevin import NormaliserBounds, annealed, normaliser_bounds
 from ltm_pyro.models.priors.unnormalised_distribution import UnnormalisedDistribution
+from ltm_pyro.ranges import POSITIVE, Range, bounded, whole
 
 
 class EnergyPrior(AbstractPrior):
@@ -66,6 +67,14 @@ class EnergyPrior(AbstractPrior):
 
     approximate_sampler = "short-run Langevin, approximate"
 
+    @bounded(
+        hidden=whole(1),
+        limit=POSITIVE,
+        langevin_steps=whole(0),
+        step_size=Range(0, 1, True, True),
+        candidates=whole(1),
+        negatives=whole(1),
+    )
     def __init__(
         self,
         z_shape: tuple[int, int, int],

@@ -17,6 +17,7 @@ from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.code_usage import CodeUsage
 from ltm_pyro.models.priors.lesson import Lesson, forget
 from ltm_pyro.models.priors.mixture import gaussian_mixture, spread_out
+from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 
 class ExemplarPrior(AbstractPrior):
@@ -59,6 +60,7 @@ class ExemplarPrior(AbstractPrior):
     mu: Tensor
     log_sigma: Tensor
 
+    @bounded(components=whole(2), every=whole(1), spread=NOT_NEGATIVE)
     def __init__(
         self, z_shape: tuple[int, int, int], components: int = 32, every: int = 50, spread: float = 0.2
     ) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class GaussianPrior(AbstractPrior):
@@ -28,6 +29,7 @@ class GaussianPrior(AbstractPrior):
     mu: Tensor
     sigma: Tensor
 
+    @bounded(sigma=POSITIVE)
     def __init__(self, z_shape: tuple[int, int, int], sigma: float = 1.0) -> None:
         super().__init__(z_shape)
         if not sigma > 0:

@@ -10,6 +10,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import GaussianHead
+from ltm_pyro.ranges import bounded, whole
 
 
 class HierarchicalPrior(AbstractPrior):
@@ -35,6 +36,7 @@ class HierarchicalPrior(AbstractPrior):
         torch.Size([5, 2, 4, 8])
     """
 
+    @bounded(hidden=whole(1))
     def __init__(self, z_shape: tuple[int, int, int], hidden: int = 64) -> None:
         super().__init__(z_shape)
         if hidden < 1:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class LaplacePrior(AbstractPrior):
@@ -27,6 +28,7 @@ class LaplacePrior(AbstractPrior):
     mu: Tensor
     scale: Tensor
 
+    @bounded(scale=POSITIVE)
     def __init__(self, z_shape: tuple[int, int, int], scale: float = 1.0) -> None:
         super().__init__(z_shape)
         if not scale > 0:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 Unit = Literal["z", "layer", "thought"]
 
@@ -42,6 +43,7 @@ class MixturePrior(AbstractPrior):
         (torch.Size([2, 4, 8]), torch.Size([2, 3, 4, 8]))
     """
 
+    @bounded(components=whole(1), spread=NOT_NEGATIVE)
     def __init__(
         self, z_shape: tuple[int, int, int], components: int = 8, unit: Unit = "z", spread: float = 0.1
     ) -> None:

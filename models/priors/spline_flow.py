@@ -9,6 +9,7 @@ from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.flow import Flow
 from ltm_pyro.optional import import_zuko
+from ltm_pyro.ranges import POSITIVE, bounded, whole
 
 
 class SplineFlowPrior(AbstractPrior):
@@ -33,6 +34,7 @@ class SplineFlowPrior(AbstractPrior):
         InputError: if zuko is not installed (`pip install 'ltm-pyro[flows]'`), or a size is not positive.
     """
 
+    @bounded(transforms=whole(1), hidden=whole(1), bins=whole(2), bound=POSITIVE)
     def __init__(
         self, z_shape: tuple[int, int, int], transforms: int = 4, hidden: int = 64, bins: int = 8, bound: float = 5.0
     ) -> None:

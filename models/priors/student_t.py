@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
+from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class StudentTPrior(AbstractPrior):
@@ -29,6 +30,7 @@ class StudentTPrior(AbstractPrior):
     df: Tensor
     scale: Tensor
 
+    @bounded(df=POSITIVE, scale=POSITIVE)
     def __init__(self, z_shape: tuple[int, int, int], df: float = 5.0, scale: float = 1.0) -> None:
         super().__init__(z_shape)
         if not df > 0 or not scale > 0:

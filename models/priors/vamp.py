@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.mixture import gaussian_mixture, spread_out
+from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 
 class VampPrior(AbstractPrior):
@@ -38,6 +39,7 @@ class VampPrior(AbstractPrior):
 
     logits: Tensor
 
+    @bounded(components=whole(1), spread=NOT_NEGATIVE)
     def __init__(
         self, z_shape: tuple[int, int, int], components: int = 16, spread: float = 0.2, learn_weights: bool = False
     ) -> None:

@@ -186,6 +186,51 @@ def test_a_cyclical_schedule():
     assert [schedule.at(step) for step in steps] == pytest.approx([0, 0.2, 1, 1, 0, 0.4, 1, 1, 1, 1])
 
 
+@pytest.mark.parametrize("steps", [10, 1000, 4321])
+def test_shares_of_the_run_are_the_same_place_in_every_run(steps):
+    linear = LinearSchedule(0.2, 1.0, begin=0.3, over=0.4)
+    cyclical = CyclicalSchedule(0.0, 1.0, cycles=2, over=0.8)
+    for schedule, ends in ((linear, (0.2, 0.2, 0.6, 1.0, 1.0)), (cyclical, (0.0, 1.0, 0.5, 1.0, 1.0))):
+        assert schedule.at(0) == ends[0]
+        schedule.spread_over(steps)
+        found = [schedule.at(round(share * steps)) for share in (0, 0.3, 0.5, 0.7, 1)]
+        assert found == pytest.approx(ends, abs=0.01)
+
+
+def test_shares_of_a_thousand_steps_are_the_steps_that_they_stand_for():
+    shares, absolute = LinearSchedule(0.05, 1.0, begin=0.3, over=0.4), LinearSchedule(0.05, 1.0, delay=300, steps=400)
+    shares.spread_over(1000)
+    assert [shares.at(step) for step in range(1001)] == [absolute.at(step) for step in range(1001)]
+
+
+def test_learning_tells_schedules_how_long_it_lasts(tiny):
+    weight = KLWeighted(LinearSchedule(begin=0.5, over=0.25))
+    svi = DualRateSVI(tiny.model, tiny.guide, FastLoop(weight, steps=1), SlowStep(weight, 1e-4, steps=8))
+    seen = []
+    for _ in range(7):
+        svi.step(tiny.x)
+        seen.append(weight.kl_weight)
+    assert seen == [0, 0, 0, 0, 0, 0.5, 1]
+    with pytest.raises(InputError, match=r"needs the length of the run: give SlowStep\(steps=...\)"):
+        DualRateSVI(tiny.model, tiny.guide, FastLoop(weight, steps=1), SlowStep(weight, 1e-4))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "ends"),
+    [
+        (LinearSchedule(0.05, 1.0, delay=300, steps=400), "0.285"),
+        (CyclicalSchedule(period=300, cycles=2), "0.66"),
+        (LinearSchedule(begin=0.3, over=0.7), ""),
+        (LinearSchedule(steps=400), ""),
+        (0.5, ""),
+    ],
+)
+def test_an_end_that_is_not_reached_is_said(schedule, ends):
+    bound = FixedNoise(KLWeighted(schedule))
+    bound.spread_over(400)
+    assert f"the run has 400 and ends at {ends}" in bound.unreached(400) if ends else bound.unreached(400) == ""
+
+
 def test_learning_moves_a_schedule_on(tiny):
     weight, capacity = KLWeighted(LinearSchedule(0.0, 1.0, steps=4)), TargetCapacity(LinearSchedule(0.0, 8.0, steps=4))
     svi = DualRateSVI(tiny.model, tiny.guide, FastLoop(weight, steps=1), SlowStep(capacity, learning_rate=1e-4))
@@ -210,6 +255,18 @@ def test_learning_moves_a_schedule_on(tiny):
         (lambda: TargetCapacity(strength=-1.0), "strength=-1.0"),
         (lambda: InfoVAE(alpha=0.5, scale=0.1), "scale=0.1"),
         (lambda: LinearSchedule(steps=0), "steps=0"),
+        (lambda: KLWeighted(LinearSchedule(1.0, -1.0)), "kl_weight="),
+        (lambda: KLWeighted(float("nan")), "kl_weight=nan"),
+        (lambda: TargetCapacity(LinearSchedule(5.0, -1.0)), "capacity="),
+        (lambda: LinearSchedule(end=float("inf")), "end=inf"),
+        (lambda: LinearSchedule(delay=-1), "delay=-1"),
+        (lambda: LinearSchedule(begin=0.3), "over=None"),
+        (lambda: LinearSchedule(over=1.5), "over=1.5"),
+        (lambda: LinearSchedule(begin=0.7, over=0.4), "together at most 1"),
+        (lambda: LinearSchedule(begin=float("nan"), over=0.4), "begin=nan"),
+        (lambda: LinearSchedule(steps=10, over=0.4), "in slow steps .* or in shares"),
+        (lambda: CyclicalSchedule(period=10, over=0.4), "expected one of them"),
+        (lambda: CyclicalSchedule(over=0.0), "over=0.0"),
         (lambda: CyclicalSchedule(rise=0.0), "rise=0.0"),
         (lambda: CyclicalSchedule(period=0), "period=0"),
     ],

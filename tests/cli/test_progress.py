@@ -53,6 +53,17 @@ def test_a_resumed_run_is_not_credited_with_what_it_did_before(now):
     assert file.getvalue() == "95/100  0:10 left\n"
 
 
+@pytest.mark.parametrize("done", [0, 7])
+def test_nothing_is_said_of_the_time_left_before_there_is_a_pace(now, done):
+    file = io.StringIO()
+    shown = Progress(100, done=done, stream=file)
+    shown.update(done, "reading")
+    now[0] += 20
+    shown.update(done, "reading")
+    shown.update(100)
+    assert file.getvalue().splitlines() == [f"{done}/100  reading"] * 2 + ["100/100  0:00 left"]
+
+
 def test_clocks():
     assert [clock(seconds) for seconds in (0, 59.6, 61, 3600, 36_061)] == [
         "0:00",

@@ -11,6 +11,7 @@ from runs import TINY, arguments, checkpoint, ltm, metrics, train
 
 from ltm_pyro.cli.arguments import corpus_name
 from ltm_pyro.cli.train import _parser
+from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.run import Run
 
 
@@ -158,7 +159,45 @@ def test_a_finished_run_that_is_resumed_is_evaluated_again(corpus, capsys):
     before = weights("run")
     assert ltm("train", "--resume", "run") == 0
     assert equal(before, weights("run"))
-    assert "Going on with run after step 2." in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "run is done, all 2 steps of it: it is evaluated again." in err
+    assert out.count("NOT A BOUND") == 2  # of the run, and of the run that was resumed
+
+
+def test_of_a_small_run_one_table_is_shown(corpus, capsys):
+    assert train(corpus, "run", train__steps=2, train__evaluate_every=1) == 0
+    out, err = capsys.readouterr()
+    assert err.count("Validation after") == 1  # after the first step: what follows the last one is the table
+    assert out.count("NOT A BOUND") == 1
+
+
+def test_a_run_that_is_too_short_says_so(corpus, capsys):
+    late = "{class_path: ltm_pyro.LinearSchedule, init_args: {delay: 3, steps: 4}}"
+    words = ["--fast.bound", "KLWeighted", "--fast.bound.kl_weight", late, "--slow.warmup", "9"]
+    assert train(corpus, "run", *words, train__steps=2) == 0
+    err = capsys.readouterr().err
+    assert "KLWeighted does not reach the end" in err
+    assert "slow.warmup=9 is as long as the run of 2 slow steps: the learning rate only comes to 22%" in err
+
+
+@pytest.mark.parametrize(("saved", "remark"), [(5, "trained by 5 threads, and goes on with"), (None, ""), (0, "")])
+def test_a_resume_with_another_number_of_threads_says_so(run, capsys, monkeypatch, saved, remark):
+    """None: a checkpoint that does not say; 0 stands for as many as now."""
+    load = Checkpoints.load
+
+    def loaded(checkpoints, *args):
+        found = load(checkpoints, *args)
+        assert found.state["threads"] == torch.get_num_threads()
+        if saved is None:
+            del found.state["threads"]
+        found.state.update({"threads": saved} if saved else {})
+        return found
+
+    monkeypatch.setattr(Checkpoints, "load", loaded)
+    assert ltm("train", "--resume", run / "checkpoints/step-00000004") == 0
+    err = capsys.readouterr().err
+    assert ("OMP_NUM_THREADS=5 gives the same" in err) == bool(remark)
+    assert remark in err
 
 
 def test_a_damaged_last_checkpoint_names_another_to_go_on_from(corpus, capsys):

@@ -20,3 +20,36 @@ def test_the_recipe_of_thoughts_is_what_was_measured():
     assert config.fast.optimizer.class_path == "ltm_pyro.NaturalGradient"
     assert config.fast.optimizer.init_args.max_kl == 5.0
     assert (config.decoder.window, config.fast.steps, config.slow.bound.init_args.particles) == (2, 6, 4)
+
+
+def schedule_of(recipe, *words):
+    config, _ = configured(["--recipe", recipe, *words])
+    blueprint = check(run_parser(), config)
+    bound = blueprint.slow.bound if recipe == "vae" else blueprint.fast.bound
+    return bound.schedule, config.train.steps
+
+
+@pytest.mark.parametrize(("recipe", "absolute"), [("tiny", (300, 400)), ("thoughts", (100, 400)), ("vae", (0, 500))])
+def test_the_schedules_of_recipes_are_shares_of_the_run(recipe, absolute):
+    schedule, _ = schedule_of(recipe)
+    assert (schedule.delay, schedule.steps) == absolute  # at the recipe's own length
+    shorter, steps = schedule_of(recipe, "--train.steps", "80")
+    assert steps == 80
+    assert shorter.at(79) == shorter.end
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--fast.bound.kl_weight.steps", "40", "--fast.bound.kl_weight.delay=10"],
+        ["--fast.bound.kl_weight", "{class_path: ltm_pyro.LinearSchedule, init_args: {delay: 10, steps: 40}}"],
+    ],
+)
+def test_a_place_in_slow_steps_overrules_the_recipe(words):
+    schedule, _ = schedule_of("tiny", *words)
+    assert (schedule.delay, schedule.steps) == (10, 40)
+
+
+def test_another_share_is_one_word():
+    schedule, _ = schedule_of("tiny", "--fast.bound.kl_weight.over", "0.2")
+    assert (schedule.delay, schedule.steps) == (300, 200)

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from runs import TINY, arguments, checkpoint, train, write_corpus
 
 from ltm_pyro.data import train_tokenizer
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import write_text
 from ltm_pyro.training.run import Run, refuse_existing, run_parser
 
 
@@ -38,7 +40,7 @@ def refused(pattern):
 
 def test_a_run_leaves_every_file_that_is_promised(trained):
     files = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
-    promised = {"config.yaml", "tokenizer.json", "data.json", "metrics.jsonl", "samples/prior-1.txt"}
+    promised = {"config.yaml", "tokenizer.json", "data.json", "metrics.jsonl", "samples/prior-1.txt", ".lock"}
     promised |= {
         "evaluation/validation.json",
         "evaluation/validation.md",
@@ -55,7 +57,10 @@ def test_a_run_leaves_every_file_that_is_promised(trained):
 
 def test_nothing_in_a_run_is_a_pickle(trained):
     for path in (path for path in trained.rglob("*") if path.is_file()):
-        assert path.suffix in {".yaml", ".json", ".jsonl", ".txt", ".md", ".safetensors", ".png", ".svg"}
+        assert (
+            path.suffix in {".yaml", ".json", ".jsonl", ".txt", ".md", ".safetensors", ".png", ".svg"}
+            or path.name == ".lock"
+        )
 
 
 def test_a_run_that_was_opened_is_the_one_that_was_created(trained):
@@ -84,28 +89,67 @@ def test_checkpoints_are_found_by_name_and_by_step(trained):
 def test_a_new_run_takes_no_folder_that_is_there(tmp_path, trained, config, tokenizer):
     with refused(f"{re.escape(str(trained))} exists: choose another --run, or go on .* --resume"):
         Run.create(trained, config, tokenizer)
-    with refused("exists, and is not a run: choose another --run"):
-        refuse_existing(tmp_path)
+    refuse_existing(tmp_path)  # it is empty
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "file"):
+        with refused("exists, and is not a run: choose another --run"):
+            refuse_existing(place)
     refuse_existing(tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
+def test_the_winner_of_a_race_keeps_its_run(tmp_path, trained, config, tokenizer, monkeypatch):
+    fill = Run._fill
+
+    def slowly(run, folder, *args):
+        fill(run, folder, *args)
+        shutil.copytree(trained, tmp_path / "run")
+
+    monkeypatch.setattr(Run, "_fill", slowly)
+    with refused("run exists: choose another --run"):
+        Run.create(tmp_path / "run", config, tokenizer)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
+
+
+def test_a_run_that_was_cut_off_is_begun_again_without_what_it_had_noted(tmp_path, config, tokenizer):
+    Run.create(tmp_path / "run", config, tokenizer).metrics.append({"step": 1})
+    refuse_existing(tmp_path / "run", config)
+    with refused("holds a run without a checkpoint: .* begins it again"):
+        refuse_existing(tmp_path / "run")
+    again = Run.create(tmp_path / "run", config, tokenizer, {"data.json": "{}"})
+    assert again.metrics.read() == []
+    assert again.read_json("data.json") == {}
+    again.discard_unless_begun()  # it was not made here
+    assert again.folder.exists()
+
+
+def test_weights_alone_are_no_run_to_go_on_with(tmp_path, config, tokenizer):
+    run = Run.create(tmp_path / "run", config, tokenizer)
+    run.checkpoints.save(0, {"weight": torch.zeros(1)}, {})
+    with refused("run exists: choose another --run$"):
+        refuse_existing(tmp_path / "run")
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, config, tokenizer):
     (tmp_path / "file").touch()
-    with refused("cannot be made: Not a directory. Give a folder to write to by --run"):
+    with refused("cannot be made: File exists. Give a folder to write to by --run"):
         Run.create(tmp_path / "file" / "run", config, tokenizer)
 
 
 def full_disk(monkeypatch, name):
     """From now on, there is no space left for files of this name."""
-    write = Path.write_text
 
-    def fail(path, *args, **kwargs):
-        if path.name == name:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, *args, **kwargs)
+    def failing(write):
+        def fail(path, *args, **kwargs):
+            if path.name == name:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "write_text", fail)
+        return fail
+
+    monkeypatch.setattr(Path, "write_text", failing(Path.write_text))
+    monkeypatch.setattr("ltm_pyro.training.run.write_text", failing(write_text))
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "tokenizer.json"])
@@ -148,6 +192,8 @@ def test_what_is_no_run_is_refused_with_the_runs_beside_it(tmp_path, trained):
         Run.open(tmp_path / "nothing")
     with refused(f"Runs beside it: .*{trained.name}"):
         Run.open(trained.parent / "nothing")
+    with refused(f"Runs in it: .*{trained.name}"):
+        Run.open(trained.parent)
 
 
 def test_a_run_without_its_tokenizer_is_refused(tmp_path, config, tokenizer):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
 if TYPE_CHECKING:
     from ltm_pyro.bounds.abstract import AbstractObjective
@@ -34,6 +35,7 @@ class ReweightedWakeSleep(AbstractGradient):
         InputError: for negative weights, or none at all.
     """
 
+    @bounded(wake=NOT_NEGATIVE, sleep=NOT_NEGATIVE)
     def __init__(self, wake: float = 1.0, sleep: float = 0.0, doubly: bool = False) -> None:
         if wake < 0 or sleep < 0 or not wake + sleep:
             raise InputError(f"wake={wake}, sleep={sleep}: expected weights that are not negative, and not both zero")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import LARGEST
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Sizes:
         for name, value in vars(self).items():
             values = value if isinstance(value, (tuple, list)) else () if value is None else (value,)
             smallest = least.get(name, 1)
-            if value == () or any(one < smallest for one in values):
-                raise InputError(f"{name}={value}: expected {smallest} or more")
+            if value == () or any(not smallest <= one <= LARGEST for one in values):
+                raise InputError(f"{name}={value}: expected {smallest} or more, and {LARGEST} or less")
         object.__setattr__(self, "particles", tuple(sorted(set(self.particles))))
         object.__setattr__(self, "gradient_particles", tuple(sorted(set(self.gradient_particles))))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import LARGEST
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Sizes:
             "rounds": 1,
         }
         for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise InputError(f"{name}={getattr(self, name)}: expected {smallest} or more")
-        if any(steps < 0 for steps in self.curve):
+            if not smallest <= getattr(self, name) <= LARGEST:
+                raise InputError(f"{name}={getattr(self, name)}: expected {smallest} or more, and {LARGEST} or less")
+        if any(not 0 <= steps <= LARGEST for steps in self.curve):
             raise InputError(f"curve={list(self.curve)}: expected numbers of fast steps, 0 or more")
-        if any(not factor > 0 for factor in self.step_sizes):
+        if any(not 0 < factor < math.inf for factor in self.step_sizes):
             raise InputError(f"step_sizes={list(self.step_sizes)}: expected positive factors")

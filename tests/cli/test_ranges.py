@@ -1,0 +1,70 @@
+"""Every number of every command has a range: what is outside it is refused by name, before a run is looked for."""
+
+import re
+from importlib import import_module
+
+import pytest
+from runs import ltm
+
+COMMANDS = {  # by the module of its parser, the words before its options
+    "compare_bounds": ["compare", "bounds", "nowhere"],
+    "compare_guides": ["compare", "guides", "nowhere"],
+    "compare_models": ["compare", "models", "nowhere", "elsewhere"],
+    "evaluate": ["evaluate", "nowhere"],
+    "generate": ["generate", "nowhere"],
+    "import_weights": ["import-weights", "nowhere"],
+    "inspect": ["inspect", "nowhere"],
+    "plot": ["plot", "nowhere"],
+    "serve": ["serve", "nowhere"],
+    "suite_generation": ["evaluate", "nowhere", "--suite", "generation"],
+    "suite_gsm8k": ["evaluate", "nowhere", "--suite", "gsm8k"],
+    "suite_harness": ["evaluate", "nowhere", "--suite", "harness", "--tasks", "sciq"],
+    "suite_zero_shot": ["evaluate", "nowhere", "--suite", "zero-shot"],
+}
+BY_HAND = [
+    "compare priors --seeds",
+    "compare priors --seconds",
+    *(f"scale --thoughts 1 --{name}" for name in ("processes", "limit", "seed")),
+]
+
+
+def numbers(module):
+    """The options of a command that are numbers, and whether they may be fractions."""
+    parser = import_module(f"ltm_pyro.cli.{module}")._parser
+    for action in (parser([]) if module in ("compare_bounds", "compare_guides") else parser())._actions:
+        kind = str(getattr(action, "type", None) or getattr(action, "_typehint", ""))
+        if re.search(r"\b(int|float)\b", kind) and action.option_strings:
+            yield action.option_strings[0], "float" in kind, re.search(r"tuple|list", kind) is not None
+
+
+def test_the_walk_finds_what_it_is_for():
+    found = {f"{module} {option}" for module in COMMANDS for option, *_ in numbers(module)}
+    assert found >= {
+        "evaluate --draws",
+        "generate --temperature",
+        "plot --limit",
+        "suite_gsm8k --shots",
+        "serve --port",
+    }
+    assert len(found) > 60
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_numbers_out_of_range_are_refused_by_name(module, capsys):
+    let_through = []
+    for option, fraction, several in numbers(module):
+        for value in ("-1", "nan" if fraction else str(10**30)):
+            code = ltm(*COMMANDS[module], f"{option}=[{value}]" if several else f"{option}={value}")
+            message = capsys.readouterr().err
+            if code != 2 or option.rsplit(".", 1)[-1].lstrip("-") not in message or "is not a run" in message:
+                let_through.append(f"{option}={value}: {message}")
+    assert let_through == []
+
+
+@pytest.mark.parametrize("words", BY_HAND)
+@pytest.mark.parametrize("value", ["-1", "100000000000000000000"])
+def test_studies_refuse_them_too(words, value, capsys):
+    if (words, value) == ("compare priors --seconds", "100000000000000000000"):
+        value = "inf"
+    assert ltm(*words.split(), value) == 2
+    assert words.split()[-1].lstrip("-") in capsys.readouterr().err
