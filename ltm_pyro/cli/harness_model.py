@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from lm_eval.api.model import TemplateLM
 
 from ltm_pyro.cli.harness_settings import GenerationSettings
 from ltm_pyro.cli.loading import load
 from ltm_pyro.cli.text_of_tokens import whole_texts
+from ltm_pyro.data.round_trip import RoundTrip
 from ltm_pyro.evaluation.continuation import Continuations
 from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompts, write
 from ltm_pyro.training.randomness import seed_torch
@@ -34,6 +37,7 @@ class HarnessModel(TemplateLM):
         listener: told after each answer how many of the requests of one kind have theirs, and how many there are.
 
     Attributes:
+        round_trip: what the tokenizer has lost of whole texts.
         asked, cut: how many requests had a context, and how many of these contexts lost their first tokens.
     """
 
@@ -52,6 +56,7 @@ class HarnessModel(TemplateLM):
         self.continuations = Continuations(model, guide, fast, draws, seed)
         self.known: dict[str, list[dict[str, Any]]] = {} if known is None else known
         self.listener = listener
+        self.round_trip = RoundTrip(run.tokenizer)
         self.asked = self.cut = 0
         self._documents: list[tuple[str, int]] = []  # task and place of each request's, in the order of all requests
         self._done = self._before = 0  # of these requests; of those before the kind that is answered now
@@ -136,15 +141,19 @@ class HarnessModel(TemplateLM):
         return [answers[place] for place in range(len(requests))]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
-        """Whole texts: exact without thoughts, else the importance-weighted bound."""
+        """Whole texts: exact without thoughts, else the importance-weighted bound.
+
+        NaN for a text that its tokens do not decode to: tasks divide by its bytes or words.
+        """
         self._begin(requests)
         totals = []
         for request in requests:
             tokens = self.tok_encode(request.args[0])
+            kept = self.round_trip.add(request.args[0], np.array(tokens, dtype=np.int64))
             key = _key("whole", tokens)
             if key not in self.known:
                 self.known[key] = [{"nats": self.continuations.whole(tokens)}]
-            totals.append(self.known[key][0]["nats"])
+            totals.append(self.known[key][0]["nats"] if kept else math.nan)
             self._tell(len(totals), len(requests))
         return totals
 

@@ -166,15 +166,15 @@ def _so_far(model: HarnessModel, manager: TaskManager, options: Namespace) -> di
 
 
 def _cut(model: HarnessModel) -> list[str]:
-    """What is to be said of contexts that were too long."""
+    """What is to be said of contexts that were too long, and of text that the tokenizer does not keep."""
     told = f"{model.cut} of {model.asked} contexts were too long, and lost their first tokens."
-    return [told] if model.cut else []
+    return [*([told] if model.cut else []), *filter(None, [model.round_trip.remark()])]
 
 
 def _finish(
     folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace, further: Sequence[str]
 ) -> None:
-    from ltm_pyro.evaluation.cells import section
+    from ltm_pyro.evaluation.cells import finite, section
     from ltm_pyro.plots import plot_task_scores, save_figure
 
     records = list(_records(results))
@@ -188,7 +188,7 @@ def _finish(
         *further,
     ]
     header = ["task", "measure", "value", "shots", "questions"]
-    folder.write("harness.json", json.dumps(results.get("results", {}), indent=2, default=str) + "\n")
+    folder.write("harness.json", json.dumps(finite(results.get("results", {})), indent=2, default=str) + "\n")
 
     def draw() -> list[str]:
         return [

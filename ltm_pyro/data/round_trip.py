@@ -31,15 +31,25 @@ class RoundTrip:
         self._kinds: Counter[str] = Counter()
         self._ids: list[np.ndarray] = []
 
-    def add(self, text: str, ids: np.ndarray, last: bool = True) -> None:
-        """A document's next tokens; `last` if it ends with them. `text` is all of the document."""
-        if self.exact:
-            return
-        self._ids.append(ids)
-        if last:
+    def add(self, text: str, ids: np.ndarray, last: bool = True) -> bool:
+        """Take in a document's next tokens.
+
+        Args:
+            text: all of the document.
+            ids: its next tokens.
+            last: whether it ends with them.
+
+        Returns:
+            Whether the document comes back; True also while more of it is to come.
+        """
+        changed = self._changed
+        if not self.exact:
+            self._ids.append(ids)
+        if last and not self.exact:
             whole, self._ids = np.concatenate(self._ids), []
             unknown = self.tokenizer.backend.token_to_id(self._unknown) if self._unknown else None
             self._compare(text, self.tokenizer.decode(whole.tolist()), int((whole == unknown).sum()))
+        return self._changed == changed
 
     def remark(self) -> str:
         """What is lost, as a sentence; empty if every text came back."""

@@ -190,3 +190,15 @@ def test_a_run_that_lost_its_notes_is_refused_and_imported_weights_say_what_they
     text = RunText(Run.open(run))
     assert text.name == "sotu"
     assert "imported weights, nothing was held out" in text.about
+
+
+def test_of_more_than_is_written_down_all_is_scored_while_the_corpus_is_as_it_was(run, sides):
+    data = json.loads((run / "data.json").read_text())
+    data["held_out"]["hashes"] = data["held_out"]["hashes"][:32]  # two of four
+    (run / "data.json").write_text(json.dumps(data))
+    text, found = scored(run)
+    assert (text.name, found) == ("validation", set(sides[1]))
+    text, found = scored(run, written(["on top", *sides[0], *sides[1]]))
+    assert text.name == "validation-2-of-4-documents"
+    assert len(found) == 2
+    assert found < set(sides[1])

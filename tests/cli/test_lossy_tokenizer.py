@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from runs import ltm, metrics, train
@@ -76,3 +77,15 @@ def test_a_tokenizer_put_in_the_place_of_the_runs_own_is_noticed(lossy, shelf, t
     assert ltm("evaluate", copy, *FEW) == 2
     assert "is a checkpoint of another configuration" in capsys.readouterr().err
     assert Path(copy / "evaluation/validation.md").is_file()
+
+
+def test_tasks_that_divide_by_bytes_are_told_nothing(lossy):
+    pytest.importorskip("lm_eval")
+    from ltm_pyro.cli.harness_model import HarnessModel
+
+    model = HarnessModel.from_run(lossy, draws=2)
+    requests = [SimpleNamespace(args=(text,), task_name="whole", doc_id=n) for n, text in enumerate(["A War", "a war"])]
+    lost, kept = model.loglikelihood_rolling(requests)
+    assert math.isnan(lost)
+    assert math.isfinite(kept)
+    assert "1 of 2 documents" in model.round_trip.remark()
