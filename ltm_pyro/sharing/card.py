@@ -16,7 +16,7 @@ from ltm_pyro.training.material import DataRecord
 if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
 
-NUMBERS = "evaluation/validation*.md"
+OWN, NUMBERS = "validation.md", "evaluation/validation*.md"
 COUNT, WEIGHTS = re.compile(r"^([\d,]+) sequences?, ", re.M), re.compile(r"; weights after step (\d+)\.$", re.M)
 TABLE_BYTES = 2**20
 WHAT = {
@@ -97,7 +97,8 @@ def _made(run: Run, step: int, version: str) -> str:
 
 def _numbers(run: Run, step: int) -> str:
     """What `ltm evaluate` has found on the most held-out text, with what each number is."""
-    tables = [_read(run, table) for table in sorted(run.folder.glob(NUMBERS))]
+    paths = sorted(run.folder.glob(NUMBERS), key=lambda path: (path.name != OWN, path.name))
+    tables = [_read(run, path) for path in paths]  # of as many sequences, the run's own comes first
     fitting = [table for table in tables if not (said := WEIGHTS.search(table)) or int(said[1]) == step]
     if not fitting:
         return "## Numbers\n\nNot measured: `ltm evaluate` measures them."

@@ -57,6 +57,8 @@ def test_the_runs_own_table_stays_and_the_card_shows_the_fullest(run):
     step = int(re.search(r"weights after step (\d+)", own)[1])
     assert own.strip() in _numbers(SimpleNamespace(folder=run), step)
     assert "Not measured" in _numbers(SimpleNamespace(folder=run), step + 1)
+    (run / "evaluation/validation-seed-1.md").write_text(own.replace("ELBO", "of another seed"))
+    assert own.strip() in _numbers(SimpleNamespace(folder=run), step)
     (run / "evaluation/validation-limit-9.md").write_text(own.replace("4 sequences", "9 sequences"))
     assert "9 sequences" in _numbers(SimpleNamespace(folder=run), step)
 
