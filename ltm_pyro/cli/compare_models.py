@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> int:
     evaluations: dict[str, Evaluation] = {}
     try:
         if options.measure:
-            courses = _measured(courses, texts, options.measure)
+            courses = _measured(courses, runs, options)
         for name, text in texts.items():
             evaluations[name] = _evaluate(text, options)
     except KeyboardInterrupt:
@@ -113,11 +113,11 @@ def _courses(runs: dict[str, Run]) -> tuple[list[Course], list[str]]:
     return courses, left_out
 
 
-def _measured(courses: Sequence[Course], texts: dict[str, RunText], rounds: int) -> list[Course]:
+def _measured(courses: Sequence[Course], runs: dict[str, Run], options: Namespace) -> list[Course]:
     """The same courses at the speeds that are measured now."""
     from ltm_pyro.cli.measured_speed import measured_speeds
 
-    speeds = measured_speeds(texts, rounds)
+    speeds = measured_speeds(runs, options.measure, options.corpus_at)
     return [course.at_speeds(speeds[course.name]) for course in courses]
 
 
