@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.material import corpus_of
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -17,7 +16,7 @@ def with_absolute_paths(config: Namespace) -> Namespace:
     """The same configuration with the paths that are there made absolute."""
     config = config.clone()
     if config.get("corpus"):
-        config["corpus"] = ",".join(map(_absolute, _parts(corpus_of(config))))
+        config["corpus"] = ",".join(map(_absolute, _parts(config)))
     for name in ("data.tokenizer", "data.cache", "train.start_from"):
         if config.get(name):
             config[name] = _absolute(config[name])
@@ -30,7 +29,7 @@ def refuse_missing(folder: Path, config: Namespace) -> None:
     Raises:
         InputError: if a file or folder is missing.
     """
-    for part in _parts(corpus_of(config)):
+    for part in _parts(config):
         if _is_path(part) and not os.path.exists(os.path.expanduser(part)):
             raise InputError(
                 f"the corpus of {folder} is not there: {part}. If it lies elsewhere now, name its place: "
@@ -38,13 +37,15 @@ def refuse_missing(folder: Path, config: Namespace) -> None:
             )
 
 
-def _parts(corpus: str | list[str] | None) -> list[str]:
-    return [] if corpus is None else [corpus] if isinstance(corpus, str) else list(corpus)
+def _parts(config: Namespace) -> list[str]:
+    from ltm_pyro.data.sources import sources_of
+
+    return sources_of(config["corpus"]) if config.get("corpus") else []
 
 
 def _is_path(part: str) -> bool:
-    from ltm_pyro.data.corpus import BUILT_IN
     from ltm_pyro.data.hub import PREFIX
+    from ltm_pyro.data.sources import BUILT_IN
 
     return part != BUILT_IN and not part.startswith(PREFIX)
 
