@@ -78,8 +78,9 @@ def _resumed(words: Sequence[str]) -> tuple[Path, str | None] | None:
         return None
     if others:
         raise InputError(
-            f"--resume goes on with a run as it was configured, and takes nothing but --corpus_at PLACE: drop "
-            f"{' '.join(others)}, or start a new run from it by --config {Path(known.resume) / 'config.yaml'}"
+            "--resume goes on with a run as it was configured, with --corpus_at PLACE if its text has been moved, and "
+            f"takes nothing else: drop {' '.join(others)}, or start a new run from it by --config "
+            f"{Path(known.resume) / 'config.yaml'}"
         )
     return Path(known.resume), known.corpus_at
 

@@ -31,9 +31,10 @@ def refuse_missing(folder: Path, config: Namespace) -> None:
     """
     for part in _parts(config):
         if _is_path(part) and not os.path.exists(os.path.expanduser(part)):
+            place, name = os.path.split(part)
             raise InputError(
-                f"the corpus of {folder} is not there: {part}. If it lies elsewhere now, name its place: "
-                "--corpus_at PLACE"
+                f"there is no file or folder {name}{f' in {place}' if place else ''}, which is the corpus of {folder}. "
+                "If it lies elsewhere now, name its place: --corpus_at PLACE"
             )
 
 

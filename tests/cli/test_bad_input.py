@@ -322,6 +322,6 @@ def test_tables_of_two_texts_are_not_put_side_by_side(refused, trained, tmp_path
 
 
 def test_a_table_that_cannot_be_written(run, refused):
-    (run / "evaluation" / "validation.md").unlink()
-    (run / "evaluation" / "validation.md").mkdir()
-    assert_says(refused("evaluate", "run", "--limit", "1"), "validation.md cannot be written", "Is a directory")
+    (run / "evaluation" / "validation-limit-1.md").mkdir()
+    message = refused("evaluate", "run", "--limit", "1")
+    assert_says(message, "validation-limit-1.md cannot be written", "Is a directory")

@@ -63,6 +63,7 @@ REFUSED = [
     "3 million",
     "2 dozen",
     "5 and a half",
+    "9" * 5000,
     "5/0",
     "1.2.3",
     "5-3",

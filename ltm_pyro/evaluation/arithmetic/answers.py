@@ -20,6 +20,7 @@ NUMBER = re.compile(
     rf"{SPACE}?(?:{CURRENCY}|%)?(?:[ ](?!{SCALE})[^\d/]*|\.)?",
     re.ASCII | re.IGNORECASE,
 )
+LONGEST = 200  # characters of a number with what is counted; more are the digits of a model that repeats itself
 NEXT_PROBLEM = "\nQuestion:"
 
 
@@ -32,7 +33,7 @@ def final_number(answer: str) -> Fraction | None:
     """
     _, mark, behind = answer.partition(MARK)
     line = behind.lstrip().partition("\n")[0].strip().translate(SIGNS)
-    match = NUMBER.fullmatch(line) if mark else None
+    match = NUMBER.fullmatch(line) if mark and len(line) <= LONGEST else None
     if match is None:
         return None
     below = _value(match["below"] or "1")
