@@ -67,7 +67,7 @@ def import_all() -> None:
 
 
 def _numbers(options: argparse.Namespace) -> Sequence[int]:
-    return range(options.count) if options.only is None else [options.only]
+    return range(options.first, options.first + options.count) if options.only is None else [options.only]
 
 
 def _told(verdict: Verdict, number: int) -> Verdict:
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutations", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first mutant")
     parser.add_argument("--only", type=int, default=None, help="the number of one mutant")
     parser.add_argument("--out", type=Path, default=None, help="a file for the record")
     return parser

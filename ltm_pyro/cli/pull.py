@@ -27,9 +27,12 @@ def main(words: Sequence[str]) -> int:
         with made_aside(folder) as beside:
             fetch(repository, beside, options.revision)
             _check(beside, options.repository)
-    except OSError as error:
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
         refuse_existing(folder)  # another process may have been faster
-        raise InputError(f"{folder} cannot be made: {error.strerror}. Give a folder to write to by --run") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder} cannot be made: {reason}. Give a folder to write to by --run") from error
     print(f"Next: ltm generate {folder}, or ltm evaluate {folder} CORPUS", file=sys.stderr)
     print(folder)
     return 0

@@ -81,13 +81,17 @@ def _from_hub(name: str) -> tokenizers.Tokenizer:
     from tokenizers import Tokenizer as Backend
 
     try:
-        return Backend.from_pretrained(name)
-    except Exception as error:  # of many unrelated types
+        backend = Backend.from_pretrained(name)
+    except BaseException as error:  # of many unrelated types
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         reason = str(error).strip().split("\n")[0]
         raise InputError(
             f"tried to load the tokenizer {name} from the Hugging Face hub: {type(error).__name__}: {reason} "
             f"Check the name and the network, or give a file: --data.tokenizer PATH/{FILE}"
         ) from error
+    inspect_tokenizer(backend.to_str(), name)
+    return backend
 
 
 def _near(path: Path) -> str:

@@ -212,6 +212,8 @@ def _read_config(path: Path) -> Namespace:
             f"{path} cannot be read: {explain(parser, error)} Restore the file from a copy; if it "
             "names a class of your own, start the command in the folder that holds its code"
         ) from error
+    for name in ("corpus", "compile"):  # which the parser takes as they are
+        validate(config.get(name), str | None, f"{path}, {name}")
     if missing is not None:
         raise InputError(f"{path} cannot be read: {missing} is null, expected a value. Restore the file from a copy")
     return config
