@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.data.cache import NOWHERE
 from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.data.sources import sources_of
-from ltm_pyro.files import read_json
+from ltm_pyro.files import open_regular, read_json
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.held_out import CORPUS, DATA
 from ltm_pyro.training.material import DataRecord
@@ -42,15 +42,21 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
     saved = run.checkpoints.load(checkpoint, run.fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(run_parser().dump(_without_paths(run.config), skip_unset=False), encoding="utf-8")
-    shutil.copyfile(run.folder / TOKENIZER, folder / TOKENIZER)
+    _copy(run.folder / TOKENIZER, folder / TOKENIZER)
     for path in (path for pattern in ALONGSIDE for path in sorted(run.folder.glob(pattern))):
         kept = folder / path.relative_to(run.folder)
         kept.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, kept)
+        _copy(path, kept)
     if (folder / DATA).is_file():
         _forget_place(folder / DATA)
     state = saved.state if resumable else {}
     Checkpoints(folder / "checkpoints").save(saved.step, saved.weights, state, saved.info["loss"], run.fingerprint)
+
+
+def _copy(path: Path, place: Path) -> None:
+    """Copy a file; raises InputError for a link, a folder or anything else in its place."""
+    with open_regular(path) as source, place.open("wb") as copied:
+        shutil.copyfileobj(source, copied)
 
 
 def _without_paths(config: Namespace) -> Namespace:
