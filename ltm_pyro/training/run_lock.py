@@ -14,10 +14,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json, write_text
 from ltm_pyro.training.launch import is_first
 from ltm_pyro.training.run import CONFIG
 
 LOCK, HOLDER = ".lock", ".lock-holder.json"
+HOLDER_BYTES = 4096
 
 
 class RunLock:
@@ -69,11 +71,11 @@ class RunLock:
         """Note who holds it, for the refusal of others; without the note they are refused all the same."""
         holder = {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         with suppress(OSError):
-            (self.folder / HOLDER).write_text(json.dumps(holder) + "\n", encoding="utf-8")
+            write_text(self.folder / HOLDER, json.dumps(holder) + "\n")
 
     def _refusal(self) -> str:
         try:
-            holder = json.loads((self.folder / HOLDER).read_text(encoding="utf-8"))
+            holder = read_json(self.folder / HOLDER, dict[str, str | int], HOLDER_BYTES)
             who = f"process {int(holder['pid'])} on {holder['host']:.80}, since {holder['since']:.40}"
         except (OSError, ValueError, LookupError, TypeError):  # it has just begun, or just ended
             who = "another process"
