@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import pyro
@@ -18,6 +17,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.moments import moments
 from ltm_pyro.guides.points import Points
+from ltm_pyro.known_classes import known_class
 from ltm_pyro.ranges import POSITIVE, bounded
 
 INSTEAD = {  # autoguides that make one vector of all latent variables of a batch
@@ -47,8 +47,7 @@ class AutoGuideAdapter(AbstractGuide):
 
     Args:
         z_shape: (L, K, D).
-        autoguide: the name of a class of `pyro.infer.autoguide`, or an import path, or a callable that makes one from
-            a model.
+        autoguide: the name of a class of `pyro.infer.autoguide`, or a class or callable that makes one from a model.
         init_scale: every standard deviation at the start; None is the prior's.
         options: further arguments of the autoguide, by name.
 
@@ -152,12 +151,12 @@ def _peeled(fn: Distribution) -> Distribution:
 
 
 def _find(name: str) -> Callable[..., Any]:
-    """An autoguide by its name in Pyro, or by its import path."""
-    module, _, own = name.rpartition(".")
-    try:
-        return getattr(import_module(module) if module else autoguides, own)
-    except (ImportError, AttributeError) as error:
+    """An autoguide by its name in Pyro, or by its path there."""
+    path = name if "." in name else f"{autoguides.__name__}.{name}"
+    known = known_class(path, (autoguides.AutoGuide, autoguides.AutoMessenger))
+    if known is None:
         raise InputError(
-            f"autoguide={name!r} was not found: give a class of pyro.infer.autoguide, such as AutoNormal or AutoDelta, "
-            "or an import path"
-        ) from error
+            f"autoguide={name!r} is no class of pyro.infer.autoguide: give one by its name, such as AutoNormal or "
+            "AutoDelta, or, in Python, a class or callable of your own itself"
+        )
+    return known

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch.distributions import Distribution, constraints
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.known_classes import known_class
 from ltm_pyro.optional import import_zuko
 from ltm_pyro.ranges import bounded, whole
 
@@ -70,8 +70,8 @@ class FlowGuide(AbstractGuide):
 
     Args:
         z_shape: (L, K, D).
-        base: the name of a guide of ltm_pyro, or an import path, or a callable that makes one from z_shape. It needs a
-            density, samples with a path, and a method `posterior`, as the Gaussian ones have.
+        base: the name of a guide of ltm_pyro, or a class or callable that makes one from z_shape. It needs a density,
+            samples with a path, and a method `posterior`, as the Gaussian ones have.
         options: further arguments of the base, by name.
         transforms: coupling layers; two move every dimension once.
         hidden: width of each network's two hidden layers.
@@ -126,13 +126,7 @@ class FlowGuide(AbstractGuide):
 
 
 def _make(base: str | Callable[..., Any], z_shape: tuple[int, int, int], options: dict[str, Any]) -> Any:
-    module, _, name = base.rpartition(".") if isinstance(base, str) else ("", "", "")
-    try:
-        make: Any = getattr(import_module(module or "ltm_pyro.guides"), name) if isinstance(base, str) else base
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"base={base!r} was not found: give a guide of ltm_pyro, such as LowRankGuide, or an import path"
-        ) from error
+    make: Any = _find(base) if isinstance(base, str) else base
     try:
         made = make(z_shape, **options)
     except TypeError as error:
@@ -145,6 +139,17 @@ def _make(base: str | Callable[..., Any], z_shape: tuple[int, int, int], options
             "method `posterior`; take MeanFieldGuide, LowRankGuide or another Gaussian"
         )
     return made
+
+
+def _find(base: str) -> type[AbstractGuide]:
+    """A guide of ltm_pyro by its name, or by its path there."""
+    known = known_class(base if "." in base else f"ltm_pyro.guides.{base}", (AbstractGuide,))
+    if known is None:
+        raise InputError(
+            f"base={base!r} is no guide of ltm_pyro: give one by its name, such as LowRankGuide, or, in Python, a "
+            "class or callable of your own itself"
+        )
+    return known
 
 
 def _couplings(features: int, layers: int, hidden: int) -> nn.Module:

@@ -26,6 +26,8 @@ from ltm_pyro.models.exact import LinearGaussian  # noqa: E402
 
 CACHE = tempfile.TemporaryDirectory(prefix="ltm-cache-")  # removed with the session
 os.environ["LTM_CACHE"] = CACHE.name
+HOME = tempfile.TemporaryDirectory(prefix="ltm-home-")
+os.environ["LTM_HOME"] = HOME.name
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background; tests of Ctrl-C need it as in a terminal
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,12 +13,22 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ltm_pyro"
 
-GROUND = {"allocation", "errors", "files", "freezing", "optional", "ranges", "spinning"}  # every floor stands on these
+GROUND = {
+    "allocation",
+    "errors",
+    "files",
+    "freezing",
+    "known_classes",
+    "optional",
+    "ranges",
+    "spinning",
+}  # every floor stands on these
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
     "allocation": set(),
     "files": set(),
     "freezing": set(),
+    "known_classes": set(),
     "optional": set(),
     "spinning": set(),
     "ranges": set(),
@@ -43,6 +53,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "spinning": set(),
     "files": {"yaml", "pydantic"},
     "freezing": {"torch"},
+    "known_classes": set(),
     "optional": {"torch", "zuko"},
     "bounds": {"torch", "pyro"},
     "models": {"torch", "pyro", "jaxtyping"},

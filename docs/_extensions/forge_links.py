@@ -20,6 +20,7 @@ PIECE = re.compile(
 )
 HOSTED_PICTURE = re.compile(r"!\[([^\]]*)\]\(https?://[^)]*\)")
 PAGES = {"README.md": "tour.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES |= {"SECURITY.md": "security.md"}
 PAGES |= {"notebooks": "notebooks.md", "notebooks/README.md": "notebooks.md"}
 
 

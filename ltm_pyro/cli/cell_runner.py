@@ -24,6 +24,11 @@ LOG = "log.txt"
 PAUSE = 0.2  # seconds between two looks at what runs
 PATIENCE = 120.0  # seconds that an interrupted run has to save
 ATTEMPTS = 2  # of a cell whose process is killed
+# `python -m` would find every module in the current folder first
+START = (
+    "import sys; sys.path = [folder for folder in sys.path if folder]; module = sys.argv.pop(1); "
+    "from runpy import run_module; run_module(module, run_name='__main__', alter_sys=True)"
+)
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -153,10 +158,11 @@ class CellRunner:
         write(folder / PLAN, self.plans[key])
         one = dict.fromkeys(THREADS, "1")
         root = str(Path(__file__).parents[2])
-        path = os.pathsep.join(part for part in (root, os.getcwd(), os.environ.get("PYTHONPATH", "")) if part)
+        here = os.getcwd() if os.getcwd() in sys.path else ""  # only if a class of the user's own is looked for there
+        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", ""), here) if part)
         with (folder / LOG).open("ab") as log:
             self.running[key] = subprocess.Popen(
-                [sys.executable, "-m", self.module, str(folder)],
+                [sys.executable, "-c", START, self.module, str(folder)],
                 stdin=subprocess.PIPE,  # whose end tells it to save and leave
                 stdout=log,
                 stderr=log,

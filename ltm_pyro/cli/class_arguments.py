@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.files import read_yaml
+from ltm_pyro.known_classes import PACKAGES
+from ltm_pyro.training.consent import read_arguments
 
+IMPORT_PATH = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+GROUPS = ("prior", "guide", "fast", "slow")  # of arguments that may name a class
 CLASSES = ("prior", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")
 
 
@@ -38,30 +40,46 @@ def without_overruled_shares(groups: Mapping[str, Any], words: Sequence[str]) ->
     return groups
 
 
-def files_without(words: Sequence[str]) -> list[str]:
-    """The words, with files of arguments as text, from which the classes are gone that the words themselves name."""
+def files_as_text(words: Sequence[str], check: Callable[[Mapping[str, Any], Path], Mapping[str, Any]]) -> list[str]:
+    """The words, with files of arguments as text, from which the classes are gone that the words themselves name.
+
+    Args:
+        words: of a command line.
+        check: what is left of a file's arguments, given those and its path.
+
+    Raises:
+        InputError: if a file cannot be read.
+    """
+    import yaml
+
     named = _in_words(words)
     found: list[str] = []
     for before, word in pairwise(["", *words]):
-        is_file = before == "--config" or word.startswith("--config=")
-        content = read(word.removeprefix("--config=")) if is_file and named else {}
-        if named & _in_file(content):
-            import yaml
-
-            rest = yaml.safe_dump(_without(content, named), sort_keys=False)
-            found.append(rest if before == "--config" else f"--config={rest}")
+        equals = "--config=" if word.startswith("--config=") else ""
+        if before == "--config" or equals:
+            path = Path(word.removeprefix(equals))
+            kept = check(_without(read_arguments(path, follow=True), named), path)
+            found.append(equals + yaml.safe_dump(dict(kept), sort_keys=False))
         else:
             found.append(word)
     return found
 
 
+def names_own_code(words: Sequence[str]) -> bool:
+    """Whether the words name a class of the user's own by its import path."""
+    for before, word in pairwise(["", *words]):
+        option, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        paths = IMPORT_PATH.findall(value) if option.removeprefix("--").split(".")[0] in GROUPS else []
+        if any(path.split(".")[0] not in PACKAGES for path in paths):
+            return True
+    return False
+
+
 def read(path: str) -> Mapping[str, Any]:
-    """A file of arguments; empty if it is none, which the parser will say."""
+    """A file of arguments; empty if it is none."""
     try:
-        return read_yaml(Path(path), dict[str, Any], follow=True)
+        return read_arguments(Path(path), follow=True)
     except InputError:
-        if os.path.exists(path):
-            raise
         return {}
 
 

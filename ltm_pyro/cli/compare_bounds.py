@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.class_arguments import names_own_code
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.figures_of_bounds import draw
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.consent import look_in
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ FOR_TOYS = {
     "measure_draws": 256, "at_once": 16384,
 }  # fmt: skip
 
+APART = ("resume", "out", "config", "corpus_at", "trust_code")  # of no result
+
 
 @dataclass
 class Subject:
@@ -56,10 +61,12 @@ def main(words: Sequence[str]) -> int:
 
     options = parse(_parser(words), words)
     _check(options)
+    if any(names_own_code(["--fast", name]) for name in options.estimators or []):
+        look_in(os.getcwd())
     named_estimators(options.estimators or [])  # an unknown name is told before any work is done
     sizes = Sizes(**vars(options.sizes))
     subject = _toy(options) if options.toy else _run(options)
-    settings = {k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "corpus_at")}
+    settings = {k: v for k, v in options.as_dict().items() if k not in APART}
     folder = comparison_folder(subject.folder, options, _parser(words), settings, subject.run)
     comparison = Comparison(folder.done() if options.resume else {})
     folder.begin(["compare", "bounds", *words])
@@ -119,6 +126,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     toy = any(word == "--toy" or word.startswith("--toy=") for word in words)
     for name, value in {**(FOR_TOYS if toy else {}), **(QUICK if "--quick" in words else {})}.items():
         parser.set_defaults({f"sizes.{name}": value})
+    add_trust_code(parser)
     return parser
 
 
@@ -157,7 +165,7 @@ def _toy(options: Namespace) -> Subject:
 def _run(options: Namespace) -> Subject:
     from ltm_pyro.data import in_order
 
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     if run.config.model != "latent-thought":
         raise InputError(f"{options.run} has no thoughts, so that bounds do not differ. Give another run")
     blueprint, device = load(run, options.checkpoint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.default_classes import default_guides
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.named_classes import NamedClass, parse_all
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.result_folders import comparison_folder
@@ -37,6 +37,8 @@ Each q is fitted as the tables of `ltm evaluate` fit it, by natural steps where 
 arguments of its own, beyond --fast.steps and --fast.patience, is fitted by the run's fast loop with these.
 """
 
+APART = ("resume", "out", "config", "corpus_at", "guides", "trust_code")  # of no result
+
 
 def main(words: Sequence[str]) -> int:
     """Compare; returns the exit code."""
@@ -46,13 +48,11 @@ def main(words: Sequence[str]) -> int:
     refuse_below(options, sequences=2, training_steps=1, seed=0)
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(options.sizes).items()}
     sizes = Sizes(**given)
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     if run.config.model != "latent-thought":
         raise InputError(f"{options.run} has no thoughts, so that there is nothing to infer. Give another run")
     subject = Subject(run, options)
-    settings = {
-        k: v for k, v in options.as_dict().items() if k not in ("resume", "out", "config", "corpus_at", "guides")
-    }
+    settings = {k: v for k, v in options.as_dict().items() if k not in APART}
     folder = comparison_folder(run.folder / "comparisons" / "guides", options, _parser(words), settings, run)
     pieces = folder.done() if options.resume else {}
     folder.begin(["compare", "guides", *words])
@@ -94,6 +94,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     parser.add_class_arguments(Sizes, "sizes", instantiate=False)
     for name, value in (QUICK if "--quick" in words else {}).items():
         parser.set_defaults({f"sizes.{name}": value})
+    add_trust_code(parser)
     return parser
 
 
@@ -134,11 +135,12 @@ class Subject:
         """The run's own configuration with another guide, and what that guide alone needs."""
         from ltm_pyro.cli.train import configured
 
+        trust = ["--trust_code"] if self.options.trust_code else []
         for word in name.further:
             if word.startswith(NOT_HERE):
                 raise InputError(f"--guides {name}: {word.split('=')[0]} is the run's, and the same for all guides")
         try:
-            return configured(["--config", str(self.run.folder / "config.yaml"), *name.words])[0]
+            return configured(["--config", str(self.run.folder / "config.yaml"), *name.words, *trust])[0]
         except InputError as error:
             raise InputError(f"--guides {name}: {error}") from error
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.evaluate import score_run
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.cli.result_names import slug
 from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
@@ -36,14 +36,14 @@ def main(words: Sequence[str]) -> int:
     """Compare; returns the exit code."""
     options = parse(_parser(), words)
     refuse_below(options, budgets=1, measure=0, draws=1, limit=1, seed=0)
-    runs = _named(options.runs)
+    runs = _named(options.runs, options.trust_code)
     device = options.device_name or _device()
     courses, left_out = _courses(runs)
     runs = {course.name: runs[course.name] for course in courses}
     texts = {name: held_out_text(run, options) for name, run in runs.items()}
     for text in list(texts.values())[1:]:
         refuse_other_held_out(next(iter(texts.values())), text)
-    settings = {k: v for k, v in options.as_dict().items() if k not in ("out", "config", "corpus_at")}
+    settings = {k: v for k, v in options.as_dict().items() if k not in ("out", "config", "corpus_at", "trust_code")}
     place = Path("comparisons") / f"models-{'-'.join(map(slug, runs))}"
     folder = comparison_folder(place, options, _parser(), {**settings, "device_name": device})
     folder.begin(["compare", "models", *words])
@@ -84,17 +84,18 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--out", type=str | None, default=None, help="where to; comparisons/models-RUN-RUN... if left out"
     )
+    add_trust_code(parser, "the runs name")
     return parser
 
 
-def _named(folders: Sequence[str]) -> dict[str, Run]:
+def _named(folders: Sequence[str], trust_code: bool) -> dict[str, Run]:
     """The runs by the shortest names that tell them apart."""
     names = [Path(folder).resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = list(folders)
     if len(set(names)) < len(names):
         raise InputError("a run is named twice: give each once")
-    return {name: Run.open(folder) for name, folder in zip(names, folders, strict=True)}
+    return {name: open_run(folder, trust_code) for name, folder in zip(names, folders, strict=True)}
 
 
 def _courses(runs: dict[str, Run]) -> tuple[list[Course], list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import load, open_run
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -32,7 +32,7 @@ class Draft(NamedTuple):
         )
 
 
-def load_draft(run: Run, folder: Path | str, ahead: int) -> Draft:
+def load_draft(run: Run, folder: Path | str, ahead: int, trust_code: bool = False) -> Draft:
     """The best checkpoint of a run as the draft of another.
 
     Raises:
@@ -40,7 +40,7 @@ def load_draft(run: Run, folder: Path | str, ahead: int) -> Draft:
     """
     from ltm_pyro.generation import Tally
 
-    draft = Run.open(folder)
+    draft = open_run(folder, trust_code)
     if draft.tokenizer.backend.to_str() != run.tokenizer.backend.to_str():
         raise InputError(
             f"--draft {folder}: its tokenizer is not that of {run.folder}, so that neither can read the other's "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.keeping import keeping
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.result_names import result_name
 from ltm_pyro.cli.scored_text import ScoredText, add_corpus_at, scored_text
@@ -37,8 +37,8 @@ def main(words: Sequence[str]) -> int:
         return import_module(f"ltm_pyro.cli.suite_{suite.replace('-', '_')}").main(words)
     options = parse(_parser(), words)
     refuse_below(options, draws=1, batch_size=1, limit=1, fast_steps=0, seed=0)
-    run = Run.open(options.run)
-    other = Run.open(options.baseline) if options.baseline else None
+    run = open_run(options.run, options.trust_code)
+    other = open_run(options.baseline, options.trust_code) if options.baseline else None
     text = scored_text(run, options)
     others = scored_text(other, options) if other else None
     if others and text.held_out and others.held_out:
@@ -117,6 +117,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at once")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--fixed_noise", type=bool, default=True, help="also the released code's protocol, no bound")
+    add_trust_code(parser, "the runs name")
     return parser
 
 

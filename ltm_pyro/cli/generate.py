@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.drafting import Draft, load_draft
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.text_of_tokens import pieces, shown_prompt, whole_texts
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
@@ -33,9 +33,9 @@ def main(words: Sequence[str]) -> int:
     refuse_below(options, samples=1, tokens=1, batch_size=1, ahead=1, seed=0, steps=1, top_k=0)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
     seed_everything(options.seed)
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     blueprint, _ = load(run, options.checkpoint)
-    draft = None if options.draft is None else load_draft(run, options.draft, options.ahead)
+    draft = None if options.draft is None else load_draft(run, options.draft, options.ahead, options.trust_code)
     _refuse_unfit(blueprint, draft, options.steps)
     what = (options.prompt, options.tokens, sampling, draft, options.steps)
     if options.samples == 1:
@@ -218,4 +218,5 @@ def _parser() -> ArgumentParser:
         "--steps", type=int | None, default=None, help="of masked diffusion; one for each token if left out, exact"
     )
     parser.add_argument("--ahead", type=int, default=4, help="how many tokens the draft proposes at once")
+    add_trust_code(parser, "the runs name")
     return parser

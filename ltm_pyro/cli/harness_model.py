@@ -63,7 +63,12 @@ class HarnessModel(TemplateLM):
 
     @classmethod
     def from_run(
-        cls, folder: Path | str, checkpoint: str = "best", fast_steps: int | None = None, **settings: Any
+        cls,
+        folder: Path | str,
+        checkpoint: str = "best",
+        fast_steps: int | None = None,
+        trust_code: bool = False,
+        **settings: Any,
     ) -> HarnessModel:
         """The model of a run's folder, for `lm_eval.simple_evaluate`.
 
@@ -71,12 +76,13 @@ class HarnessModel(TemplateLM):
             folder: the run's.
             checkpoint: best, latest, or a step.
             fast_steps: fast steps of the fit; enough if None.
+            trust_code: as in `Run.open`.
             **settings: `draws`, `seed` and the rest, as for the class.
 
         Raises:
             InputError: if it is no run, or has no such checkpoint.
         """
-        run = Run.open(folder)
+        run = Run.open(folder, trust_code)
         blueprint, _ = load(run, checkpoint)
         return cls(run, blueprint.with_fast_steps(fast_steps), **settings)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.keeping import keeping
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.report_of_inspection import report
 from ltm_pyro.cli.result_names import result_name
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
 
     options = parse(_parser(), words)
     refuse_below(options, draws=1, batch_size=1, limit=1, fast_steps=0, seed=0, detail=0)
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     blueprint, device = load(run, options.checkpoint)
     model, guide, fast, _ = blueprint.with_fast_steps(options.fast_steps)
     inspector = Inspector(model, guide, fast, options.draws, options.seed)
@@ -72,6 +72,7 @@ def _parser() -> ArgumentParser:
         help="texts to read token by token and to write anew; 0 leaves the closer look out",
     )
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
+    add_trust_code(parser)
     return parser
 
 

@@ -96,8 +96,6 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"ltm_pyro {__version__}")
         return 0
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # so that classes of the user's own are found by import path
     try:
         return _command(words[0])(words[1:])
     except SystemExit as end:  # how the parser leaves after --help and --print_config
@@ -114,4 +112,6 @@ def _command(name: str) -> Callable[[Sequence[str]], int]:
 
 
 if __name__ == "__main__":
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path.pop(0)  # the current folder, which `python -m` puts before all others
     sys.exit(main())

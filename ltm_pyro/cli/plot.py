@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.figures_of_runs import FIGURES, draw_curves
+from ltm_pyro.cli.loading import add_trust_code, open_run
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import write_text
 from ltm_pyro.plots.learning_curves import Against, Curve
 from ltm_pyro.training.learning_curve import POINTS, learning_curve
-from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -25,7 +25,7 @@ def main(words: Sequence[str]) -> int:
     options = parse(_parser(), words)
     refuse_below(options, limit=1)
     folders = [Path(name) for name in options.runs]
-    curves = _curves(folders, options.limit)
+    curves = _curves(folders, options.limit, options.trust_code)
     stem = Path(options.out or folders[0] / FIGURES) / f"curves-{options.against}"
     paths = draw_curves(curves, stem, options.against)
     paths += _write_points(curves, stem)
@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _curves(folders: Sequence[Path], limit: int) -> dict[str, Curve]:
+def _curves(folders: Sequence[Path], limit: int, trust_code: bool) -> dict[str, Curve]:
     """The runs' curves by the shortest names that tell them apart.
 
     Raises:
@@ -45,7 +45,7 @@ def _curves(folders: Sequence[Path], limit: int) -> dict[str, Curve]:
     alike = len({path.name for path in whole}) < len(whole)
     curves: dict[str, Curve] = {}
     for given, path in zip(folders, whole, strict=True):
-        curve = learning_curve(Run.open(given).metrics.read(), limit)
+        curve = learning_curve(open_run(given, trust_code).metrics.read(), limit)
         if not curve:
             raise InputError(f"{given} has nothing to draw yet: its metrics.jsonl has no training step")
         curves[str(given) if alike else path.name] = curve
@@ -71,4 +71,5 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--against", type=Against, default="tokens", help="what was spent: the horizontal axis")
     parser.add_argument("--out", help="the figures' folder; figures/ of the first run if left out")
     parser.add_argument("--limit", type=int, default=POINTS, help="at most how many training points a run")
+    add_trust_code(parser, "the runs name")
     return parser

@@ -64,8 +64,8 @@ def _session(folder: Path, config: Namespace, material: Material, lock: RunLock)
     """What goes on with a run; one that was cut off before its first checkpoint begins again."""
     if not (folder / "config.yaml").is_file() or is_unbegun(folder):
         check(run_parser(), config)
-        train.refuse_unfit_start(config)
-        return train.begin(folder, config, material, train.make_accelerator(folder, config), lock)
+        start = train.fitting_start(config)
+        return train.begin(folder, config, material, train.make_accelerator(folder, config), lock, start)
     run = Run.open(folder)
     session = Session(run, run.assemble(), material, train.make_accelerator(folder, config))
     session.trainer.resume()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ltm_pyro import __version__
 from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.loading import add_trust_code, open_run
 from ltm_pyro.errors import InputError
 from ltm_pyro.sharing import RepositoryName, model_card, publish, write_copy
 from ltm_pyro.training.checkpoints import step_of
@@ -24,7 +25,7 @@ def main(words: Sequence[str]) -> int:
     """Push; returns the exit code."""
     options = parse(_parser(), words)
     repository = RepositoryName.parse(options.repository)
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     if options.to_folder is not None:
         folder = Path(options.to_folder)
         if folder.exists():
@@ -51,7 +52,7 @@ def _write(run: Run, repository: RepositoryName, options: Namespace, folder: Pat
     checkpoint = run.find(options.checkpoint)
     step = step_of(checkpoint)
     write_copy(run, checkpoint, folder, options.resumable)
-    card = model_card(Run.open(folder), step, str(repository), __version__, options.license)
+    card = model_card(Run.open(folder, trust_code=True), step, str(repository), __version__, options.license)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return step
 
@@ -73,4 +74,5 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--to_folder", type=str | None, default=None, metavar="FOLDER", help="write it there, and send nothing"
     )
+    add_trust_code(parser)
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ltm_pyro.cli.loading import say_once
 from ltm_pyro.cli.result_names import place_name
 from ltm_pyro.cli.session import say
 from ltm_pyro.data.hub import PREFIX
@@ -62,6 +63,8 @@ def scored_text(run: Run, options: Namespace) -> ScoredText:
 def held_out_text(run: Run, options: Namespace) -> RunText:
     """The run's own text, and a line that says so where it is not all that the run held out."""
     text = RunText(run, options.corpus_at)
+    if not run.own and (corpus := text.config.get("corpus")):
+        say_once(f"{run.folder} was not made here; the text that it names is read: {corpus}")
     if text.name != "validation":
         say(f"{run.folder}: {text.about}.")
     return text

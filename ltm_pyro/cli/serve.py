@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
-from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -30,7 +29,7 @@ def main(words: Sequence[str]) -> int:
     from ltm_pyro.serving import Desk, make_app, server_config
 
     hosts = _hosts(options.host, options.names)
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     blueprint, _ = load(run, options.checkpoint)
     app = make_app(Desk(run.folder.resolve().name, blueprint, run.tokenizer), hosts)
     listening = _listen(options.host, options.port)
@@ -56,6 +55,7 @@ def _parser() -> ArgumentParser:
         "--names", nargs="+", default=[], metavar="NAME", help="further names under which the page may be asked for"
     )
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
+    add_trust_code(parser)
     return parser
 
 

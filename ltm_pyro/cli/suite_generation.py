@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
-from ltm_pyro.cli.loading import best_device
+from ltm_pyro.cli.loading import add_trust_code, best_device, open_run
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.quality_texts import INTERPOLATED, KINDS, PROMPTED, REAL, REAL_REST, Found, QualityTexts
 from ltm_pyro.cli.scored_text import add_corpus_at
 from ltm_pyro.cli.session import say
 from ltm_pyro.cli.suites import folder_of, settings_of
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -35,7 +34,7 @@ def main(words: Sequence[str]) -> int:
     options = parse(_parser(), words)
     refuse_below(options, limit=2, tokens=1, prompt_tokens=1, batch_size=1, steps=1, fast_steps=0, seed=0, top_k=0)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     if options.steps is not None and run.config.model != "masked-diffusion":
         raise InputError(f"--steps {options.steps}: only masked diffusion writes in steps; leave it out")
     # before anything is written, so that a name that leads nowhere costs no time
@@ -89,6 +88,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--resume", action="store_true", help="keep what an interrupted evaluation has written")
+    add_trust_code(parser)
     return parser
 
 

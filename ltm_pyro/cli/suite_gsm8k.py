@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
 from ltm_pyro.cli.suites import folder_of, local_files, settings_of
@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
     refuse_below(options, attempts=1, tokens=1, batch_size=1, limit=1, fast_steps=0, seed=0, top_k=0)
     shots = _shots(options)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     if run.config.model == "masked-diffusion":
         raise InputError("masked diffusion does not continue a prompt from left to right: give another run")
     sources = HUB | local_files(options.files, HUB, "train=PATH or test=PATH")
@@ -88,6 +88,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of the demonstrations and all noise")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted evaluation")
+    add_trust_code(parser)
     return parser
 
 

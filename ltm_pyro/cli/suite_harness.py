@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder, commit
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.progress import Progress
 from ltm_pyro.cli.session import say
 from ltm_pyro.cli.suites import folder_of, settings_of
@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     options = parse(_parser(), words)
     refuse_below(options, draws=1, limit=1, fast_steps=0, seed=0, num_fewshot=0)
     import_extra("lm_eval", "harness", "this suite")
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     folder = folder_of(run, FOLDER, options, _parser(), settings_of(run, options))
     known: Known = folder.done() if options.resume else {}
     folder.begin(["evaluate", *words])
@@ -74,6 +74,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of demonstrations and all noise")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted evaluation")
+    add_trust_code(parser)
     return parser
 
 

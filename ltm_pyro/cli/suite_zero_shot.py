@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.cli.arguments import did_you_mean, parse, refuse_below
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.evaluate import score_run
-from ltm_pyro.cli.loading import load
+from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.session import say
 from ltm_pyro.cli.suites import folder_of, local_files, settings_of
 from ltm_pyro.errors import InputError
@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     options = parse(_parser(), words)
     refuse_below(options, draws=1, batch_size=1, limit=1, documents=1, fast_steps=0, seed=0)
     sets = _chosen(options)
-    run = Run.open(options.run)
+    run = open_run(options.run, options.trust_code)
     files = local_files(options.files, options.sets, f"SET=PATH, with one of {', '.join(options.sets)}")
     settings = settings_of(run, options, "sets", "files")
     folder = folder_of(run, FOLDER, options, _parser(), settings)
@@ -79,6 +79,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted evaluation, or add sets")
+    add_trust_code(parser)
     return parser
 
 

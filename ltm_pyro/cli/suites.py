@@ -45,7 +45,9 @@ def settings_of(run: Run, options: Namespace, *left_out: str) -> dict[str, Any]:
     `best` is another one once a run has gone on, and what was measured of both does not go together.
     """
     chosen = {
-        key: value for key, value in options.as_dict().items() if key not in ("resume", "suite", "corpus_at", *left_out)
+        key: value
+        for key, value in options.as_dict().items()
+        if key not in ("resume", "suite", "corpus_at", "trust_code", *left_out)
     }
     return {**chosen, "checkpoint": run.find(options.checkpoint).name.removeprefix("step-").lstrip("0") or "0"}
 

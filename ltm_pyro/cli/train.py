@@ -6,16 +6,19 @@ import difflib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import corpus_name, parse
-from ltm_pyro.cli.class_arguments import files_without, given, named_classes, without_overruled_shares
+from ltm_pyro.cli.class_arguments import files_as_text, given, named_classes, names_own_code, without_overruled_shares
+from ltm_pyro.cli.loading import add_trust_code, open_run, say_once
 from ltm_pyro.cli.session import Session, say
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import RECIPES, assemble, check
 from ltm_pyro.training.checkpoints import step_named
+from ltm_pyro.training.class_paths import checked_arguments
+from ltm_pyro.training.consent import consented, look_in
 from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
 from ltm_pyro.training.launch import launched
 from ltm_pyro.training.material import DataRecord, Material, corpus_of, prepare
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 
-HERE_ONLY = ("run", "resume", "corpus_at", "recipe", "config")
+HERE_ONLY = ("run", "resume", "corpus_at", "recipe", "config", "trust_code")
 
 
 def main(words: Sequence[str]) -> int:
@@ -43,7 +46,7 @@ def main(words: Sequence[str]) -> int:
         config, here = configured(words)
         if here["corpus_at"] is not None:
             raise InputError(f"--corpus_at {here['corpus_at']}: only a run that is resumed has a corpus: leave it out")
-        return _start(Path(here["run"] or _default_folder(config, here["recipe"])), config)
+        return _start(Path(here["run"] or _default_folder(config, here["recipe"])), config, here["trust_code"])
     except LostProcessError as error:
         say(f"ltm: {error}", everywhere=True)
         return 1
@@ -55,15 +58,36 @@ def configured(words: Sequence[str]) -> tuple[Namespace, dict[str, Any]]:
     Raises:
         InputError: for words that make no sense.
     """
-    config = parse(_parser(words), files_without(_files_first(words)))
+    parser = _parser(words)
+    own, trusted = names_own_code(words), "--trust_code" in words
+    if own or trusted:
+        look_in(os.getcwd())
+
+    def check_file(given: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+        arguments = consented(parser, given, path, trusted)
+        say_once(arguments.remark)
+        return arguments.values
+
+    config = parse(parser, files_as_text(_files_first(words), check_file))
     if missing := missing_value(config):
         raise InputError(f"--{missing} null: expected a value; leave it out to take the default")
     config = with_tokenizer_of_start(config)
-    return config, {name: config.pop(name, None) for name in HERE_ONLY}
+    here = {name: config.pop(name, None) for name in HERE_ONLY}
+    if own:
+        refuse_other_classes(config)
+    return config, here
 
 
-def _resumed(words: Sequence[str]) -> tuple[Path, str | None] | None:
-    """RUN and PLACE, where the words are `--resume RUN [--corpus_at PLACE]`; None where they ask for a new run.
+def refuse_other_classes(config: Namespace) -> None:
+    """Raises InputError where an argument names anything but a class of the kind that it takes."""
+    import yaml
+
+    parser = run_parser()
+    checked_arguments(parser, yaml.safe_load(parser.dump(config, skip_unset=False)), trust_code=True)
+
+
+def _resumed(words: Sequence[str]) -> tuple[Path, str | None, bool] | None:
+    """RUN, PLACE and consent, where the words are `--resume RUN [--corpus_at PLACE] [--trust_code]`; else None.
 
     Raises:
         InputError: if other arguments stand beside it.
@@ -73,6 +97,7 @@ def _resumed(words: Sequence[str]) -> tuple[Path, str | None] | None:
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?")
     parser.add_argument("--corpus_at")
+    parser.add_argument("--trust_code", action="store_true")
     known, others = parser.parse_known_args(words)
     if known.resume is None or {"-h", "--help"} & set(others):
         return None
@@ -82,7 +107,7 @@ def _resumed(words: Sequence[str]) -> tuple[Path, str | None] | None:
             f"takes nothing else: drop {' '.join(others)}, or start a new run from it by --config "
             f"{Path(known.resume) / 'config.yaml'}"
         )
-    return Path(known.resume), known.corpus_at
+    return Path(known.resume), known.corpus_at, known.trust_code
 
 
 def _files_first(words: Sequence[str]) -> list[str]:
@@ -115,6 +140,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     parser.add_argument(
         "--corpus_at", metavar="PLACE", help="with --resume: where the run's corpus lies now, if it has been moved"
     )
+    add_trust_code(parser, "files of --config and the run of --train.start_from name")
     parser.set_defaults(_recipe(words) | dict.fromkeys(named_classes(words)))
     return parser
 
@@ -143,19 +169,21 @@ def _default_folder(config: Namespace, recipe: str) -> Path:
     return Path("runs") / f"{corpus_name(config.get('corpus'))}-{recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _start(folder: Path, config: Namespace) -> int:
+def _start(folder: Path, config: Namespace, trust_code: bool = False) -> int:
     refuse_existing(folder, with_absolute_paths(config))
     with RunLock(folder) as lock:
-        return _train(folder, config, lock)
+        return _train(folder, config, lock, trust_code)
 
 
-def _train(folder: Path, config: Namespace, lock: RunLock) -> int:
+def _train(folder: Path, config: Namespace, lock: RunLock, trust_code: bool = False) -> int:
     """Train from the first step."""
     check(run_parser(), config)
-    refuse_unfit_start(config)
+    start = fitting_start(config, trust_code)
     accelerator = make_accelerator(folder, config)
     folder = lock.folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may differ
-    session = begin(folder, config, _read_by_all(config, accelerator, lambda: prepare(config)), accelerator, lock)
+    session = begin(
+        folder, config, _read_by_all(config, accelerator, lambda: prepare(config)), accelerator, lock, start
+    )
     try:
         return session.carry_out()
     except InputError:
@@ -164,7 +192,14 @@ def _train(folder: Path, config: Namespace, lock: RunLock) -> int:
         raise
 
 
-def begin(folder: Path, config: Namespace, material: Material, accelerator: Accelerator, lock: RunLock) -> Session:
+def begin(
+    folder: Path,
+    config: Namespace,
+    material: Material,
+    accelerator: Accelerator,
+    lock: RunLock,
+    start: Start | None = None,
+) -> Session:
     """Make a run's folder and objects, from its seed; nothing is left behind if that fails.
 
     Of several processes the first makes the folder; the others know of it.
@@ -177,7 +212,6 @@ def begin(folder: Path, config: Namespace, material: Material, accelerator: Acce
     config = with_absolute_paths(config)
     seed_everything(config.train.seed)
     blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
-    start = Start.of(config)
     if start is not None:
         say(start.hand_over(blueprint))
     if not accelerator.is_main_process:
@@ -191,29 +225,35 @@ def begin(folder: Path, config: Namespace, material: Material, accelerator: Acce
         raise
 
 
-def refuse_unfit_start(config: Namespace) -> None:
-    """Raises InputError if the run that this one is to start from is none, or has other sizes or another tokenizer."""
-    start = Start.of(config)
+def fitting_start(config: Namespace, trust_code: bool = False) -> Start | None:
+    """The run that this one is to start from, if any.
+
+    Raises:
+        InputError: if it is none, or has other sizes or another tokenizer.
+    """
+    start = Start.of(config, trust_code)
     if start is not None:
         start.refuse_unfit(config)
+    return start
 
 
-def _resume(path: Path, place: str | None = None) -> int:
+def _resume(path: Path, place: str | None = None, trust_code: bool = False) -> int:
     """Go on with a run from its latest checkpoint or from the one that is named; without any it begins again.
 
     Args:
         path: the run's folder, or the checkpoint's.
         place: where its corpus lies now, if no longer where it was.
+        trust_code: as in `Run.open`.
     """
     step = step_named(path.name.removeprefix("step-")) if path.parent.name == "checkpoints" else None
     folder, which = (path, "latest") if step is None else (path.parent.parent, str(step))
-    run = Run.open(folder)
+    run = open_run(folder, trust_code)
     with RunLock(folder) as lock:
         if which == "latest" and is_unbegun(folder):
             say(f"{folder} was cut off before its first checkpoint, and begins again.")
             config = run.config.clone()
             config["corpus"] = config.get("corpus") if place is None else place
-            return _train(folder, config, lock)
+            return _train(folder, config, lock, trust_code)
         return _go_on(run, which, place)
 
 

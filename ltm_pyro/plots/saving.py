@@ -20,6 +20,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "ltm_pyro",  # equal figures are equal files
     "svg.fonttype": "none",  # text stays text
+    "text.usetex": False,  # a `matplotlibrc` of the current folder would have latex run
 }
 
 

@@ -48,7 +48,7 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
         _made(run, step, version),
         _numbers(run, step),
     ]
-    return "\n\n".join([*sections, _loading(name)]) + "\n"
+    return "\n\n".join([*sections, _loading(name, [named.path for named in run.foreign])]) + "\n"
 
 
 def _front_matter(run: Run, license: str | None) -> str:
@@ -119,24 +119,36 @@ def _sequences(table: str) -> int:
     return int(count[1].replace(",", "")) if count else 0
 
 
-def _loading(name: str) -> str:
+def _loading(name: str, foreign: list[str]) -> str:
     short = name.rsplit("/", 1)[-1]
+    flag, argument = (" --trust_code", ", trust_code=True") if foreign else ("", "")
     return f"""## How to load it
 
-```
+{_needed(foreign)}```
 pip install ltm-pyro
 ltm pull hf:{name} --run {short}
-ltm generate {short}
-ltm evaluate {short} YOUR_TEXT.txt
+ltm generate {short}{flag}
+ltm evaluate {short} YOUR_TEXT.txt{flag}
 ```
 
 ```python
 from ltm_pyro.training.run import Run
 
-model, guide, fast, slow = Run.open("{short}").load()
+model, guide, fast, slow = Run.open("{short}"{argument}).load()
 ```
 
 The weights are safetensors; nothing here is a pickle."""
+
+
+def _needed(foreign: list[str]) -> str:
+    """What is to be known before the run is opened, if it names code of its author's own."""
+    if not foreign:
+        return ""
+    names = ", ".join(f"`{path}`" for path in foreign)
+    return (
+        f"It names code of its author's own, which is not here: {names}. Get that code from its author, look at it, "
+        "and consent to run it by `--trust_code`, in the folder that holds it.\n\n"
+    )
 
 
 def _tokens(run: Run, step: int) -> int:

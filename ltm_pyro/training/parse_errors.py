@@ -56,6 +56,11 @@ def explain(parser: ArgumentParser, error: Exception) -> str:
     return _sentences(_sentence(complaint), _near_option(parser, complaint.reason))
 
 
+def no_such_class(argument: str, path: str, family: type) -> str:
+    """What `explain` says of a path that leads to no class of the family that an argument takes."""
+    return _no_class(Complaint(argument, "this is the path of none", path, ""), family)
+
+
 def _innermost(message: str) -> Complaint:
     """Peel off the layers around a complaint; their keys become one."""
     keys, class_path = [], ""
@@ -89,6 +94,8 @@ def _no_class(complaint: Complaint, family: type) -> str:
     value, reason = complaint.value or complaint.class_path, complaint.reason
     if missing := NO_CLASS.search(reason):  # at the start, or within those of a union
         value, reason = missing[1], f"there is no such {complaint.key.rsplit('.', 1)[-1]}"
+    elif reason == "this is the path of none":
+        reason = f"this is no class that derives from {family.__name__}"
     elif wrong := WRONG_CLASS.match(reason):
         value = wrong[1] or wrong[2]
         reason = f"this is no {family.__name__}; a class of your own derives from ltm_pyro.{family.__name__}"

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.files import parse_yaml, read_json, read_text, refuse_links, validate, write_text
+from ltm_pyro.files import read_json, read_text, refuse_links, validate, write_text
 from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
 from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
+from ltm_pyro.training.consent import LARGEST, Consented, consented, read_arguments
 from ltm_pyro.training.metrics_log import MetricsLog
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.new_folder import made_aside
+from ltm_pyro.training.own_runs import remember
 from ltm_pyro.training.parse_errors import explain
+from ltm_pyro.training.stubs import look_for_stubs_here
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from ltm_pyro.data import Tokenizer
 
 CONFIG, TOKENIZER, METRICS = "config.yaml", "tokenizer.json", "metrics.jsonl"
-CONFIG_BYTES = 2**18
 UNREADABLE = (ArithmeticError, AttributeError, ImportError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 
@@ -33,6 +35,7 @@ def run_parser(prog: str = "ltm train") -> ArgumentParser:
     """A parser of every argument of a run; errors are raised, not printed."""
     from jsonargparse import ArgumentParser
 
+    look_for_stubs_here()
     parser = ArgumentParser(prog=prog, exit_on_error=False)
     add_arguments(parser)
     return parser
@@ -42,10 +45,22 @@ class Run:
     """`folder/`: config.yaml, tokenizer.json, data.json, metrics.jsonl, checkpoints/, samples/, evaluation/.
 
     Use `Run.create` for a new one and `Run.open` for one that is there.
+
+    Args:
+        folder: of the run.
+        config: every argument of it.
+        given: what its file holds, if it was read from one.
+
+    Attributes:
+        foreign: the classes of other packages that its file names.
+        own: whether it was made here, or is trusted.
+        remark: what of its file was left out when it was opened; mostly nothing.
     """
 
-    def __init__(self, folder: Path, config: Namespace) -> None:
+    def __init__(self, folder: Path, config: Namespace, given: Consented | None = None) -> None:
         self.folder, self.config = folder, config
+        self.foreign = given.foreign if given else []
+        self.own, self.remark = (given.own, given.remark) if given else (True, "")
         self.checkpoints = Checkpoints(folder / "checkpoints", keep=config.train.keep)
         self.metrics = MetricsLog(folder / METRICS)
         self.made_here = False
@@ -55,6 +70,8 @@ class Run:
         cls, folder: Path | str, config: Namespace, tokenizer: Tokenizer, further: Mapping[str, str] | None = None
     ) -> Run:
         """Make a run's folder, whole or not at all, or begin one again that was cut off before its first checkpoint.
+
+        It is remembered as its user's own.
 
         Args:
             folder, config: of the run.
@@ -84,6 +101,8 @@ class Run:
                 refuse_existing(folder)  # another process may have been faster
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{folder} cannot be made: {reason}. Give a folder to write to by --run") from error
+        with suppress(OSError, RuntimeError):  # then classes of the user's own need --trust_code later
+            remember(folder / CONFIG)
         run.made_here = not again
         return run
 
@@ -93,17 +112,24 @@ class Run:
         tokenizer.save(folder / TOKENIZER)
 
     @classmethod
-    def open(cls, folder: Path | str) -> Run:
-        """Open a run's folder.
+    def open(cls, folder: Path | str, trust_code: bool = False) -> Run:
+        """Open a run's folder. A run is data: this executes nothing that it names.
+
+        Args:
+            folder: of the run.
+            trust_code: import the classes of other packages than ltm_pyro, torch and Pyro that it names, which runs
+                their code. A run that was made at this place of this machine, and has not been edited, has this
+                consent already.
 
         Raises:
-            InputError: if it is none, if something in it leads out of it, or if its configuration cannot be read.
+            InputError: if it is none, if something in it leads out of it, if its configuration cannot be read, or if
+                that names such classes without consent.
         """
         folder = Path(folder)
         if not os.path.lexists(folder / CONFIG):  # False too for names that no file can have
             raise InputError(f"{folder} is not a run: it has no {CONFIG}. {_runs_beside(folder)}")
         refuse_links(folder)
-        return cls(folder, _read_config(folder / CONFIG))
+        return cls(folder, *_read_config(folder / CONFIG, trust_code))
 
     def discard_unless_begun(self) -> None:
         """Remove the folder of a run that was made here and has not taken a step, so that its name is free again."""
@@ -197,15 +223,14 @@ class Run:
         return f"{self.folder} has no checkpoint {which!r}: expected best, latest or a step of: {steps}"
 
 
-def _read_config(path: Path) -> Namespace:
-    """A run's configuration: within its bounds as YAML, then by the parser of its arguments."""
+def _read_config(path: Path, trust_code: bool) -> tuple[Namespace, Consented]:
+    """A run's configuration: first its bounds as YAML, then its class paths, then what the parser of arguments says."""
     from jsonargparse import ArgumentError
 
-    text = read_text(path, CONFIG_BYTES)
-    validate(parse_yaml(text, str(path)), dict[str, Any], str(path))
     parser = run_parser()
+    given = consented(parser, read_arguments(path), path, trust_code)
     try:
-        config = parser.parse_string(text)
+        config = parser.parse_object(given.values)
         missing = missing_value(config)
     except (ArgumentError, *UNREADABLE) as error:
         raise InputError(
@@ -216,7 +241,7 @@ def _read_config(path: Path) -> Namespace:
         validate(config.get(name), str | None, f"{path}, {name}")
     if missing is not None:
         raise InputError(f"{path} cannot be read: {missing} is null, expected a value. Restore the file from a copy")
-    return config
+    return config, given
 
 
 def refuse_existing(folder: Path, config: Namespace | None = None) -> None:
@@ -247,7 +272,7 @@ def is_unbegun(folder: Path) -> bool:
 
 def _is_of(folder: Path, config: Namespace) -> bool:
     with suppress(OSError, ValueError):
-        return read_text(folder / CONFIG, CONFIG_BYTES) == run_parser().dump(config, skip_unset=False)
+        return read_text(folder / CONFIG, LARGEST) == run_parser().dump(config, skip_unset=False)
     return False
 
 

@@ -29,15 +29,15 @@ class Start(NamedTuple):
     weights: dict[str, Tensor]
 
     @classmethod
-    def of(cls, config: Namespace) -> Start | None:
-        """What a configuration names as `train.start_from`; None if nothing.
+    def of(cls, config: Namespace, trust_code: bool = False) -> Start | None:
+        """What a configuration names as `train.start_from`; None if nothing. `trust_code` is as in `Run.open`.
 
         Raises:
             InputError: if that is no run, has no whole checkpoint, or had another tokenizer than is asked for.
         """
         if config.train.start_from is None:
             return None
-        run = Run.open(config.train.start_from)
+        run = Run.open(config.train.start_from, trust_code)
         path = run.find("latest")
         start = cls(run, step_of(path), run.checkpoints.load_weights(path))
         start._refuse_other_tokenizer(config)

@@ -1,6 +1,8 @@
 """A class of the user's own, in a file of the folder a command is started in, serves like one of ours."""
 
 import importlib
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +11,9 @@ import torch
 import yaml
 from runs import checkpoint, ltm, train
 
+from ltm_pyro.cli.class_arguments import names_own_code
+from ltm_pyro.cli.train import configured
+from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
 CODE = '''
@@ -55,6 +60,124 @@ def test_a_prior_of_the_users_own_trains_evaluates_and_writes(here, corpus, caps
     assert ltm("evaluate", "run", "--limit", "2", "--draws", "2") == 0
     assert ltm("generate", "run", "--prompt", "the people") == 0
     assert "the people" in capsys.readouterr().out
+
+
+@pytest.fixture
+def own(here, corpus):
+    """A run of a prior of the user's own, whose module is forgotten."""
+    assert train(corpus, "run", "--prior", "my_code.MyPrior", train__steps=1) == 0
+    sys.modules.pop("my_code")
+    sys.path[:] = [folder for folder in sys.path if folder != os.getcwd()]
+    return Path("run")
+
+
+def refused(capsys, *words):
+    """The one line that a command is refused with."""
+    capsys.readouterr()
+    assert ltm(*words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_run_that_is_copied_or_edited_needs_consent(own, capsys):
+    assert ltm("plot", "run") == 0  # where it was made
+    shutil.copytree(own, "copy")
+    line = refused(capsys, "plot", "copy")
+    assert line.startswith("ltm: copy/config.yaml: prior my_code.MyPrior")
+    assert "--trust_code" in line
+    assert ltm("plot", "copy", "--trust_code") == 0
+    config = own / "config.yaml"
+    config.write_text(config.read_text() + "# edited\n")
+    assert "run/config.yaml: prior my_code.MyPrior" in refused(capsys, "generate", "run")
+    assert type(Run.open("run", trust_code=True).assemble().model.prior).__name__ == "MyPrior"
+
+
+def test_a_run_that_is_pulled_says_what_it_names_and_runs_none_of_it(own, monkeypatch, capsys):
+    def fetch(repository, folder, revision):
+        shutil.copytree(own, folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr("ltm_pyro.cli.pull.fetch", fetch)
+    assert ltm("pull", "hf:someone/thoughts", "--run", "theirs") == 0
+    told = capsys.readouterr().err
+    assert "theirs names prior my_code.MyPrior: code that is not ltm_pyro's" in told
+    assert "ltm generate theirs --trust_code" in told
+    assert "my_code" not in sys.modules
+    assert "my_code.MyPrior" in refused(capsys, "generate", "theirs")
+
+
+def test_its_card_says_what_is_needed(own, trained):
+    for run in ("run", trained):
+        assert ltm("push", run, "hf:someone/thoughts", "--to_folder", f"{Path(run).name}-shared") == 0
+    card = Path("run-shared/README.md").read_text()
+    assert "code of its author's own, which is not here: `my_code.MyPrior`" in card
+    assert "ltm generate thoughts --trust_code" in card
+    assert 'Run.open("thoughts", trust_code=True)' in card
+    assert "trust_code" not in Path("trained-shared/README.md").read_text()
+
+
+def test_its_code_is_that_of_the_folder_it_was_made_in(own, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "my_code.py").write_text("raise RuntimeError('a stranger')")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert ltm("plot", tmp_path / "run") == 0
+    assert sys.modules["my_code"].__file__ == str(tmp_path / "my_code.py")
+
+
+def test_a_file_of_arguments_is_not_the_users_own_word(own):
+    shutil.copytree(own, "copy")
+    with pytest.raises(InputError, match=r"^copy/config.yaml: prior my_code.MyPrior .*--trust_code"):
+        configured(["--config", "copy/config.yaml"])
+    for words in (["--config", "copy/config.yaml", "--trust_code"], ["--config", "run/config.yaml"]):
+        assert configured(words)[0].prior.class_path == "my_code.MyPrior"
+    named = configured(["--config", "copy/config.yaml", "--prior", "my_code.MyPrior"])[0]
+    assert named.prior.class_path == "my_code.MyPrior"
+
+
+def test_a_file_cannot_consent_for_the_user(here, capsys):
+    assert ltm("train", "--print_config") == 0
+    Path("printed.yaml").write_text(capsys.readouterr().out)
+    assert configured(["--config", "printed.yaml"])[1]["trust_code"] is False
+    Path("file.yaml").write_text("trust_code: true\nprior: my_code.MyPrior\n")
+    with pytest.raises(InputError, match=r"trust_code True: this is of the command line"):
+        configured(["--config", "file.yaml"])
+
+
+def test_not_even_the_users_word_makes_a_class_of_a_function(here):
+    Path("my_code.py").write_text("def make(z_shape) -> 'ltm_pyro.AbstractPrior': ...\n")
+    with pytest.raises(InputError, match=r"my_code.make"):
+        configured(["--prior", "my_code.make"])
+
+
+def test_what_a_strangers_run_reads_is_said(run, trained, capsys):
+    sizes = ("--limit", "2", "--draws", "2")
+    assert ltm("evaluate", "run", *sizes) == 0
+    assert "run was not made here; the text that it names is read: " in capsys.readouterr().err
+    assert ltm("evaluate", trained, *sizes) == 0
+    assert "was not made here" not in capsys.readouterr().err
+
+
+def test_the_current_folder_is_looked_through_only_where_a_class_is_named(here, trained):
+    before = list(sys.path)
+    assert ltm("plot", trained, "--out", "figures") == 0
+    assert sys.path == before
+    configured(["--prior", "my_code.MyPrior"])
+    assert sys.path == [*before, os.getcwd()]  # behind all that is installed
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [
+        (["--prior", "my_code.Prior"], True),
+        (["--guide=my.code.Guide"], True),
+        (["--slow.bound", '{"class_path": "my_code.Bound"}'], True),
+        (["--fast.bound.gradient", "my_code.Gradient"], True),
+        (["--prior", "GaussianPrior", "--guide", "ltm_pyro.MeanFieldGuide"], False),
+        (["--fast.optimizer", "torch.optim.Adam", "--fast.learning_rate", "0.3", "--slow.betas", "[0.9,0.95]"], False),
+        (["my.corpus.txt", "--run", "runs.new/a.b", "--config", "run.yaml"], False),
+    ],
+)
+def test_what_names_code_of_ones_own(words, own):
+    assert names_own_code(words) == own
 
 
 def test_its_weights_are_learned(here, corpus):

@@ -130,8 +130,10 @@ def test_it_samples_where_autocast_is_on():
     [
         ({"transforms": 0}, "transforms=0"),
         ({"hidden": 0}, "hidden=0"),
-        ({"base": "NoGuide"}, "base='NoGuide' was not found"),
-        ({"base": "nowhere.Guide"}, "base='nowhere.Guide' was not found"),
+        ({"base": "NoGuide"}, "base='NoGuide' is no guide of ltm_pyro"),
+        ({"base": "nowhere.Guide"}, "base='nowhere.Guide' is no guide of ltm_pyro"),
+        ({"base": "subprocess.getoutput"}, "base='subprocess.getoutput' is no guide of ltm_pyro"),
+        ({"base": "ltm_pyro.guides.flow.math.prod"}, "base='ltm_pyro.guides.flow.math.prod' is no guide of ltm_pyro"),
         ({"base": "MAPGuide"}, "no posterior that a flow can carry"),
         ({"base": "LaplaceGuide"}, "no posterior that a flow can carry"),
         ({"base": "CategoricalGuide"}, "no posterior that a flow can carry"),

@@ -210,7 +210,6 @@ def test_a_run_without_its_tokenizer_is_refused(tmp_path, config, tokenizer):
         ("just words", "input should be a valid dictionary, found 'just words'"),
         ("fast:\n  stps: 3\n", "there is no argument --fast.stps. Did you mean --fast.steps"),
         ("fast:\n  steps: many\n", "--fast.steps many: expected a whole number"),
-        ("prior:\n  class_path: nowhere.Prior\n", "No module named 'nowhere'.*start the command in the folder"),
     ],
 )
 def test_a_damaged_configuration_is_refused(tmp_path, config, tokenizer, text, reason):

@@ -1,0 +1,114 @@
+"""Whether the classes that a file of arguments names may be imported: those of other packages need consent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import parse_yaml, read_text, validate
+from ltm_pyro.training.class_paths import NamedClass, checked_arguments
+from ltm_pyro.training.own_runs import code_folder
+from ltm_pyro.training.reach import without_reach
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+LARGEST = 2**18  # bytes of a file of arguments
+
+
+class Consented(NamedTuple):
+    """Arguments of a file that may be parsed and built.
+
+    Attributes:
+        values: nested, as YAML holds them.
+        foreign: the classes of other packages among them.
+        own: whether it is the configuration of a run that was made here, or trusted.
+        remark: what was left out of the file; mostly nothing.
+    """
+
+    values: dict[str, Any]
+    foreign: list[NamedClass]
+    own: bool = True
+    remark: str = ""
+
+
+def consented(parser: ArgumentParser, given: Mapping[str, Any], path: Path, trust_code: bool = False) -> Consented:
+    """Look at the arguments of a file; nothing that they name is imported before that.
+
+    Consent is `trust_code`, or that the file is the configuration of a run that was made here, at this place, and is as
+    it was: then the code is also looked for in the folder in which the run was made.
+
+    Args:
+        parser: one that `blueprint.add_arguments` has seen.
+        given: what the file holds, or a part of it.
+        path: of the file.
+        trust_code: the user's consent to import classes of other packages that the file names.
+
+    Raises:
+        InputError: if consent is needed and is not there, and as `checked_arguments`.
+    """
+    code = code_folder(path)
+    try:
+        checked = checked_arguments(parser, given)
+        if checked.foreign and code is None and not trust_code:
+            raise InputError(_refusal(checked.foreign[0]))
+        if checked.foreign:
+            look_in(code)
+            checked = checked_arguments(parser, given, trust_code=True)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    own = code is not None or trust_code
+    taken = [] if own else without_reach(checked.values)
+    return Consented(*checked, own, f"{path}: {', '.join(taken)} left out: {_MADE_ELSEWHERE}" if taken else "")
+
+
+_MADE_ELSEWHERE = (
+    "the file was not made by a command on this machine, and may not say where else to write or to report. Give the "
+    "argument itself, or --trust_code"
+)
+
+
+def foreign_classes(parser: ArgumentParser, path: Path) -> list[NamedClass]:
+    """The classes of other packages than ltm_pyro, torch and Pyro that a file of arguments names; none is imported.
+
+    Raises:
+        InputError: if the file cannot be read, or as `checked_arguments`.
+    """
+    given = read_arguments(path)
+    try:
+        return checked_arguments(parser, given).foreign
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_arguments(path: Path, follow: bool = False) -> dict[str, Any]:
+    """The arguments that a YAML file holds, within its bounds, with numbers as the parser of arguments reads them.
+
+    Args:
+        path: of the file.
+        follow: whether it may be a link: not inside a run.
+
+    Raises:
+        InputError: if it cannot be read, or holds anything else.
+    """
+    from jsonargparse import get_loader
+
+    text = read_text(path, LARGEST, follow=follow)
+    validate(parse_yaml(text, str(path)), dict[str, Any], str(path))
+    return get_loader("yaml")(text)
+
+
+def look_in(folder: str | None) -> None:
+    """Find modules in a folder too, after all others, so that none there stands before an installed one."""
+    if folder is not None and folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _refusal(named: NamedClass) -> str:
+    return (
+        f"{named} is code of another package than ltm_pyro, torch and Pyro, and is not run unasked. If you trust the "
+        "file and that code, give --trust_code (in Python, trust_code=True) in the folder that holds the code"
+    )

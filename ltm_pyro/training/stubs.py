@@ -1,0 +1,23 @@
+"""Where the parser of arguments looks for type stubs: on this process's own path."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+def look_for_stubs_here() -> None:
+    """Keep the parser from asking a second Python for its path.
+
+    Where a signature lacks types, jsonargparse reads stubs. To know where they are it would start `python -c`, which
+    imports its modules from the current folder first, whoever wrote those.
+    """
+    from jsonargparse import _stubs_resolver
+
+    stubs: Any = _stubs_resolver
+    if stubs.stubs_resolver is None:
+        with suppress(AttributeError):  # typeshed_client is not installed, and no stub is read
+            path = [Path(folder) for folder in sys.path if folder]
+            stubs.stubs_resolver = stubs.StubsResolver(search_context=stubs.tc.get_search_context(search_path=path))
