@@ -50,9 +50,9 @@ def fault(path: Path, names: Sequence[str], sums: bool = True) -> str:
     if not (path / MANIFEST).exists():
         return f"{path / MANIFEST} is missing: the checkpoint is not whole"
     try:
-        expected = read_json(path / MANIFEST, Manifest, MANIFEST_BYTES, remedy="It is damaged")["files"]
+        expected = read_json(path / MANIFEST, Manifest, MANIFEST_BYTES, remedy="")["files"]
     except InputError as error:
-        return str(error)
+        return str(error).replace("cannot be read: ", "cannot be read, it is damaged: ", 1).rstrip(" .")
     lacking = [name for name in names if name not in expected]
     if lacking:
         return f"{path / MANIFEST} cannot be read, it is damaged: it says nothing of {lacking[0]}"
