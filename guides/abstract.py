@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.moments import moments
+from ltm_pyro.instances import checked_shape
 
 
 class AbstractGuide(nn.Module, ABC):
@@ -46,7 +47,7 @@ class AbstractGuide(nn.Module, ABC):
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.z_shape: tuple[int, int, int] = (z_shape[0], z_shape[1], z_shape[2])
+        self.z_shape: tuple[int, int, int] = checked_shape(z_shape)
 
     @abstractmethod
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:

@@ -17,6 +17,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.moments import moments
 from ltm_pyro.guides.points import Points
+from ltm_pyro.instances import require_maker
 from ltm_pyro.known_classes import known_class
 from ltm_pyro.ranges import POSITIVE, bounded
 
@@ -74,6 +75,8 @@ class AutoGuideAdapter(AbstractGuide):
         super().__init__(z_shape)
         if init_scale is not None and not init_scale > 0:
             raise InputError(f"init_scale={init_scale}: expected a positive number")
+        if not isinstance(autoguide, str):
+            require_maker("autoguide", autoguide, "pyro.infer.autoguide.AutoNormal")
         self.make = _find(autoguide) if isinstance(autoguide, str) else autoguide
         self.name = getattr(self.make, "__name__", type(self.make).__name__)
         if self.name in INSTEAD:

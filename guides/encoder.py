@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.token_ids import token_ids
 
 
 class TextEncoder(nn.Module):
@@ -59,6 +60,7 @@ class TextEncoder(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shifts of the mean and of the log-scale, shape (B, L, K, D) each, from x and its mask, (B, T)."""
+        x = token_ids(x)
         read = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
         tokens = self.embedding(x.masked_fill(~read, 0))
         tokens = tokens + _sinusoids(read.cumsum(-1), tokens.shape[-1]).to(tokens)  # (B, T, width)

@@ -13,6 +13,7 @@ from torch.distributions import Distribution, constraints
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.instances import require_maker
 from ltm_pyro.known_classes import known_class
 from ltm_pyro.optional import import_zuko
 from ltm_pyro.ranges import bounded, whole
@@ -93,6 +94,8 @@ class FlowGuide(AbstractGuide):
         super().__init__(z_shape)
         if transforms < 1 or hidden < 1:
             raise InputError(f"transforms={transforms}, hidden={hidden}: expected positive sizes")
+        if not isinstance(base, str):
+            require_maker("base", base, "MeanFieldGuide")
         self.transforms, self.hidden = transforms, hidden
         self.base = _make(base, self.z_shape, options or {})
         self.inverse = _couplings(math.prod(self.z_shape), transforms, hidden)

@@ -14,6 +14,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.mean_field import MeanFieldGuide
 from ltm_pyro.guides.posterior_store import PosteriorStore
+from ltm_pyro.instances import require_maker
 from ltm_pyro.ranges import bounded, whole
 
 ZShape = tuple[int, int, int]
@@ -61,6 +62,7 @@ class MemoryGuide(AbstractGuide):
         path: str | None = None,
     ) -> None:
         super().__init__(z_shape)
+        require_maker("guide", guide, "MeanFieldGuide")
         self.guide = guide(self.z_shape)
         if self.guide.refines:
             raise InputError(

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.encoder import TextEncoder
 from ltm_pyro.guides.moments import moments
+from ltm_pyro.instances import require_instance
 
 
 class Reading(NamedTuple):
@@ -44,6 +45,8 @@ class Reader(nn.Module):
         super().__init__()
         self.z_shape, self.vocabulary = z_shape, 0
         self.width, self.blocks, self.heads = width, blocks, heads
+        if encoder is not None:
+            require_instance("encoder", encoder, nn.Module, "TextEncoder(z_shape, vocabulary)")
         self.own = encoder is not None
         self.encoder = encoder
         if vocabulary:

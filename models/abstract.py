@@ -6,8 +6,11 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.priors import AbstractPrior
+from ltm_pyro.models.token_sequence import check_mask
+from ltm_pyro.token_ids import check_range, token_ids
 
 
 class AbstractModel(nn.Module, ABC):
@@ -35,6 +38,33 @@ class AbstractModel(nn.Module, ABC):
     def drop_tokens(self, x: Tensor, previous: Tensor | None = None) -> Tensor | None:
         """What stands in the place of `previous` in all passes over a batch that is learned from; see the decoder."""
         return self.decoder.drop_tokens(x, previous)
+
+    def checked_batch(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """A batch of texts, its ids as int64, and its mask.
+
+        Whether the ids are of the vocabulary is looked at on a CPU alone: elsewhere the host would wait for the device.
+
+        Args:
+            x: token ids of any integer type, shape (B, T).
+            mask: True where a token is scored, shape (B, T).
+
+        Raises:
+            InputError: for other shapes or types, an empty batch, longer texts than the decoder's, or ids that the
+                vocabulary does not have.
+        """
+        ids = token_ids(x)
+        if ids.dim() != 2:
+            raise InputError(
+                f"x has shape {tuple(ids.shape)}: expected (B, T), a row for each text; a single text is x[None]"
+            )
+        if not ids.numel():
+            raise InputError(f"x has shape {tuple(ids.shape)}: a batch needs a text, and a text a token")
+        self.decoder.refuse_longer(ids)
+        if mask is not None:
+            check_mask(mask, ids)
+        if ids.device.type == "cpu":
+            check_range(ids, self.decoder.vocabulary)
+        return ids, mask
 
     @abstractmethod
     def forward(

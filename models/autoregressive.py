@@ -6,6 +6,7 @@ import pyro
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.instances import require_instance
 from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.token_sequence import TokenSequence
@@ -26,6 +27,7 @@ class AutoregressiveModel(AbstractModel):
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
+        require_instance("decoder", decoder, Decoder, "Decoder(vocabulary=1000, thoughts=0)")
         if decoder.z_shape[1]:
             raise InputError("an autoregressive model has no thoughts: build its decoder with thoughts=0")
         self.decoder, self.prior = decoder, None

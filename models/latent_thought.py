@@ -6,6 +6,7 @@ import pyro
 from torch import Tensor, nn
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.instances import require_instance
 from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.priors import AbstractPrior
@@ -46,6 +47,8 @@ class LatentThoughtModel(AbstractModel):
 
     def __init__(self, prior: AbstractPrior, decoder: Decoder) -> None:
         super().__init__()
+        require_instance("prior", prior, AbstractPrior, "GaussianPrior(decoder.z_shape)")
+        require_instance("decoder", decoder, Decoder, "Decoder(vocabulary=1000)")
         if tuple(prior.z_shape[:2]) != tuple(decoder.z_shape[:2]):
             raise InputError(
                 f"the prior models z of shape {tuple(prior.z_shape)}, the decoder expects (L, K, D) = "

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.instances import require_instance
 from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.decoder.cross_entropy import token_nats
@@ -48,6 +49,7 @@ class MaskedDiffusionModel(AbstractModel):
     @bounded(window=whole(1))
     def __init__(self, decoder: Decoder, loss: Loss = "masked", window: int | None = None) -> None:
         super().__init__()
+        require_instance("decoder", decoder, Decoder, "Decoder(vocabulary=1000, thoughts=0)")
         if decoder.z_shape[1]:
             raise InputError("masked diffusion has no thoughts: build its decoder with thoughts=0")
         if decoder.token_dropout:

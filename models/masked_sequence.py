@@ -12,6 +12,7 @@ from torch.distributions import constraints
 from ltm_pyro.models.priors.density import Density
 from ltm_pyro.models.token_sequence import check_text
 from ltm_pyro.models.unmasking import first_hitting
+from ltm_pyro.token_ids import token_ids
 
 if TYPE_CHECKING:
     from ltm_pyro.models.masked_diffusion import MaskedDiffusionModel
@@ -77,6 +78,7 @@ class MaskedSequence(TorchDistribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """An unbiased estimate of a lower bound on each text's log-probability, in nats, shape (B,) or (S, B)."""
+        x = token_ids(x)
         if self._validate_args:
             check_text(x, self.mask, self.model.decoder.vocabulary)
         text, free = self.model.filled(x, self.mask)

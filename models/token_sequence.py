@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.instances import require_instance
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.drawing import draw
+from ltm_pyro.token_ids import check_range, token_ids
 
 
 class TokenSequence(TorchDistribution):
@@ -53,6 +55,7 @@ class TokenSequence(TorchDistribution):
         batch_shape: torch.Size | tuple[int, ...] | None = None,
         validate_args: bool | None = None,
     ) -> None:
+        require_instance("decoder", decoder, Decoder, "model.decoder")
         self.decoder, self.z, self.mask, self.previous = decoder, z, mask, previous
         self.reading: Reading | None = None
         self.places: Tensor | None = None
@@ -98,6 +101,7 @@ class TokenSequence(TorchDistribution):
         Args:
             x: token ids, shape (B, T), with any T up to the decoder's length; what `sample` returned is scored too.
         """
+        x = token_ids(x)
         if self._validate_args:
             check_text(x, self.mask, self.decoder.vocabulary)
         nats = self.decoder.token_log_prob(x, self.z, self.previous, self.reading, self.places)  # (..., B, T)
@@ -127,11 +131,14 @@ class TokenSequence(TorchDistribution):
 
 def check_text(x: Tensor, mask: Tensor | None, vocabulary: int) -> None:
     """Raises InputError if a text, shape (B, T), is not of a vocabulary, or its mask, shape (B, T), does not fit."""
-    if mask is not None and mask.dtype != torch.bool:
+    if mask is not None:
+        check_mask(mask, x)
+    check_range(x, vocabulary)
+
+
+def check_mask(mask: Tensor, x: Tensor) -> None:
+    """Raises InputError if a mask, shape (B, T), does not fit a text, shape (..., B, T)."""
+    if mask.dtype != torch.bool:
         raise InputError(f"the mask is of {mask.dtype}: expected booleans, True where a token is scored")
-    if mask is not None and mask.shape != x.shape[-2:]:
+    if mask.shape != x.shape[-2:]:
         raise InputError(f"the mask has shape {tuple(mask.shape)}, x has {tuple(x.shape)}: they must agree")
-    if x.is_floating_point() or bool(((x < 0) | (x >= vocabulary)).any()):
-        raise InputError(
-            f"x must hold token ids from 0 to {vocabulary - 1}: was it encoded with this model's own tokenizer?"
-        )

@@ -136,9 +136,9 @@ class OneFactorGuide(AbstractGuide):
 
     def start(self, x, mask=None, prior=None):
         self.rows = len(x)
-        like = prior.mean if prior is not None else torch.zeros(self.z_shape, device=x.device)
-        self.mu = like.detach().expand(len(x), *self.z_shape).flatten(1).clone().requires_grad_()  # (B, L K D)
-        self.log_sigma = torch.zeros_like(self.mu, requires_grad=True)
+        mu, sigma = self.at_prior(x, prior)  # the moments of p(z), a row a text, in the model's dtype
+        self.mu = mu.flatten(1).requires_grad_()  # (B, L K D)
+        self.log_sigma = sigma.log().flatten(1).requires_grad_()
         self.factor = (0.1 * torch.ones_like(self.mu)).requires_grad_()
 
     def local_parameters(self):

@@ -12,12 +12,19 @@ from ltm_pyro import (
     ELBO,
     AbstractGradient,
     AbstractObjective,
+    Decoder,
     FastLoop,
+    GaussianPrior,
     ImportanceWeighted,
     InputError,
+    LatentThoughtModel,
     MeanFieldGuide,
+    SlowStep,
 )
 from ltm_pyro.models.exact import LinearGaussian
+from ltm_pyro.testing import check_bound, check_guide, check_prior
+from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.own_classes import check_own_classes
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -63,7 +70,10 @@ def test_another_print_would_be_noticed():
 
 def test_messages_of_the_checks_are_quoted_as_they_are():
     """Each row of the tables with the head `message` is in the source of the checks, but for what varies."""
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ltm_pyro" / "testing").glob("*.py"))
+    folders = [ROOT / "ltm_pyro" / name for name in ("testing", "contracts")]
+    sources = "".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("*.py"))
+    sources = re.sub(r'"\n\s*f?"', "", sources)  # texts that go on in the next line
+    sources = sources.replace("{name}", "value(log_w)")
     tables = (DOCS / "testing.md").read_text(encoding="utf-8").split("| message | look at |\n| --- | --- |\n")[1:]
     quoted = [row.strip("| ").split(" | ")[0] for table in tables for row in table.split("\n\n")[0].splitlines()]
     assert len(quoted) >= 12
@@ -136,3 +146,54 @@ def test_the_guide_of_the_example_is_one():
     toy = toy.double()
     assert (fitted - cold).min() > 2
     assert (toy.evidence(toy.x) - fitted).min() > -0.1
+
+
+def classes_of(code):
+    """The classes that an example defines, by name."""
+    space = {"__name__": "docs"}
+    exec(code, space)
+    return {name: value for name, value in space.items() if inspect.isclass(value) and value.__module__ == "docs"}
+
+
+def cell_with(name):
+    """The imports of the twelfth notebook, and the cell that defines a class."""
+    cells = (ROOT / "notebooks" / "12_your_own_classes.py").read_text(encoding="utf-8").split("# %%")
+    imports = next(cell for cell in cells if "from ltm_pyro import" in cell).split("plt.rcParams")[0]
+    cell = next(cell for cell in cells if f"class {name}(" in cell and "HEAD =" not in cell)
+    return imports.partition("\n")[2] + "\n" + cell.partition("\n")[2].split("\ncheck_")[0]
+
+
+def examples_of_contributing():
+    prior, guide = python_blocks(ROOT / "CONTRIBUTING.md")[:2]
+    bound = python_blocks(DOCS / "bounds.md")[-1]
+    return classes_of(prior)["GumbelPrior"], classes_of(guide)["HeavyGuide"], classes_of(bound)["LeaveOneOut"]
+
+
+def examples_of_the_notebook():
+    return [classes_of(cell_with(name))[name] for name in ("LogisticPrior", "OneFactorGuide", "Halves")]
+
+
+def test_the_examples_keep_their_contracts_as_they_stand():
+    prior, guide, bound = examples_of_contributing()
+    check_prior(prior)
+    check_guide(guide)
+    check_bound(bound(4))
+
+
+@pytest.mark.parametrize("examples", [examples_of_contributing, examples_of_the_notebook])
+def test_the_examples_train_on_token_ids(examples):
+    prior, guide, bound = examples()
+    decoder = Decoder(vocabulary=9, width=8, layers=1, heads=2, thoughts=2, length=6)
+    model = LatentThoughtModel(prior(decoder.z_shape), decoder)
+    blueprint = Blueprint(model, guide(decoder.z_shape), FastLoop(bound(4), steps=1), SlowStep(bound(4)))
+    check_own_classes(blueprint, 6)
+    assert blueprint.svi().step(torch.randint(9, (3, 6))).elbo.isfinite().all()
+
+
+def test_the_guide_that_mixes_texts_is_refused_before_training_too():
+    code = next(code for code in python_blocks(DOCS / "testing.md") if "class Centred" in code).split("\ntry:")[0]
+    decoder = Decoder(vocabulary=2, width=8, layers=1, heads=2, thoughts=2, length=6)
+    model, guide = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), classes_of(code)["Centred"]
+    blueprint = Blueprint(model, guide(decoder.z_shape), FastLoop(ELBO(), 1), SlowStep(ELBO()))
+    with pytest.raises(InputError, match="batch mates"):
+        check_own_classes(blueprint, 6)

@@ -13,24 +13,28 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ltm_pyro"
 
-GROUND = {
+GROUND = {  # every floor stands on these
     "allocation",
     "errors",
     "files",
     "freezing",
+    "instances",
     "known_classes",
     "optional",
     "ranges",
     "spinning",
-}  # every floor stands on these
+    "token_ids",
+}
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
     "allocation": set(),
     "files": set(),
     "freezing": set(),
+    "instances": set(),
     "known_classes": set(),
     "optional": set(),
     "spinning": set(),
+    "token_ids": set(),
     "ranges": set(),
     "bounds": set(),
     "models": set(),
@@ -53,6 +57,8 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "spinning": set(),
     "files": {"yaml", "pydantic"},
     "freezing": {"torch"},
+    "instances": set(),
+    "token_ids": {"torch"},
     "known_classes": set(),
     "optional": {"torch", "zuko"},
     "bounds": {"torch", "pyro"},

@@ -21,6 +21,7 @@ from ltm_pyro.bounds.schedules import AbstractSchedule
 from ltm_pyro.bounds.terms import Terms
 from ltm_pyro.bounds.weights import effective_sample_size
 from ltm_pyro.errors import InputError
+from ltm_pyro.instances import require_instance
 from ltm_pyro.ranges import bounded, whole
 
 
@@ -63,6 +64,10 @@ class AbstractObjective(PyroELBO):
     def __init__(
         self, particles: int = 1, *, gradient: AbstractGradient | None = None, at_once: int | None = None
     ) -> None:
+        if not isinstance(particles, int) or isinstance(particles, bool):
+            raise InputError(f"particles={particles!r}: expected a whole number of samples of z")
+        if gradient is not None:
+            require_instance("gradient", gradient, AbstractGradient, "StickingTheLanding()")
         least = self.least_particles
         if particles < least:
             needs = "a bound needs at least one sample of z" if least == 1 else f"{self.name} needs at least {least}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.instances import require_instance
 from ltm_pyro.ranges import FINITE, SHARE_ABOVE_ZERO, SHARE_BELOW_ONE, bounded, whole
 
 
@@ -159,13 +161,24 @@ class CyclicalSchedule(AbstractSchedule):
 
 
 def scheduled(number: float | AbstractSchedule, step: int) -> float:
-    """The number itself, or its schedule's value."""
-    return number.at(step) if isinstance(number, AbstractSchedule) else float(number)
+    """The number itself, or its schedule's value.
+
+    Raises:
+        InputError: for what is neither.
+    """
+    if isinstance(number, AbstractSchedule):
+        return number.at(step)
+    return _number(number)
 
 
 def lowest_of(number: float | AbstractSchedule) -> float:
     """The number itself, or what its schedule never falls below."""
-    return number.lowest() if isinstance(number, AbstractSchedule) else float(number)
+    return number.lowest() if isinstance(number, AbstractSchedule) else _number(number)
+
+
+def _number(number: Any) -> float:
+    require_instance("a weight or a capacity", number, (float, int), "1.0 or LinearSchedule()")
+    return float(number)
 
 
 def _refuse_non_finite(**numbers: float) -> None:

@@ -20,7 +20,8 @@ from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import log_likelihood_under, under_posterior, under_prior
 from ltm_pyro.evaluation.pareto import pareto_k
 from ltm_pyro.evaluation.score import Score
-from ltm_pyro.inference import FastLoop
+from ltm_pyro.inference import FastLoop, refuse_unfit
+from ltm_pyro.instances import require_instance
 from ltm_pyro.models import AbstractModel
 
 NO_BOUNDS = ("fixed_noise", "reconstruction")
@@ -106,6 +107,10 @@ class FourNumbers:
     check_fit: int = 0
     _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
     _closed_form: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        refuse_unfit(self.model, self.guide)
+        require_instance("fast", self.fast, FastLoop, "FastLoop(ELBO()); the order is model, guide, fast")
 
     def evaluate(self, batches: Iterable[Batch], listener: Callable[[int], None] = lambda done: None) -> Evaluation:
         """Score all batches.

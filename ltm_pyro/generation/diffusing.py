@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation.sampling import Sampling
-from ltm_pyro.generation.writer import check_room
+from ltm_pyro.generation.writer import checked_prompt
+from ltm_pyro.instances import refuse_class
 from ltm_pyro.models import MaskedDiffusionModel
 from ltm_pyro.models.unmasking import ancestral, first_hitting
 
@@ -40,7 +41,8 @@ def write_by_diffusion(
     Raises:
         InputError: if prompt and text would be longer than the model's texts, or steps is not positive.
     """
-    check_room(model.decoder, prompt, tokens)
+    prompt = checked_prompt(model, None, prompt, tokens)
+    refuse_class("sampling", sampling, "Sampling()")
     if steps is not None and steps < 1:
         raise InputError(f"steps={steps}: expected 1 or more, or none for a token a pass")
     chosen = (sampling or Sampling()).draw

@@ -11,7 +11,8 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.generation.texts import Texts
-from ltm_pyro.generation.writer import check_room, held_thoughts, ordinary
+from ltm_pyro.generation.writer import checked_prompt, held_thoughts, ordinary
+from ltm_pyro.instances import refuse_class
 from ltm_pyro.models import AbstractModel, Decoder
 from ltm_pyro.models.drawing import draw
 
@@ -94,8 +95,9 @@ def write_speculatively(
             f"the draft knows {draft.decoder.vocabulary} tokens, the model {model.decoder.vocabulary}: "
             "both must have the same tokenizer"
         )
-    check_room(model.decoder, prompt, tokens)
-    check_room(draft.decoder, prompt, tokens, of="the draft")
+    prompt = checked_prompt(model, z, prompt, tokens)
+    checked_prompt(draft, draft_z, prompt, tokens, of="the draft")
+    refuse_class("sampling", sampling, "Sampling()")
     given, draft_given = held_thoughts(model, z), held_thoughts(draft, draft_z)
     pair = _Pair(model.decoder, given, draft.decoder, draft_given, sampling or Sampling(), ahead, generator)
     return ordinary(_written(pair, prompt, tokens, end, Tally() if tally is None else tally))

@@ -11,7 +11,9 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.inference import FastLoop
+from ltm_pyro.instances import refuse_class
 from ltm_pyro.models import AbstractModel, Decoder
+from ltm_pyro.token_ids import check_range, token_ids
 
 
 def thoughts_from_prior(model: AbstractModel, count: int) -> Tensor | None:
@@ -63,9 +65,10 @@ def write(
         The next token of each text, shape (N,); `end` again for those that are over. Stops when all are.
 
     Raises:
-        InputError: at once, if prompt and text would be longer than the decoder's sequences.
+        InputError: at once, if prompt and text would be longer than the decoder's sequences, or the prompt is none.
     """
-    check_room(model.decoder, prompt, tokens)
+    prompt = checked_prompt(model, z, prompt, tokens)
+    refuse_class("sampling", sampling, "Sampling()")
     thoughts = held_thoughts(model, z)
     return ordinary(_written(model.decoder, thoughts, prompt, tokens, sampling or Sampling(), end, generator))
 
@@ -75,8 +78,34 @@ def held_thoughts(model: AbstractModel, z: Tensor | None) -> Tensor | None:
     return None if z is None else model.thoughts(z).detach()
 
 
-def check_room(decoder: Decoder, prompt: Tensor, tokens: int, of: str = "this model") -> None:
-    """Raises InputError if a decoder, named `of` in the message, is too short for a prompt and so many new tokens."""
+def checked_prompt(
+    model: AbstractModel, z: Tensor | None, prompt: Tensor, tokens: int, of: str = "this model"
+) -> Tensor:
+    """Prompts as int64, shape (N, P).
+
+    Args:
+        of: the model's name in messages.
+
+    Raises:
+        InputError: for another shape, other ids than the model's, another number of thoughts, or a decoder that is
+            too short for the prompts and so many new tokens.
+    """
+    refuse_class(of, model)
+    prompt = token_ids(prompt, "the prompt")
+    if prompt.dim() != 2:
+        raise InputError(
+            f"the prompt has shape {tuple(prompt.shape)}: expected (N, P), a row for each text; a single one is "
+            "prompt[None]"
+        )
+    if z is not None and len(z) != len(prompt):
+        raise InputError(f"{len(z)} thoughts for {len(prompt)} prompts: {of} needs one z, (L, K, D), for each prompt")
+    if prompt.device.type == "cpu":  # elsewhere the host would wait for the device
+        check_range(prompt, model.decoder.vocabulary, "the prompt")
+    _check_room(model.decoder, prompt, tokens, of)
+    return prompt
+
+
+def _check_room(decoder: Decoder, prompt: Tensor, tokens: int, of: str) -> None:
     if prompt.shape[1] + tokens > decoder.length:
         raise InputError(
             f"a prompt of {prompt.shape[1]} tokens and {tokens} new ones exceed the {decoder.length} tokens {of} "

@@ -1,6 +1,7 @@
 """Inference at two rates. It is handed a model, a guide and a bound, and knows no concrete one."""
 
 from ltm_pyro.freezing import frozen
+from ltm_pyro.inference.batch import refuse_unfit
 from ltm_pyro.inference.dual_rate import DualRateSVI
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.log_joint import LogJoint
@@ -25,6 +26,7 @@ __all__ = [
     "Trail",
     "frozen",
     "refusal_of_trail",
+    "refuse_unfit",
     "towards_a_bound",
     "update_of",
 ]

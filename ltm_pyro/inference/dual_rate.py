@@ -9,9 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from ltm_pyro.bounds import Terms
+from ltm_pyro.inference.batch import checked_batch, refuse_unfit
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.others import Others
 from ltm_pyro.inference.slow_step import SlowStep
+from ltm_pyro.instances import require_instance
 
 
 class DualRateSVI:
@@ -29,6 +31,9 @@ class DualRateSVI:
     Raises:
         InputError: if a schedule takes shares of a run whose length `slow` does not say.
 
+    Raises:
+        InputError: for a class in the place of an object, arguments in another order, or a guide that does not fit.
+
     Example:
         >>> from ltm_pyro import ELBO, Decoder, GaussianPrior, LatentThoughtModel, MeanFieldGuide
         >>> decoder = Decoder(vocabulary=10, width=8, layers=1, heads=2, thoughts=2, length=6)
@@ -39,6 +44,10 @@ class DualRateSVI:
     """
 
     def __init__(self, model: nn.Module, guide: Any, fast: FastLoop, slow: SlowStep | None = None) -> None:
+        refuse_unfit(model, guide)
+        require_instance("fast", fast, FastLoop, "FastLoop(ELBO()); the order is model, guide, fast, slow")
+        if slow is not None:
+            require_instance("slow", slow, SlowStep, "SlowStep(ELBO()); the order is model, guide, fast, slow")
         self.model, self.guide, self.fast, self.slow = model, guide, fast, slow
         if slow is not None:
             for bound in (fast.bound, slow.bound):
@@ -96,6 +105,8 @@ class DualRateSVI:
 
     def _as_read(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The batch as all passes over it see it: a model may drop tokens of what it reads, while it learns."""
+        x, mask = checked_batch(self.model, self.guide, inputs["x"], inputs.get("mask"))
         drop: Any = getattr(self.model, "drop_tokens", None)
-        previous = None if drop is None else drop(inputs["x"], inputs.get("previous"))
-        return dict(inputs) if previous is None else {**inputs, "previous": previous}
+        previous = None if drop is None else drop(x, inputs.get("previous"))
+        read = {**inputs, "x": x, "mask": mask}
+        return read if previous is None else {**read, "previous": previous}

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
+from ltm_pyro.inference.batch import checked_batch
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
@@ -23,6 +24,7 @@ from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.rows import by_sequence
 from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.trail import Trail
+from ltm_pyro.instances import require_instance, require_maker
 from ltm_pyro.ranges import FINITE, POSITIVE, SHARE, SHARE_ABOVE_ZERO, bounded, whole
 
 
@@ -72,6 +74,8 @@ class FastLoop:
         tolerance: float | None = None,
         patience: int = 4,
     ) -> None:
+        require_instance("bound", bound, AbstractObjective, "ELBO()")
+        require_maker("optimizer", optimizer, "torch.optim.Adam")
         if steps < 0:
             raise InputError(f"steps={steps}: the fast loop takes 0 or more steps")
         if not learning_rate > 0 or not 0 <= final_fraction <= 1:
@@ -122,13 +126,17 @@ class FastLoop:
 
         Args:
             model, guide: they share the site `z`.
-            x: token ids, shape (B, T).
+            x: token ids of any integer type, shape (B, T).
             mask: True where a token is scored, shape (B, T).
             trail: gathers what each pass says to θ, for a `SlowStep(along=True)`.
             watch: is told the number of each step, from 1, and what the bound was before it; what it reads from the
                 device waits for that. An exception of its own ends the fit.
             kwargs: further arguments of model and guide.
+
+        Raises:
+            InputError: for a batch that is not the model's, or a guide that does not fit the model.
         """
+        x, mask = checked_batch(model, guide, x, mask)
         prior = getattr(model, "prior", None)
         with torch.no_grad():
             guide.start(x, mask, prior=None if prior is None else prior())

@@ -13,10 +13,12 @@ from torch.optim import Optimizer
 from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
+from ltm_pyro.inference.batch import checked_batch
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.others import Others, Parts
 from ltm_pyro.inference.trail import Trail
+from ltm_pyro.instances import require_instance, require_maker
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE, SHARE_BELOW_ONE, bounded, whole
 
 
@@ -87,6 +89,8 @@ class SlowStep:
         optimizer: Callable[..., Optimizer] = torch.optim.AdamW,
         along: bool = False,
     ) -> None:
+        require_instance("bound", bound, AbstractObjective, "ELBO()")
+        require_maker("optimizer", optimizer, "torch.optim.AdamW")
         if not learning_rate > 0:
             raise InputError(f"learning_rate={learning_rate}: expected a positive number")
         if bound.refusal_of_slow_step:
@@ -179,6 +183,7 @@ class SlowStep:
                 this is the whole batch.
             trail: what the fast loop on it has gathered; None where it was not asked to.
         """
+        x, mask = checked_batch(model, guide, x, mask)
         refines = getattr(guide, "refines", False)
         with torch.enable_grad(), frozen([] if refines else guide.local_parameters()):
             bound = objective_for(guide, self.bound)

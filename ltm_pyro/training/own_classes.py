@@ -103,8 +103,13 @@ def _check_bound(bound: Any) -> None:
 @contextmanager
 def _told(argument: str, what: Any) -> Iterator[None]:
     """A broken contract as the user's error, with the argument that named the class."""
-    name = getattr(what, "__name__", type(what).__name__)
     try:
         yield
     except BrokenContractError as error:
-        raise InputError(f"{argument} {name}: {error}") from error
+        raise InputError(f"{argument} {_class_name(what)}: {error}") from error
+
+
+def _class_name(what: Any) -> str:
+    """Of an object, a class, or a command line's `partial` that makes one."""
+    classes = [part for part in (what, *getattr(what, "args", ())) if isinstance(part, type)]
+    return classes[0].__name__ if classes else type(what).__name__

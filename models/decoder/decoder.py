@@ -26,6 +26,7 @@ from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.decoder.writing import WritingBlock
 from ltm_pyro.ranges import FINITE, NOT_NEGATIVE, SHARE_BELOW_ONE, bounded, whole
+from ltm_pyro.token_ids import token_ids
 
 INITIAL_SCALE, PAPER_WIDTH = 0.02, 512  # the paper's standard deviation of the initial weights, and its width
 
@@ -263,6 +264,7 @@ class Decoder(nn.Module):
         Returns:
             Shape (B, T), or (S, B, T) with S particles of z; (..., N) at places.
         """
+        x = token_ids(x)
         if reading is None:
             reading = self.look_back(self.inputs(x, previous))
         h = self.think(reading, z, places)  # (..., B, T, D)
@@ -278,15 +280,19 @@ class Decoder(nn.Module):
             previous: the token before each sequence, shape (...); or all that is read, shape (..., T), which is given
                 back. `begin` if None.
         """
+        self.refuse_longer(x)
+        if previous is not None and previous.dim() == x.dim():
+            return previous
+        first = torch.full_like(x[..., 0], self.begin) if previous is None else previous.expand(x.shape[:-1])
+        return torch.cat((first[..., None], x[..., :-1]), dim=-1)
+
+    def refuse_longer(self, x: Tensor) -> None:
+        """Raises InputError if texts, shape (..., T), are longer than the decoder's."""
         if x.shape[-1] > self.length:
             raise InputError(
                 f"a sequence of {x.shape[-1]} tokens is longer than the decoder's {self.length}: "
                 f"cut the text to {self.length} tokens, or build the decoder with length={x.shape[-1]}"
             )
-        if previous is not None and previous.dim() == x.dim():
-            return previous
-        first = torch.full_like(x[..., 0], self.begin) if previous is None else previous.expand(x.shape[:-1])
-        return torch.cat((first[..., None], x[..., :-1]), dim=-1)
 
     def drop_tokens(self, x: Tensor, previous: Tensor | None = None) -> Tensor | None:
         """What is read of a batch while the decoder learns, shape (..., T), with `token_dropout`.

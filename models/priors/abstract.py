@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.distributions import Distribution
 
+from ltm_pyro.instances import checked_shape
 from ltm_pyro.models.priors.density import Density
 from ltm_pyro.models.priors.lesson import Lesson
 
@@ -35,7 +36,7 @@ class AbstractPrior(nn.Module, ABC):
 
     def __init__(self, z_shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.z_shape: tuple[int, int, int] = (z_shape[0], z_shape[1], z_shape[2])
+        self.z_shape: tuple[int, int, int] = checked_shape(z_shape)
 
     @property
     def density(self) -> Density:

@@ -42,8 +42,8 @@ class MyPrior(AbstractPrior):
 class MyGuide(AbstractGuide):
     def start(self, x, mask=None, prior=None):
         self.rows = len(x)
-        self.mu = torch.nn.Parameter(torch.zeros(len(x), *self.z_shape, dtype=x.dtype))
-        self.log_b = torch.nn.Parameter(torch.zeros_like(self.mu))
+        mu, sigma = self.at_prior(x, prior)
+        self.mu, self.log_b = torch.nn.Parameter(mu), torch.nn.Parameter(sigma.log())
 
     def local_parameters(self):
         return [self.mu, self.log_b]
@@ -56,9 +56,8 @@ class MyGuide(AbstractGuide):
 class MyGuide(AbstractGuide):
     def start(self, x, mask=None, prior=None):
         self.rows = len(x)
-        dtype = torch.get_default_dtype() if prior is None else prior.mean.dtype
-        self.mu = torch.zeros(len(x), *self.z_shape, dtype=dtype, device=x.device, requires_grad=True)
-        self.log_b = torch.zeros_like(self.mu, requires_grad=True)
+        mu, sigma = self.at_prior(x, prior)
+        self.mu, self.log_b = mu.requires_grad_(), (sigma / 2**0.5).log().requires_grad_()
 
     def local_parameters(self):
         return [self.mu, self.log_b]

@@ -223,6 +223,14 @@ class OneRowGuide(AbstractGuide):
         return dist.Normal(self.mu, 1.0).to_event(3)
 
 
+class NoBasePrior(AbstractPrior):
+    def __init__(self, z_shape: tuple[int, int, int]) -> None:
+        self.weight = torch.nn.Parameter(torch.zeros(z_shape))
+
+    def forward(self):
+        return dist.Normal(self.weight, 1.0).to_event(3)
+
+
 class MeanOfTexts(AbstractBound):
     def value(self, log_w):
         return log_w.mean()
@@ -238,6 +246,7 @@ class Detached(AbstractBound):
     ("argument", "name", "message"),
     [
         ("--prior", "FlatPrior", "one event is all of (L, K, D), .to_event(3)"),
+        ("--prior", "NoBasePrior", "cannot assign parameters before Module.__init__() call (my_code.py, line"),
         ("--guide", "OneRowGuide", "has no row for each sequence: expected (3, ...)"),
         ("--slow.bound", "MeanOfTexts", "returns a Tensor of shape (), expected (4,)"),
         ("--fast.bound", "Detached", "is detached"),

@@ -1,0 +1,32 @@
+"""Token ids as every floor takes them: int64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ltm_pyro.errors import InputError
+
+
+def token_ids(x: Any, name: str = "x") -> Tensor:
+    """Ids of any integer type as an int64 tensor: a tensor, or what numpy or a list holds.
+
+    Raises:
+        InputError: for numbers that are not whole.
+    """
+    ids = x if isinstance(x, Tensor) else torch.as_tensor(x)
+    if ids.dtype == torch.int64:
+        return ids
+    if ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex():
+        raise InputError(f"{name} is of {ids.dtype}: expected token ids, whole numbers of any integer type")
+    return ids.to(torch.int64)
+
+
+def check_range(ids: Tensor, vocabulary: int, name: str = "x") -> None:
+    """Raises InputError if an id is none of a vocabulary; the host waits for the device."""
+    if bool(((ids < 0) | (ids >= vocabulary)).any()):
+        raise InputError(
+            f"{name} must hold token ids from 0 to {vocabulary - 1}: was it encoded with this model's own tokenizer?"
+        )
