@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
@@ -245,7 +245,7 @@ class Decoder(nn.Module):
 
     def token_log_prob(
         self,
-        x: Int[Tensor, "*B T"],
+        x: Integer[Tensor, "*B T"],
         z: Float[Tensor, "*SB L K D"] | None = None,
         previous: Int[Tensor, ...] | None = None,
         reading: Reading | None = None,
