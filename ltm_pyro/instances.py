@@ -21,6 +21,21 @@ def require_instance(argument: str, value: Any, base: type | tuple[type, ...], e
         raise InputError(f"{argument} is {described(value)}: give an instance, {_instance(value, base, example)}")
 
 
+def require_method(argument: str, value: Any, method: str, example: str) -> None:
+    """Raises InputError unless an argument's value is an object, no class, with a method.
+
+    Args:
+        argument: its name.
+        method: what the object must have.
+        example: how one is made, for the message.
+    """
+    fits = hasattr(value, method)
+    if isinstance(value, type) and fits and value.__name__ not in example:
+        refuse_class(argument, value)
+    if isinstance(value, type) or not fits:
+        raise InputError(f"{argument} is {described(value)}: give an instance, such as {example}")
+
+
 def refuse_class(argument: str, value: Any, example: str = "") -> None:
     """Raises InputError if an argument's value is a class; any object will do otherwise."""
     if isinstance(value, type):

@@ -24,7 +24,7 @@ from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.rows import by_sequence
 from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.trail import Trail
-from ltm_pyro.instances import require_instance, require_maker
+from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import FINITE, POSITIVE, SHARE, SHARE_ABOVE_ZERO, bounded, whole
 
 
@@ -74,7 +74,7 @@ class FastLoop:
         tolerance: float | None = None,
         patience: int = 4,
     ) -> None:
-        require_instance("bound", bound, AbstractObjective, "ELBO()")
+        require_method("bound", bound, "terms", "ELBO()")
         require_maker("optimizer", optimizer, "torch.optim.Adam")
         if steps < 0:
             raise InputError(f"steps={steps}: the fast loop takes 0 or more steps")

@@ -18,7 +18,7 @@ from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.others import Others, Parts
 from ltm_pyro.inference.trail import Trail
-from ltm_pyro.instances import require_instance, require_maker
+from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE, SHARE_BELOW_ONE, bounded, whole
 
 
@@ -89,7 +89,7 @@ class SlowStep:
         optimizer: Callable[..., Optimizer] = torch.optim.AdamW,
         along: bool = False,
     ) -> None:
-        require_instance("bound", bound, AbstractObjective, "ELBO()")
+        require_method("bound", bound, "terms", "ELBO()")
         require_maker("optimizer", optimizer, "torch.optim.AdamW")
         if not learning_rate > 0:
             raise InputError(f"learning_rate={learning_rate}: expected a positive number")
