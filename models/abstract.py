@@ -57,8 +57,8 @@ class AbstractModel(nn.Module, ABC):
             raise InputError(
                 f"x has shape {tuple(ids.shape)}: expected (B, T), a row for each text; a single text is x[None]"
             )
-        if not ids.numel():
-            raise InputError(f"x has shape {tuple(ids.shape)}: a batch needs a text, and a text a token")
+        if not len(ids):
+            raise InputError(f"x has shape {tuple(ids.shape)}: a batch needs a text")
         self.decoder.refuse_longer(ids)
         if mask is not None:
             check_mask(mask, ids)
