@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,12 +24,14 @@ def main(words: Sequence[str]) -> int:
     """Import; returns the exit code."""
     options = parse(_parser(), words)
     refuse_below(options, heads=1, thoughts=0, window=1, length=1, begin=0)
+    folder = Path(options.run or Path("runs") / Path(options.file).stem)
+    _refuse_existing(folder)
     sizes = {name: options[name] for name in ("heads", "thoughts", "window", "length", "begin")}
     decoder = decoder_from_authors(options.file, **sizes)
     if not has_checksums(options.file):
         print(f"{options.file} has no checksums: a changed byte in it would not be noticed", file=sys.stderr)
     tokenizer = _tokenizer(options.tokenizer, decoder)
-    run = Run.create(options.run or Path("runs") / Path(options.file).stem, _config(decoder), tokenizer)
+    run = Run.create(folder, _config(decoder), tokenizer)
     blueprint = run.assemble()
     blueprint.model.decoder.load_state_dict(decoder.state_dict())
     run.checkpoints.save(0, blueprint.state_dict(), {}, fingerprint=run.fingerprint)
@@ -37,17 +40,26 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
+def _refuse_existing(folder: Path) -> None:
+    empty = os.path.isdir(folder) and not os.listdir(folder)
+    if os.path.lexists(folder) and not empty:
+        raise InputError(f"{folder} exists: choose another --run, or remove it")
+
+
 def _tokenizer(spec: str, decoder: Decoder) -> Tokenizer:
     """The tokenizer of the weights; the paper's is GPT-2's with one more token, which begins a text."""
     from ltm_pyro.data import Tokenizer
 
-    tokenizer = Tokenizer.load(spec)
+    tokenizer = Tokenizer.load(spec, flag="--tokenizer")
     if tokenizer.vocabulary == decoder.vocabulary - 1 == decoder.begin:
         tokenizer.add_begin()
+    if tokenizer.vocabulary == decoder.vocabulary and tokenizer.begin != decoder.begin:
+        tokenizer.begin_with(decoder.begin)
     if (tokenizer.vocabulary, tokenizer.begin) != (decoder.vocabulary, decoder.begin):
         raise InputError(
             f"{spec} has {tokenizer.vocabulary} tokens and begins a text with {tokenizer.begin}; the weights have "
-            f"{decoder.vocabulary} and {decoder.begin}: give the tokenizer they were trained with, or --begin"
+            f"{decoder.vocabulary} and {decoder.begin}: give the --tokenizer they were trained with, or the --begin of "
+            "theirs, which must be a special token"
         )
     return tokenizer
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ltm_pyro.data import long_text
+from ltm_pyro.data.special_tokens import first_of_template, without_special_names
 from ltm_pyro.data.tokenizer_source import answering, load_backend
 from ltm_pyro.errors import InputError
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 END = "<|endoftext|>"
 PAD = "<|pad|>"
 BEGIN = "<|begin|>"
-BEGIN_NAMES = (BEGIN, "<|startoftext|>", "<|begin_of_text|>", "<s>", "<bos>", "[CLS]")
+BEGIN_NAMES = (BEGIN, "<|beginoftext|>", "<|startoftext|>", "<|begin_of_text|>", "<s>", "<bos>", "[CLS]")
 END_NAMES = (END, "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
 SMALLEST_VOCABULARY = 258  # every byte, END and PAD
 CHARACTERS_AT_ONCE = 2**18  # bounds the memory that encoding takes, up to 400 bytes a character
@@ -39,7 +41,8 @@ class Tokenizer:
     """A `tokenizers.Tokenizer` with a known end token, and text that never turns into special tokens.
 
     A document that contains the characters ``<|endoftext|>`` is encoded letter by letter, like any other text; only
-    code that asks for `end` gets the end token.
+    code that asks for `end` gets the end token. Nothing that a text holds is encoded as `end`, `begin` or `pad`,
+    whatever the backend's vocabulary holds; where that cannot be had, the text is refused.
 
     Args:
         backend: the tokenizer to wrap. It is set to neither truncate, pad nor look for special tokens in text.
@@ -47,7 +50,8 @@ class Tokenizer:
     Attributes:
         vocabulary: V, one more than the largest id.
         end: the id that ends a document.
-        begin: the id that stands before a document; `end` where the backend has none.
+        begin: the id that stands before a document: that of a template which puts one there and does no more, or one of
+            a usual name; `end` where the backend has none.
         pad: the id that fills a batch; `end` where the backend has none.
 
     Raises:
@@ -63,25 +67,48 @@ class Tokenizer:
 
     def _find_special(self) -> None:
         self._can_cut: bool | None = None  # not known yet
+        self._encoder: tokenizers.Tokenizer | None = None  # not made yet
         ids = self.backend.get_vocab(with_added_tokens=True)
         self.vocabulary: int = max(ids.values(), default=-1) + 1  # ids may have gaps: not the number of entries
         self.end: int = _first_id(ids, END_NAMES)
-        self.begin: int = next((ids[name] for name in BEGIN_NAMES if name in ids), self.end)
+        names = (first_of_template(self.backend), *BEGIN_NAMES)
+        self.begin: int = next((ids[name] for name in names if name in ids), self.end)
         self.pad: int = ids.get(PAD, self.end)
+        special = {self.end, self.begin, self.pad}
+        self._special = {name: number for name, number in ids.items() if number in special}
 
     @classmethod
-    def load(cls, spec: str | Path) -> Tokenizer:
+    def load(cls, spec: str | Path, flag: str = "--data.tokenizer") -> Tokenizer:
         """A tokenizer from a ``tokenizer.json``, a folder that holds one, or the hub (``gpt2`` or ``hf:gpt2``).
+
+        Args:
+            spec: the file, the folder or the name.
+            flag: the option that it was given by, for the message.
 
         Raises:
             InputError: there is none, or it does not parse, or it has no token that ends a document.
         """
-        return cls(load_backend(str(spec)))
+        return cls(load_backend(str(spec), flag))
 
     def add_begin(self) -> None:
         """Give a tokenizer without one a token of its own that stands before a document: the next free id."""
         self.backend.add_special_tokens([BEGIN])
         self._find_special()
+
+    def begin_with(self, id: int) -> bool:
+        """Let a special token stand before a document; False if no special token has this id.
+
+        The choice is saved along, as a template (`tokenizers.processors.TemplateProcessing`).
+        """
+        from tokenizers import processors
+
+        token = self.backend.get_added_tokens_decoder().get(id)
+        if token is None or not token.special:
+            return False
+        template = [token.content, "$A"]
+        self.backend.post_processor = processors.TemplateProcessing(template, special_tokens=[(token.content, id)])
+        self._find_special()
+        return True
 
     def save(self, path: str | Path) -> None:
         """Write a ``tokenizer.json`` that `load` reads back."""
@@ -89,7 +116,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of a text, int32 (T,), without an end token."""
-        return np.concatenate([np.array(self._encoded(piece).ids, np.int32) for piece, _ in self._pieces(text)])
+        return np.concatenate([self._checked(np.array(self._encoded(p).ids, np.int32)) for p, _ in self._pieces(text)])
 
     def encode_with_bytes(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """The ids of a text, int32 (T,), and the UTF-8 bytes each one stands for, int64 (T,).
@@ -98,11 +125,28 @@ class Tokenizer:
         tokens add up to those of the text. Of several tokens that share one character the first stands for all its
         bytes, the others for none.
         """
-        return _joined([Piece(*_with_bytes(piece, self._encoded(piece)), last) for piece, last in self._pieces(text)])
+        ids, byte_counts = _joined([Piece(*_with_bytes(p, self._encoded(p)), last) for p, last in self._pieces(text)])
+        return self._checked(ids), byte_counts
 
     def _encoded(self, piece: str) -> tokenizers.Encoding:
         with answering("encode a text"):
-            return self.backend.encode(piece, add_special_tokens=False)
+            return self._without_special_names().encode(piece, add_special_tokens=False)
+
+    def _without_special_names(self) -> tokenizers.Tokenizer:
+        if self._encoder is None:
+            self._encoder = without_special_names(self.backend, self._special)
+        return self._encoder
+
+    def _checked(self, ids: np.ndarray) -> np.ndarray:
+        """The ids of a text; raises InputError if one of them is that of a special token and not of an unknown word."""
+        unknown = getattr(self.backend.model, "unk_token", None)
+        for name, number in self._special.items():
+            if name != unknown and (ids == number).any():
+                raise InputError(
+                    f"the tokenizer reads {name!r} in a text as its special token, which no text may become. Take "
+                    f"another tokenizer, or remove {name!r} from the text"
+                )
+        return ids
 
     def encode_many(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """`encode_with_bytes` of each text, several at once."""
@@ -124,9 +168,9 @@ class Tokenizer:
 
         for group in _groups(pieces()):
             with answering("encode the text"):
-                encodings = self.backend.encode_batch(group, add_special_tokens=False)
-            for piece in map(_with_bytes, group, encodings):
-                yield Piece(*piece, last.popleft())
+                encodings = self._without_special_names().encode_batch(group, add_special_tokens=False)
+            for ids, byte_counts in map(_with_bytes, group, encodings):
+                yield Piece(self._checked(ids), byte_counts, last.popleft())
 
     def _pieces(self, text: str) -> Iterable[tuple[str, bool]]:
         if len(text) < 2 * long_text.PIECE:
@@ -228,7 +272,7 @@ def _with_bytes(text: str, encoding: tokenizers.Encoding) -> tuple[np.ndarray, n
     ids = np.array(encoding.ids, dtype=np.int32)
     if not len(ids):
         return ids, np.zeros(0, dtype=np.int64)
-    ends = np.maximum.accumulate(np.array(encoding.offsets, dtype=np.int64)[:, 1])
+    ends = np.maximum.accumulate(np.fromiter(map(itemgetter(1), encoding.offsets), np.int64, len(ids)))
     ends[-1] = len(text)  # a backend may drop white space at the end: the last token answers for it
     return ids, np.diff(_bytes_before(text)[ends], prepend=0)
 
@@ -248,5 +292,5 @@ def _first_id(ids: dict[str, int], names: Sequence[str]) -> int:
             return ids[name]
     raise InputError(
         f"the tokenizer has no token that ends a document; looked for {', '.join(names)}. "
-        f"Add {END} to it as a special token, or train one: --data.vocabulary N"
+        f"Add {END} to it as a special token, or take another tokenizer"
     )

@@ -20,7 +20,7 @@ FILE = "tokenizer.json"
 BYTES = 2**27
 
 
-def load_backend(spec: str) -> tokenizers.Tokenizer:
+def load_backend(spec: str, flag: str = "--data.tokenizer") -> tokenizers.Tokenizer:
     """A `tokenizers.Tokenizer` from a ``tokenizer.json``, a folder that holds one, or a hub name.
 
     Raises:
@@ -32,10 +32,10 @@ def load_backend(spec: str) -> tokenizers.Tokenizer:
     if path.is_file():
         return _from_file(path)
     if spec.startswith(PREFIX):
-        return _from_hub(spec.removeprefix(PREFIX))
+        return _from_hub(spec.removeprefix(PREFIX), flag)
     if path.suffix or path.is_absolute() or spec.startswith((".", "~")) or spec.count("/") > 1:
         raise InputError(f"there is no tokenizer file {path}.{_near(path)}")
-    return _from_hub(spec)
+    return _from_hub(spec, flag)
 
 
 def _from_file(path: Path) -> tokenizers.Tokenizer:
@@ -77,7 +77,7 @@ def answering(what: str) -> Iterator[None]:
         ) from error
 
 
-def _from_hub(name: str) -> tokenizers.Tokenizer:
+def _from_hub(name: str, flag: str) -> tokenizers.Tokenizer:
     from tokenizers import Tokenizer as Backend
 
     try:
@@ -88,7 +88,7 @@ def _from_hub(name: str) -> tokenizers.Tokenizer:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
             f"tried to load the tokenizer {name} from the Hugging Face hub: {type(error).__name__}: {reason} "
-            f"Check the name and the network, or give a file: --data.tokenizer PATH/{FILE}"
+            f"Check the name and the network, or give a file: {flag} PATH/{FILE}"
         ) from error
     inspect_tokenizer(backend.to_str(), name)
     return backend

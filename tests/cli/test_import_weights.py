@@ -60,3 +60,62 @@ def test_a_tokenizer_of_another_size_is_refused(tmp_path, checkpoint, capsys):
 def test_a_missing_file_is_refused(tmp_path, capsys):
     assert main(["import-weights", str(tmp_path / "no.pt")]) == 2
     assert "no.pt" in capsys.readouterr().err
+
+
+def saved_with(tmp_path, *special):
+    """A tokenizer of the weights' size with these special tokens after its own."""
+    made = train_tokenizer(["hello hello hello"], SIZE.vocabulary - len(special))
+    made.backend.add_special_tokens(list(special))
+    made.save(tmp_path / "tokenizer.json")
+    return str(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize(
+    ("special", "options", "begin"),
+    [
+        (["<|beginoftext|>"], [], SIZE.vocabulary - 1),  # as the authors' code names it
+        (["<|of another name|>"], [], SIZE.vocabulary - 1),
+        (["<|of another name|>", "<|last|>"], ["--begin", str(SIZE.vocabulary - 2)], SIZE.vocabulary - 2),
+        (["<s>", "<|second|>"], [], SIZE.vocabulary - 1),  # a usual name, and not the token that begins a text
+    ],
+)
+def test_the_token_that_begins_a_text_may_have_any_name(tmp_path, checkpoint, special, options, begin):
+    words = ["import-weights", str(checkpoint), "--run", str(tmp_path / "run"), *options]
+    assert main([*words, "--tokenizer", saved_with(tmp_path, *special)]) == 0
+    run = Run.open(tmp_path / "run")
+    assert run.tokenizer.begin == begin
+    assert run.load().model.decoder.begin == begin
+
+
+def test_an_ordinary_token_does_not_begin_a_text(tmp_path, checkpoint, capsys):
+    train_tokenizer(["hello hello"], SIZE.vocabulary).save(tmp_path / "tokenizer.json")
+    words = ["import-weights", str(checkpoint), "--run", str(tmp_path / "run")]
+    assert main([*words, "--tokenizer", str(tmp_path / "tokenizer.json")]) == 2
+    assert "give the --tokenizer they were trained with" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_messages_name_what_this_command_takes(tmp_path, checkpoint, capsys):
+    words = ["import-weights", str(checkpoint), "--run", str(tmp_path / "run")]
+    assert main([*words, "--tokenizer", "no-such/tokenizer"]) == 2
+    err = capsys.readouterr().err
+    assert "give a file: --tokenizer PATH/tokenizer.json" in err
+    assert "--data." not in err
+
+
+@pytest.mark.parametrize("there", ["a run", "a folder", "a link"])
+def test_what_exists_is_not_advised_to_go_on(tmp_path, checkpoint, tokenizer, there, capsys):
+    folder = tmp_path / "run"
+    words = ["import-weights", str(checkpoint), "--run", str(folder), "--tokenizer", str(tokenizer)]
+    if there == "a run":
+        assert main(words) == 0
+    elif there == "a folder":
+        folder.mkdir()
+        (folder / "notes.txt").touch()
+    else:
+        folder.symlink_to("nowhere")
+    capsys.readouterr()
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert "exists: choose another --run, or remove it" in err
+    assert "--resume" not in err
