@@ -67,8 +67,9 @@ def measure(run: Run, corpus: str, limit: int) -> list[dict[str, Any]]:
 def _fits(run: Run, blueprint: Blueprint) -> Iterator[tuple[str, FastLoop]]:
     training = run.assemble().fast
     yield "training's", towards_a_bound(training).lasting(run.config.train.evaluate_fast_steps or training.steps)
-    yield "tables", blueprint.fast
-    yield "twice", TableFit().loop(blueprint.guide, training, 2 * blueprint.fast.steps)
+    tables = TableFit().loop(blueprint.guide, training)
+    yield "tables", tables
+    yield "twice", tables.lasting(2 * tables.steps)
 
 
 def _sequences(run: Run, corpus: str) -> Sequences:

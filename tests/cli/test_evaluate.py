@@ -98,3 +98,11 @@ def test_runs_cut_in_documents_are_evaluated_so(corpus):
     assert train(corpus, "documents", data__mode="documents", train__steps=1) == 0
     scores = saved(Path("documents"))["evaluation"]["scores"]
     assert scores["elbo"]["tokens"] <= scores["elbo"]["sequences"] * 16
+
+
+def test_it_says_how_q_was_fitted_and_whether_it_has_converged(run, capsys):
+    assert ltm("evaluate", "run", *FEW, "--fast_steps", "3", "--fixed_noise", "false") == 0
+    told = capsys.readouterr().out
+    assert "fitted in 3 fast steps of NaturalGradient, and 48 steps take " in told
+    assert "tolerance 0.003" in told
+    assert ("Give --fast_steps 48" in told) is ("q has not converged" in told)
