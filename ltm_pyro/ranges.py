@@ -35,6 +35,8 @@ class Range(NamedTuple):
         return above and below
 
     def __str__(self) -> str:
+        if self.most >= LARGEST and self.most < math.inf:
+            return f"{self.least:g} or more, up to {self.most:.15g}"
         least = "" if self.least == -math.inf else f"{'above' if self.without_least else 'from'} {self.least:g}"
         most = "" if self.most == math.inf else f"{'below' if self.without_most else 'up to'} {self.most:.15g}"
         return " ".join(part for part in (least, most) if part) or "a finite number"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -24,6 +25,8 @@ def made_aside(folder: Path) -> Iterator[Path]:
         OSError: if it cannot be made, or something has come to stand there meanwhile.
     """
     place = Path(os.path.realpath(folder))
+    if place.parent.is_file():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place.parent))
     place.parent.mkdir(parents=True, exist_ok=True)
     beside = place.with_name(f".{secrets.token_hex(6)}.part")
     beside.mkdir()

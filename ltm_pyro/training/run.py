@@ -214,6 +214,11 @@ class Run:
         return path
 
     def _no_checkpoint(self, which: str) -> str:
+        if step := not self.checkpoints.steps() and _step_beyond_first_checkpoint(self.folder):
+            return (
+                f"{self.folder} has no checkpoint {which!r} nor any other, though it has come to step {step}: restore "
+                "them from a copy, or train anew in another folder"
+            )
         if not self.checkpoints.steps():
             return (
                 f"{self.folder} has no checkpoint yet: it was cut off before the first, or is being trained. "
@@ -267,7 +272,19 @@ def refuse_existing(folder: Path, config: Namespace | None = None) -> None:
 
 def is_unbegun(folder: Path) -> bool:
     """Whether there is a run that was cut off before its first checkpoint, which is all that it could go on from."""
-    return os.path.isfile(folder / CONFIG) and not Checkpoints(folder / "checkpoints").steps()
+    if not os.path.isfile(folder / CONFIG) or Checkpoints(folder / "checkpoints").steps():
+        return False
+    return _step_beyond_first_checkpoint(folder) is None
+
+
+def _step_beyond_first_checkpoint(folder: Path) -> int | None:
+    """The last step of a run that has taken one after its first checkpoint was due, so that it once had one."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        settings = parse_yaml(read_text(folder / CONFIG, CONFIG_BYTES), str(folder / CONFIG))["train"]
+        due = min(settings["steps"], settings["save_every"], settings["evaluate_every"])
+        last = max((record.get("step", 0) for record in MetricsLog(folder / METRICS).read()), default=0)
+        return last if last > due else None
+    return None
 
 
 def _is_of(folder: Path, config: Namespace) -> bool:
@@ -284,7 +301,8 @@ def _can_go_on(folder: Path) -> bool:
     """Whether the latest checkpoint holds more than weights: that of an imported run, or one from the hub, may not."""
     latest = Checkpoints(folder / "checkpoints").latest()
     with suppress(OSError, ValueError, LookupError, TypeError):
-        assert latest is not None
+        if latest is None:
+            return False
         pairs = read_json(latest / f"{STATE}.json")["dict"]
         return any(name == "slow" for name, _ in pairs)
     return True

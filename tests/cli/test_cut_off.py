@@ -128,6 +128,16 @@ def test_a_run_with_a_checkpoint_never_begins_again(run, corpus, capsys):
     assert sorted(Path("run").rglob("*")) == before
 
 
+def test_a_run_whose_checkpoints_were_removed_loses_nothing_more(run, corpus, capsys):
+    shutil.rmtree("run/checkpoints")
+    before = Path("run/metrics.jsonl").read_bytes()
+    assert ltm("train", "--resume", "run") == 2
+    assert "run has no checkpoint 'latest' nor any other, though it has come to step 6" in capsys.readouterr().err
+    assert train(corpus, "run") == 2
+    assert "--resume" not in capsys.readouterr().err
+    assert Path("run/metrics.jsonl").read_bytes() == before
+
+
 def test_two_at_once_are_one_too_many(run, corpus, capsys):
     before = Path("run/metrics.jsonl").read_bytes()
     with RunLock(Path("run")):

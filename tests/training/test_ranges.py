@@ -122,7 +122,7 @@ def test_a_constructors_own_reason_comes_first_and_its_crash_last():
 
     with pytest.raises(InputError, match="alone"):
         Careful(1)
-    with pytest.raises(InputError, match="size=0: expected from 2 up to 2147483647"):
+    with pytest.raises(InputError, match="size=0: expected 2 or more, up to 2147483647"):
         Careful(0)
     with pytest.raises(InputError, match=r"pair=\(0.5, 2\): expected from 0 up to 1"):
         Careful(3, pair=(0.5, 2))

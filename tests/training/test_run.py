@@ -133,7 +133,7 @@ def test_weights_alone_are_no_run_to_go_on_with(tmp_path, config, tokenizer):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, config, tokenizer):
     (tmp_path / "file").touch()
-    with refused("cannot be made: File exists. Give a folder to write to by --run"):
+    with refused("cannot be made: Not a directory. Give a folder to write to by --run"):
         Run.create(tmp_path / "file" / "run", config, tokenizer)
 
 
