@@ -280,7 +280,7 @@ def is_unbegun(folder: Path) -> bool:
 def _step_beyond_first_checkpoint(folder: Path) -> int | None:
     """The last step of a run that has taken one after its first checkpoint was due, so that it once had one."""
     with suppress(OSError, ValueError, LookupError, TypeError):
-        settings = parse_yaml(read_text(folder / CONFIG, CONFIG_BYTES), str(folder / CONFIG))["train"]
+        settings = read_arguments(folder / CONFIG)["train"]
         due = min(settings["steps"], settings["save_every"], settings["evaluate_every"])
         last = max((record.get("step", 0) for record in MetricsLog(folder / METRICS).read()), default=0)
         return last if last > due else None
