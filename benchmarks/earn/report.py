@@ -11,6 +11,7 @@ from benchmarks.earn.plan import THOUGHTS
 from benchmarks.earn.results import Record, Results
 from ltm_pyro.evaluation.cells import number, section, with_error
 from ltm_pyro.plots import save_figure
+from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.four_numbers import plot_number
 from ltm_pyro.plots.learning import plot_learning
 from ltm_pyro.plots.looks import grouped, looks
@@ -22,12 +23,11 @@ GAPS = {
     "predictive - AR": "predictive_minus_autoregressive",
     "importance-weighted - AR, full context": "importance_weighted_minus_full_context",
 }
-CURVES = {
-    "elbo": "validation ELBO, nats/token",
-    "importance_weighted": "importance-weighted, nats/token",
-    "kl": "KL, nats/token",
-    "from_prior": "z from the prior, nats/token",
-}
+CURVES = ("elbo", "importance_weighted", "kl", "from_prior")
+LEARNING = f"Costs of validation text, and the KL in them, while the rows learn: a line a run. {LOWER}"
+APART = (
+    f"What the rows cost more than their autoregressive twins, text by text and seed by seed: paired errors. {LOWER}"
+)
 
 
 def markdown(title: str, results: Results) -> str:
@@ -48,10 +48,10 @@ def draw(results: Results, folder: Path) -> list[str]:
         look = looks((point["prior"], point["prior"]) for point in points)
         for by, stem in (("tokens", "learning"), ("seconds", "compute")):
             panels = [
-                partial(plot_learning, points, by=by, look=look, number=name, label=label)  # type: ignore[arg-type]
-                for name, label in CURVES.items()
+                partial(plot_learning, points, by=by, look=look, number=name)  # type: ignore[arg-type]
+                for name in CURVES
             ]
-            names += [path.name for path in save_figure(folder / f"{stem}-{corpus}", panels)]
+            names += [path.name for path in save_figure(folder / f"{stem}-{corpus}", panels, LEARNING)]
     for corpus, rows in grouped(results.summaries(), "corpus").items():
         names += _differences(rows, [run for run in runs if run["corpus"] == corpus], folder / f"differences-{corpus}")
     return names
@@ -65,9 +65,7 @@ def _differences(rows: Sequence[Record], runs: Sequence[Record], stem: Path) -> 
     panels: list[Callable[[Any], object]] = [
         partial(plot_number, apart, runs, number=key, named=not place) for place, key in enumerate(numbers)
     ]
-    longest = max(len(row["prior"]) for row in apart)
-    width, height = 2.0 + (0.065 * longest + 0.2) / len(panels), 0.22 * len(apart) + 1.0
-    return [path.name for path in save_figure(stem, panels, False, width, height)]
+    return [path.name for path in save_figure(stem, panels, APART, 0.2 * len(apart) + 1.0)]
 
 
 def _table(corpus: str, rows: Sequence[Record]) -> str:

@@ -15,7 +15,7 @@ import yaml
 
 import ltm_pyro
 from benchmarks.memory.step import LOOPS, Peak, peak_of
-from benchmarks.timing.figures import bars
+from benchmarks.timing.figures import CAPTION, bars
 from benchmarks.timing.measures import Measure, quotients
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.records import arguments_of, given, report, save
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record["peaks"] = {name: [peak._asdict() for peak in column] for name, column in peaks.items()}
     shown = found if options.recipe else found[:2]
     panels = [bars(shown, "GB" if options.recipe else "share of the plain loop's")]
-    save(options.out, "memory", arguments_of(arguments), found, panels, more=record)
+    save(options.out, "memory", arguments_of(arguments), found, panels, CAPTION, record, 0.25 * len(shown) + 0.7)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OURS, PLAIN = "ours", "(a) plain"
 USUAL = Sizes(batch=1, fast_steps=4)
+CAPTION = "A training step against the length of texts: medians, bands from the least to the most of all rounds."
 LENGTHS, TINY = [256, 512, 1024, 2048, 4096], [32, 64, 128]
 
 
@@ -77,8 +78,8 @@ def panel(seconds: Seconds, lengths: Sequence[int]) -> Callable[[Axes], None]:
         axes.plot(lengths, [first * n for n in lengths], label="proportional to T", color="0.6", linewidth=0.8)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=2)
-        axes.set_xlabel("T")
-        axes.set_ylabel("seconds of a training step")
+        axes.set_xlabel("length of the texts T, tokens")
+        axes.set_ylabel("a training step, seconds")
 
     return draw
 
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = measures(seconds, lengths)
     report(found)
     record = {"options": given(options), "sizes": sizes._asdict(), "lengths": lengths, "seconds": seconds}
-    save(options.out, "scaling", arguments_of(arguments), found, [panel(seconds, lengths)], legend=True, more=record)
+    save(options.out, "scaling", arguments_of(arguments), found, [panel(seconds, lengths)], CAPTION, record)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.timing.measures import Measure
 from ltm_pyro.plots.looks import COLOURS
@@ -11,7 +11,8 @@ from ltm_pyro.plots.looks import COLOURS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-HELD, MISSED, PLAIN = COLOURS[3], COLOURS[2], COLOURS[1]
+KINDS = {None: (COLOURS[1], "no target"), True: (COLOURS[3], "target reached"), False: (COLOURS[2], "target missed")}
+CAPTION = "Medians over rounds; bars: the range over rounds."
 
 
 def bars(measures: Sequence[Measure], label: str) -> Callable[[Axes], None]:
@@ -19,13 +20,16 @@ def bars(measures: Sequence[Measure], label: str) -> Callable[[Axes], None]:
 
     def draw(axes: Axes) -> None:
         for place, measure in enumerate(reversed(measures)):
-            colour = {None: PLAIN, True: HELD, False: MISSED}[measure.reached]
+            colour, kind = KINDS[measure.reached]
             low, high = measure.median - min(measure.rounds), max(measure.rounds) - measure.median
-            axes.barh(place, measure.median, 0.6, xerr=[[low], [high]], color=colour, ecolor="0.3", capsize=2)
+            look: dict[str, Any] = {"color": colour, "ecolor": "0.3", "capsize": 2, "label": kind}
+            axes.barh(place, measure.median, 0.6, xerr=[[low], [high]], **look)
             if measure.target is not None:
-                axes.plot([measure.target] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1.5)
+                ends = [place - 0.4, place + 0.4]
+                axes.plot([measure.target] * 2, ends, color="black", linewidth=1.5, label="target")
         axes.set_yticks(range(len(measures)), [measure.name for measure in reversed(measures)])
         axes.set_xlabel(label)
+        axes.set_ylabel("measure")
         axes.set_xlim(left=0)
 
     return draw

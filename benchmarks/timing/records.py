@@ -43,8 +43,9 @@ def save(
     arguments: Sequence[str],
     measures: Sequence[Measure],
     panels: Sequence[Callable[[Axes], None]] = (),
-    legend: bool = False,
+    caption: str = "",
     more: Mapping[str, Any] | None = None,
+    height: float = 2.8,
 ) -> Path:
     """Write `<name>.json` and `<name>.png` into a folder; returns the first.
 
@@ -54,8 +55,9 @@ def save(
         arguments: of its command line.
         measures: what it found.
         panels: draw its figure; none is drawn without them.
-        legend: of the figure.
+        caption: of the figure.
         more: further entries.
+        height: of a panel, in inches.
     """
     from ltm_pyro.plots.saving import save_figure
 
@@ -64,7 +66,7 @@ def save(
     record = {**provenance(name, arguments), "measures": [measure.record() for measure in measures], **(more or {})}
     path.write_text(json.dumps(_rounded(record), indent=2) + "\n", encoding="utf-8")
     if panels:
-        for figure in save_figure(folder / name, panels, legend, width=4.2):
+        for figure in save_figure(folder / name, panels, caption, height):
             if figure.suffix == ".svg":
                 figure.unlink()
     return path

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.reference.decoder import PlainDecoder
 from benchmarks.reference.loop import PlainLoop
-from benchmarks.timing.figures import bars
+from benchmarks.timing.figures import CAPTION, bars
 from benchmarks.timing.measures import Measure, rate, times_as_fast
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.peak import LargeProduct
@@ -89,9 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seconds = alternate(runs, options.rounds, warmup=1 if options.quick else 2)
     found, tokens = measures(seconds, sizes, peak.flops), rates(seconds, sizes, peak.flops)
     report([*tokens, *found])
-    panels = [bars(tokens[:-1], "tokens/s"), bars(found, "times")]
+    panels = [bars(tokens[:-1], "tokens/s"), bars(found, "ratio, or share")]
     record = {"options": given(options), "sizes": sizes._asdict(), "seconds": seconds}
-    save(options.out, "training", arguments_of(arguments), [*found, *tokens], panels, more=record)
+    save(options.out, "training", arguments_of(arguments), [*found, *tokens], panels, CAPTION, record, 2.6)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation import Evaluation
     from ltm_pyro.evaluation.compare_models import Course
 
+BUDGETS = "Validation cost of each run in bits per byte against what training has spent. Costs: lower is better."
 EPILOG = """All runs must hold out the same documents. They may have tokenizers of their own: all that is compared is
 in bits per byte. Speed is what each run measured while it trained: let them train on one machine, with nothing beside,
 or give --measure: then all of them are measured here, a step of each in turn.
@@ -160,6 +161,6 @@ def _finish(
 
     def draw() -> list[str]:
         panels: list[Any] = [partial(plot_budgets, points, device=device, by=by) for by in SPENT]
-        return [path.name for path in save_figure(folder.path / "budgets", panels)]
+        return [path.name for path in save_figure(folder.path / "budgets", panels, BUDGETS, columns=3)]
 
     folder.finish(table, budget_records(courses, budgets), draw)

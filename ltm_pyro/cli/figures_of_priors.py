@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from ltm_pyro.cli.results_of_priors import NUMBERS, Record
+from ltm_pyro.cli.results_of_priors import NUMBERS, PAIRED, Record
+from ltm_pyro.plots.costs import LOWER
+from ltm_pyro.plots.saving import Drawing, save_drawings
+
+FOUR = f"Held-out costs of each prior; the texts are the same for all, so that their differences are surer. {LOWER}"
+APART = f"What each prior costs more than the first, text by text and seed by seed: paired errors. {LOWER}"
+LAYERS = "KL of each layer of q from p; a layer at zero is one that the decoder ignores."
+AGGREGATE = (
+    "How far thoughts of texts are from thoughts of the prior: squared maximum mean discrepancy, above the grey bar "
+    "where they can be told apart."
+)
+LEARNING = f"Validation cost of each prior's runs, against tokens and against seconds of training. {LOWER}"
 
 
 def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record], folder: Path) -> list[str]:
@@ -19,18 +29,12 @@ def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record
         curves: points of every run's learning curve.
         folder: made if need be.
     """
-    from ltm_pyro.plots import save_figure
-
     if not rows:
         return []
     rows, runs, curves = _shortened(rows, runs, curves)
     folder.mkdir(exist_ok=True)
     done = [record for record in runs if record["status"] == "done"]
-    names = []
-    for name, panels, legend in _panels(rows, done, curves):
-        width, height = (3.6, 2.9) if legend else _of_rows([row["prior"] for row in rows], len(panels))
-        names += [path.name for path in save_figure(folder / name, panels, legend, width, height)]
-    return names
+    return save_drawings(folder, _drawings(rows, done, curves))
 
 
 def _shortened(*records: Sequence[Record]) -> list[list[Record]]:
@@ -41,35 +45,30 @@ def _shortened(*records: Sequence[Record]) -> list[list[Record]]:
     return [[{**one, "prior": by.get(one["prior"], one["prior"])} for one in group] for group in records]
 
 
-def _of_rows(names: Sequence[str], panels: int) -> tuple[float, float]:
-    """Width and height of a panel, in inches, with a row for each name and the names at the left of the first."""
-    return 2.0 + (0.065 * max(map(len, names)) + 0.2) / panels, 0.22 * len(names) + 1.0
-
-
-def _panels(
-    rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record]
-) -> list[tuple[str, list[Callable[[Any], object]], bool]]:
+def _drawings(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record]) -> list[Drawing]:
     from ltm_pyro.plots.aggregate import plot_aggregate
-    from ltm_pyro.plots.four_numbers import plot_number
     from ltm_pyro.plots.layers import plot_layers
     from ltm_pyro.plots.learning import plot_learning
 
-    four = [partial(plot_number, rows, runs, number=n, named=not i) for i, n in enumerate(NUMBERS)]
-    found: list[tuple[str, list[Callable[[Any], object]], bool]] = [("four-numbers", list(four), False)]
+    found = [_of_numbers("four-numbers", rows, runs, NUMBERS, FOUR)]
     apart = [row for row in rows if "elbo_minus_first" in row]
     if apart:
-        pairs = [partial(plot_number, apart, runs, number=f"{n}_minus_first", named=not i) for i, n in _paired()]
-        found.append(("differences", list(pairs), False))
+        found.append(_of_numbers("differences", apart, runs, [f"{number}_minus_first" for number in PAIRED], APART))
     layered = [row for row in rows if "kl_layer_1" in row]
     if layered:
-        found.append(("kl-per-layer", [partial(plot_layers, layered)], True))
-    found.append(("aggregate", [partial(plot_aggregate, rows)], False))
+        found.append(Drawing("kl-per-layer", [partial(plot_layers, layered)], LAYERS, 2.8, wide=False))
+    found.append(Drawing("aggregate", [partial(plot_aggregate, rows)], AGGREGATE, 0.2 * len(rows) + 1.0))
     if len({point["step"] for point in curves}) > 1:
-        found.append(("learning", [partial(plot_learning, curves, by=by) for by in ("tokens", "seconds")], True))
+        panels = [partial(plot_learning, curves, by=by) for by in ("tokens", "seconds")]
+        found.append(Drawing("learning", list(panels), LEARNING))
     return found
 
 
-def _paired() -> list[tuple[int, str]]:
-    from ltm_pyro.cli.results_of_priors import PAIRED
+def _of_numbers(
+    name: str, rows: Sequence[Record], runs: Sequence[Record], numbers: Sequence[str], caption: str
+) -> Drawing:
+    """A row for each prior, and its name at the first panel alone."""
+    from ltm_pyro.plots.four_numbers import plot_number
 
-    return list(enumerate(PAIRED))
+    panels = [partial(plot_number, rows, runs, number=n, named=not place) for place, n in enumerate(numbers)]
+    return Drawing(name, list(panels), caption, 0.2 * len(rows) + 1.0, columns=len(panels))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.learning_curves import MEASURED, Against, Curve, plot_kl_by_layer, plot_learning_curves
 from ltm_pyro.plots.saving import save_figure
 from ltm_pyro.training.learning_curve import learning_curve
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
 
 FIGURES, LEARNING = "figures", "learning"
+CAPTION = (
+    "Lines: training, means over neighbouring steps, each on its own batch. Points: validation, q fitted to held-out "
+    f"text by more steps and scored with fresh noise. Line and points are not one number on two texts. {LOWER}"
+)
 
 
 def draw_learning(run: Run) -> list[Path]:
@@ -54,6 +59,6 @@ def draw_curves(curves: Mapping[str, Curve], stem: Path, against: Against = "tok
 
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        return save_figure(stem, [panel(number) for number in MEASURED])
+        return save_figure(stem, [panel(number) for number in MEASURED], CAPTION, columns=3)
     except OSError as error:
         raise InputError(f"{stem}.png cannot be written: {error.strerror or error}. Make it writable") from error

@@ -10,6 +10,8 @@ from typing import Any
 from ltm_pyro.cli.results_of_scale import BOUNDS, Compute, Record
 from ltm_pyro.cli.scale_grid import AS_TRAINED
 from ltm_pyro.cli.table_of_scale import fitted, name_of
+from ltm_pyro.plots.costs import LOWER
+from ltm_pyro.plots.saving import Drawing, save_drawings
 
 Panels = list[Callable[[Any], Any]]
 PANELS = (
@@ -17,6 +19,11 @@ PANELS = (
     ("importance_weighted", "nats_per_token"),
     ("importance_weighted", "bits_per_byte"),
 )
+WIDE_BARS = f"Bars: one standard error over texts, which are the same for all models; small dots: seeds. {LOWER}"
+FAST_STEPS = f"Bounds of held-out text against the fast steps of training. {WIDE_BARS}"
+INFERENCE = f"Bounds of held-out text against the fast steps of inference. {WIDE_BARS}"
+FLOPS = f"Bounds of held-out text against compute, with a law where one can be fitted. {WIDE_BARS}"
+LEARNING = f"Bounds of held-out text while the models learn, a line a run. {LOWER}"
 LABELS: dict[Compute, str] = {
     "flops_per_token": "training FLOPs per token, spent",
     "paper_flops_per_token": "training FLOPs per token, as the paper counts",
@@ -41,31 +48,29 @@ def draw(
         compute: what the laws are of.
         folder: made if need be.
     """
-    from ltm_pyro.plots import save_figure
-
     if not rows:
         return []
     folder.mkdir(exist_ok=True)
-    names = []
-    for name, panels in _figures(rows, runs, laws, curves, compute):
-        names += [path.name for path in save_figure(folder / name, panels)]
-    return names
+    return save_drawings(folder, _figures(rows, runs, laws, curves, compute))
 
 
 def _figures(
     rows: Sequence[Record], runs: Sequence[Record], laws: Sequence[Record], curves: Sequence[Record], compute: Compute
-) -> list[tuple[str, Panels]]:
+) -> list[Drawing]:
     found = []
     for inference in dict.fromkeys(row["inference"] for row in rows):
         ours, theirs = ([one for one in group if one["inference"] == inference] for group in (rows, runs))
         at = "" if inference == AS_TRAINED else f"-inference-{inference}"
         if len({row["fast_steps"] for row in ours}) > 1:
-            found.append((f"fast-steps{at}", _against(ours, theirs, "fast_steps", "T_fast in training")))
-        found.append((f"flops{at}", _against_compute(ours, theirs, laws, compute)))
+            panels = _against(ours, theirs, "fast_steps", "T_fast in training")
+            found.append(Drawing(f"fast-steps{at}", panels, FAST_STEPS, columns=3))
+        found.append(Drawing(f"flops{at}", _against_compute(ours, theirs, laws, compute), FLOPS, 2.8))
     if len({row["inference"] for row in rows}) > 1:
-        found.append(("inference", _against(rows, runs, "inference_steps", "T_fast at inference")))
+        found.append(
+            Drawing("inference", _against(rows, runs, "inference_steps", "T_fast at inference"), INFERENCE, columns=3)
+        )
     if len({point["step"] for point in curves}) > 1:
-        found.append(("learning", _learning(curves)))
+        found.append(Drawing("learning", _learning(curves), LEARNING))
     return found
 
 
@@ -108,11 +113,7 @@ def _learning(curves: Sequence[Record]) -> Panels:
     """Sample efficiency: bounds on the validation text against tokens."""
     from ltm_pyro.plots.learning import plot_learning
 
-    labels = {
-        "elbo": "validation ELBO, nats/token",
-        "importance_weighted": "validation, importance-weighted, nats/token",
-    }
-    return [partial(plot_learning, curves, number=number, label=label) for number, label in labels.items()]
+    return [partial(plot_learning, curves, number=number) for number in BOUNDS]
 
 
 def _named(group: Sequence[Record], rows: Sequence[Record], but: Sequence[str]) -> list[Record]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.cli.figures_of_inspection import draw
 from ltm_pyro.cli.keeping import keeping
 from ltm_pyro.cli.loading import add_trust_code, load, open_run
 from ltm_pyro.cli.progress import Progress
@@ -111,43 +112,19 @@ def _look_closer(
 
 
 def _save(run: Run, found: Inspection, details: Details, scored: ScoredText, options: Namespace) -> None:
+    from ltm_pyro.data import token_texts
     from ltm_pyro.evaluation.cells import finite
     from ltm_pyro.evaluation.inspection import inspection_markdown
 
     stem = f"inspection/{result_name(scored.name, options, _parser(), run)}"
     text = f"{inspection_markdown(found, details)}\n\nText: {scored.about}."
     content = finite({"options": options.as_dict(), "inspection": found.to_dict(), "details": details.to_dict()})
+    names = [scored.sequences.name(place) for place in found.ids]
+    words = token_texts(run.tokenizer, details.texts[0].tokens) if details.texts else []
     print(text)
     with keeping():
         path = run.write(f"{stem}.md", text + "\n")
         run.write(f"{stem}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
         page = run.write(f"{stem}.html", report(run, found, scored.sequences, details))
-        figures = _draw(run.folder / stem, found, details, run)
+        figures = draw(run.folder / stem, found, details, names, words)
     say(f"\nSaved in {path.parent}: {path.name}, {Path(stem).name}.json, {', '.join(figures)}. Open {page}")
-
-
-def _draw(stem: Path, found: Inspection, details: Details, run: Run) -> list[str]:
-    from ltm_pyro.data import token_texts
-    from ltm_pyro.plots.closer_look import plot_dial, plot_reading, plot_way
-    from ltm_pyro.plots.saving import save_figure
-    from ltm_pyro.plots.thoughts import plot_places, plot_probe, plot_thoughts
-
-    free, paid = (
-        [(score.nats_per_token, score.standard_error) for score in scores]
-        for scores in (found.probe, found.probe_bound)
-    )
-    panels: dict[str, Any] = {
-        "thoughts": lambda axes: plot_thoughts(found.kl.sum(-1).tolist(), axes),
-        "probe": lambda axes: plot_probe(free, paid, axes),
-        "map": lambda axes: plot_places(found.places.tolist(), found.shares, axes),
-    }
-    if details.dial:
-        panels["dial"] = lambda axes: plot_dial(details.dial, axes)
-    if details.way:
-        panels["way"] = lambda axes: plot_way(details.way, axes)
-    if details.texts:
-        text = details.texts[0]
-        words = token_texts(run.tokenizer, text.tokens)
-        panels["reading"] = lambda axes: plot_reading(words, text.reading.attention.flatten(0, 1).tolist(), axes)
-    paths = [save_figure(Path(f"{stem}-{name}"), [draw], legend=False) for name, draw in panels.items()]
-    return [path.name for pair in paths for path in pair]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation.text_quality import Embedder, Interval, Judge, Sample
 
 FOLDER = "evaluation/generation"
+QUALITY = "Texts of each kind, written and real. Bars: 95 % bootstrap intervals over texts."
 Numbers = dict[str, dict[str, "Interval"]]  # by kind of text
 
 
@@ -137,7 +138,9 @@ def _finish(folder: ComparisonFolder, found: Found, numbers: Numbers, options: N
         known = {record["measure"] for record in records if not math.isnan(record["value"])}
         shown = [name for name in ("perplexity", "entropy", "repetition", "self_bleu", "mauve") if name in known]
         panels: list[Any] = [partial(plot_text_quality, records, measure=name, label=MEASURES[name]) for name in shown]
-        return [path.name for path in save_figure(folder.path / "text-quality", panels, width=2.2)] if panels else []
+        if not panels:
+            return []
+        return [path.name for path in save_figure(folder.path / "text-quality", panels, QUALITY, 1.6, columns=3)]
 
     counts = {kind: len(own) for kind, own in samples.items()}
     folder.finish(table(numbers, counts, _notes(found, numbers, options)), records, draw)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ltm_pyro.training.blueprint import Blueprint
 
 FOLDER = "evaluation/gsm8k"
+PASS_AT_K = "Problems solved by at least one of k attempts. Bars: one standard error over problems."
 HUB = {"train": "hf:openai/gsm8k:main:train", "test": "hf:openai/gsm8k:main:test"}
 SECONDS = 20.0  # between two times that what is done is kept
 Found = dict[str, list[dict[str, Any]]]  # problems by `SHOTS/PLACE`, a record each
@@ -207,7 +208,7 @@ def _finish(
 
     def draw() -> list[str]:
         panel = partial(plot_pass_at_k, records, names=MEASURES)
-        return [path.name for path in save_figure(folder.path / "pass-at-k", [panel], width=4.2)]
+        return [path.name for path in save_figure(folder.path / "pass-at-k", [panel], PASS_AT_K)]
 
     shown = table(by_shots, (spelled(guess), share), run.config.model == "latent-thought")
     folder.finish(shown, records, draw)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = "evaluation/harness"
 SHARES = ("acc", "acc_norm", "exact_match")  # of questions that are answered rightly
+TASKS = "Scores that are shares, by task and measure. Bars: one standard error over questions."
 SECONDS = 15.0  # between two times that what is done is kept
 UNFINISHED = "Interrupted: of each task its first questions alone, as many as had all their answers."
 Known = dict[str, list[dict[str, Any]]]  # answers by request
@@ -192,9 +193,8 @@ def _finish(
     folder.write("harness.json", json.dumps(finite(results.get("results", {})), indent=2, default=str) + "\n")
 
     def draw() -> list[str]:
-        return [
-            path.name for path in save_figure(folder.path / "tasks", [partial(plot_task_scores, records)], legend=False)
-        ]
+        panel, height = partial(plot_task_scores, records), 0.35 * len(records) + 0.8
+        return [path.name for path in save_figure(folder.path / "tasks", [panel], TASKS, height)]
 
     folder.finish(section("Tasks", [header, *rows], notes), records, draw)
 

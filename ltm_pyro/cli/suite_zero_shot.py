@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation.zero_shot import TextSet
 
 FOLDER = "evaluation/zero-shot"
+SETS = "Cost of each text set. Bars: one standard error over sequences. Costs: lower is better."
 
 
 def main(words: Sequence[str]) -> int:
@@ -171,7 +172,6 @@ def _finish(folder: ComparisonFolder, found: dict[str, list[dict[str, Any]]], mi
     records = [{"set": title, **record} for title, own in found.items() for record in own]
 
     def draw() -> list[str]:
-        panel, width = partial(plot_text_sets, records), 1.2 + 0.9 * len(found)
-        return [path.name for path in save_figure(folder.path / "sets", [panel], width=width)]
+        return [path.name for path in save_figure(folder.path / "sets", [partial(plot_text_sets, records)], SETS)]
 
     folder.finish(table(found, missing), records, draw)

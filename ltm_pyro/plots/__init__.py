@@ -14,7 +14,7 @@ from ltm_pyro.plots.learning_curves import plot_kl_by_layer, plot_learning_curve
 from ltm_pyro.plots.pass_at_k import plot_pass_at_k
 from ltm_pyro.plots.ranks import plot_ranks
 from ltm_pyro.plots.reliability import plot_pareto_k
-from ltm_pyro.plots.saving import save_figure
+from ltm_pyro.plots.saving import Drawing, save_drawings, save_figure
 from ltm_pyro.plots.scaling import plot_law, plot_scaling
 from ltm_pyro.plots.signal_to_noise import plot_signal_to_noise
 from ltm_pyro.plots.task_scores import plot_task_scores
@@ -25,6 +25,7 @@ from ltm_pyro.plots.tightness import plot_tightness
 from ltm_pyro.plots.variance import plot_variance
 
 __all__ = [
+    "Drawing",
     "plot_aggregate",
     "plot_bias",
     "plot_budgets",
@@ -53,5 +54,6 @@ __all__ = [
     "plot_tightness",
     "plot_variance",
     "plot_way",
+    "save_drawings",
     "save_figure",
 ]

@@ -22,8 +22,8 @@ def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     places = range(len(rows))
     null = [row["mmd2_null_95"] for row in rows]
-    axes.barh(places, null, height=0.6, color="0.88")
-    axes.plot([row["mmd2"] for row in rows], places, "o", color=COLOURS[1], markersize=4.5)
+    axes.barh(places, null, height=0.6, color="0.88", label="95 % if they were equal")
+    axes.plot([row["mmd2"] for row in rows], places, "o", color=COLOURS[1], markersize=4.5, label="measured")
     largest = max(null)
     if max(row["mmd2"] for row in rows) > 10 * largest > 0:
         _logarithmic(axes, largest, max(row["mmd2"] for row in rows))
@@ -31,7 +31,8 @@ def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> Axes:
         axes.locator_params(axis="x", nbins=4)
     axes.set_yticks(places, [row["prior"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("MMD² of the aggregated\nposterior and the prior;\ngrey: 95 % if they were equal")
+    axes.set_ylabel("prior")
+    axes.set_xlabel("MMD² of aggregated posterior and prior")
     return axes
 
 

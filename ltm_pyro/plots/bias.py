@@ -37,6 +37,7 @@ def plot_bias(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None 
     axes.invert_yaxis()
     axes.grid(axis="x", color="0.92")
     first = records[0]
+    axes.set_ylabel("estimator")
     axes.set_xlabel(
         f"bias of the gradient by {first['parameters']}, S={first['particles']},\n% of its length, ± 2 s.e."
     )

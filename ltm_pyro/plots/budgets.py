@@ -41,5 +41,5 @@ def plot_budgets(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda spent, _: f"{spent:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(LABELS[by] + (f" ({device})" if by == "hours" and device else ""))
-    axes.set_ylabel("validation, bits/byte")
+    axes.set_ylabel("validation cost, bits/byte")
     return axes

@@ -5,37 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import COLOURS
+from ltm_pyro.plots.costs import NAMES
+from ltm_pyro.plots.looks import COLOURS, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FIRST = 32  # tokens of a text that a figure has room for
+BOUNDS = {"elbo": (COLOURS[1], "o"), "importance_weighted": (COLOURS[2], "s")}
 
 
-def plot_dial(dial: Sequence[Any], axes: Axes) -> Axes:
-    """Both bounds against the number of fast steps, with one standard error over texts.
+def plot_dial(dial: Sequence[Any], axes: Axes, against_start: bool = False) -> Axes:
+    """Both bounds, as costs, against the number of fast steps, with one standard error over texts.
+
+    All settings are of the same texts, so that what tells them apart is their difference with its paired error.
 
     Args:
         dial: with `steps`, `elbo` and `importance_weighted`, scores.
         axes: where to draw.
+        against_start: whether to draw what each costs more than the same bound at the first setting; errors are paired.
     """
-    for key, name, colour, marker in (
-        ("elbo", "ELBO", COLOURS[1], "o"),
-        ("importance_weighted", "importance-weighted", COLOURS[2], "s"),
-    ):
-        scores = [getattr(one, key) for one in dial]
-        values, errors = [score.nats_per_token for score in scores], [score.standard_error for score in scores]
-        errors = [error if error == error else 0.0 for error in errors]
-        axes.errorbar(
-            [one.steps for one in dial], values, errors, color=colour, marker=marker, markersize=4.5, label=name
-        )
     axes.set_xscale("symlog", base=2, linthresh=1)
+    for place, (key, (colour, marker)) in enumerate(BOUNDS.items()):
+        scores = [getattr(one, key) for one in dial]
+        pairs = [score.minus(scores[0]) if against_start else _with_error(score) for score in scores]
+        values, errors = [value for value, _ in pairs], [error if error == error else 0.0 for _, error in pairs]
+        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5, "capsize": 2}
+        bars = axes.errorbar([one.steps for one in dial], values, errors, label=NAMES[key], **look)
+        set_aside(axes, bars, place, len(BOUNDS), apart=5)
+    if against_start:
+        axes.axhline(0, color="0.6", linewidth=1, zorder=0)
     axes.set_xticks([one.steps for one in dial], [str(one.steps) for one in dial])
     axes.set_xlabel("fast steps")
-    axes.set_ylabel("cost (bound), nats/token")
-    axes.legend()
+    axes.set_ylabel(f"cost less that at {dial[0].steps} steps, nats/token" if against_start else "cost, nats/token")
     return axes
+
+
+def _with_error(score: Any) -> tuple[float, float]:
+    return score.nats_per_token, score.standard_error
 
 
 def plot_way(way: Sequence[Any], axes: Axes) -> Axes:
@@ -51,26 +58,33 @@ def plot_way(way: Sequence[Any], axes: Axes) -> Axes:
     ):
         values = [getattr(stage, key) for stage in way]
         axes.plot([stage.share for stage in way], values, color=colour, marker=marker, markersize=4.5, label=name)
-    axes.set_xlabel("share of the way")
+    axes.set_xlabel("share of the way from the first text's thoughts")
     axes.set_ylabel("−log p(x | z), nats/token")
-    axes.legend()
     return axes
 
 
-def plot_reading(words: Sequence[str], shares: Sequence[Sequence[float]], axes: Axes) -> Axes:
-    """How much of each token's attention each thought has, the first tokens of a text.
+def plot_reading(words: Sequence[str], shares: Sequence[Sequence[Sequence[float]]], axes: Axes) -> Axes:
+    """How much of each token's attention each thought of a layer has, the first tokens of a text.
+
+    The colours reach as far from an even share, 1/K, as the shares do.
 
     Args:
         words: its tokens.
-        shares: of every thought, all layers' one after another, (L K, T).
+        shares: of every thought of every layer, (L, K, T).
         axes: where to draw.
     """
-    shown = [list(row[:FIRST]) for row in shares]
-    image = axes.imshow(shown, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    even = 1 / len(shares[0])
+    rows = [list(row[:FIRST]) for layer in shares for row in layer]
+    reach = max(0.005, *(abs(share - even) for row in rows for share in row))
+    scale: dict[str, Any] = {"cmap": "RdBu_r", "vmin": even - reach, "vmax": even + reach}
+    image = axes.imshow(rows, aspect="auto", interpolation="nearest", **scale)
     labels = [word.replace("$", r"\$").strip() or "·" for word in words[:FIRST]]
-    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=5)
-    axes.set_yticks(range(len(shown)), [str(place) for place in range(1, len(shown) + 1)])
-    axes.set_ylabel("thought, by layer")
+    axes.set_xticks(range(len(labels)), labels, rotation=90)
+    names = [f"{layer}.{k}" for layer, row in enumerate(shares, 1) for k in range(1, len(row) + 1)]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylabel("layer.thought")
     axes.set_xlabel("token")
-    axes.figure.colorbar(image, ax=axes, label="share of attention")
+    axes.figure.colorbar(
+        image, ax=axes, label=f"share of attention\n(white: even, {even:.2g})", fraction=0.05, pad=0.02
+    )
     return axes

@@ -1,4 +1,4 @@
-"""The four numbers of several models, a panel for each."""
+"""The four numbers of several models, a panel for each, as costs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAMES = {
-    "elbo": "ELBO",
-    "importance_weighted": "importance-weighted",
-    "predictive": "predictive (second half)",
-    "prior": "prior, nothing fitted",
-    "elbo_minus_first": "ELBO\nminus the first prior's",
-    "importance_weighted_minus_first": "importance-weighted\nminus the first prior's",
-    "elbo_minus_autoregressive": "ELBO\nminus the autoregressive",
-    "importance_weighted_minus_autoregressive": "importance-weighted\nminus the autoregressive",
+    "elbo": "−ELBO",
+    "importance_weighted": "−importance-\nweighted bound",
+    "predictive": "predictive cost,\nsecond half",
+    "prior": "−log p(x),\nz from the prior",
+    "elbo_minus_first": "−ELBO\nless the first prior's",
+    "importance_weighted_minus_first": "−importance-weighted bound\nless the first prior's",
+    "elbo_minus_autoregressive": "−ELBO\nless the autoregressive cost",
+    "importance_weighted_minus_autoregressive": "−importance-weighted bound\nless the autoregressive cost",
 }
+Style = tuple[str, dict[str, Any]]
+SEEDS: Style = ("± 1 s.e. over seeds", {"color": COLOURS[6], "elinewidth": 3.5, "capsize": 0})
+SEQUENCES: Style = ("± 1 s.e. over sequences", {"color": COLOURS[1], "elinewidth": 0.9, "capsize": 2})
 
 
 def plot_number(
@@ -48,20 +51,21 @@ def plot_number(
     for place, row in enumerate(rows):
         single = [run[key] for run in runs if run["prior"] == row["prior"] and key in run]
         if len(single) > 1:
-            axes.plot(single, [place] * len(single), "o", color="0.55", markerfacecolor="none", markersize=3.5)
-        for bar, width, cap in ((f"{key}_seed_error", 3.5, 0), (error, 0.9, 2)):
+            hollow: dict[str, Any] = {"color": "0.55", "markerfacecolor": "none", "markersize": 3.5, "label": "a seed"}
+            axes.plot(single, [place] * len(single), "o", **hollow)
+        for bar, (name, style) in {f"{key}_seed_error": SEEDS, error: SEQUENCES}.items():
             length = row.get(bar, math.nan)
             if math.isfinite(length):
-                colour = COLOURS[1 if cap else 6]
-                axes.errorbar(row[key], place, xerr=length, color=colour, elinewidth=width, capsize=cap, zorder=2)
+                axes.errorbar(row[key], place, xerr=length, label=name, zorder=2, **style)
         axes.plot([row[key]], [place], "o", color=COLOURS[1], markersize=4.5, zorder=3)
     _frame(rows, {row["prior"]: _reach(row, runs, key, error) for row in rows}, key, axes)
     axes.set_yticks(range(len(rows)), [row["prior"] for row in rows] if named else [""] * len(rows))
+    axes.set_ylabel("model" if named else "")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x", color="0.92")
     axes.set_axisbelow(True)
     axes.locator_params(axis="x", nbins=4)
-    axes.set_xlabel(f"{NAMES[number]},\nnats/token, lower is better")
+    axes.set_xlabel(f"{NAMES[number]},\nnats/token")
     return axes
 
 

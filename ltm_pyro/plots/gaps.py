@@ -43,7 +43,8 @@ def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     axes.set_yticks(range(len(records)), [record["guide"].split(" --")[0] for record in records])
     axes.set_ylim(len(records) - 0.5, -0.5)
+    axes.set_ylabel("guide")
     axes.set_xlabel(
-        f"ELBO less the reference, nats/token\n(importance-weighted, long run of {records[0]['reference']})"
+        f"−ELBO above the reference's cost, nats/token\n(importance-weighted, long run of {records[0]['reference']})"
     )
     return axes

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from ltm_pyro.plots.costs import cost_label
 from ltm_pyro.plots.looks import Looks, grouped, looks
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def plot_guide_curves(
     by: Literal["steps", "passes", "seconds_per_sequence", "factor"] = "steps",
     look: Looks | None = None,
 ) -> Axes:
-    """The ELBO's cost of every guide, nats/token, each point a fit of its own; what is far worse leaves the frame.
+    """−ELBO of every guide, nats/token, each point a fit of its own; what is far worse leaves the frame.
 
     Errors over sequences are the same for all guides, and not shown: the table has them.
 
@@ -48,11 +49,13 @@ def plot_guide_curves(
         ticks = sorted({record[by] for record in records if by == "steps"})
         if ticks:
             axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        else:
+            axes.xaxis.set_major_formatter("{x:g}")
     else:
         axes.set_xscale("log")
     axes.set_ylim(low, high)
     axes.set_xlabel(LABELS[by])
-    axes.set_ylabel("ELBO, nats/token, lower is better")
+    axes.set_ylabel(cost_label("elbo"))
     return axes
 
 

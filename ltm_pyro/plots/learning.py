@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from ltm_pyro.plots.costs import cost, cost_label
 from ltm_pyro.plots.looks import Looks, grouped, looks
 
 if TYPE_CHECKING:
@@ -17,24 +18,24 @@ def plot_learning(
     by: Literal["tokens", "seconds"] = "tokens",
     look: Looks | None = None,
     number: str = "elbo",
-    label: str = "validation ELBO, nats/token",
+    label: str = "",
 ) -> Axes:
-    """A line for each run, those of one prior alike, and named once.
+    """A number as a cost: a line for each run, those of one prior alike, and named once.
 
     Args:
         points: with `prior`, `seed`, `tokens`, `seconds` and the number.
         axes: where to draw.
         by: what was spent.
         look: colours and markers by name, as `looks` makes them, to share among figures.
-        number: which of the points' numbers; points without it are left out.
-        label: what it is.
+        number: which of the points' numbers, higher is better if it is a bound; points without it are left out.
+        label: of the vertical axis, if it is another than the number's own.
     """
     looked = look or looks((point["prior"], point["prior"]) for point in points)
     for name, own in grouped((point for point in points if number in point), "prior").items():
         for place, run in enumerate(grouped(own, "seed").values()):
             told = None if place else name
-            axes.plot([p[by] for p in run], [p[number] for p in run], label=told, **looked[name])
+            axes.plot([p[by] for p in run], [cost(number, p[number]) for p in run], label=told, **looked[name])
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("tokens seen" if by == "tokens" else "seconds of training, without validations")
-    axes.set_ylabel(label)
+    axes.set_ylabel(label or cost_label(number))
     return axes

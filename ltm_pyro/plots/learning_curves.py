@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from ltm_pyro.plots.costs import cost, cost_label
 from ltm_pyro.plots.looks import Looks, looks
 
 if TYPE_CHECKING:
@@ -13,11 +14,7 @@ if TYPE_CHECKING:
 Against = Literal["tokens", "steps", "seconds"]
 Curve = Sequence[Mapping[str, Any]]
 SPENT = {"tokens": "tokens seen", "steps": "slow steps", "seconds": "seconds of training, without validations"}
-MEASURED = {
-    "elbo": "ELBO, nats/token",
-    "log_likelihood": "log-likelihood given z, nats/token",
-    "kl": "KL(q ‖ p), nats/token",
-}
+MEASURED = ("elbo", "log_likelihood", "kl")
 CUT = 0.1  # share of the training points at the beginning that may leave the frame
 
 
@@ -28,7 +25,7 @@ def plot_learning_curves(
     against: Against = "tokens",
     look: Looks | None = None,
 ) -> Axes:
-    """One number of several runs; those without it are left out.
+    """One number of several runs as a cost; those without it are left out.
 
     Args:
         curves: by name, as `training.learning_curve` reads them.
@@ -69,21 +66,25 @@ def _draw(axes: Axes, curve: Curve, number: str, against: Against, name: str, lo
     training, validation = ([p for p in own if p["part"] == part] for part in ("training", "validation"))
     line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 0.9, "alpha": 0.7}
     dots = {"color": look["color"], "marker": look["marker"], "markersize": 4.5, "linestyle": ""}
-    axes.plot([p[against] for p in training], [p[number] for p in training], label=f"{name}, training", **line)
+    axes.plot(*_costs(training, number, against), label=f"{name}, training", **line)
     if validation:
         told = f"{name}, validation"
-        axes.plot([p[against] for p in validation], [p[number] for p in validation], label=told, **dots)
+        axes.plot(*_costs(validation, number, against), label=told, **dots)
+
+
+def _costs(curve: Curve, number: str, against: Against) -> tuple[list[float], list[float]]:
+    return [point[against] for point in curve], [cost(number, point[number]) for point in curve]
 
 
 def _framed(axes: Axes, curves: Sequence[Curve], number: str, against: Against) -> Axes:
     """Axes with units; the steep first part of a bound is cut off, where there is enough after it."""
     axes.set_xlabel(SPENT[against])
-    axes.set_ylabel(MEASURED[number])
+    axes.set_ylabel(cost_label(number))
     axes.locator_params(axis="x", nbins=5)
     if number == "kl":
         axes.set_ylim(min(0.0, axes.get_ylim()[0]), None)
         return axes
-    late = [p[number] for curve in curves for p in _after_the_start(curve) if number in p]
+    late = [cost(number, p[number]) for curve in curves for p in _after_the_start(curve) if number in p]
     if late:
         low, high = min(late), max(late)
         span = (high - low) or 0.01 * max(1.0, abs(high))

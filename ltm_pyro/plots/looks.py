@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
 
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F")  # Okabe and Ito
 MARKERS = ("o", "s", "^", "D", "v", "X", "P", "*")
 LINES = ("-", "--", ":", "-.")
 LABELS = {
     "lower bound": "",
-    "upper bound": " (upper bound)",
-    "upper bound as S → ∞": " (upper as S → ∞)",
+    "upper bound": " (upper bound of log p)",
+    "upper bound as S → ∞": " (upper bound of log p as S → ∞)",
     "estimate, NOT A BOUND": " (estimate, no bound)",
     "NOT A BOUND": " (no bound)",
 }
@@ -43,6 +47,27 @@ def looks(names: Iterable[tuple[str, str]]) -> Looks:
                 "linewidth": 1.3,
             }
     return found
+
+
+def set_aside(axes: Axes, bars: ErrorbarContainer, place: int, count: int, apart: float = 4.0) -> None:
+    """Move one of several series sideways, so that error bars at the same x do not lie on each other.
+
+    What is drawn moves by some points (1/72 inch), its data stay as they are; scales may be of any kind.
+
+    Args:
+        axes: where all series are drawn.
+        bars: the series.
+        place: of it, from 0.
+        count: of all series.
+        apart: points between neighbours, if all of them fit within 20.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    step = min(apart, 20 / max(1, count - 1))
+    aside = ScaledTranslation((place - (count - 1) / 2) * step / 72, 0, axes.figure.dpi_scale_trans)
+    for artist in bars.get_children():
+        artist.set_transform(axes.transData + aside)
+    axes.margins(x=0.08)
 
 
 def label(name: str, claim: str) -> str:

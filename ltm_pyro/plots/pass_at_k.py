@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import grouped, looks
+from ltm_pyro.plots.looks import grouped, looks, set_aside
 from ltm_pyro.plots.text_sets import yerror
 
 if TYPE_CHECKING:
@@ -22,9 +22,11 @@ def plot_pass_at_k(records: Sequence[dict[str, Any]], axes: Axes, names: Mapping
     """
     named = [{**record, "name": f"{names[record['measure']]}, {record['shots']} shots"} for record in records]
     look = looks((record["measure"], record["name"]) for record in named)
-    for name, own in grouped(named, "name").items():
+    groups = grouped(named, "name")
+    for place, (name, own) in enumerate(groups.items()):
         errors = yerror([record["standard_error"] for record in own])
-        axes.errorbar([r["k"] for r in own], [r["percent"] for r in own], errors, label=name, **look[name])
+        bars = axes.errorbar([r["k"] for r in own], [r["percent"] for r in own], errors, label=name, **look[name])
+        set_aside(axes, bars, place, len(groups))
     axes.set_xticks(sorted({record["k"] for record in records}))
     axes.set_xlabel("k, attempts")
     axes.set_ylabel("pass@k, % of problems")

@@ -24,5 +24,4 @@ def plot_pareto_k(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     axes.plot(sizes, shapes, "o", color="#0072B2", markersize=4, label="a sequence")
     axes.set_xlabel(f"effective sample size of {records[0]['particles']} draws")
     axes.set_ylabel(f"Pareto k-hat of {records[0]['draws']} draws")
-    axes.legend(frameon=False, fontsize=7)
     return axes

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import Looks, grouped, looks
+from ltm_pyro.plots.costs import cost_label
+from ltm_pyro.plots.looks import Looks, grouped, looks, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NUMBERS = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "prior": "z from the prior"}
 UNITS = {"nats_per_token": ("nats/token", "standard_error"), "bits_per_byte": ("bits/byte", "bits_per_byte_error")}
 
 
@@ -40,17 +40,19 @@ def plot_scaling(
     """
     looked = look or looks((row["name"], row["name"]) for row in rows)
     words, error = UNITS[unit]
-    for name, own in grouped(rows, "name").items():
+    _logarithmic(axes, [row[by] for row in rows])
+    named = grouped(rows, "name")
+    for place, (name, own) in enumerate(named.items()):
         own = sorted(own, key=lambda row: row[by])
         x, y, wide = ([row[key] for row in own] for key in (by, f"{number}_{unit}", f"{number}_{error}"))
         style = {**looked[name], **({} if joined else {"linestyle": ""})}
-        axes.errorbar(x, y, wide, label=name, capsize=2, elinewidth=0.7, **style)
+        bars = axes.errorbar(x, y, wide, label=name, capsize=2, elinewidth=0.7, **style)
+        set_aside(axes, bars, place, len(named))
     for name, own in grouped((run for run in runs if f"{number}_{unit}" in run), "name").items():
         x, y = ([run[key] for run in own] for key in (by, f"{number}_{unit}"))
         axes.plot(x, y, color=looked[name]["color"], marker=".", markersize=3, linestyle="", alpha=0.6)
-    _logarithmic(axes, [row[by] for row in rows])
     axes.set_xlabel(label)
-    axes.set_ylabel(f"{NUMBERS[number]}, {words}")
+    axes.set_ylabel(cost_label(number, words))
     return axes
 
 
@@ -71,8 +73,8 @@ def plot_law(
         label: the law's equation.
     """
     axes.fill_between(compute, low, high, color="#888888", alpha=0.2, linewidth=0)
-    axes.plot(compute, loss, color="#555555", linewidth=1, linestyle="--", zorder=0)
-    axes.set_title(label, fontsize=7)
+    axes.plot(compute, loss, color="#555555", linewidth=1, linestyle="--", zorder=0, label="fitted law, 95 % band")
+    axes.set_title(label)
     return axes
 
 

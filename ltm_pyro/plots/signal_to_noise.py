@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import Looks, grouped, label, looks
+from ltm_pyro.plots.looks import Looks, grouped, label, looks, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,13 +24,15 @@ def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Lo
     from matplotlib.ticker import LogLocator, NullFormatter
 
     looked = look or looks((record["bound"], record["estimator"]) for record in records)
-    for name, group in grouped(records, "estimator").items():
+    axes.set_xscale("log", base=2)
+    groups = grouped(records, "estimator")
+    for place, (name, group) in enumerate(groups.items()):
         told = [r for r in group if r["snr"] > r["snr_error"]]  # never where they are NaN
         x, y = [r["particles"] for r in told], [r["snr"] for r in told]
         errors = [r["snr_error"] for r in told]
         text = label(name, group[0]["claim"])
-        axes.errorbar(x, y, yerr=errors, label=text, elinewidth=0.8, capsize=1.5, **looked[name])
-    axes.set_xscale("log", base=2)
+        bars = axes.errorbar(x, y, errors, label=text, elinewidth=0.8, capsize=1.5, **looked[name])
+        set_aside(axes, bars, place, len(groups))
     if any(record["snr"] > record["snr_error"] for record in records):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -40,7 +42,7 @@ def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Lo
     counts = sorted({record["particles"] for record in records})
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xlabel("particles S")
-    axes.set_ylabel(f"signal-to-noise ratio of one gradient by {records[0]['parameters']}")
+    axes.set_ylabel(f"signal-to-noise ratio, gradient by {records[0]['parameters']}")
     return axes
 
 

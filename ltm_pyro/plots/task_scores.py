@@ -23,5 +23,6 @@ def plot_task_scores(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     axes.errorbar(values, places, xerr=yerror([r["standard_error"] for r in shares]), fmt="o", color="#0072B2")
     axes.set_yticks(list(places), [f"{record['task']}\n{record['measure']}" for record in shares])
     axes.set_xlim(0, 1)
-    axes.set_xlabel("share")
+    axes.set_ylabel("task")
+    axes.set_xlabel("score, share of questions")
     return axes

@@ -29,6 +29,7 @@ def plot_text_quality(records: Sequence[dict[str, Any]], axes: Axes, measure: st
             [value], [place], xerr=error, label=record["kind"], **{**look[record["kind"]], "linestyle": "none"}
         )
     axes.set_yticks([])
+    axes.set_ylabel("kind of text")
     axes.invert_yaxis()
     axes.set_xlabel(label)
     return axes

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import Looks, grouped, looks
+from ltm_pyro.plots.costs import NAMES
+from ltm_pyro.plots.looks import Looks, grouped, looks, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAMES = {
-    "exact": "exact",
-    "diffusion": "diffusion ELBO",
-    "elbo": "ELBO",
-    "importance_weighted": "importance-weighted",
-    "predictive": "predictive (second half)",
-    "prior": "z from the prior",
-}
+SHOWN = ("exact", "diffusion", "elbo", "importance_weighted", "predictive", "prior")
 
 
 def plot_text_sets(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> Axes:
@@ -29,14 +23,17 @@ def plot_text_sets(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | 
         look: colours and markers by name, as `looks` makes them, to share among figures.
     """
     sets = list(dict.fromkeys(record["set"] for record in records))
-    shown = {name: own for name, own in grouped(records, "number").items() if name in NAMES}
+    shown = {name: own for name, own in grouped(records, "number").items() if name in SHOWN}
     looked = look or looks((name, name) for name in shown)
     for place, (name, own) in enumerate(shown.items()):
-        x = [sets.index(record["set"]) + 0.12 * (place - (len(shown) - 1) / 2) for record in own]
+        x = [sets.index(record["set"]) for record in own]
         y, error = ([record[key] for record in own] for key in ("bits_per_byte", "bits_per_byte_error"))
-        axes.errorbar(x, y, yerror(error), label=NAMES[name], **{**looked[name], "linestyle": "none"})
+        bars = axes.errorbar(x, y, yerror(error), label=NAMES[name], **{**looked[name], "linestyle": ""})
+        set_aside(axes, bars, place, len(shown), apart=6)
     axes.set_xticks(range(len(sets)), sets)
-    axes.set_ylabel("bits/byte")
+    axes.set_xlim(-0.5, len(sets) - 0.5)
+    axes.set_xlabel("text set")
+    axes.set_ylabel("cost, bits/byte")
     return axes
 
 

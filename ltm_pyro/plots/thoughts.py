@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import COLOURS
+from ltm_pyro.plots.looks import COLOURS, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,35 +14,67 @@ Pairs = Sequence[Sequence[float]]
 
 
 def plot_thoughts(kl: Sequence[Sequence[float]], axes: Axes) -> Axes:
-    """KL of every thought, nats per text, from (L, K); a bar for each, coloured by layer."""
+    """KL of every thought, nats per text, from (L, K); a bar for each, coloured and named by layer."""
     thoughts = len(kl[0])
     for layer, row in enumerate(kl):
         places = [layer * (thoughts + 1) + k for k in range(thoughts)]
-        axes.bar(places, [float(value) for value in row], color=COLOURS[(layer + 1) % len(COLOURS)])
-    axes.set_xticks(
-        [layer * (thoughts + 1) + (thoughts - 1) / 2 for layer in range(len(kl))],
-        [f"{layer}" for layer in range(1, len(kl) + 1)],
-    )
-    axes.set_xlabel("layer (a bar for each thought)")
+        colour = COLOURS[(layer + 1) % len(COLOURS)]
+        axes.bar(places, [float(value) for value in row], color=colour, label=f"layer {layer + 1}")
+    every = [(layer * (thoughts + 1) + k, f"{k + 1}") for layer in range(len(kl)) for k in range(thoughts)]
+    if len(every) <= 32:
+        axes.set_xticks([place for place, _ in every], [name for _, name in every])
+    else:
+        axes.set_xticks([])
+    axes.set_xlabel("thought of each layer")
     axes.set_ylabel("KL(q ‖ p), nats/text")
     return axes
 
 
-def plot_probe(free: Pairs, paid: Pairs, axes: Axes) -> Axes:
-    """Nats per token against how many layers' thoughts are from q: two sequences of L + 1 (value, error) pairs."""
-    for pairs, name, colour, marker in ((free, "reconstruction", COLOURS[1], "o"), (paid, "KL paid", COLOURS[2], "s")):
+def plot_probe(free: Pairs, paid: Pairs, axes: Axes, against_none: bool = False) -> Axes:
+    """Cost against how many layers' thoughts are from q: two sequences of L + 1 (value, error) pairs, nats per token.
+
+    Args:
+        free: reconstruction, −E log p(x | z).
+        paid: the same with the KL of these layers paid.
+        axes: where to draw.
+        against_none: whether the pairs are differences to that of no layer, whose errors are paired.
+    """
+    for place, (pairs, name, colour, marker) in enumerate(
+        ((free, "−log p(x | z)", COLOURS[1], "o"), (paid, "with the KL of these layers paid", COLOURS[2], "s"))
+    ):
         values, errors = ([pair[i] for pair in pairs] for i in (0, 1))
-        axes.errorbar(range(len(pairs)), values, errors, color=colour, marker=marker, markersize=4.5, label=name)
+        errors = [error if error == error else 0.0 for error in errors]
+        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5, "capsize": 2}
+        bars = axes.errorbar(range(len(pairs)), values, errors, label=name, **look)
+        set_aside(axes, bars, place, 2, apart=7)
+    if against_none:
+        axes.axhline(0, color="0.6", linewidth=1, zorder=0)
     axes.set_xticks(range(len(free)))
+    axes.set_xlim(-0.3, len(free) - 0.7)
     axes.set_xlabel("layers whose thoughts are from q")
-    axes.set_ylabel("nats/token")
-    axes.legend()
+    axes.set_ylabel("cost less that of no layer, nats/token" if against_none else "cost, nats/token")
     return axes
 
 
-def plot_places(places: Pairs, shares: Sequence[float], axes: Axes) -> Axes:
-    """Posterior means on their first two principal axes, (N, 2); colour follows the order of the texts."""
-    axes.scatter([x for x, _ in places], [y for _, y in places], c=range(len(places)), cmap="viridis", s=9)
-    axes.set_xlabel(f"first axis, {shares[0]:.0%} of variance")
-    axes.set_ylabel(f"second axis, {shares[1]:.0%} of variance")
+def plot_places(
+    places: Pairs,
+    shares: Sequence[float],
+    axes: Axes,
+    values: Sequence[float] = (),
+    label: str = "order of the texts",
+) -> Axes:
+    """Posterior means on their first two principal axes, (N, 2), in standard deviations of the prior.
+
+    Args:
+        places: of the texts.
+        shares: of the variance, that each axis tells.
+        axes: where to draw.
+        values: what the colours show, a number a text; the order of the texts if left out.
+        label: what that is.
+    """
+    coloured = values or range(1, len(places) + 1)
+    dots = axes.scatter([x for x, _ in places], [y for _, y in places], c=coloured, cmap="viridis", s=12)
+    axes.figure.colorbar(dots, ax=axes, label=label)
+    axes.set_xlabel(f"first principal axis, prior s.d.\n({shares[0]:.0%} of variance)")
+    axes.set_ylabel(f"second principal axis, prior s.d.\n({shares[1]:.0%} of variance)")
     return axes

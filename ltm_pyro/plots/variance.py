@@ -34,6 +34,7 @@ def plot_variance(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | N
         axes.xaxis.set_minor_formatter(NullFormatter())
     names = [label(record["estimator"], record["claim"]) if named else "" for record in records]
     axes.set_yticks(range(len(records)), names)
+    axes.set_ylabel("estimator" if named else "")
     axes.invert_yaxis()
     axes.grid(axis="x", color="0.92")
     first = records[0]

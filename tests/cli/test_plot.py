@@ -19,7 +19,7 @@ def whole(stem):
 
 def test_a_run_leaves_its_learning_curve(trained, reference):
     svg = whole(trained / "figures" / "learning")
-    assert all(text in svg for text in ("ELBO, nats/token", "layer 1", "layer 2", "tokens seen", "validation"))
+    assert all(text in svg for text in ("−ELBO, nats/token", "layer 1", "layer 2", "tokens seen", "validation"))
     assert "layer 1" not in whole(reference / "figures" / "learning")
 
 

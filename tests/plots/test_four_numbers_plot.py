@@ -3,31 +3,13 @@
 import math
 
 import pytest
+from figure_records import POINTS, ROWS, RUNS, row
 from matplotlib.figure import Figure
 
 from ltm_pyro.plots.aggregate import plot_aggregate
 from ltm_pyro.plots.four_numbers import NAMES, plot_number
 from ltm_pyro.plots.layers import plot_layers
 from ltm_pyro.plots.learning import plot_learning
-
-
-def row(prior, at=4.0, **more):
-    numbers = {}
-    for name in ("elbo", "importance_weighted", "predictive", "prior"):
-        key = f"{name}_nats_per_token"
-        numbers |= {key: at, f"{name}_standard_error": 0.2, f"{key}_seed_error": 0.1}
-    layers = {"kl_layer_1": 0.3, "kl_layer_2": 0.1, "kl_layer_1_seed_error": 0.01}
-    return {"prior": prior, **numbers, **layers, "mmd2": 0.02, "mmd2_null_95": 0.01, **more}
-
-
-ROWS = [row("GaussianPrior"), row("MixturePrior", 3.5, elbo_minus_first=-0.5, elbo_minus_first_error=0.1)]
-RUNS = [{"prior": r["prior"], "elbo_nats_per_token": r["elbo_nats_per_token"] + gap} for r in ROWS for gap in (-1, 1)]
-POINTS = [
-    {"prior": prior, "seed": seed, "tokens": 100 * step, "seconds": step / 10, "elbo": -5 + step}
-    for prior in ("GaussianPrior", "MixturePrior")
-    for seed in (0, 1)
-    for step in (1, 2, 3)
-]
 
 
 @pytest.fixture
@@ -48,7 +30,7 @@ def widths(container):
 def test_a_number_has_a_row_a_prior_with_both_errors_and_every_seed(axes):
     plot_number(ROWS, RUNS, axes)
     assert rows_of(axes) == ["GaussianPrior", "MixturePrior"]
-    assert axes.get_xlabel() == "ELBO,\nnats/token, lower is better"
+    assert axes.get_xlabel() == "−ELBO,\nnats/token"
     assert [widths(bar) for bar in axes.containers] == [0.1, 0.2] * 2
     seeds = [line for line in axes.lines if list(line.get_xdata()) == [3.0, 5.0]]
     assert len(seeds) == 1
@@ -77,7 +59,7 @@ def test_what_is_far_worse_leaves_the_frame_with_its_value(axes):
 def test_a_difference_stands_beside_zero(axes):
     plot_number(ROWS[1:], [], axes, number="elbo_minus_first", named=False)
     assert rows_of(axes) == [""]
-    assert "minus the first prior's" in axes.get_xlabel()
+    assert "less the first prior's" in axes.get_xlabel()
     assert list(axes.lines[0].get_xdata()) == [0, 0]
     assert axes.lines[-1].get_xdata() == [-0.5]
 

@@ -4,61 +4,11 @@ import math
 
 import matplotlib
 import pytest
+from figure_records import CURVE, GRADIENTS, TIGHTNESS, WEIGHTS, bound, gradient, point
 from matplotlib.figure import Figure
 
 from ltm_pyro import plots
 from ltm_pyro.plots.looks import COLOURS, label, looks
-
-
-def bound(name, particles, value, claim="lower bound"):
-    return {
-        "part": "tightness",
-        "bound": name,
-        "particles": particles,
-        "value": value,
-        "error_over_draws": 0.1,
-        "claim": claim,
-        "unit": "nats/token",
-        "log_evidence": -1.0,
-    }
-
-
-def gradient(name, particles, snr, target="its bound", heavy=False):
-    return {
-        "part": "gradient",
-        "bound": name.split("-")[0],
-        "estimator": name,
-        "parameters": "γ",
-        "particles": particles,
-        "snr": snr,
-        "snr_error": 0.1 * snr,
-        "claim": "lower bound",
-        "target": target,
-        "bias_along": 0.02,
-        "bias_along_error": 0.01,
-        "variance": 3.0,
-        "heavy_tails": heavy,
-    }
-
-
-def point(name, passes, value):
-    return {
-        "part": "inference",
-        "bound": name,
-        "estimator": name,
-        "claim": "lower bound",
-        "passes": passes,
-        "seconds": passes / 10,
-        "elbo": value,
-        "importance_weighted": value + 1,
-        "unit": "nats/token",
-    }
-
-
-TIGHTNESS = [bound(name, s, -2 + 0.1 * s + bonus) for name, bonus in (("elbo", 0), ("iwae", 0.1)) for s in (1, 2, 4)]
-GRADIENTS = [gradient(name, s, 0.1 * s) for name in ("iwae", "iwae-dreg") for s in (1, 2, 4)]
-CURVE = [point(name, passes, -5 + passes) for name in ("elbo", "iwae") for passes in (0, 1, 2)]
-WEIGHTS = [{"effective_sample_size": 3.0, "pareto_k": k, "particles": 8, "draws": 64} for k in (0.2, 0.9, math.nan)]
 
 
 @pytest.fixture
@@ -72,8 +22,8 @@ def names(axes):
 
 def test_tightness_has_a_line_a_bound_and_the_truth(axes):
     plots.plot_tightness(TIGHTNESS, axes)
-    assert names(axes) == ["log p(x), exact", "elbo", "iwae"]
-    assert axes.get_ylabel() == "mean value, nats/token"
+    assert names(axes) == ["−log p(x), exact", "elbo", "iwae"]
+    assert axes.get_ylabel() == "−bound, mean, nats/token"
     assert axes.get_xlabel() == "particles S"
 
 
@@ -86,9 +36,9 @@ def test_bounds_that_hide_one_another_are_named_together(axes):
 def test_a_far_upper_bound_does_not_flatten_the_others(axes):
     far = [bound("cubo", s, 1e4, "upper bound") for s in (2, 4)]
     plots.plot_tightness([*TIGHTNESS, *far], axes)
-    assert "cubo (upper bound), above the frame" in names(axes)
-    assert axes.get_ylim()[1] < 1
-    assert axes.get_ylim()[0] < -1.9
+    assert "cubo (upper bound of log p), below the frame" in names(axes)
+    assert axes.get_ylim()[0] > -1
+    assert axes.get_ylim()[1] > 1.9
 
 
 def test_a_signal_below_its_error_has_no_point(axes):
@@ -122,17 +72,17 @@ def test_bias_and_variance_have_a_row_an_estimator(axes):
 def test_curves_go_by_their_budget(axes, by, words):
     plots.plot_curves(CURVE, axes, by)
     assert words in axes.get_xlabel()
-    assert axes.get_ylabel() == "ELBO, nats/token"
+    assert axes.get_ylabel() == "−ELBO, nats/token"
     assert list(axes.lines[0].get_xdata()) == [record[by] for record in CURVE[:3]]
 
 
 def test_what_falls_far_below_the_start_leaves_the_frame(axes):
     plots.plot_curves([*CURVE, point("bad", 0, -5), point("bad", 1, -1e6), point("bad", 2, math.nan)], axes)
-    assert axes.get_ylim()[0] > -10
+    assert axes.get_ylim()[1] < 10
     assert names(axes) == ["elbo", "iwae", "bad, diverged"]
     again = Figure().subplots()
     plots.plot_curves([*CURVE, point("low", 0, -5), point("low", 1, -1e6)], again)
-    assert names(again)[-1] == "low, below the frame"
+    assert names(again)[-1] == "low, above the frame"
 
 
 def test_reliability_shows_what_is_known(axes):
@@ -144,14 +94,14 @@ def test_reliability_shows_what_is_known(axes):
 def test_figures_are_saved_as_two_files_and_leave_the_style(tmp_path):
     before = dict(matplotlib.rcParams)
     panels = [lambda axes: plots.plot_curves(CURVE, axes), lambda axes: plots.plot_curves(CURVE, axes, "seconds")]
-    paths = plots.save_figure(tmp_path / "curves", panels)
+    paths = plots.save_figure(tmp_path / "curves", panels, "Two budgets.")
     assert [path.name for path in paths] == ["curves.png", "curves.svg"]
     assert paths[0].read_bytes().startswith(b"\x89PNG")
     assert paths[0].stat().st_size > 5000
     assert "decoder passes per sequence" in paths[1].read_text()
     assert dict(matplotlib.rcParams) == before
     content = paths[1].read_bytes()
-    plots.save_figure(tmp_path / "curves", panels)
+    plots.save_figure(tmp_path / "curves", panels, "Two budgets.")
     assert paths[1].read_bytes() == content
 
 

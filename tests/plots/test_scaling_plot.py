@@ -37,7 +37,7 @@ def test_each_name_is_a_line_in_order_with_its_errors(axes):
         np.testing.assert_allclose(ends, [[y - 0.1, y + 0.1] for y in wanted])
     assert axes.get_xscale() == "log"
     assert list(axes.get_xticks()) == [1, 4]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("T_fast in training", "ELBO, nats/token")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("T_fast in training", "−ELBO, nats/token")
 
 
 def test_bits_per_byte_are_drawn_where_they_are_asked_for(axes):
@@ -45,7 +45,7 @@ def test_bits_per_byte_are_drawn_where_they_are_asked_for(axes):
     line, _, (errors,) = axes.get_legend_handles_labels()[0][0].lines
     assert list(line.get_ydata()) == [1.75, 1.5]
     np.testing.assert_allclose(errors.get_segments()[0][:, 1], [1.70, 1.80])
-    assert axes.get_ylabel() == "ELBO, bits/byte"
+    assert axes.get_ylabel() == "−ELBO, bits/byte"
 
 
 def test_runs_are_dots_of_their_models_colour_and_points_may_stand_alone(axes):

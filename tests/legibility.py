@@ -1,0 +1,88 @@
+"""What a figure lacks that may go into a paper: letters, labels, a legend, a colour bar, bars set apart."""
+
+from itertools import combinations
+
+import numpy as np
+from matplotlib.container import ErrorbarContainer
+from matplotlib.text import Text
+
+from ltm_pyro.plots.saving import LETTERS, WIDE
+
+SHOWN = 125  # CSS pixels an inch, in the documentation
+
+
+def faults(figure):
+    """One line for each fault of a drawn figure."""
+    figure.canvas.draw()
+    yield from _letters(figure)
+    shown = {text.get_text() for legend in _legends(figure) for text in legend.get_texts()}
+    for axes in figure.axes:
+        yield from _labels(axes)
+        names = set(axes.get_legend_handles_labels()[1])
+        if len(names) > 1 and not names <= shown:
+            yield f"no legend for {sorted(names - shown)}"
+        yield from (f"no colour bar for a {type(m).__name__}" for m in _coloured(axes) if m.colorbar is None)
+        yield from _overlapping_bars(axes)
+    if figure.get_figwidth() > WIDE:
+        yield "wider than a page"
+
+
+def _letters(figure):
+    renderer, page = figure.canvas.get_renderer(), figure.bbox
+    for text in figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible()):
+        if not text.get_text().strip():
+            continue
+        if text.get_fontsize() < LETTERS or text.get_fontsize() / 72 * SHOWN < 12:
+            yield f"small letters: {text.get_text()!r}"
+    for text in [
+        *figure.texts,
+        *(text for legend in _legends(figure) for text in legend.get_texts()),
+        *_titles(figure),
+    ]:
+        box = text.get_window_extent(renderer)
+        if box.x0 < page.x0 - 1 or box.x1 > page.x1 + 1 or box.y0 < page.y0 - 1 or box.y1 > page.y1 + 1:
+            yield f"cut off: {text.get_text()!r}"
+
+
+def _titles(figure):
+    return [text for axes in figure.axes for text in (axes.title, axes.xaxis.label, axes.yaxis.label)]
+
+
+def _labels(axes):
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    named_beside = bool(rows) and not any(rows)
+    if hasattr(axes, "_colorbar"):
+        if not (axes.get_ylabel() or axes.get_xlabel()):
+            yield "a colour bar without a label"
+        return
+    if not axes.get_xlabel():
+        yield "no label below"
+    if not axes.get_ylabel() and not named_beside:
+        yield "no label at the side"
+
+
+def _legends(figure):
+    return [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+
+
+def _coloured(axes):
+    return [artist for artist in (*axes.images, *axes.collections) if artist.get_array() is not None]
+
+
+def _overlapping_bars(axes):
+    bars = [[_drawn(c) for c in container.lines[2]] for container in axes.containers if _is_vertical(container)]
+    for (one,), (other,) in combinations([group for group in bars if len(group) == 1], 2):
+        for (x, low, high), (x2, low2, high2) in ((a, b) for a in one for b in other):
+            if abs(x - x2) < 1.5 and low < high and low2 < high2 and min(high, high2) - max(low, low2) > 1:
+                yield f"error bars lie on each other at pixel {x:.0f}"
+                return
+
+
+def _is_vertical(container):
+    return isinstance(container, ErrorbarContainer) and container.has_yerr
+
+
+def _drawn(collection):
+    """(x, lowest, highest) of each bar, in pixels."""
+    ends = [collection.get_transform().transform(segment) for segment in collection.get_segments()]
+    return [(e[0][0], np.min(e[:, 1]), np.max(e[:, 1])) for e in ends]
