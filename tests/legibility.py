@@ -86,3 +86,26 @@ def _drawn(collection):
     """(x, lowest, highest) of each bar, in pixels."""
     ends = [collection.get_transform().transform(segment) for segment in collection.get_segments()]
     return [(e[0][0], np.min(e[:, 1]), np.max(e[:, 1])) for e in ends]
+
+
+# What each chart of a page lacks, by its id or class, as a page's own script can tell.
+CHART_FAULTS = """() => [...document.querySelectorAll("figure > svg")].filter((svg) => svg.clientWidth)
+.flatMap((svg) => {
+  const name = svg.id || svg.closest("section").id, figure = svg.closest("figure"), found = [];
+  const texts = [...svg.querySelectorAll("text")], page = svg.getBoundingClientRect();
+  const scale = page.width / svg.viewBox.baseVal.width;
+  const lines = new Set([...svg.querySelectorAll("polyline.curve")].map((line) => line.getAttribute("class")));
+  const names = figure.querySelectorAll(".legend > span").length;
+  const place = (bar) => parseFloat(bar.getAttribute("d").slice(1)).toFixed(1);
+  const bars = [...svg.querySelectorAll("path.error")].map(place);
+  const size = (text) => scale * parseFloat(getComputedStyle(text).fontSize);
+  const outside = (box) => box.left < page.left - 2 || box.right > page.right + 2 || box.bottom > page.bottom + 2;
+  if (texts.filter((text) => text.matches(".axis") && text.textContent.trim()).length < 2) found.push("no labels");
+  if (texts.filter((text) => text.matches(".tick")).length < 4) found.push("no ticks");
+  if (texts.some((text) => size(text) < 12)) found.push("small letters");
+  if (texts.some((text) => outside(text.getBoundingClientRect()))) found.push("cut off");
+  if (lines.size > Math.max(1, names)) found.push("no legend");
+  if (new Set(bars).size < bars.length) found.push("bars on each other");
+  if (!figure.querySelector("figcaption").textContent.trim()) found.push("no caption");
+  return found.map((fault) => `${name}: ${fault}`);
+})"""

@@ -13,7 +13,7 @@ from typing import Any
 
 from docutils import nodes
 
-INCH = 130  # CSS pixels: at 96 the letters of a figure, which are small, would be smaller than a footnote's
+INCH = 125  # CSS pixels: so a page's 7 inches have room, and letters of 7 points are 12 pixels high
 WIDE = 700  # CSS pixels
 METRE = 39.37  # inches
 

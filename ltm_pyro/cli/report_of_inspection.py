@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ltm_pyro.data import Sequences
     from ltm_pyro.evaluation.inspection import Details, Inspection
+    from ltm_pyro.evaluation.inspection.dial import Setting
     from ltm_pyro.training.run import Run
 
 
@@ -23,13 +24,15 @@ def report(run: Run, found: Inspection, sequences: Sequences, details: Details) 
         for thought, kl in enumerate(row, 1)
     ]
     axes = [
-        f"{name} axis, {share:.0%} of variance" for name, share in zip(("first", "second"), found.shares, strict=True)
+        f"{name} principal axis, prior s.d. ({share:.0%} of variance)"
+        for name, share in zip(("first", "second"), found.shares, strict=True)
     ]
     data = {
         "thoughts": thoughts,
         "points": _points(run, found, sequences),
         "axes": axes,
-        "dial": [_setting(one) for one in details.dial],
+        "dial": [_setting(one, details.dial[0]) for one in details.dial],
+        "even": 1 / found.kl.shape[1],
         "texts": [_text(run, one, sequences) for one in details.texts],
         "way": _way(run, details, sequences),
     }
@@ -62,9 +65,15 @@ def properties(name: str) -> dict[str, Any]:
     return {"year": int(year), "president": president}
 
 
-def _setting(one: Any) -> dict[str, Any]:
-    bound, tighter = one.elbo, one.importance_weighted
-    return {"steps": one.steps, "elbo": bound.nats_per_token, "iw": tighter.nats_per_token, "kl": one.kl_per_token}
+def _setting(one: Setting, first: Setting) -> dict[str, Any]:
+    """Both bounds as costs with their errors over texts, and what each costs more than at the first setting, paired."""
+    found: dict[str, Any] = {"steps": one.steps, "kl": one.kl_per_token}
+    for key, score, start in (
+        ("elbo", one.elbo, first.elbo),
+        ("iw", one.importance_weighted, first.importance_weighted),
+    ):
+        found |= {key: score.nats_per_token, f"{key}_error": score.standard_error, f"{key}_change": score.minus(start)}
+    return found
 
 
 def _text(run: Run, one: Any, sequences: Sequences) -> dict[str, Any]:

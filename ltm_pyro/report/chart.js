@@ -29,7 +29,7 @@ const ends = (values, zero = false) => {
 const plot = (svg, { x, y, height = 260 }, paint) => {
   svg.render = () => {
     const width = svg.clientWidth || 600, top = 10, right = 16, bottom = height - 46;
-    const below = x.ticks ?? ticks(x.low, x.high, width / 90), aside = y.ticks ?? ticks(y.low, y.high, height / 50);
+    const below = x.ticks ?? ticks(x.low, x.high, width / 75), aside = y.ticks ?? ticks(y.low, y.high, height / 50);
     const left = 34 + 7.2 * Math.max(...aside.map(([, text]) => text.length), 1);
     const scale = (axis, from, to) => (value) => from + ((to - from) * (value - axis.low)) / (axis.high - axis.low || 1);
     const frame = { svg, left, right: width - right, top, bottom, x: scale(x, left, width - right), y: scale(y, bottom, top) };

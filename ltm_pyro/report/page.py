@@ -18,7 +18,8 @@ def page(title: str, verdict: str, warning: bool, tables: Sequence[tuple[str, An
         warning: whether that is bad news.
         tables: a heading, rows with the header first, and a note, each.
         data: for the interactive parts: `thoughts` (name, KL of each dimension), `points` (place, name, text, nearest
-            texts by thoughts and by words), `axes` (two labels).
+            texts by thoughts and by words), `axes` (two labels), `dial` (bounds by steps, with their errors and paired
+            changes), `texts` (tokens and what each thought does there), `even` (1/K), `way` (two texts' costs).
     """
     parts = files("ltm_pyro.report")
     shell = (parts / "shell.html").read_text(encoding="utf-8")
@@ -27,8 +28,8 @@ def page(title: str, verdict: str, warning: bool, tables: Sequence[tuple[str, An
         "VERDICT": escape(verdict),
         "MOOD": "bad" if warning else "good",
         "TABLES": "\n".join(_table(*table) for table in tables),
-        "STYLE": (parts / "style.css").read_text(encoding="utf-8"),
-        "SCRIPT": (parts / "script.js").read_text(encoding="utf-8"),
+        "STYLE": "".join((parts / name).read_text(encoding="utf-8") for name in ("style.css", "chart.css")),
+        "SCRIPT": "".join((parts / name).read_text(encoding="utf-8") for name in ("chart.js", "script.js")),
         "DATA": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),  # so that no text ends the script
     }
     pieces = shell.split("@@")  # every second piece is a hole's name: what fills one is not searched again

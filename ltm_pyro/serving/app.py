@@ -1,4 +1,4 @@
-"""The page over HTTP: three files, what it asks, and nothing else."""
+"""The page over HTTP: five files, what it asks, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ BODY = 100_000  # bytes of a request
 BODY_SECONDS = 10.0  # in which it must have come
 WANTED = dict[str, Annotated[str, MaxLen(BODY)] | int | float | bool | None]
 PAGES = {
-    "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
+    "/": ("ltm_pyro.serving", "page.html", "text/html"),
+    "/page.js": ("ltm_pyro.serving", "page.js", "text/javascript"),
+    "/page.css": ("ltm_pyro.serving", "page.css", "text/css"),
+    "/chart.js": ("ltm_pyro.report", "chart.js", "text/javascript"),
+    "/chart.css": ("ltm_pyro.report", "chart.css", "text/css"),
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -96,8 +98,8 @@ class _WithHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-def _file(name: str, kind: str) -> Any:
-    content = (files("ltm_pyro.serving") / name).read_text(encoding="utf-8")
+def _file(package: str, name: str, kind: str) -> Any:
+    content = (files(package) / name).read_text(encoding="utf-8")
 
     async def page(request: Request) -> Response:
         from starlette.responses import Response

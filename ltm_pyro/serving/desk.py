@@ -73,9 +73,9 @@ class Desk:
         """
         steps, seed = _whole(wanted, "steps", 0, LIMITS["steps"]), _whole(wanted, "seed", 0, 2**31)
         ids, cut = self._encode(wanted, "text", self.length)
-        tell({"tokens": len(ids), "cut": cut})
+        tell({"tokens": len(ids), "cut": cut, "of": "text"})
         with at_rest(self.model, self.guide, seed):
-            x = self._fitted(ids, steps, tell)
+            x = self._fitted(ids, steps, tell, "text")
             tell({"thoughts": self._thoughts()})
             tell({"numbers": self._numbers(x)})
 
@@ -96,30 +96,35 @@ class Desk:
         with at_rest(self.model, self.guide, seed):
             if between:
                 share = _real(wanted, "share", 0, 1)
-                ends = [self._z(self._encode(wanted, name, self.length)[0], steps, tell) for name in ("text", "other")]
+                texts = {name: self._encode(wanted, name, self.length) for name in ("text", "other")}
+                for name, (ids, cut) in texts.items():
+                    tell({"tokens": len(ids), "cut": cut, "of": name})
+                ends = [self._z(ids, steps, tell, name) for name, (ids, _) in texts.items()]
                 z, prompt = great_circle(ends[0], ends[1], share), self._row([])
             else:
                 ids, cut = self._encode(wanted, "text", self.length - tokens, may_be_empty=True, end=True)
-                tell({"tokens": len(ids), "cut": cut})
-                z, prompt = self._z(ids, steps, tell), self._row(ids)
+                tell({"tokens": len(ids), "cut": cut, "of": "text"})
+                z, prompt = self._z(ids, steps, tell, "text"), self._row(ids)
             for piece in self._pieces(z, prompt, tokens, sampling):
                 tell({"piece": piece})
 
-    def _z(self, ids: list[int], steps: int, tell: Tell) -> Tensor:
+    def _z(self, ids: list[int], steps: int, tell: Tell, of: str) -> Tensor:
         """Thoughts fitted on a text; from the prior where there is none."""
         if not ids:
             z = thoughts_from_prior(self.model, 1)
             assert z is not None  # a desk has a model with thoughts
             return z
-        x = self._fitted(ids, steps, tell)
+        x = self._fitted(ids, steps, tell, of)
         with torch.no_grad():
             return self.guide(x)
 
-    def _fitted(self, ids: list[int], steps: int, tell: Tell) -> Tensor:
+    def _fitted(self, ids: list[int], steps: int, tell: Tell, of: str) -> Tensor:
+        """Fit q to a text; each step is told with the name of the text that it is of."""
         x = self._row(ids)
 
         def watch(step: int, terms: Terms) -> None:
-            tell({"step": step, "cost": -terms.elbo.item() / len(ids), "kl": terms.kl.item() / len(ids)})
+            cost, kl = -terms.elbo.item() / len(ids), terms.kl.item() / len(ids)
+            tell({"step": step, "cost": cost, "kl": kl, "of": of})
 
         self.fast.lasting(steps).fit(self.model, self.guide, x, watch=watch)
         return x

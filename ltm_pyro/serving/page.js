@@ -1,14 +1,16 @@
 "use strict";
 const at = (id) => document.getElementById(id);
-const draw = (parent, name, attributes, text) => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return parent.appendChild(node);
+
+// A panel: its button, and below it what it says, the curve of its fits and what it writes.
+const panel = (id) => {
+  const part = at(`${id}-part`), one = (name) => part.querySelector(name);
+  return { id, status: one(".status"), figure: one("figure"), key: one(".key"), svg: one(".fitting"), stop: one(".stop"), written: one(".written") };
 };
-const say = (text, bad = false) => {
-  at("status").textContent = text;
-  at("status").className = bad ? "bad" : "";
+const ACTIONS = ["fit", "continue", "between"];
+const panels = Object.fromEntries(ACTIONS.map((id) => [id, panel(id)]));
+const say = (where, text, bad = false) => {
+  where.status.textContent = text;
+  where.status.className = bad ? "status bad" : "status";
 };
 
 for (const id of ["steps", "temperature", "tokens", "share"]) {
@@ -17,19 +19,22 @@ for (const id of ["steps", "temperature", "tokens", "share"]) {
   show();
 }
 
-const ACTIONS = ["fit", "continue", "between"];
 let running = null;
-const ask = async (path, body, hear) => {
+const busy = (where, is) => {
+  ACTIONS.forEach((id) => { at(id).disabled = is; });
+  where.stop.disabled = !is;
+};
+const ask = async (where, path, body, hear) => {
   running = new AbortController();
-  ACTIONS.forEach((id) => { at(id).disabled = true; });
-  at("stop").disabled = false;
-  say("Asking ...");
+  const cut = [];
+  busy(where, true);
+  say(where, "Asking ...");
   try {
     const answer = await fetch(path, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal: running.signal,
     });
     if (!answer.ok) {
-      say((await answer.json()).error ?? `The server says ${answer.status}.`, true);
+      say(where, (await answer.json()).error ?? `The server says ${answer.status}.`, true);
       return;
     }
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -39,61 +44,68 @@ const ask = async (path, body, hear) => {
       if (done) break;
       const lines = (rest + value).split("\n");
       rest = lines.pop();
-      for (const line of lines) heard(JSON.parse(line), hear);
+      for (const line of lines) heard(where, JSON.parse(line), cut, hear);
     }
   } catch (error) {
-    say(error.name === "AbortError" ? "Stopped." : `The server cannot be reached: ${error.message}`, error.name !== "AbortError");
+    const stopped = error.name === "AbortError";
+    say(where, stopped ? "Stopped." : `The server cannot be reached: ${error.message}`, !stopped);
   } finally {
-    ACTIONS.forEach((id) => { at(id).disabled = false; });
-    at("stop").disabled = true;
+    busy(where, false);
     running = null;
   }
 };
-const heard = (event, hear) => {
-  if (event.waiting) say(`Waiting for ${event.waiting} other${event.waiting > 1 ? "s" : ""} ...`);
-  else if (event.error) say(event.error, true);
-  else if (event.begun) say("Working ...");
-  else if (event.done) { if (!at("status").dataset.note) say("Done."); else say(at("status").dataset.note); }
-  else hear(event);
+const heard = (where, event, cut, hear) => {
+  if (event.waiting) say(where, `Waiting for ${event.waiting} other${event.waiting > 1 ? "s" : ""} ...`);
+  else if (event.error) say(where, event.error, true);
+  else if (event.begun) say(where, "Working ...");
+  else if (event.done) say(where, ["Done.", ...cut].join(" "));
+  else if (event.tokens === undefined) hear(event);
+  else if (event.cut) cut.push(`The ${NAMES[event.of]} is too long: ${event.tokens} tokens of it were taken.`);
 };
 const settings = () => ({
   text: at("text").value, steps: Number(at("steps").value), seed: Math.trunc(Number(at("seed").value)),
 });
 
-const costs = [];
-const curve = () => {
-  at("curve").replaceChildren();
-  if (!costs.length) return;
-  const least = Math.min(...costs), range = Math.max(...costs) - least || 1;
-  const x = (i) => 60 + (530 * i) / Math.max(1, costs.length - 1), y = (cost) => 170 - (155 * (cost - least)) / range;
-  draw(at("curve"), "polyline", { class: "curve", points: costs.map((cost, i) => `${x(i)},${y(cost)}`).join(" ") });
-  draw(at("curve"), "text", { class: "axis", x: 52, y: 20, "text-anchor": "end" }, (least + range).toFixed(2));
-  draw(at("curve"), "text", { class: "axis", x: 52, y: 172, "text-anchor": "end" }, least.toFixed(2));
-  draw(at("curve"), "text", { class: "axis", x: 590, y: 194, "text-anchor": "end" }, `${costs.length} steps`);
+// The curve of each text's fit, by the name under which the server tells of it.
+const NAMES = { text: "text", other: "other text" };
+const fitting = (where) => {
+  const curves = new Map();
+  where.figure.hidden = true;
+  return (event) => {
+    if (!curves.has(event.of)) curves.set(event.of, []);
+    curves.get(event.of).push([event.step, event.cost]);
+    where.figure.hidden = false;
+    legend(where.key, [...curves.keys()].map((of) => `fit to the ${NAMES[of]}`));
+    const points = [...curves.values()].flat();
+    const x = { label: "fast step", low: 0, high: Math.max(...points.map(([step]) => step)) };
+    const y = { label: "−ELBO, nats/token", ...ends(points.map(([, cost]) => cost)) };
+    plot(where.svg, { x, y }, (frame) => {
+      [...curves.values()].forEach((own, kind) => line(frame, own, kind, { marks: own.length < 12 }));
+    });
+  };
 };
 const thoughts = (layers) => {
-  at("thoughts").replaceChildren();
+  at("thoughts").parentElement.hidden = false;
+  at("thoughts").style.display = layers ? "" : "none";
   if (!layers) {
     at("thoughts-told").textContent = "This q or prior does not split into thoughts.";
     return;
   }
-  const most = Math.max(...layers.flat(), 1e-9), width = 600 / (layers.flat().length + layers.length);
-  let place = 0;
-  layers.forEach((layer, l) => {
-    layer.forEach((kl, k) => {
-      const bar = draw(at("thoughts"), "rect", {
-        class: "bar", x: place * width, width: width * 0.85, y: 140 - (130 * kl) / most, height: (130 * kl) / most,
+  const every = layers.flatMap((layer, l) => layer.map((kl, k) => ({ kl, l, k, place: l * (layer.length + 1) + k })));
+  const names = layers.map((layer, l) => [l * (layer.length + 1) + (layer.length - 1) / 2, `layer ${l + 1}`]);
+  const x = { label: "thoughts, by layer", low: -0.7, high: every.at(-1).place + 0.7, ticks: names };
+  const y = { label: "KL(q ‖ p), nats/text", low: 0, high: 1.05 * Math.max(...every.map(({ kl }) => kl), 1e-9) };
+  plot(at("thoughts"), { x, y, height: 220 }, (frame) => {
+    const width = 0.84 * (frame.x(1) - frame.x(0));
+    for (const { kl, l, k, place } of every) {
+      const bar = draw(frame.svg, "rect", {
+        class: "bar", x: frame.x(place) - width / 2, width, y: frame.y(kl), height: Math.max(0, frame.bottom - frame.y(kl)),
       });
       draw(bar, "title", {}, `layer ${l + 1}, thought ${k + 1}: ${kl.toFixed(3)} nats`);
-      place += 1;
-    });
-    draw(at("thoughts"), "text", { class: "axis", x: (place - layer.length / 2) * width, y: 156, "text-anchor": "middle" },
-      `layer ${l + 1}`);
-    place += 1;
+    }
   });
-  const total = layers.flat().reduce((sum, kl) => sum + kl, 0);
-  at("thoughts-told").textContent = `KL(q ‖ p) of each thought, nats for the text: the highest ${most.toFixed(2)}, all ` +
-    `together ${total.toFixed(2)}. A group of bars is a layer.`;
+  const total = every.reduce((sum, { kl }) => sum + kl, 0);
+  at("thoughts-told").textContent = `KL of each thought of q from the prior; all together ${total.toFixed(2)} nats for the text.`;
 };
 const numbers = (found) => {
   const told = found.elbo === undefined
@@ -103,37 +115,28 @@ const numbers = (found) => {
   at("numbers").textContent = `${told}; ${found.prior.toFixed(4)} with thoughts from the prior. ${found.draws} draws of ` +
     "fresh noise, which q was not fitted to.";
 };
-const note = (event) => {
-  if (event.tokens === undefined) return false;
-  at("status").dataset.note = event.cut ? `Done. The text is too long: ${event.tokens} tokens of it were taken.` : "";
-  return true;
-};
-
 at("fit").addEventListener("click", () => {
-  costs.length = 0;
-  curve();
+  const where = panels.fit, point = fitting(where);
   at("numbers").textContent = "";
-  ask("fit", settings(), (event) => {
-    if (note(event)) return;
-    if (event.step !== undefined) { costs.push(event.cost); curve(); }
+  at("thoughts").parentElement.hidden = true;
+  ask(where, "fit", settings(), (event) => {
+    if (event.step !== undefined) point(event);
     if ("thoughts" in event) thoughts(event.thoughts);
     if (event.numbers) numbers(event.numbers);
   });
 });
-const writing = (more) => {
-  at("written").textContent = "";
-  at("status").dataset.note = "";
-  costs.length = 0;
+const writing = (where, more) => {
+  const point = fitting(where);
+  where.written.textContent = "";
   const body = { ...settings(), tokens: Number(at("tokens").value), temperature: Number(at("temperature").value), ...more };
-  ask("write", body, (event) => {
-    if (note(event)) return;
-    if (event.step !== undefined) { costs.push(event.cost); curve(); }
-    if (event.piece) at("written").append(event.piece);
+  ask(where, "write", body, (event) => {
+    if (event.step !== undefined) point(event);
+    if (event.piece) where.written.append(event.piece);
   });
 };
-at("continue").addEventListener("click", () => writing({}));
-at("between").addEventListener("click", () => writing({ other: at("other").value, share: Number(at("share").value) }));
-at("stop").addEventListener("click", () => running?.abort());
+at("continue").addEventListener("click", () => writing(panels.continue, {}));
+at("between").addEventListener("click", () => writing(panels.between, { other: at("other").value, share: Number(at("share").value) }));
+ACTIONS.forEach((id) => panels[id].stop.addEventListener("click", () => running?.abort()));
 
 fetch("about").then((answer) => answer.json()).then((run) => {
   document.title = `Thoughts of ${run.name}`;
@@ -146,4 +149,4 @@ fetch("about").then((answer) => answer.json()).then((run) => {
   at("tokens").min = Math.min(8, run.limits.tokens);
   at("tokens").value = Math.min(64, Math.ceil(run.limits.tokens / 2));
   for (const id of ["steps", "tokens"]) at(id).dispatchEvent(new Event("input"));
-}).catch((error) => say(`The server cannot be reached: ${error.message}`, true));
+}).catch((error) => say(panels.fit, `The server cannot be reached: ${error.message}`, true));

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from legibility import CHART_FAULTS
 from runs import ltm, newest
 
 from ltm_pyro.report import page
@@ -76,13 +77,14 @@ def test_the_page_works_in_a_browser(run, scheme):
         sheet.goto(newest(run / "inspection", "odd*.html").resolve().as_uri())
         colour = "getComputedStyle(document.body).backgroundColor"
         before, scale = sheet.evaluate(colour), sheet.inner_text("#scale")
-        assert "first axis" in sheet.inner_text("#axes")
+        assert "first principal axis, prior s.d." in sheet.text_content("#map")
+        assert sheet.evaluate(CHART_FAULTS) == []
         sheet.select_option("#thought", "3")
         assert sheet.inner_text("#scale") != scale
         sheet.locator("#map circle").first.dispatch_event("click")
         assert "</script><b" in sheet.inner_text("#text")
         sheet.select_option("#colour", "length")
-        assert "light" in sheet.inner_text("#key")
+        assert "length" in sheet.inner_text("#key.ramp")
         shown = {}
         for dial, told in (("#steps", "#steps-told"), ("#share", "#share-told")):
             shown[told] = sheet.inner_text(told)
@@ -92,6 +94,7 @@ def test_the_page_works_in_a_browser(run, scheme):
         sheet.select_option("#by", "1")
         sheet.select_option("#how", "attention")
         assert "% on average" in sheet.inner_text("#reading-told") != spoken
+        assert "an even share" in sheet.inner_text("#reading-key")
         text = sheet.inner_text("#reading")
         sheet.select_option("#which", "1")
         assert sheet.inner_text("#reading") not in ("", text)
@@ -101,3 +104,39 @@ def test_the_page_works_in_a_browser(run, scheme):
         browser.close()
     assert errors == []
     assert all(url.startswith(("file:", "data:")) for url in requests)
+
+
+BROKEN = {
+    "no labels": 'svg.querySelectorAll(".axis").forEach((text) => text.remove())',
+    "no ticks": 'svg.querySelectorAll(".tick").forEach((text) => text.remove())',
+    "small letters": 'svg.querySelectorAll(".tick").forEach((text) => { text.style.fontSize = "8px"; })',
+    "no legend": 'document.getElementById("dial-key").replaceChildren()',
+    "bars on each other": 'svg.append(svg.querySelector(".error").cloneNode())',
+    "no caption": 'document.querySelectorAll("figcaption").forEach((text) => text.replaceChildren())',
+}
+
+
+def test_what_a_chart_lacks_is_noticed(tmp_path):
+    """A page of made-up numbers is sound, and each part that is taken from its charts is missed."""
+    api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    dial = [
+        {"steps": n, "kl": 0.1, "elbo": 4 - n / 9, "elbo_error": 0.1, "elbo_change": [-n / 9, 0.01]}
+        | {"iw": 3.9 - n / 9, "iw_error": 0.1, "iw_change": [-n / 9, 0.01]}
+        for n in (0, 1, 2)
+    ]
+    points = [{"place": [x, x * x], "name": "a", "text": "b", "near": [], "about": {"order": x}} for x in (0, 1, 2)]
+    data = {"thoughts": [{"name": "t", "kl": [2.0, 1.0, 0.5]}], "points": points, "axes": ["first", "second"]}
+    data |= {"dial": dial, "even": 0.5, "texts": [], "way": None}
+    (tmp_path / "page.html").write_text(page("t", "v", False, [], data))
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        sheet = browser.new_page(viewport={"width": 390, "height": 740})
+        for fault, change in {"": "", **BROKEN}.items():
+            sheet.goto((tmp_path / "page.html").as_uri())
+            sheet.evaluate(f'() => {{ const svg = document.getElementById("dial"); {change} }}')
+            found = sheet.evaluate(CHART_FAULTS)
+            assert (f"dial: {fault}" in found) if fault else found == [], found
+        browser.close()

@@ -13,6 +13,7 @@ import urllib.request
 
 import pytest
 import torch
+from legibility import CHART_FAULTS
 from runs import ltm
 
 from ltm_pyro.cli import serve
@@ -176,7 +177,31 @@ def test_other_hosts_and_other_sites_are_kept_out(address):
 
 def test_a_long_text_is_cut_and_says_so(address):
     _, events = post(address, "/fit", {**ASKED, "text": "war and peace " * 40})
-    assert {"tokens": 16, "cut": True} in events
+    assert {"tokens": 16, "cut": True, "of": "text"} in events
+    _, events = post(address, "/write", {**WRITING, "other": "war and peace " * 40, "share": 0.5})
+    assert [(event["of"], event["cut"]) for event in events if "cut" in event] == [("text", False), ("other", True)]
+
+
+def test_each_step_is_told_with_the_text_that_it_fits(address):
+    """Two fits are two curves, whose steps begin anew, and not one with a cliff."""
+    _, events = post(address, "/write", {**WRITING, "other": "war", "share": 0.5})
+    steps = [(event["of"], event["step"]) for event in events if "step" in event]
+    assert steps == [(of, step) for of in ("text", "other") for step in range(1, 6)]
+    for path in ("/fit", "/write"):
+        assert {event["of"] for event in post(address, path, WRITING)[1] if "step" in event} == {"text"}
+
+
+@pytest.mark.parametrize(
+    ("action", "answers"),
+    [("fit", ["fitting", "numbers", "thoughts"]), ("continue", ["written"]), ("between", ["fitting", "written"])],
+)
+def test_an_answer_stands_below_its_button_and_in_its_panel(address, action, answers):
+    page = get(address, "/")[1]
+    (panel,) = (part for part in page.split("<section") if f'id="{action}-part"' in part)
+    button = panel.index(f'<button id="{action}"')
+    for answer in ("status", *answers):
+        assert panel.index(f'"{answer}"') > button
+    assert "<figcaption" in panel
 
 
 def test_visitors_wait_their_turn_and_too_many_are_sent_away():
@@ -280,18 +305,22 @@ def test_the_page_works_in_a_browser(address, scheme):
         assert page.inner_text("#steps-told") == "7"
         page.click("#fit")
         page.locator("#numbers", has_text="importance-weighted").wait_for()
-        assert "7 steps" in page.text_content("#curve")
         assert page.locator("#thoughts rect").count() == 4
         page.locator("#tokens").fill("8")
-        for button in ("#continue", "#between"):
-            page.evaluate("document.getElementById('status').textContent = ''")
-            page.click(button)
-            page.locator("#status", has_text="Done").wait_for()
-            assert page.text_content("#written") != ""
+        for action, curves in (("continue", 1), ("between", 2)):
+            page.click(f"#{action}")
+            panel = page.locator(f"#{action}-part")
+            panel.locator(".status", has_text="Done").wait_for()
+            assert panel.locator(".written").text_content() != ""
+            assert (
+                panel.locator("polyline.curve.s0, polyline.curve.s1").count() == 2 * curves
+            )  # in the chart and its legend
+            assert panel.locator(".legend > span").count() == curves
+        assert page.evaluate(CHART_FAULTS) == []
         page.fill("#text", "")
         page.click("#fit")
-        page.locator("#status.bad").wait_for()
-        assert "type some text" in page.inner_text("#status")
+        page.locator("#fit-part .status.bad").wait_for()
+        assert "type some text" in page.inner_text("#fit-part .status")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         browser.close()
     assert errors == []
