@@ -66,7 +66,7 @@ def row(prior, at=4.0, **more):
 ROWS = [row("GaussianPrior"), row("MixturePrior", 3.5, elbo_minus_first=-0.5, elbo_minus_first_error=0.1)]
 RUNS = [{"prior": r["prior"], "elbo_nats_per_token": r["elbo_nats_per_token"] + gap} for r in ROWS for gap in (-1, 1)]
 POINTS = [
-    {"prior": prior, "seed": seed, "tokens": 100 * step, "seconds": step / 10, "elbo": -5 + step}
+    {"prior": prior, "seed": seed, "step": step, "tokens": 100 * step, "seconds": step / 10, "elbo": -5 + step}
     for prior in ("GaussianPrior", "MixturePrior")
     for seed in (0, 1)
     for step in (1, 2, 3)

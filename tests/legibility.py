@@ -40,7 +40,8 @@ def _letters(figure):
         *_titles(figure),
     ]:
         box = text.get_window_extent(renderer)
-        if box.x0 < page.x0 - 1 or box.x1 > page.x1 + 1 or box.y0 < page.y0 - 1 or box.y1 > page.y1 + 1:
+        outside = box.x0 < page.x0 - 1 or box.x1 > page.x1 + 1 or box.y0 < page.y0 - 1 or box.y1 > page.y1 + 1
+        if text.get_text() and outside:
             yield f"cut off: {text.get_text()!r}"
 
 
@@ -66,7 +67,8 @@ def _legends(figure):
 
 
 def _coloured(axes):
-    return [artist for artist in (*axes.images, *axes.collections) if artist.get_array() is not None]
+    own = () if hasattr(axes, "_colorbar") else (*axes.images, *axes.collections)
+    return [artist for artist in own if artist.get_array() is not None]
 
 
 def _overlapping_bars(axes):

@@ -31,5 +31,6 @@ def cost(number: str, value: float) -> float:
 
 
 def cost_label(number: str, unit: str = "nats/token") -> str:
-    """The label of an axis of costs: name and unit."""
-    return f"{NAMES[number]}, {unit}"
+    """The label of an axis of costs: name and unit, on two lines if they are long."""
+    name = NAMES[number]
+    return f"{name},{chr(10) if len(name) > 20 else ' '}{unit}"

@@ -67,7 +67,7 @@ def set_aside(axes: Axes, bars: ErrorbarContainer, place: int, count: int, apart
     aside = ScaledTranslation((place - (count - 1) / 2) * step / 72, 0, axes.figure.dpi_scale_trans)
     for artist in bars.get_children():
         artist.set_transform(axes.transData + aside)
-    axes.margins(x=0.08)
+    axes.margins(x=0.06 + 0.012 * count)
 
 
 def label(name: str, claim: str) -> str:

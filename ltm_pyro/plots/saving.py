@@ -93,7 +93,7 @@ def draw_figure(
 
     across = min(columns, len(panels))
     down = -(-len(panels) // across)
-    figure = Figure(figsize=(WIDE if wide else NARROW, height * down))
+    figure = Figure(figsize=(WIDE if wide else NARROW, height * down), layout="constrained")
     FigureCanvasAgg(figure)
     every = list(figure.subplots(down, across, squeeze=False).flat)
     for axes, draw in zip(every, panels, strict=False):
