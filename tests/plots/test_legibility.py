@@ -14,6 +14,7 @@ import pytest
 from figure_records import CURVE, GRADIENTS, POINTS, ROWS, RUNS, TIGHTNESS, WEIGHTS
 from legibility import faults
 from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ltm_pyro import plots
@@ -134,7 +135,9 @@ def test_what_a_figure_lacks_is_noticed(change, told):
 @pytest.mark.parametrize("aside", [True, False])
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_bars_at_the_same_place_are_told_apart(aside, scale):
-    axes = Figure(figsize=(4, 3)).subplots()
+    figure = Figure(figsize=(4, 3))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
     axes.set_xscale(scale)
     for place in range(3):
         bars = axes.errorbar([1, 2, 4], [3, 2, 1], [0.5] * 3)
@@ -208,7 +211,8 @@ def test_what_commands_draw_has_all_that_a_reader_needs(draw, monkeypatch):
         return []
 
     if draw == "priors":
-        figures = figures_of_priors._drawings(ROWS, RUNS, POINTS)
+        apart = {"importance_weighted_minus_first": -0.4, "importance_weighted_minus_first_error": 0.1}
+        figures = figures_of_priors._drawings([ROWS[0], {**ROWS[1], **apart}], RUNS, POINTS)
     elif draw == "guides":
         monkeypatch.setattr(figures_of_guides, "save_drawings", keep)
         figures_of_guides.draw(GUIDES, Path())
