@@ -24,7 +24,7 @@ def report(run: Run, found: Inspection, sequences: Sequences, details: Details) 
         for thought, kl in enumerate(row, 1)
     ]
     axes = [
-        f"{name} principal axis, prior s.d. ({share:.0%} of variance)"
+        f"{name} axis ({share:.0%} of variance), prior s.d."
         for name, share in zip(("first", "second"), found.shares, strict=True)
     ]
     data = {

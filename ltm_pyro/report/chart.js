@@ -44,7 +44,7 @@ const plot = (svg, { x, y, height = 260 }, paint) => {
       draw(svg, "text", { class: "tick", x: frame.x(value), y: bottom + 19, "text-anchor": "middle" }, text);
     }
     draw(svg, "polyline", { class: "axis-line", points: `${left},${top} ${left},${bottom} ${frame.right},${bottom}` });
-    draw(svg, "text", { class: "axis", x: (left + frame.right) / 2, y: height - 6, "text-anchor": "middle" }, x.label);
+    draw(svg, "text", { class: "axis", x: width / 2, y: height - 6, "text-anchor": "middle" }, x.label);
     const middle = (top + bottom) / 2;
     draw(svg, "text", { class: "axis", transform: `translate(14 ${middle}) rotate(-90)`, "text-anchor": "middle" }, y.label);
     paint(frame);

@@ -146,7 +146,7 @@ if (data.way) {
   const stages = data.way.stages, sides = ["first", "second"];
   legend(at("way-key"), data.way.ends);
   const costs = sides.map((side) => stages.map((stage) => [stage.share, stage[side]]));
-  const x = { label: "share of the way from the first text's thoughts", low: 0, high: 1 };
+  const x = { label: "share of the way from first to second text", low: 0, high: 1 };
   const y = { label: "−log p(x | z), nats/token", ...ends(costs.flat().map(([, cost]) => cost)) };
   const show = () => {
     const stage = stages[at("share").value];
