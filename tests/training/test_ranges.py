@@ -87,7 +87,7 @@ def test_the_walk_finds_what_it_is_for():
         "Decoder.width",
         "TrainSettings.seed",
         "KLWeighted.kl_weight",
-        "MAPGuide.particles",
+        "SVGDGuide.particles",
     }
     assert len(names) > 100
 
