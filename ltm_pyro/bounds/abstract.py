@@ -207,6 +207,10 @@ class AbstractObjective(PyroELBO):
         """Whether `value` is defined, which every gradient but the reparameterised one needs."""
         return type(self).value is not AbstractObjective.value
 
+    @abstractmethod
+    def as_bound(self) -> AbstractBound:
+        """What tables fit q to in its place: itself if it is a bound."""
+
     @property
     def name(self) -> str:
         """As it stands in a table."""
@@ -265,8 +269,17 @@ class AbstractBound(AbstractObjective):
     def estimate(self, draws: Draws) -> Tensor:
         return self.value(draws.log_weight)
 
+    def as_bound(self) -> AbstractBound:
+        return self
+
 
 class AbstractNonBound(AbstractObjective):
     """For learning only: its value says nothing about log p(x), and no table of bounds holds it."""
 
     claim = Claim.NONE
+
+    def as_bound(self) -> AbstractBound:
+        """The ELBO, by the same gradient where that needs no path along z."""
+        from ltm_pyro.bounds.elbo import ELBO
+
+        return ELBO(self.particles, gradient=self.gradient) if self.gradient.cuts else ELBO()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ltm_pyro.bounds import ELBO, AbstractBound, AbstractObjective
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.natural_gradient import NaturalGradient
 
@@ -57,13 +56,5 @@ class TableFit:
 def towards_a_bound(fast: FastLoop) -> FastLoop:
     """The same loop, towards a bound."""
     loop = copy(fast)
-    loop.bound = bound_of_tables(fast.bound)
+    loop.bound = fast.bound.as_bound()
     return loop
-
-
-def bound_of_tables(objective: AbstractObjective) -> AbstractObjective:
-    """A bound in the place of an objective that is none, by the same gradient where that needs no path along z."""
-    if isinstance(objective, AbstractBound):
-        return objective
-    cuts = objective.gradient.cuts
-    return ELBO(objective.particles, gradient=objective.gradient) if cuts else ELBO()
