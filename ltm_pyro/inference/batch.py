@@ -42,8 +42,8 @@ def _refuse_other_thoughts(prior: Any, guide: Any) -> None:
             f"the guide draws z of shape {tuple(shape)}, the prior models {tuple(expected)}: build the guide with "
             "model.prior.z_shape"
         )
-    discrete = getattr(prior, "discrete", False)
-    if shape is not None and getattr(guide, "discrete", discrete) != discrete:
+    discrete = getattr(prior, "discrete", None)
+    if shape is not None and discrete is not None and getattr(guide, "discrete", discrete) != discrete:
         kinds = ("one-hot", "continuous") if discrete else ("continuous", "one-hot")
         raise InputError(
             f"{type(prior).__name__} has {kinds[0]} thoughts, {type(guide).__name__} draws {kinds[1]} ones: take "

@@ -98,7 +98,15 @@ def read_arguments(path: Path, follow: bool = False) -> dict[str, Any]:
 
     text = read_text(path, LARGEST, follow=follow)
     validate(parse_yaml(text, str(path)), dict[str, Any], str(path))
-    return get_loader("yaml")(text)
+    return _as_now(get_loader("yaml")(text))
+
+
+def _as_now(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a file of an earlier version as this one writes them: a field that was left out was null."""
+    data = arguments.get("data")
+    if isinstance(data, dict) and "field" in data and data["field"] is None:
+        data["field"] = ""
+    return arguments
 
 
 def look_in(folder: str | None) -> None:

@@ -34,6 +34,9 @@ def tokenizer():
     return train_tokenizer(["some words"], 258)
 
 
+OLD = Path(__file__).with_name("config-of-an-earlier-run.yaml")
+
+
 def refused(pattern):
     return pytest.raises(InputError, match=pattern)
 
@@ -228,3 +231,12 @@ def test_the_fingerprint_is_of_what_shapes_the_weights(tmp_path, config, tokeniz
     config.decoder.width = 16
     other = train_tokenizer(["other letters, other letters"], 260)
     assert Run.create(tmp_path / "other", config, other).fingerprint != first
+
+
+def test_a_run_of_an_earlier_version_is_opened(tmp_path):
+    """Where this version has an empty field, a rise in shares of the run and no steps of tables, it had others."""
+    (tmp_path / "config.yaml").write_text(OLD.read_text(encoding="utf-8"), encoding="utf-8")
+    config = Run.open(tmp_path).config
+    assert config.data.field == ""
+    assert config.train.evaluate_fast_steps == 48
+    assert config.fast.bound.init_args.kl_weight.init_args.steps == 400
