@@ -23,6 +23,9 @@ RUNS = {
 }
 
 
+SLOW = ("memory", "tokens")  # several processes, and a training
+
+
 @pytest.fixture
 def _same_threads():
     threads = torch.get_num_threads()
@@ -31,7 +34,7 @@ def _same_threads():
 
 
 @pytest.mark.usefixtures("_same_threads")
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RUNS])
 def test_it_measures_prints_and_saves(name, tmp_path, capsys):
     main, words, expected = RUNS[name]
     main(["--quick", "--out", str(tmp_path / "out"), *words])

@@ -196,6 +196,7 @@ def earn(*words):
     return main([str(word) for word in words])
 
 
+@pytest.mark.slow  # four runs, each in a process of its own
 def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, monkeypatch):
     table = table_of(tmp_path, plain={"model": "autoregressive"}, later={"start_from": "plain", "decoder.gate": 0.1})
     out, words = tmp_path / "out", ("--corpus", corpus, "--quick", "--out", tmp_path / "out", "--jobs", "2")
@@ -233,6 +234,7 @@ def test_a_cell_that_fails_says_why_stops_no_other_and_is_tried_again(tmp_path, 
     assert runner_of(tmp_path, [bad, after], "best").results == {}
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_saves_and_goes_on(tmp_path, corpus):
     table = table_of(tmp_path, row={})
     words = [sys.executable, "-m", "benchmarks.earn", table, "--corpus", corpus, "--quick", "--points", "1"]

@@ -370,7 +370,7 @@ def three_places():
     return dist.MixtureSameFamily(dist.Categorical(torch.tensor([0.5, 0.3, 0.2])), dist.Normal(mu, sigma).to_event(3))
 
 
-@every_order
+@pytest.mark.parametrize("order", ["vector", pytest.param("joint", marks=pytest.mark.slow)])
 def test_it_learns_what_a_gaussian_cannot_hold(order):
     """The best Gaussian lacks 0.5 nats; here the bound itself is within half of that."""
     prior, p = DiffusionPrior((2, 1, 1), steps=16, order=order, width=32, blocks=2, heads=2), three_places()

@@ -235,6 +235,7 @@ def test_a_held_normaliser_of_other_weights_is_refused():
     assert prior().log_prob(prior().sample()).isfinite()
 
 
+@pytest.mark.slow
 def test_it_learns_what_a_gaussian_cannot_hold():
     """Two places: the exact KL(target || prior), by quadrature, falls from N(0, I)'s to a part of it."""
     mean = torch.tensor([1.5, 1.5], dtype=torch.float64)
