@@ -58,7 +58,11 @@ def files_as_text(words: Sequence[str], check: Callable[[Mapping[str, Any], Path
         equals = "--config=" if word.startswith("--config=") else ""
         if before == "--config" or equals:
             path = Path(word.removeprefix(equals))
-            kept = check(_without(read_arguments(path, follow=True), named), path)
+            try:
+                given = read_arguments(path, follow=True)
+            except InputError as error:
+                raise InputError(f"--config {error}") from error
+            kept = check(_without(given, named), path)
             found.append(equals + yaml.safe_dump(dict(kept), sort_keys=False))
         else:
             found.append(word)

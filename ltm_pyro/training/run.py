@@ -192,6 +192,7 @@ class Run:
             InputError: if there is no such checkpoint, or it is damaged or of another configuration.
         """
         path = self.find(which)
+        _ = self.tokenizer  # a damaged one says so itself
         read_info(path, self.fingerprint)  # before anything is made of the configuration
         blueprint = self.assemble()
         weights = self.checkpoints.load_weights(path, self.fingerprint, blueprint.named_parameters())

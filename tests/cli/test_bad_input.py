@@ -233,12 +233,12 @@ class TestDamagedRuns:
     def test_no_checkpoint(self, refused, run, words):
         shutil.rmtree(run / "checkpoints")
         assert_says(
-            refused(*words, "run"), "run has no checkpoint", "come to step 6", "restore its checkpoints from a copy"
+            refused(*words, "run"), "run has no checkpoint", "come to step 6", "restore them from a copy"
         )
 
     def test_a_configuration_that_does_not_parse(self, refused, run, words):
         (run / "config.yaml").write_text("train: [")
-        assert_says(refused(*words, "run"), "config.yaml cannot be read", "Restore the file")
+        assert_says(refused(*words, "run"), "config.yaml cannot be read", "Restore it from a copy")
 
     def test_a_tokenizer_that_does_not_parse(self, refused, run, words):
         (run / "tokenizer.json").write_text("{}")
@@ -296,13 +296,13 @@ def test_resuming_without_a_record_of_the_data(refused, run):
         ("generate RUN --temperature nan", ["--temperature nan"]),
         ("generate RUN --top_p 0", ["top_p=0.0: expected a probability above 0"]),
         ("generate RUN --top_p 1.5", ["top_p=1.5"]),
-        ("generate RUN --top_k -1", ["top_k=-1"]),
+        ("generate RUN --top_k -1", ["--top_k -1: expected 0 or more"]),
         ("generate RUN --topp 0.5", ["Did you mean --top_p"]),
         ("generate RUN --samples 0", ["--samples 0: expected 1 or more"]),
         ("generate RUN --tokens 0", ["--tokens 0: expected 1 or more"]),
         ("generate RUN --tokens 17", ["this run's texts hold 16", "--tokens"]),
-        ("generate RUN --seed 9999999999999", ["seed is 9999999999999"]),
-        ("generate RUN --seed -1", ["seed is -1"]),
+        ("generate RUN --seed 9999999999999", ["--seed 9999999999999: expected 4294967295 or less"]),
+        ("generate RUN --seed -1", ["--seed -1: expected 0 or more"]),
         ("generate RUN --checkpoint last", ["no checkpoint 'last'"]),
     ],
 )
@@ -325,5 +325,5 @@ def test_tables_of_two_texts_are_not_put_side_by_side(refused, trained, tmp_path
 
 def test_a_table_that_cannot_be_written(run, refused):
     (run / "evaluation" / "validation-limit-1.md").mkdir()
-    message = refused("evaluate", "run", "--limit", "1")
+    message = refused("evaluate", "run", "--limit", "1", code=1)
     assert_says(message, "validation-limit-1.md cannot be written", "Is a directory")
