@@ -80,3 +80,9 @@ def metrics(folder):
 def newest(folder, pattern):
     """The file of this pattern that was written last."""
     return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+
+
+def comparison(folder, name):
+    """The one folder of a comparison: its name begins so, and further says with which settings it was made."""
+    (found,) = (folder / "comparisons").glob(f"{name}*")
+    return found

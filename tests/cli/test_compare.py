@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from runs import ltm
+from runs import comparison, ltm
 
 from ltm_pyro.cli import compare_bounds as command
 from ltm_pyro.cli.comparison_folder import ComparisonFolder
@@ -33,7 +33,7 @@ def results(folder):
 def test_a_run_is_compared(run, capsys):
     assert ltm("compare", "bounds", "run", "--estimators", "elbo", "iwae-dreg", "cubo", *TINY) == 0
     out, err = capsys.readouterr()
-    folder = run / "comparisons" / "bounds"
+    folder = comparison(run, "bounds")
     assert out == (folder / "table.md").read_text()
     for title in ("Summary at S=2", "Tightness", "Gradient by γ", "Gradient by θ", "Cost", "Inference", "Not measured"):
         assert f"## {title}" in out
@@ -47,7 +47,7 @@ def test_a_run_is_compared(run, capsys):
     assert about["command"][:4] == ["ltm", "compare", "bounds", "run"]
     assert about["settings"]["seed"] == 0
     assert "torch" in about["versions"]
-    assert err.splitlines()[-1].startswith("Saved in run/comparisons/bounds: table.md, records.csv")
+    assert err.splitlines()[-1].startswith(f"Saved in {folder}: table.md, records.csv")
 
 
 def test_equal_seeds_give_equal_results(run):
@@ -62,7 +62,7 @@ def test_equal_seeds_give_equal_results(run):
 def test_toys_know_the_truth(toy, capsys):
     few = ("--estimators", "elbo-score", "iwae-vimco", "--fast_steps", "3")
     assert ltm("compare", "bounds", "--toy", toy, *few, *TINY) == 0
-    folder = Path(f"comparisons/bounds-{toy}")
+    folder = comparison(Path(), f"bounds-{toy}")
     assert "log p(x) is exactly" in capsys.readouterr().out
     records = results(folder)["tightness"]
     assert all("gap" in record for record in records if record["part"] == "tightness")
@@ -99,7 +99,7 @@ def test_learning_is_on_request(run, capsys):
     words = ("--estimators", "elbo", "iwae", "--parts", "learning", "--learning_passes", "60")
     assert ltm("compare", "bounds", "run", *words, *TINY) == 0
     assert "## Learning from the initial weights" in capsys.readouterr().out
-    assert (run / "comparisons" / "bounds" / "learning.png").stat().st_size > 5000
+    assert (comparison(run, "bounds") / "learning.png").stat().st_size > 5000
 
 
 def test_quick_is_smaller_and_yields_to_what_is_said():

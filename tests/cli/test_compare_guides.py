@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from runs import ltm
+from runs import comparison, ltm
 
 TINY = (
     "--sequences=3", "--sizes.passes=4", "--sizes.long_steps=6", "--sizes.draws=4", "--sizes.long_draws=4",
@@ -41,7 +41,7 @@ def test_guides_are_compared(run, capsys):
     words = ("--guides", "MeanFieldGuide", NARROW, "--sizes.step_sizes=[0.5,2]")
     assert ltm("compare", "guides", "run", *words, *TINY) == 0
     out, err = capsys.readouterr()
-    folder = run / "comparisons" / "guides"
+    folder = comparison(run, "guides")
     assert out == (folder / "table.md").read_text()
     for title in ("The four numbers, 4 decoder passes", "The four numbers, equal time", "The gap split", "Cost"):
         assert f"## {title}" in out
@@ -54,14 +54,14 @@ def test_guides_are_compared(run, capsys):
     narrow = [r for r in pieces(folder)[f"curve, {NARROW}"] if r["steps"] == 0]
     (wide,) = (r for r in pieces(folder)["curve, MeanFieldGuide"] if r["steps"] == 0)
     assert narrow[0]["elbo"] > wide["elbo"]
-    assert err.splitlines()[-1].startswith("Saved in run/comparisons/guides: table.md")
+    assert err.splitlines()[-1].startswith(f"Saved in {folder}: table.md")
 
 
 def test_a_comparison_goes_on_with_further_guides_and_keeps_what_it_trained(run, capsys):
     Path("my_code.py").write_text(OWN)
     words = ("compare", "guides", "run", *TINY, "--guides", "MeanFieldGuide", "my_code.Moved")
     assert ltm(*words) == 0
-    folder = run / "comparisons" / "guides"
+    folder = comparison(run, "guides")
     first = pieces(folder)
     weights = (folder / "guides" / "my_code.Moved.safetensors").read_bytes()
     assert first["training, my_code.Moved"][0]["passes"] > 0
