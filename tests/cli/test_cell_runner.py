@@ -51,6 +51,7 @@ def module(here):
     Path("toy_cells.py").write_text(MODULE, encoding="utf-8")
     sys.path.append(os.getcwd())  # as where a class of one's own is named
 
+
 def runner_of(*cells, jobs=2, **further):
     plans = {cell.key: {"words": [cell.word], **further} for cell in cells}
     return CellRunner(Path("out"), cells, plans, "toy_cells", jobs)
