@@ -196,6 +196,7 @@ def test_a_run_killed_before_its_first_checkpoint_is_begun_anew(whole, corpus):
     content["pieces"] = {name: piece for name, piece in content["pieces"].items() if "seed 1" not in name}
     Path("out/results.json").write_text(json.dumps(content))
     shutil.rmtree("out/runs/GaussianPrior-seed-1/checkpoints")
+    Path("out/runs/GaussianPrior-seed-1/metrics.jsonl").unlink()
     assert compare(corpus, *TWO, "--out", "out", "--resume") == 0
     assert results(Path("out")) == results(whole)
 
