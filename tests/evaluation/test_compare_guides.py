@@ -125,7 +125,7 @@ def test_the_gap_is_the_sum_of_its_parts(comparison):
 
 
 def test_the_split_is_named_by_what_a_long_run_leaves(comparison):
-    """A long run need not come to its family's best: with steps too long for it, a family that holds another leaves more."""
+    """With steps too long for it, a family that holds another leaves more: a long run need not come to the best."""
     shape = comparison.model.decoder.z_shape
     nested = Candidate("nested", FullCovarianceGuide(shape), FastLoop(ELBO(), learning_rate=3.0))  # far beyond
     held = Candidate("held", MeanFieldGuide(shape), FastLoop(ELBO(), learning_rate=1e-6))
