@@ -32,11 +32,11 @@ def main(words: Sequence[str]) -> int:
     options = parse(_parser(), words)
     refuse_below(options, samples=1, tokens=1, batch_size=1, ahead=1, seed=0, steps=1, top_k=0)
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
-    seed_everything(options.seed)
     run = open_run(options.run, options.trust_code)
     blueprint, _ = load(run, options.checkpoint)
     draft = None if options.draft is None else load_draft(run, options.draft, options.ahead, options.trust_code)
     _refuse_unfit(blueprint, draft, options.steps)
+    seed_everything(options.seed)  # after loading, so that z is the same with a draft and without
     what = (options.prompt, options.tokens, sampling, draft, options.steps)
     if options.samples == 1:
         for piece in stream(run, blueprint, *what):
