@@ -62,6 +62,8 @@ def _carry_out(mutant: Mutant, place: Path) -> None:
         os.chdir(place)
         for name, handle in ((".out", 1), (".err", 2)):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), handle)
+        # What tests put in the place of the parent's streams is not what is read afterwards.
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         signal.alarm(PATIENCE * SECONDS)
