@@ -69,7 +69,7 @@ def test_the_recipe_tiny_is_the_default_and_others_are_named(capsys):
 
 def test_without_a_single_word_the_default_run_is_started(monkeypatch):
     started = []
-    monkeypatch.setattr("ltm_pyro.cli.train._start", lambda folder, config: started.append((folder, config)) or 0)
+    monkeypatch.setattr("ltm_pyro.cli.train._start", lambda folder, config, *_: started.append((folder, config)) or 0)
     assert ltm("train") == 0
     ((folder, config),) = started
     assert folder.match("runs/sotu-tiny-*")
