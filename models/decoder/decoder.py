@@ -25,7 +25,7 @@ from ltm_pyro.models.decoder.norm import RMSNorm
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.decoder.writing import WritingBlock
-from ltm_pyro.ranges import FINITE, NOT_NEGATIVE, SHARE_BELOW_ONE, bounded, whole
+from ltm_pyro.ranges import FINITE, NOT_NEGATIVE, POSITIVE, SHARE, bounded, whole
 from ltm_pyro.token_ids import token_ids
 
 INITIAL_SCALE, PAPER_WIDTH = 0.02, 512  # the paper's standard deviation of the initial weights, and its width
@@ -85,9 +85,9 @@ class Decoder(nn.Module):
         begin=whole(0),
         thought_scale=NOT_NEGATIVE,
         gate=FINITE,
-        token_dropout=SHARE_BELOW_ONE,
+        token_dropout=SHARE,
         inner=whole(1),
-        initial_scale=NOT_NEGATIVE,
+        initial_scale=POSITIVE,
     )
     def __init__(
         self,
@@ -389,11 +389,9 @@ def _check_options(
 ) -> None:
     if gate is not None and not thoughts:
         raise InputError(f"gate={gate}: a decoder with thoughts=0 has nothing to let in; leave the gate out")
-    if gate is not None and not math.isfinite(gate):
-        raise InputError(f"gate={gate}: expected a number that the gate starts at, such as 0")
     if not 0 <= token_dropout <= 1:
         raise InputError(f"token_dropout={token_dropout}: expected a probability from 0 (off) to 1")
     if inner is not None and inner < 1:
         raise InputError(f"inner={inner}: expected a positive whole number, or none for 8/3 of the width")
-    if initial_scale is not None and not 0 < initial_scale < math.inf:
+    if initial_scale is not None and initial_scale <= 0:
         raise InputError(f"initial_scale={initial_scale}: expected a positive number, or none for the default")

@@ -87,5 +87,6 @@ def test_every_kind_occurs_and_a_mutant_is_the_same_again():
 
 def test_an_undamaged_run_is_no_fault(mutable, tmp_path):
     whole = Mutant("none", lambda folder: None, ["generate", "run", "--tokens", "2"])
-    assert judge(whole, mutable, tmp_path / "place")[2:3] == (0,)
+    verdict = judge(whole, mutable, tmp_path / "place")
+    assert (verdict.code, verdict.fault) == (0, ""), verdict.err
     assert ltm("--version") == 0

@@ -17,10 +17,12 @@ def whole(stem):
     return svg
 
 
-def test_a_run_leaves_its_learning_curve(trained, reference):
-    svg = whole(trained / "figures" / "learning")
-    assert all(text in svg for text in ("−ELBO, nats/token", "layer 1", "layer 2", "tokens seen", "validation"))
-    assert "layer 1" not in whole(reference / "figures" / "learning")
+def test_a_run_leaves_its_learning_curve(here, corpus):
+    for folder, settings, layered in (("run", {}, True), ("twin", {"model": "autoregressive"}, False)):
+        assert train(corpus, Path(folder), figures=True, **settings) == 0
+        svg = whole(Path(folder) / "figures" / "learning")
+        assert all(text in svg for text in ("−ELBO, nats/token", "tokens seen", "validation"))
+        assert ("layer 1" in svg, "layer 2" in svg) == (layered, layered)
 
 
 @pytest.mark.parametrize("against", ["tokens", "steps", "seconds"])
@@ -65,5 +67,5 @@ def test_a_figure_that_cannot_be_drawn_ends_no_training(here, corpus, monkeypatc
         raise RuntimeError("no fonts")
 
     monkeypatch.setattr(figures_of_runs, "draw_curves", broken)
-    assert train(corpus, Path("run")) == 0
+    assert train(corpus, Path("run"), figures=True) == 0
     assert capsys.readouterr().err.count("no fonts") == 1  # though there were two occasions

@@ -99,7 +99,7 @@ def test_it_learns_without_weight_decay():
     ("sizes", "reason"),
     [
         ({"gate": 0.0, "thoughts": 0}, "gate=0.0: a decoder with thoughts=0 has nothing to let in"),
-        ({"gate": math.nan}, "gate=nan: expected a number"),
+        ({"gate": math.nan}, "gate=nan: expected a finite number"),
     ],
 )
 def test_what_makes_no_sense_is_refused(sizes, reason):

@@ -146,7 +146,7 @@ def test_the_length_is_the_masks_or_the_decoders_or_the_one_given(tiny):
     [
         (torch.full((3, 20), 30), None, "from 0 to 29"),
         (torch.full((3, 20), -1), None, "from 0 to 29"),
-        (torch.zeros(3, 20), None, "from 0 to 29"),
+        (torch.zeros(3, 20), None, "token ids, whole numbers"),
         (torch.zeros(3, 20, dtype=torch.long), torch.ones(3, 19, dtype=torch.bool), r"\(3, 19\)"),
         (torch.zeros(3, 20, dtype=torch.long), torch.ones(2, 20, dtype=torch.bool), r"\(2, 20\)"),
         (torch.zeros(3, 20, dtype=torch.long), torch.ones(3, 20, dtype=torch.long), "booleans"),
