@@ -1,4 +1,9 @@
-"""Every test starts from the same seeds, with the checks of Pyro and of shapes on, offline, and without a screen."""
+"""Every test starts from the same seeds, with the checks of Pyro on, offline, and without a screen.
+
+The decoder's shapes are checked in tests/models, where they are the subject; elsewhere the checks would take as long as
+the decoder. Figures are rendered in tests/plots and in tests with the mark `figures`; elsewhere their files hold their
+captions.
+"""
 
 import os
 import signal
@@ -13,6 +18,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
+import jaxtyping
 import pyro
 import pytest
 import torch
@@ -23,6 +29,7 @@ install_import_hook("ltm_pyro.models.decoder", "beartype.beartype")  # before an
 from toys import TinyModel  # noqa: E402
 
 from ltm_pyro.models.exact import LinearGaussian  # noqa: E402
+from ltm_pyro.plots import saving  # noqa: E402
 
 CACHE = tempfile.TemporaryDirectory(prefix="ltm-cache-")  # removed with the session
 os.environ["LTM_CACHE"] = CACHE.name
@@ -45,11 +52,18 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def _same_start():
+def _same_start(request):
+    jaxtyping.config.update("jaxtyping_disable", request.path.parent.name != "models")
     pyro.clear_param_store()
     pyro.enable_validation(True)
     torch.manual_seed(0)
     pyro.set_rng_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _unrendered(request, monkeypatch):
+    if request.path.parent.name != "plots" and "figures" not in request.keywords:
+        monkeypatch.setattr(saving, "_rendered", lambda figure, kind, caption: caption.encode())
 
 
 @pytest.fixture

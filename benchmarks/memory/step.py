@@ -9,14 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyro
-import torch
-
 from benchmarks.reference.decoder import PlainDecoder
 from benchmarks.reference.loop import PlainLoop
+from benchmarks.timing.child import set_up
 from benchmarks.timing.sizes import QUICK, Sizes
 from benchmarks.training.__main__ import ours
-from ltm_pyro.allocation import keep_freed_memory
 
 ROOT = Path(__file__).parents[2]
 LOOPS = ("plain", "ours", "recompute")
@@ -93,10 +90,7 @@ def _unit() -> int:
 
 def _main(what: str) -> None:
     told = json.loads(what)
-    keep_freed_memory()
-    pyro.enable_validation(False)
-    torch.set_num_threads(told["threads"])
-    pyro.set_rng_seed(told["seed"])
+    set_up(told["threads"], told["seed"])
     print(json.dumps(measure(told["loop"], Sizes(*told["sizes"]), told["steps"])))
 
 

@@ -11,12 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-import pyro
-import torch
-
+from benchmarks.timing.child import set_up
 from benchmarks.timing.sizes import Sizes
 from benchmarks.training.__main__ import ours
-from ltm_pyro.allocation import keep_freed_memory
 from ltm_pyro.spinning import SAID_BY_USER
 
 ROOT = Path(__file__).parents[2]
@@ -63,10 +60,7 @@ class Worker:
 
 def _main(what: str) -> None:
     told = json.loads(what)
-    keep_freed_memory()
-    pyro.enable_validation(False)
-    torch.set_num_threads(told["threads"])
-    pyro.set_rng_seed(told["seed"])
+    set_up(told["threads"], told["seed"])
     sizes = Sizes(*told["sizes"])
     training, x = ours(sizes.decoder(), sizes.fast_steps), sizes.texts()
     for line in sys.stdin:

@@ -25,7 +25,7 @@ from ltm_pyro.training.material import DataRecord, Material, corpus_of, prepare
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.places import with_absolute_paths
 from ltm_pyro.training.processes import PATIENCE, LostProcessError, Processes
-from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
+from ltm_pyro.training.run import Run, is_unbegun, new_run_parser, refuse_existing, run_parser
 from ltm_pyro.training.run_lock import RunLock
 from ltm_pyro.training.slices import count_slices
 from ltm_pyro.training.start_from import Start, with_tokenizer_of_start
@@ -121,7 +121,7 @@ def _files_first(words: Sequence[str]) -> list[str]:
 
 
 def _parser(words: Sequence[str]) -> ArgumentParser:
-    parser = run_parser()
+    parser = new_run_parser()
     parser.usage = (
         "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n"
         "       ltm train --resume RUN [--corpus_at PLACE]"

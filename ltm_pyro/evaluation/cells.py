@@ -10,7 +10,11 @@ from typing import Any
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of a Markdown table from a header and rows; the first columns stand left, the others right."""
+    """Lines of a Markdown table from a header and rows; the first columns stand left, the others right.
+
+    A bar within a cell, as in p(x|z), is escaped, as Markdown asks.
+    """
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in rows]
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -15,6 +15,7 @@ from ltm_pyro.evaluation.score import ratio_error
 from ltm_pyro.inference import FastLoop, TableFit
 
 TOLERANCE = 0.003  # nats/token that a longer fit may still close
+LEAST_LONGER = TableFit().steps // 2  # steps of a longer fit: twice too few would say little
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def fit_of(guide: Any, fast: FastLoop) -> FitCheck:
 
 def longer_than(steps: int) -> int:
     """Steps of the longer fit: twice as many, and no fewer than half of what tables take by themselves."""
-    return max(2 * steps, TableFit().steps // 2)
+    return max(2 * steps, LEAST_LONGER)
 
 
 def gain_of_longer(

@@ -77,11 +77,17 @@ def save_figure(
         figure = draw_figure(panels, caption, height, columns, wide)
         paths = [stem.with_suffix(ending) for ending in (".png", ".svg")]
         for path in paths:
-            stamp: Any = {"Date": None} if path.suffix == ".svg" else {}
-            drawn = io.BytesIO()
-            figure.savefig(drawn, format=path.suffix[1:], dpi=200, metadata={**stamp, "Description": caption})
-            write_bytes(path, drawn.getvalue())
+            write_bytes(path, _rendered(figure, path.suffix[1:], caption))
     return paths
+
+
+def _rendered(figure: Figure, kind: str, caption: str) -> bytes:
+    """The file of a figure; the first one lays it out for all that follow."""
+    stamp: Any = {"Date": None} if kind == "svg" else {}
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=kind, dpi=200, metadata={**stamp, "Description": caption})
+    figure.set_layout_engine("none")
+    return drawn.getvalue()
 
 
 def draw_figure(

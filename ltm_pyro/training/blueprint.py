@@ -61,15 +61,15 @@ class Blueprint(NamedTuple):
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """θ's parameters by the names that `state_dict` has for them."""
-        return dict(nn.ModuleDict({"model": self.model, "guide": self.guide}).named_parameters())
+        return dict(self._weighted().named_parameters())
 
     def state_dict(self) -> dict[str, Any]:
         """θ by name, under `model.` and `guide.`."""
-        return nn.ModuleDict({"model": self.model, "guide": self.guide}).state_dict()
+        return self._weighted().state_dict()
 
     def load_state_dict(self, weights: dict[str, Any]) -> None:
         """Restore θ; raises RuntimeError if names or shapes differ."""
-        nn.ModuleDict({"model": self.model, "guide": self.guide}).load_state_dict(weights)
+        self._weighted().load_state_dict(weights)
 
     def for_tables(self, steps: int | None = None) -> Blueprint:
         """The same objects to evaluate: the fast loop as `TableFit` has it, of this many steps, enough if None."""
@@ -82,6 +82,9 @@ class Blueprint(NamedTuple):
     def svi(self) -> DualRateSVI:
         """Both rates joined, with a fresh slow optimizer."""
         return DualRateSVI(self.model, self.guide, self.fast, self.slow)
+
+    def _weighted(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"model": self.model, "guide": self.guide})
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -33,6 +33,7 @@ def _same_threads():
     torch.set_num_threads(threads)
 
 
+@pytest.mark.figures
 @pytest.mark.usefixtures("_same_threads")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RUNS])
 def test_it_measures_prints_and_saves(name, tmp_path, capsys):

@@ -197,6 +197,7 @@ def earn(*words):
 
 
 @pytest.mark.slow  # four runs, each in a process of its own
+@pytest.mark.figures
 def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, monkeypatch):
     table = table_of(tmp_path, plain={"model": "autoregressive"}, later={"start_from": "plain", "decoder.gate": 0.1})
     out, words = tmp_path / "out", ("--corpus", corpus, "--quick", "--out", tmp_path / "out", "--jobs", "2")

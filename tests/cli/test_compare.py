@@ -30,6 +30,7 @@ def results(folder):
     }
 
 
+@pytest.mark.figures
 def test_a_run_is_compared(run, capsys):
     assert ltm("compare", "bounds", "run", "--estimators", "elbo", "iwae-dreg", "cubo", *TINY) == 0
     out, err = capsys.readouterr()
@@ -95,6 +96,7 @@ def test_an_interrupted_comparison_keeps_what_is_done_and_goes_on(monkeypatch, c
     assert "part was begun with another seed" in capsys.readouterr().err
 
 
+@pytest.mark.figures
 def test_learning_is_on_request(run, capsys):
     words = ("--estimators", "elbo", "iwae", "--parts", "learning", "--learning_passes", "60")
     assert ltm("compare", "bounds", "run", *words, *TINY) == 0

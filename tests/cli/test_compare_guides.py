@@ -37,6 +37,7 @@ def pieces(folder):
     return json.loads((folder / "results.json").read_text())["pieces"]
 
 
+@pytest.mark.figures
 def test_guides_are_compared(run, capsys):
     words = ("--guides", "MeanFieldGuide", NARROW, "--sizes.step_sizes=[0.5,2]")
     assert ltm("compare", "guides", "run", *words, *TINY) == 0

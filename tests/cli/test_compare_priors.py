@@ -73,6 +73,7 @@ def costs(folder, prior, number, seed):
     return np.array(found["nats"]), np.array(found["tokens"])
 
 
+@pytest.mark.figures
 def test_priors_are_compared(corpus, capsys):
     assert compare(corpus, "--priors", "GaussianPrior", MIXTURE, "--out", "out") == 0
     out, err = capsys.readouterr()

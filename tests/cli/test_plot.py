@@ -17,14 +17,16 @@ def whole(stem):
     return svg
 
 
+@pytest.mark.figures
 def test_a_run_leaves_its_learning_curve(here, corpus):
     for folder, settings, layered in (("run", {}, True), ("twin", {"model": "autoregressive"}, False)):
-        assert train(corpus, Path(folder), figures=True, **settings) == 0
+        assert train(corpus, Path(folder), **settings) == 0
         svg = whole(Path(folder) / "figures" / "learning")
         assert all(text in svg for text in ("−ELBO, nats/token", "tokens seen", "validation"))
         assert ("layer 1" in svg, "layer 2" in svg) == (layered, layered)
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize("against", ["tokens", "steps", "seconds"])
 def test_runs_lie_over_one_another(here, trained, reference, against, capsys):
     assert ltm("plot", trained, reference, "--against", against, "--out", "out") == 0
@@ -67,5 +69,5 @@ def test_a_figure_that_cannot_be_drawn_ends_no_training(here, corpus, monkeypatc
         raise RuntimeError("no fonts")
 
     monkeypatch.setattr(figures_of_runs, "draw_curves", broken)
-    assert train(corpus, Path("run"), figures=True) == 0
+    assert train(corpus, Path("run")) == 0
     assert capsys.readouterr().err.count("no fonts") == 1  # though there were two occasions

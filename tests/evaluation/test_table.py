@@ -7,6 +7,7 @@ from toys import TinyModel, autoregressive_with
 from ltm_pyro import ELBO, EmptyGuide, FastLoop
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation import FourNumbers, markdown
+from ltm_pyro.evaluation.cells import aligned
 
 
 def evaluation(model, guide, x, **options):
@@ -110,3 +111,9 @@ def test_huge_perplexities_stay_short():
     from ltm_pyro.evaluation.table import _short
 
     assert [_short(value) for value in (12.345, 1e9, float("inf"))] == ["12.35", "1.00e+09", "over 1e304"]
+
+
+def test_a_bar_in_a_label_splits_no_row():
+    lines = aligned([("", "cost"), ("log p(x|z)", "1.0")])
+    assert lines[2].startswith(r"| log p(x\|z) |")
+    assert len({len(line) for line in lines}) == 1

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jaxtyping
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -412,21 +411,17 @@ def test_the_fast_loop_brings_the_bound_close_to_the_evidence(member, toy):
 # ---- compiled
 
 
+@pytest.mark.slow  # tests/models/test_reading.py compiles the same passes
 @pytest.mark.filterwarnings("ignore")  # of the compiler's own
 def test_a_compiled_decoder_scores_the_same():
     """Rows and weights learn through it as through the other."""
     decoder = Decoder(**SIZES)
     model, guide = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), LowRankGuide(decoder.z_shape)
     x, found, plain = torch.randint(V, (3, 20)), [], decoder.token_log_prob
-    checks = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)  # checks of shapes and compilation do not go together
-    try:
-        for score in (plain, torch.compile(plain, backend="aot_eager")):
-            decoder.token_log_prob = score
-            fit(guide, model, x, steps=2)
-            found.append((terms(ELBO(2), guide, model, x).objective.detach(), *local_copies(guide)))
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", checks)
+    for score in (plain, torch.compile(plain, backend="aot_eager")):
+        decoder.token_log_prob = score
+        fit(guide, model, x, steps=2)
+        found.append((terms(ELBO(2), guide, model, x).objective.detach(), *local_copies(guide)))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
 

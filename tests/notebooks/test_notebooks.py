@@ -15,14 +15,63 @@ SOURCES = sources()
 every_notebook = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
 LONGEST_CELL = 40  # lines
 QUICK = {  # lines of long notebooks, and what stands there in their quick tests
-    "03_sixty_lines": {"STEPS, RATE = 120, 0.01": "STEPS, RATE = 24, 0.01"},
+    "03_sixty_lines": {
+        "STEPS, RATE = 120, 0.01": "STEPS, RATE = 16, 0.01",
+        "    ltm.FastLoop(ltm.ELBO(), steps=32).fit(program, guide, texts)": (
+            "    ltm.FastLoop(ltm.ELBO(), steps=4).fit(program, guide, texts)"
+        ),
+        "    elbo = ltm.ELBO(particles=64).terms(program, guide, texts).elbo": (
+            "    elbo = ltm.ELBO(particles=16).terms(program, guide, texts).elbo"
+        ),
+    },
     "04_fast_and_slow": {
         "def train(fast_steps, steps=120):": "def train(fast_steps, steps=20):",
         "settings = [0, 1, 2, 4, 8, 16, 32, 64]": "settings = [0, 1, 2, 4, 8]",
+        "def dial(model, guide, steps, particles=64):": "def dial(model, guide, steps, particles=16):",
     },
-    "06_choosing_a_prior": {"def train(prior, steps=150):": "def train(prior, steps=20):"},
-    "09_posterior_collapse": {"    for step in range(1, steps + 1):": "    for step in range(1, 61):"},
-    "11_what_is_in_a_thought": {"STEPS = 160": "STEPS = 40"},
+    "05_is_my_perplexity_a_bound": {
+        "settings = [0, 5, 10, 20, 40, 80, 160, 320]": "settings = [0, 5, 10]",
+        "        FastLoop(objective, 300, learning_rate=0.1).fit(line, guide, line.x)": (
+            "        FastLoop(objective, 40, learning_rate=0.1).fit(line, guide, line.x)"
+        ),
+        "def train(write, objective, thoughts=1, window=4, fast_steps=8, steps=120):": (
+            "def train(write, objective, thoughts=1, window=4, fast_steps=8, steps=15):"
+        ),
+        "model, guide = train(write_texts, ELBO(), fast_steps=16, steps=200)": (
+            "model, guide = train(write_texts, ELBO(), fast_steps=8, steps=60)"
+        ),
+        "texts = write_texts(400)": "texts = write_texts(100)",
+        "dial = [16, 32, 64, 128, 256]": "dial = [16, 32]",
+        "some = texts[:200]  # as a batch: no mask, word 0 before each, one byte a word": "some = texts",
+        "batch = Batch(some, None, torch.zeros_like(some[:, 0]), torch.arange(200), torch.ones_like(some))": (
+            "batch = Batch(some, None, torch.zeros_like(some[:, 0]), torch.arange(100), torch.ones_like(some))"
+        ),
+    },
+    "06_choosing_a_prior": {
+        "def learn(make, shape, steps=250):": "def learn(make, shape, steps=80):",
+        "        (-prior().log_prob(shape(256)[0]).mean()).backward()": (
+            "        (-prior().log_prob(shape(64)[0]).mean()).backward()"
+        ),
+        "    z, truth = shape(2000)": "    z, truth = shape(200)",
+        "def train(prior, steps=150):": "def train(prior, steps=10):",
+        "    held_out = write_texts(300)": "    held_out = write_texts(60)",
+        "    FastLoop(ELBO(), 48).fit(model, guide, held_out)": "    FastLoop(ELBO(), 8).fit(model, guide, held_out)",
+        "        return read, true_cost(model(batch_size=1000))": "        return read, true_cost(model(batch_size=100))",
+    },
+    "07_choosing_a_guide": {
+        "loop = FastLoop(ELBO(particles=8), steps=300, learning_rate=0.5, final_fraction=0.02)": (
+            "loop = FastLoop(ELBO(particles=8), steps=60, learning_rate=0.5, final_fraction=0.02)"
+        ),
+        "def fitted_gap(toy, guide, steps=200):": "def fitted_gap(toy, guide, steps=20):",
+    },
+    "08_comparing_elbo_estimators": {
+        '        direction = gradients(estimators["DoublyReparameterised"](S), toy, copies=20_000).mean(0)': (
+            '        direction = gradients(estimators["DoublyReparameterised"](S), toy, copies=2_000).mean(0)'
+        ),
+        "def weight_gradients(bound, toy, repeats=300):": "def weight_gradients(bound, toy, repeats=50):",
+    },
+    "09_posterior_collapse": {"    for step in range(1, steps + 1):": "    for step in range(1, 31):"},
+    "11_what_is_in_a_thought": {"STEPS = 160": "STEPS = 15"},
 }
 
 

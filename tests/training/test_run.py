@@ -19,7 +19,7 @@ from ltm_pyro.training.run import Run, refuse_existing, run_parser
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    assert train(write_corpus(folder / "corpus.jsonl"), folder / "run", figures=True) == 0
+    assert train(write_corpus(folder / "corpus.jsonl"), folder / "run") == 0
     return folder / "run"
 
 
