@@ -4,6 +4,7 @@ import json
 import random
 from unittest.mock import patch
 
+from ltm_pyro.cli.loading import say_once
 from ltm_pyro.cli.main import main
 from ltm_pyro.training.run import Run
 
@@ -40,10 +41,11 @@ def arguments(settings):
 
 
 def ltm(*words):
-    """Run `ltm` with these words; returns the exit code.
+    """Run `ltm` with these words, as the first command of its process; returns the exit code.
 
     The longer fit that a table is checked by has twice its steps, without the least number that a user's has.
     """
+    say_once.cache_clear()
     with patch("ltm_pyro.evaluation.fit_check.LEAST_LONGER", 0):
         return main([str(word) for word in words])
 
