@@ -31,6 +31,9 @@ from toys import TinyModel  # noqa: E402
 from ltm_pyro.models.exact import LinearGaussian  # noqa: E402
 from ltm_pyro.plots import saving  # noqa: E402
 
+RENDERED = saving._rendered
+saving._rendered = lambda figure, kind, caption: caption.encode()
+
 CACHE = tempfile.TemporaryDirectory(prefix="ltm-cache-")  # removed with the session
 os.environ["LTM_CACHE"] = CACHE.name
 HOME = tempfile.TemporaryDirectory(prefix="ltm-home-")
@@ -61,9 +64,9 @@ def _same_start(request):
 
 
 @pytest.fixture(autouse=True)
-def _unrendered(request, monkeypatch):
-    if request.path.parent.name != "plots" and "figures" not in request.keywords:
-        monkeypatch.setattr(saving, "_rendered", lambda figure, kind, caption: caption.encode())
+def _rendered(request, monkeypatch):
+    if request.path.parent.name == "plots" or "figures" in request.keywords:
+        monkeypatch.setattr(saving, "_rendered", RENDERED)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def lock_of(folder: Path) -> FileLock:
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """JSON that is there whole or not at all."""
-    from ltm_pyro.evaluation.cells import finite
+    from ltm_pyro.files import finite
 
     part = path.with_suffix(f".{uuid.uuid4().hex[:8]}.part")  # of several that write none writes into another's
     part.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -74,7 +74,7 @@ def save(
     Raises:
         InputError: if they cannot be written.
     """
-    from ltm_pyro.evaluation.cells import finite
+    from ltm_pyro.files import finite
 
     content = {"about": about, "options": options or {}, "evaluation": evaluation.to_dict()}
     if baseline is not None:

@@ -113,8 +113,8 @@ def _look_closer(
 
 def _save(run: Run, found: Inspection, details: Details, scored: ScoredText, options: Namespace) -> None:
     from ltm_pyro.data import token_texts
-    from ltm_pyro.evaluation.cells import finite
     from ltm_pyro.evaluation.inspection import inspection_markdown
+    from ltm_pyro.files import finite
 
     stem = f"inspection/{result_name(scored.name, options, _parser(), run)}"
     text = f"{inspection_markdown(found, details)}\n\nText: {scored.about}."

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def report(run: Run, found: Inspection, sequences: Sequences, details: Details) -> str:
     """An inspection as one HTML file."""
-    from ltm_pyro.evaluation.cells import finite
     from ltm_pyro.evaluation.inspection.markdown import tables, verdict
+    from ltm_pyro.files import finite
     from ltm_pyro.report import page
 
     thoughts = [

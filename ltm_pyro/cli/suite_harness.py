@@ -112,6 +112,10 @@ def _tasks(options: Namespace) -> TaskManager:
     """
     from lm_eval.tasks import TaskManager
 
+    if options.include_path:
+        own = TaskManager(include_path=options.include_path, include_defaults=False)
+        if set(options.tasks) <= set(own.all_subtasks):
+            return own  # without the ten seconds in which all others are read
     manager = TaskManager(include_path=options.include_path)
     unknown = [task for task in options.tasks if task not in manager.all_tasks]
     if unknown:
@@ -176,7 +180,8 @@ def _cut(model: HarnessModel) -> list[str]:
 def _finish(
     folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace, further: Sequence[str]
 ) -> None:
-    from ltm_pyro.evaluation.cells import finite, section
+    from ltm_pyro.evaluation.cells import section
+    from ltm_pyro.files import finite
     from ltm_pyro.plots import plot_task_scores, save_figure
 
     records = list(_records(results))

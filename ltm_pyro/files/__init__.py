@@ -7,9 +7,10 @@ from ltm_pyro.files.links import refuse_links
 from ltm_pyro.files.opening import open_regular, read_bytes, read_text
 from ltm_pyro.files.parsing import parse_json, parse_yaml, read_json, read_yaml
 from ltm_pyro.files.schema import validate
-from ltm_pyro.files.writing import write_bytes, write_text
+from ltm_pyro.files.writing import finite, write_bytes, write_text
 
 __all__ = [
+    "finite",
     "open_regular",
     "parse_json",
     "parse_yaml",

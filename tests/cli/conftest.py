@@ -1,11 +1,16 @@
 """A corpus and trained runs, made once."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from forked import Forked
 from runs import train, write_corpus
+
+from ltm_pyro.cli import cell_runner
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +52,10 @@ def run(here, trained):
     """A copy of a trained run, to be changed."""
     shutil.copytree(trained, "run")
     return Path("run")
+
+
+@pytest.fixture
+def _forked_cells(monkeypatch):
+    """The processes of a study's cells are forked from that of the test, and import nothing anew."""
+    ours = SimpleNamespace(Popen=Forked, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(cell_runner, "subprocess", ours)

@@ -103,6 +103,6 @@ def test_runs_cut_in_documents_are_evaluated_so(corpus):
 def test_it_says_how_q_was_fitted_and_whether_it_has_converged(run, capsys):
     assert ltm("evaluate", "run", *FEW, "--fast_steps", "3", "--fixed_noise", "false") == 0
     told = capsys.readouterr().out
-    assert "fitted in 3 fast steps of NaturalGradient, and 48 steps take " in told
+    assert "fitted in 3 fast steps of NaturalGradient, and 6 steps take " in told
     assert "tolerance 0.003" in told
     assert ("Give --fast_steps 48" in told) is ("q has not converged" in told)

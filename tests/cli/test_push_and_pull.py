@@ -2,18 +2,25 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from forked import Forked
 from hub_stand_in import TOKEN, hub
 from runs import TINY, checkpoint, ltm, train
 
 from ltm_pyro.training.run import Run
 
-ROOT = Path(__file__).parents[2]
 NAME = "someone/thoughts"
+ON_LINE = """
+import sys
+from ltm_pyro.cli.main import main
+
+for name in [name for name in sys.modules if name.split(".")[0] == "huggingface_hub"]:
+    del sys.modules[name]
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture
@@ -23,11 +30,14 @@ def server():
 
 
 def on_line(server, *words, token=TOKEN):
-    """`ltm` in a process of its own, in which the stand-in is the hub."""
+    """`ltm` in a process of its own, in which the stand-in is the hub: where it is, is read at the hub's import."""
     settings = {"HF_ENDPOINT": server.endpoint, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    settings |= {"HF_TOKEN": token, "HF_HOME": str(Path("hub-home").absolute()), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "ltm_pyro.cli.main", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **settings}, check=False)
+    settings |= {"HF_TOKEN": token, "HF_HOME": str(Path("hub-home").absolute())}
+    with open("out.txt", "w+") as out, open("err.txt", "w+") as err:
+        code = Forked(["python", "-c", ON_LINE, *words], stdout=out, stderr=err, env={**os.environ, **settings}).wait()
+        out.seek(0)
+        err.seek(0)
+        return CompletedProcess(words, code, out.read(), err.read())
 
 
 def test_a_run_that_was_pushed_is_pulled_whole_and_writes_the_same(server, run, capsys):

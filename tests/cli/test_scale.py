@@ -14,7 +14,7 @@ from runs import TINY, arguments, ltm, newest, write_corpus
 from ltm_pyro.cli.scale import Study
 from ltm_pyro.training.run import Run
 
-pytestmark = pytest.mark.usefixtures("here")
+pytestmark = pytest.mark.usefixtures("here", "_forked_cells")
 SIZES = {
     name: value for name, value in TINY.items() if name not in ("decoder.thoughts", "fast.steps", "decoder.window")
 }
@@ -143,7 +143,7 @@ def test_models_differ_in_what_the_grid_says(corpus):
 
 def test_a_killed_run_goes_on_by_itself_to_the_same_numbers(corpus):
     """The process is killed in the middle of training, after a checkpoint; the study begins it again, which goes on."""
-    longer = arguments({**SIZES, "train.steps": 60, "train.save_every": 4, "train.evaluate_every": 60})
+    longer = arguments({**SIZES, "train.steps": 24, "train.save_every": 4, "train.evaluate_every": 24})
     studies = [Study({"thoughts": [1]}, [str(corpus), *longer], run=name, limit=4) for name in ("left-alone", "killed")]
     studies[0].carry_out()
     thread = threading.Thread(target=studies[1].carry_out)
@@ -157,7 +157,7 @@ def test_a_killed_run_goes_on_by_itself_to_the_same_numbers(corpus):
     thread.join(120)
     assert studies[1].runner.attempts == {cell.key: 2}
     log = [json.loads(line) for line in (saved.parent / "metrics.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in log if "validation" not in record] == list(range(1, 61))
+    assert [record["step"] for record in log if "validation" not in record] == list(range(1, 25))
     ours, theirs = (study.summaries() for study in studies)
     same = [name for name in ours[0] if name.endswith(("nats_per_token", "bits_per_byte"))]
     assert same

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 from runs import WORDS, ltm, newest
@@ -224,14 +225,18 @@ def test_the_python_call_of_the_docs(trained, tasks):
 
     heard = []
     model = model_of(trained, listener=lambda done, total: heard.append((done, total)))
-    manager = TaskManager(include_path=str(tasks))
+    manager = TaskManager(include_path=str(tasks), include_defaults=False)
     results = lm_eval.simple_evaluate(model, tasks=["last_word"], task_manager=manager, limit=3, bootstrap_iters=10)
     assert results["results"]["last_word"]["perplexity,none"] > 1
     assert heard[-1] == (3, 3)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_unknown_task_is_refused(trained, tasks, tmp_path, capsys):
+def test_an_unknown_task_is_refused(trained, tasks, tmp_path, monkeypatch, capsys):
+    from lm_eval.tasks import TaskManager
+
+    few = partial(TaskManager, include_defaults=False)  # all take ten seconds
+    monkeypatch.setattr("lm_eval.tasks.TaskManager", lambda include_path, **_: few(include_path=include_path))
     run = shutil.copytree(trained, tmp_path / "run")
     assert evaluate(run, tasks, "--tasks", "nothing_like_it") == 2
     assert "--tasks nothing_like_it: lm-evaluation-harness has no such task" in capsys.readouterr().err

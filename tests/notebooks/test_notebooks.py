@@ -55,8 +55,10 @@ QUICK = {  # lines of long notebooks, and what stands there in their quick tests
         "    z, truth = shape(2000)": "    z, truth = shape(200)",
         "def train(prior, steps=150):": "def train(prior, steps=10):",
         "    held_out = write_texts(300)": "    held_out = write_texts(60)",
-        "    FastLoop(ELBO(), 48).fit(model, guide, held_out)": "    FastLoop(ELBO(), 8).fit(model, guide, held_out)",
-        "        return read, true_cost(model(batch_size=1000))": "        return read, true_cost(model(batch_size=100))",
+        "    FastLoop(ELBO(), 48).fit(model, guide, held_out)": ("    FastLoop(ELBO(), 8).fit(model, guide, held_out)"),
+        "        return read, true_cost(model(batch_size=1000))": (
+            "        return read, true_cost(model(batch_size=100))"
+        ),
     },
     "07_choosing_a_guide": {
         "loop = FastLoop(ELBO(particles=8), steps=300, learning_rate=0.5, final_fraction=0.02)": (

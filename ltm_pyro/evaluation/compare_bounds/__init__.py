@@ -1,6 +1,6 @@
 """Bounds and gradient estimators compared: tightness, gradients, cost, learning curves."""
 
-from ltm_pyro.evaluation.cells import finite, to_csv
+from ltm_pyro.evaluation.cells import to_csv
 from ltm_pyro.evaluation.compare_bounds.comparison import PARTS, Comparison, compare_bounds
 from ltm_pyro.evaluation.compare_bounds.estimators import (
     Estimator,
@@ -12,6 +12,7 @@ from ltm_pyro.evaluation.compare_bounds.estimators import (
 from ltm_pyro.evaluation.compare_bounds.learning import Learning
 from ltm_pyro.evaluation.compare_bounds.problem import Problem
 from ltm_pyro.evaluation.compare_bounds.sizes import Sizes
+from ltm_pyro.files import finite
 
 __all__ = [
     "PARTS",

@@ -9,11 +9,11 @@ from toys import TinyModel
 from ltm_pyro import ELBO, FastLoop, GaussianPrior, LaplacePrior, LatentThoughtModel, MeanFieldGuide
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.cells import finite
 from ltm_pyro.evaluation.inspection import Inspector, Posteriors, inspection_markdown
 from ltm_pyro.evaluation.inspection.information import active_units, mutual_information
 from ltm_pyro.evaluation.inspection.neighbours import neighbours, plane
 from ltm_pyro.evaluation.inspection.probe import progressive
+from ltm_pyro.files import finite
 from ltm_pyro.models.exact import LinearGaussian
 
 
