@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: train test test-all lint docs notebooks install clean
+.PHONY: train test test-all types suite lint docs notebooks install clean
 
 train: $(VENV)/.installed
 	$(BIN)/ltm train $(ARGS)
@@ -11,7 +11,12 @@ train: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) -j 2 types suite
+
+types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+suite: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # Before a release: also what takes longer than 20 seconds, such as whole notebooks and compilations.

@@ -64,7 +64,7 @@ QUICK = {  # lines of long notebooks, and what stands there in their quick tests
         "loop = FastLoop(ELBO(particles=8), steps=300, learning_rate=0.5, final_fraction=0.02)": (
             "loop = FastLoop(ELBO(particles=8), steps=60, learning_rate=0.5, final_fraction=0.02)"
         ),
-        "def fitted_gap(toy, guide, steps=200):": "def fitted_gap(toy, guide, steps=20):",
+        "def fitted_gap(toy, guide, steps=200):": "def fitted_gap(toy, guide, steps=80):",
     },
     "08_comparing_elbo_estimators": {
         '        direction = gradients(estimators["DoublyReparameterised"](S), toy, copies=20_000).mean(0)': (
@@ -74,6 +74,11 @@ QUICK = {  # lines of long notebooks, and what stands there in their quick tests
     },
     "09_posterior_collapse": {"    for step in range(1, steps + 1):": "    for step in range(1, 31):"},
     "11_what_is_in_a_thought": {"STEPS = 160": "STEPS = 15"},
+    "12_your_own_classes": {
+        "loop = FastLoop(ELBO(particles=8), steps=120, learning_rate=0.2)": (
+            "loop = FastLoop(ELBO(particles=8), steps=30, learning_rate=0.2)"
+        ),
+    },
 }
 
 
