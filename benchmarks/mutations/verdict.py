@@ -64,7 +64,8 @@ def _carry_out(mutant: Mutant, place: Path) -> None:
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), handle)
         # What tests put in the place of the parent's streams is not what is read afterwards.
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+        most = _occupied() + BYTES  # what the parent had is addressed here too
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         signal.alarm(PATIENCE * SECONDS)
         import torch
@@ -79,6 +80,12 @@ def _carry_out(mutant: Mutant, place: Path) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _occupied() -> int:
+    """Addresses of this process, in bytes; 0 where the system does not tell."""
+    pages = Path("/proc/self/statm")
+    return int(pages.read_text().split()[0]) * resource.getpagesize() if pages.exists() else 0
 
 
 def _wait(child: int) -> int:

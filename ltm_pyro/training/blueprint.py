@@ -30,6 +30,7 @@ from ltm_pyro.models.masked_sequence import Loss
 from ltm_pyro.ranges import refuse_outside, whole
 from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
 from ltm_pyro.training.own_classes import made
+from ltm_pyro.training.parse_errors import refusal_within
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
@@ -162,7 +163,7 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
     """
     refuse_outside({"thought_width": config.thought_width}, {"thought_width": whole(1)})
     refuse_weights_beyond_memory(config, vocabulary)
-    built = parser.instantiate(config)
+    built = _instantiate(parser, config)
     decoder = _decoder(config, vocabulary, begin)
     built.slow.steps = config.train.steps
     if config.model == "autoregressive":
@@ -184,6 +185,17 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
             f"give --guide {fitting}"
         )
     return Blueprint(LatentThoughtModel(prior, decoder), guide, built.fast, built.slow)
+
+
+def _instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
+    try:
+        return parser.instantiate(config)
+    except InputError:
+        raise
+    except ValueError as error:
+        if refusal := refusal_within(error):
+            raise InputError(refusal) from error
+        raise
 
 
 def check(parser: ArgumentParser, config: Namespace) -> Blueprint:

@@ -56,6 +56,15 @@ def explain(parser: ArgumentParser, error: Exception) -> str:
     return _sentences(_sentence(complaint), _near_option(parser, complaint.reason))
 
 
+def refusal_within(error: ValueError) -> str | None:
+    """What a class has refused that stands where a number or a class may: its own words; None if that is not told.
+
+    The parser tries every kind, and says what each of them had against the value.
+    """
+    refused = re.findall(r"^ *- (?!Expected an? )(.+)$", str(error), re.MULTILINE)
+    return "; ".join(refused) if "any of the Union subtypes" in str(error) and refused else None
+
+
 def no_such_class(argument: str, path: str, family: type) -> str:
     """What `explain` says of a path that leads to no class of the family that an argument takes."""
     return _no_class(Complaint(argument, "this is the path of none", path, ""), family)

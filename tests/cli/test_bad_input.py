@@ -84,6 +84,10 @@ def assert_says(message, *parts):
             "--fast.bound KLWeighted --fast.bound.kl_weight CyclicSchedule",
             ["expected a number or a schedule (LinearSchedule, CyclicalSchedule)"],
         ),
+        (
+            "--fast.bound KLWeighted --fast.bound.kl_weight LinearSchedule --fast.bound.kl_weight.over 9e18",
+            ["over=9e+18: expected shares of the run"],
+        ),
         ("--slow.bound GaussianPrior", ["--slow.bound GaussianPrior: there is no such bound", "Known: ", "ELBO"]),
         ("--prior nowhere.MyPrior", ["--prior nowhere.MyPrior: No module named 'nowhere'"]),
         ("--prior mine.MyPriorr", ["'MyPriorr'", "Did you mean MyPrior?"]),

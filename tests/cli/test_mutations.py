@@ -35,7 +35,7 @@ def hang(words):
 
 
 def grow(words):
-    return bytearray(8 * 2**30)
+    return bytearray(16 * 2**30)
 
 
 def say(out="", err="", code=0):
