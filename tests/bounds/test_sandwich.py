@@ -179,7 +179,7 @@ def test_the_plain_mean_of_the_weights_of_several_chains_back_is_rejected(gentle
 
 def test_the_bracket_narrows_as_temperatures_grow_and_closes_on_the_evidence(toy):
     pairs = simulated(toy, 100)
-    apart = [evidence_apart(Sandwich(size, 5, 4, tuning=40), toy, pairs) for size in (8, 40, 200)]
+    apart = [evidence_apart(Sandwich(size, 5, 4, tuning=12), toy, pairs) for size in (6, 30, 160)]
     for (low, high), (low_after, high_after) in pairwise(apart):
         assert low_after < 0.6 * low
         assert high_after < 0.6 * high
@@ -188,7 +188,7 @@ def test_the_bracket_narrows_as_temperatures_grow_and_closes_on_the_evidence(toy
 
 def test_more_chains_make_it_narrower(toy):
     pairs = simulated(toy, 500)
-    one, many = (Sandwich(30, 4, chains, tuning=30).bracket(toy, pairs).width.mean() for chains in (1, 16))
+    one, many = (Sandwich(20, 4, chains, tuning=12).bracket(toy, pairs).width.mean() for chains in (1, 16))
     assert 0 < many < 0.5 * one
 
 
@@ -270,7 +270,7 @@ def test_the_lower_bound_alone_is_the_brackets(toy):
 
 def test_a_latent_thought_model_is_enclosed_and_its_weights_left_alone(tiny):
     before = {name: weight.clone() for name, weight in tiny.model.named_parameters()}
-    bracket = Sandwich(15, 3, 3, tuning=15).bracket(tiny.model, 8)
+    bracket = Sandwich(10, 3, 2, tuning=6).bracket(tiny.model, 6)
     assert bracket.lower.dtype == torch.float64
     assert 0 < bracket.width.mean() < 20
     assert bracket.acceptance.mean() > 0.4
@@ -281,10 +281,10 @@ def test_a_latent_thought_model_is_enclosed_and_its_weights_left_alone(tiny):
 
 
 def test_a_fitted_guide_is_where_chains_may_begin(tiny):
-    previous, sandwich = torch.tensor([1, 4, 2, 7, 1, 0]), Sandwich(15, 3, 3, tuning=15)
+    previous, sandwich = torch.tensor([1, 4, 2, 7, 1, 0]), Sandwich(8, 3, 2, tuning=6)
     pairs = sandwich.simulate(tiny.model, 6, previous=previous)
     guide = MeanFieldGuide(tiny.decoder.z_shape)
-    FastLoop(ELBO(4), steps=30).fit(tiny.model, guide, x=pairs.x, previous=previous)
+    FastLoop(ELBO(4), steps=10).fit(tiny.model, guide, x=pairs.x, previous=previous)
     bracket = sandwich.bracket(tiny.model, pairs, guide, previous=previous)
     assert 0 < bracket.width.mean() < 20
     assert all(row.requires_grad and row.is_leaf for row in guide.local_parameters())
