@@ -281,10 +281,10 @@ def test_a_latent_thought_model_is_enclosed_and_its_weights_left_alone(tiny):
 
 
 def test_a_fitted_guide_is_where_chains_may_begin(tiny):
-    previous, sandwich = torch.tensor([1, 4, 2, 7, 1, 0]), Sandwich(8, 3, 2, tuning=6)
+    previous, sandwich = torch.tensor([1, 4, 2, 7, 1, 0]), Sandwich(15, 3, 2, tuning=6)
     pairs = sandwich.simulate(tiny.model, 6, previous=previous)
     guide = MeanFieldGuide(tiny.decoder.z_shape)
-    FastLoop(ELBO(4), steps=10).fit(tiny.model, guide, x=pairs.x, previous=previous)
+    FastLoop(ELBO(4), steps=30).fit(tiny.model, guide, x=pairs.x, previous=previous)
     bracket = sandwich.bracket(tiny.model, pairs, guide, previous=previous)
     assert 0 < bracket.width.mean() < 20
     assert all(row.requires_grad and row.is_leaf for row in guide.local_parameters())
