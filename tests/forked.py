@@ -1,7 +1,6 @@
 """A process that a test would start anew and wait for its imports: it is forked from the test's own instead."""
 
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -13,12 +12,10 @@ import torch._dynamo  # every process that makes an optimizer imports it, and mo
 
 
 class Forked:
-    """What `subprocess.Popen` is of `python -m MODULE ARGUMENT ...`, or of `python -c CODE ARGUMENT ...`.
-
-    The child has all that the test has imported, and one thread; `__main__` of the module is run as in a new process.
+    """What `subprocess.Popen` is of `python -c CODE ARGUMENT ...`; the child has all that the test has imported.
 
     Args:
-        command: of the process; its first word is not looked at.
+        command: of the process; its first two words are not looked at.
         stdin: `subprocess.PIPE`, or that of the test.
         stdout, stderr: files.
         env: of the process; the test's if None.
@@ -52,7 +49,7 @@ class Forked:
             if env is not None:
                 os.environ.clear()
                 os.environ.update(env)
-            code = _carry_out(self.args[1], self.args[2:])
+            code = _carry_out(*self.args[2:])
         except BaseException:
             traceback.print_exc()
             code = 1
@@ -82,18 +79,14 @@ class Forked:
             os.kill(self.pid, signal.SIGKILL)
 
 
-def _carry_out(kind, rest):
-    """The exit code of `-m MODULE ARGUMENT ...` or `-c CODE ARGUMENT ...`."""
+def _carry_out(code, *arguments):
+    """The exit code that `python -c CODE ARGUMENT ...` ends with."""
     torch.set_num_threads(1)  # the others of the process that was forked are not here
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.argv = ["-c", *arguments]
     try:
-        if kind == "-m":
-            sys.argv = rest
-            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
-        else:
-            sys.argv = ["-c", *rest[1:]]
-            exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+        exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else bool(end.code)
     return 0

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from filelock import FileLock, Timeout
 from typing_extensions import TypedDict
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.files import read_json
+from ltm_pyro.files import finite, read_json, write_text
 
 PLAN, RESULT, CPU, LOCK = "plan.json", "result.json", "cpu.json", "lock"
 TAKEN = 75  # the exit code of a process that has found its cell in other hands
@@ -57,11 +56,7 @@ def lock_of(folder: Path) -> FileLock:
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """JSON that is there whole or not at all."""
-    from ltm_pyro.files import finite
-
-    part = path.with_suffix(f".{uuid.uuid4().hex[:8]}.part")  # of several that write none writes into another's
-    part.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
 
 
 def _carry_out(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
