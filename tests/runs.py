@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 from ltm_pyro.cli.loading import say_once
 from ltm_pyro.cli.main import main
+from ltm_pyro.training.material import divided_corpus
 from ltm_pyro.training.run import Run
 
 TINY = {
@@ -62,6 +63,13 @@ def write_corpus(path, documents=12, words=40, seed=0):
     texts = [" ".join(choose.choices(WORDS, k=choose.randint(3, words))) for _ in range(documents)]
     path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
     return path
+
+
+def sides(config):
+    """The texts of a run's corpus to learn from, and those held out."""
+    divided = divided_corpus(config)
+    found = list(divided.division.sides(divided.corpus))
+    return tuple([document.text for document, held_out in found if held_out is side] for side in (False, True))
 
 
 def checkpoint(folder, which="latest"):

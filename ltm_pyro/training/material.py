@@ -12,7 +12,7 @@ from ltm_pyro.errors import InputError
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-    from ltm_pyro.data import DividedCorpus, Document, Sequences, Tokenizer
+    from ltm_pyro.data import DividedCorpus, Sequences, Tokenizer
     from ltm_pyro.data.divided import Rule
 
 HELD_OUT, DIGEST = "held_out", "corpus_digest"  # of data.json
@@ -93,14 +93,6 @@ def divided_corpus(config: Namespace, rule: Rule | None = None) -> DividedCorpus
     cache = data.Cache.at(config.data.cache)
     documents = data.Corpus(corpus_of(config), config.data.field or None)
     return data.DividedCorpus(documents, config.data.validation, _split_seed(config), cache, rule or data.divide)
-
-
-def read_split(config: Namespace) -> tuple[list[Document], list[Document]]:
-    """The documents of a run's corpus to learn from, and those held out."""
-    from ltm_pyro import data
-
-    documents = data.read_corpus(corpus_of(config), config.data.field or None)
-    return data.split(documents, config.data.validation, _split_seed(config))
 
 
 def corpus_of(config: Namespace) -> str | list[str] | None:

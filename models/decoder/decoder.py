@@ -193,11 +193,10 @@ class Decoder(nn.Module):
 
     def _layer(self, block: Block, following: Block, reading: Reading, thoughts: Any) -> Reading:
         """From what one block has read to what the next has."""
+        return Reading(*self._again(self._next, block, following, thoughts, *reading))
 
-        def think(h: Tensor, asked: Tensor | None) -> Reading:
-            return self._look_back(following, block.think(h, asked, thoughts))
-
-        return Reading(*self._again(think, *reading))
+    def _next(self, block: Block, following: Block, thoughts: Any, h: Tensor, asked: Tensor | None) -> Reading:
+        return self._look_back(following, block.think(h, asked, thoughts))
 
     def _look_back(self, block: Block, h: Tensor) -> Reading:
         table = self.rotary[: h.shape[-2]]

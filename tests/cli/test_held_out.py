@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from runs import ltm, train, write_corpus
+from runs import sides as sides_of
 
 from ltm_pyro.data import read_corpus, split
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.held_out import RunText
-from ltm_pyro.training.material import read_split
 from ltm_pyro.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -21,7 +21,7 @@ FEW = ("--draws", "2", "--limit", "3")
 @pytest.fixture
 def sides(run):
     """The texts to learn from, and those held out."""
-    return tuple([document.text for document in side] for side in read_split(Run.open(run).config))
+    return sides_of(Run.open(run).config)
 
 
 def written(texts, path="changed.jsonl"):

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runs import TINY, arguments, checkpoint, ltm, metrics, train, write_corpus
+from runs import TINY, arguments, checkpoint, ltm, metrics, sides, train, write_corpus
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.material import corpus_of, prepare, read_split
+from ltm_pyro.training.material import corpus_of, prepare
 from ltm_pyro.training.run import run_parser
 
 
@@ -36,7 +36,7 @@ def test_equal_corpora_make_equal_material(tmp_path, corpus):
 
 
 def test_the_tokenizer_is_learned_from_the_training_split_alone(tmp_path, corpus):
-    held_out = {document.text for document in read_split(config(corpus))[1]}
+    held_out = set(sides(config(corpus))[1])
     texts = [json.loads(line)["text"] for line in corpus.read_text().splitlines()]
     changed = tmp_path / "changed" / "corpus.jsonl"
     changed.parent.mkdir()
@@ -62,7 +62,7 @@ def test_several_corpora_are_joined_by_commas(tmp_path, corpus):
     assert corpus_of(both) == [str(corpus), str(other)]
     assert corpus_of(config(corpus)) == str(corpus)
     assert corpus_of(run_parser().parse_args([])) is None
-    counts = [sum(map(len, read_split(one))) for one in (both, config(corpus), config(other))]
+    counts = [sum(map(len, sides(one))) for one in (both, config(corpus), config(other))]
     assert counts[0] == counts[1] + counts[2]
 
 
@@ -74,7 +74,7 @@ def test_a_corpus_of_next_to_nothing_is_refused(tmp_path):
 
 def test_the_split_has_a_seed_of_its_own(corpus):
     def held_out(*words):
-        return [document.text for document in read_split(config(corpus, *words))[1]]
+        return sides(config(corpus, *words))[1]
 
     assert held_out("--train.seed", "1") != held_out("--train.seed", "2")
     assert held_out("--train.seed", "1", "--data.seed", "7") == held_out("--train.seed", "2", "--data.seed", "7")
