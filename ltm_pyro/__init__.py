@@ -9,6 +9,8 @@ Parts are imported when they are first asked for, so that a program can set up i
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ltm_pyro.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from ltm_pyro.bounds import (
         ELBO,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         Thermodynamic,
     )
     from ltm_pyro.errors import InputError
+    from ltm_pyro.front import TrainedRun, load, merged, recipe
     from ltm_pyro.guides import (
         AbstractGuide,
         AmortisedGuide,
@@ -100,8 +103,6 @@ if TYPE_CHECKING:
         VampPrior,
         revive,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ELBO",
@@ -189,23 +190,28 @@ __all__ = [
     "Thermodynamic",
     "ThoughtDistribution",
     "TokenSequence",
+    "TrainedRun",
     "UnnormalisedDistribution",
     "VampPrior",
+    "load",
+    "merged",
+    "recipe",
     "revive",
 ]
 
-_PARTS = ("errors", "bounds", "guides", "inference", "models")
+_PARTS = ("errors", "bounds", "guides", "inference", "models", "front")
+_PACKAGES = ("studies",)
 
 if not TYPE_CHECKING:  # a type checker would take every name for one that is there
 
     def __getattr__(name: str) -> Any:
-        if name not in (*__all__, *_PARTS):
+        if name not in (*__all__, *_PARTS, *_PACKAGES):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if name in _PARTS:
+        if name in (*_PARTS, *_PACKAGES):
             return import_module(f"{__name__}.{name}")
         parts = (import_module(f"{__name__}.{part}") for part in _PARTS)
         globals()[name] = found = next(getattr(part, name) for part in parts if hasattr(part, name))
         return found
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__, *_PARTS})
+        return sorted({*globals(), *__all__, *_PARTS, *_PACKAGES})

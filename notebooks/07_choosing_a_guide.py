@@ -51,7 +51,7 @@ from ltm_pyro import (
     SemiAmortisedGuide,
     SlowStep,
 )
-from ltm_pyro.evaluation.compare_guides import train_guide
+from ltm_pyro.studies.guides import train_guide
 from ltm_pyro.models.exact import LinearGaussian
 
 pyro.set_rng_seed(7)

@@ -323,7 +323,7 @@ except InputError as error:
 # passes*. A step with 8 particles costs eight of them. So here is a larger problem, 16 numbers of z, and a budget.
 
 # %%
-from ltm_pyro.evaluation.compare_bounds import Sizes, compare_bounds
+from ltm_pyro.studies.bounds import Sizes, compare_bounds
 from ltm_pyro.plots import plot_curves, plot_tightness
 
 few = Sizes(particles=(1, 8, 32), repeats=8, gradient_particles=(1,), gradient_draws=8, gradient_draws_theta=4,

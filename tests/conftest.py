@@ -7,6 +7,7 @@ captions.
 
 import os
 import signal
+import sys
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -79,3 +80,12 @@ def tiny():
 def toy():
     """A linear-Gaussian model in float64, with its exact evidence and posterior."""
     return LinearGaussian()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to start commands in; a module `my_code` that a test writes there is forgotten after it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("my_code", None)

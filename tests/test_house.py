@@ -23,7 +23,9 @@ GROUND = {  # every floor stands on these
     "optional",
     "ranges",
     "spinning",
+    "tables",
     "token_ids",
+    "version",
 }
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
@@ -34,6 +36,8 @@ BELOW = {  # floor: the floors below it, from which it may import
     "known_classes": set(),
     "optional": set(),
     "spinning": set(),
+    "tables": set(),
+    "version": set(),
     "token_ids": set(),
     "ranges": set(),
     "bounds": set(),
@@ -44,8 +48,34 @@ BELOW = {  # floor: the floors below it, from which it may import
     "generation": {"models", "inference"},
     "contracts": {"inference", "bounds", "models", "guides"},
     "training": {"contracts", "generation", "inference", "bounds", "models", "guides", "data"},
-    "evaluation": {"generation", "inference", "bounds", "models", "guides", "data"},
+    "evaluation": {"plots", "report", "generation", "inference", "bounds", "models", "guides", "data"},
+    "front": {"sharing", "runs", "training", "data"},
     "report": set(),
+    "runs": {"evaluation", "plots", "training", "generation", "inference", "bounds", "models", "guides", "data"},
+    "studies": {
+        "runs",
+        "evaluation",
+        "plots",
+        "training",
+        "generation",
+        "inference",
+        "bounds",
+        "models",
+        "guides",
+        "data",
+    },
+    "suites": {
+        "runs",
+        "evaluation",
+        "plots",
+        "training",
+        "generation",
+        "inference",
+        "bounds",
+        "models",
+        "guides",
+        "data",
+    },
     "serving": {"evaluation", "training", "generation", "inference", "bounds", "models", "guides", "data"},
     "sharing": {"training", "generation", "inference", "bounds", "models", "guides", "data"},
     "testing": {"contracts", "inference", "bounds", "models", "guides"},
@@ -159,6 +189,11 @@ def test_imports_run_one_way(path):
         ("training", "from ltm_pyro.cli import main"),
         ("generation", "from ltm_pyro.training import run"),
         ("models", "from ..guides import MeanFieldGuide"),
+        ("runs", "from ltm_pyro.cli.main import main"),
+        ("studies", "from ltm_pyro.suites.gsm8k import table"),
+        ("suites", "from ltm_pyro.studies import runner"),
+        ("evaluation", "from ltm_pyro.runs.loading import load"),
+        ("front", "from ltm_pyro.cli.main import main"),
     ],
 )
 def test_an_import_the_other_way_would_be_noticed(floor, source):
@@ -229,7 +264,34 @@ def test_pyros_parameter_store_and_pickle_are_not_used(path):
 
 @every_file(but={"cli"})
 def test_the_library_does_not_print(path):
-    assert "print" not in calls(ast.parse(path.read_text(encoding="utf-8")))
+    """What runs and studies say goes through one file."""
+    assert path == PACKAGE / "runs" / "console.py" or "print" not in calls(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def words_of_a_command_line(source):
+    """Arguments that are named as words of a command line are."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.arg) and node.arg in ("words", "argv"):
+            yield node.arg
+
+
+@every_file(but={"cli"})
+def test_words_of_a_command_line_stay_in_cli(path):
+    assert list(words_of_a_command_line(path.read_text(encoding="utf-8"))) == []
+
+
+def test_words_of_a_command_line_would_be_noticed():
+    assert len(list(words_of_a_command_line("def f(words): pass"))) == 1
+
+
+DOORS = [path for folder in ("benchmarks", "notebooks", "docs") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", DOORS, ids=[str(path.relative_to(ROOT)) for path in DOORS])
+def test_only_main_is_imported_from_cli(path):
+    """Benchmarks, notebooks and documents use the library; who starts commands starts `main`."""
+    named = {module for module, _ in imports(ast.parse(path.read_text(encoding="utf-8"))) if ".cli" in module}
+    assert named <= {"ltm_pyro.cli.main"}
 
 
 def has_example(path):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.cells import aligned
+from ltm_pyro.tables import aligned
 
 HEAD = ["measure", "A", "B", "B / A", ""]
 

@@ -12,13 +12,13 @@ import pyro
 import torch
 
 from benchmarks.convergence.released import make
-from ltm_pyro.cli.comparison_folder import commit, versions
 from ltm_pyro.data import Sequences, cut, in_order, read_corpus
 from ltm_pyro.evaluation import Evaluation, FourNumbers
-from ltm_pyro.evaluation.cells import section, with_error
 from ltm_pyro.evaluation.fit_check import TOLERANCE
 from ltm_pyro.files import finite
 from ltm_pyro.inference import FastLoop, TableFit, towards_a_bound
+from ltm_pyro.runs.results_folder import commit, versions
+from ltm_pyro.tables import section, with_error
 from ltm_pyro.training.blueprint import Blueprint
 from ltm_pyro.training.held_out import RunText
 from ltm_pyro.training.run import Run

@@ -20,10 +20,10 @@ from benchmarks.earn.results import Results
 from benchmarks.earn.runner import runner_of
 from benchmarks.earn.table import TABLES, read_table
 from benchmarks.timing.records import arguments_of, provenance
-from ltm_pyro.cli.comparison_folder import SETTINGS, ComparisonFolder, versions
-from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.cells import to_csv
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.results_folder import SETTINGS, ComparisonFolder, versions
+from ltm_pyro.tables import to_csv
 
 QUICK: dict[str, Any] = {
     "data.length": 32,

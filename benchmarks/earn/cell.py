@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.cli import cell_process
+from ltm_pyro.runs.config import complete, merged
+from ltm_pyro.studies import process
 
 if TYPE_CHECKING:
     from ltm_pyro.training.blueprint import Blueprint
@@ -21,31 +22,31 @@ def carry_out(plan: dict[str, Any], folder: Path) -> dict[str, Any]:
     import torch
 
     from ltm_pyro.allocation import keep_freed_memory
-    from ltm_pyro.cli import prior_runs
-    from ltm_pyro.cli.evaluate import save, score_run
-    from ltm_pyro.cli.loading import load
+    from ltm_pyro.runs import trials
+    from ltm_pyro.runs.loading import load
+    from ltm_pyro.runs.scoring import save, score_run
     from ltm_pyro.training.material import prepare
 
     keep_freed_memory()
     torch.set_num_threads(1)
     runs, before = folder.parent.parent / "runs", plan["start_from"]
-    config = prior_runs.configured([*plan["words"], *(["--train.start_from", str(runs / before)] if before else [])])
+    config = complete(merged(plan["settings"], {"train.start_from": str(runs / before)} if before else {}))
     material = prepare(config)
-    run = prior_runs.train_run(runs / folder.name, config, material)
+    run = trials.train_run(runs / folder.name, config, material)
     blueprint, device = load(run, plan["checkpoint"])
     options = {"draws": config.train.draws, "limit": config.train.final_sequences, "seed": SEED}
     evaluation = score_run(run, blueprint, device, material.validation, **options)
     save(run, "validation", evaluation, options=options)
-    record = {**_about(run, blueprint, plan["checkpoint"]), **prior_runs.numbers_of(evaluation)}
+    record = {**_about(run, blueprint, plan["checkpoint"]), **trials.numbers_of(evaluation)}
     return {
         "record": record,
-        "sequences": prior_runs.sequences_of(evaluation),
-        "curve": prior_runs.curve(run),
+        "sequences": trials.sequences_of(evaluation),
+        "curve": trials.curve(run),
     }
 
 
 def _about(run: Run, blueprint: Blueprint, which: str) -> dict[str, Any]:
-    from ltm_pyro.cli.prior_runs import cost_of
+    from ltm_pyro.runs.trials import cost_of
 
     gates = [block.gate for block in blueprint.model.decoder.blocks]
     opened = {f"gate_{place}": math.tanh(gate) for place, gate in enumerate(gates, 1) if gate is not None}
@@ -59,4 +60,4 @@ def _about(run: Run, blueprint: Blueprint, which: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(cell_process.main(Path(sys.argv[1]), carry_out))
+    sys.exit(process.main(Path(sys.argv[1]), carry_out))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from benchmarks.earn.matching import WITHIN, matched_inner, parameters_of
 from benchmarks.earn.table import SHAPE, Row, Table
-from ltm_pyro.cli import prior_runs
-from ltm_pyro.cli.arguments import corpus_name
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.config import Settings, complete, merged
+from ltm_pyro.runs.names import corpus_name
 from ltm_pyro.training.blueprint import check
 from ltm_pyro.training.run import run_parser
 
@@ -45,10 +48,10 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text: `built-in`, or paths as `ltm train` takes them, and arguments of its own behind them."""
+    """A text: `built-in`, or paths as `ltm train` takes them, and settings of its own, by path."""
 
     name: str
-    words: tuple[str, ...]
+    settings: Settings
 
     @classmethod
     def named(cls, spec: str) -> Corpus:
@@ -57,10 +60,10 @@ class Corpus:
             first, *further = shlex.split(spec)
         except ValueError as error:
             raise InputError(f"--corpus {spec!r}: expected built-in, or a path and arguments of ltm train") from error
-        own = [] if first == BUILT_IN else [first]
+        settings = {} if first == BUILT_IN else {"corpus": first}
         plain = corpus_name(first).rsplit(".", 1)[0].replace(".", "-")
         read = re.findall(r"--data\.(?:mode|length)[ =](\w+)", " ".join(further))
-        return cls("-".join([plain, *read]), (*own, *further))
+        return cls("-".join([plain, *read]), {**settings, **_named(spec, further)})
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,7 @@ class Cell:
     Attributes:
         corpus, row, seed: which it is.
         kind: of the row, `THOUGHTS`, `TWIN` or `FULL`.
-        words: of `ltm train`, but for its folder and what it starts from.
-        steps: slow steps.
+        settings: of its run, but for what it starts from.
         start_from: the cell, by its key, whose weights it begins with.
         twin, full: the rows that it is compared with, of the same corpus and seed.
     """
@@ -80,11 +82,15 @@ class Cell:
     row: str
     seed: int
     kind: str
-    words: tuple[str, ...]
-    steps: int
+    settings: Settings
     start_from: str | None = None
     twin: str | None = None
     full: str | None = None
+
+    @property
+    def steps(self) -> int:
+        """Slow steps."""
+        return int(self.settings["train"]["steps"])
 
     @property
     def key(self) -> str:
@@ -125,7 +131,7 @@ class Plan:
     scoring: Scoring
     kinds: dict[str, str] = field(default_factory=dict, init=False)  # of rows, in the order of the results
     parameters: dict[tuple[str, str], int] = field(default_factory=dict, init=False)  # by corpus and row
-    _checked: dict[tuple[str, ...], Namespace] = field(default_factory=dict, init=False)  # by the words of a row
+    _checked: dict[str, Namespace] = field(default_factory=dict, init=False)  # by the settings of a row, as text
 
     def cells(self) -> list[Cell]:
         """In the order in which they are run: all of one seed first."""
@@ -179,20 +185,21 @@ class Plan:
         return name
 
     def _configured(self, corpus: Corpus, row: Row) -> Namespace:
-        words = tuple(row.words_on(corpus.words))
-        if words not in self._checked:
+        settings = row.settings_on(corpus.settings)
+        key = json.dumps(settings, sort_keys=True)
+        if key not in self._checked:
             try:
-                self._checked[words] = prior_runs.configured(words)
-                check(run_parser(), self._checked[words])
+                self._checked[key] = complete(settings)
+                check(run_parser(), self._checked[key])
             except InputError as error:
                 raise InputError(f"row {row.name}, on {corpus.name}: {error}") from error
-        return self._checked[words].clone()
+        return self._checked[key].clone()
 
     def _material(self, corpus: Corpus) -> Material:
         """Reads the corpus, and leaves it in the cache for the processes that train."""
         from ltm_pyro.training.material import prepare
 
-        config = prior_runs.configured(Row("", self.table.base).words_on(corpus.words))
+        config = complete(Row("", self.table.base).settings_on(corpus.settings))
         config.data.seed = config.data.seed or 0
         try:
             return prepare(config)
@@ -211,13 +218,24 @@ def _maker(plan: Plan, corpus: Corpus, row: Row, kind: str, steps: int, twin: st
     every, scoring = max(1, steps // plan.scoring.points), plan.scoring
     numbers = {"steps": steps, "evaluate_every": every, "save_every": every, "keep": 1, "samples": 0}
     numbers |= {"final_sequences": scoring.limit, "draws": scoring.draws}
+    divided = "data.seed" in {**row.arguments, **corpus.settings}
+    split = {} if divided else {"data.seed": 0}
 
     def make(seed: int) -> Cell:
-        own = [f"--train.{name}={value}" for name, value in {**numbers, "seed": seed}.items()]
-        divided = "data.seed" in row.arguments or any(word.startswith("--data.seed") for word in corpus.words)
-        split = [] if divided else ["--data.seed=0"]
         before = key_of(corpus.name, row.start_from, seed) if row.start_from else None
-        words = (*row.words_on(corpus.words), *split, *own)
-        return Cell(corpus.name, row.name, seed, kind, words, steps, before, twin, FULL_NAME if twin else None)
+        settings = merged(row.settings_on(corpus.settings), split, {"train": {**numbers, "seed": seed}})
+        return Cell(corpus.name, row.name, seed, kind, settings, before, twin, FULL_NAME if twin else None)
 
     return make
+
+
+def _named(spec: str, further: Sequence[str]) -> Settings:
+    """What stands behind a corpus, `--NAME VALUE` or `--NAME=VALUE`, by name."""
+    named: Settings = {}
+    rest = list(further)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if not name.startswith("--") or not (equals or rest):
+            raise InputError(f"--corpus {spec!r}: expected arguments behind the path, as --data.mode documents")
+        named[name.removeprefix("--")] = yaml.safe_load(value if equals else rest.pop(0))
+    return named

@@ -9,12 +9,12 @@ from typing import Any
 
 from benchmarks.earn.plan import THOUGHTS
 from benchmarks.earn.results import Record, Results
-from ltm_pyro.evaluation.cells import number, section, with_error
 from ltm_pyro.plots import save_figure
 from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.four_numbers import plot_number
 from ltm_pyro.plots.learning import plot_learning
 from ltm_pyro.plots.looks import grouped, looks
+from ltm_pyro.tables import number, section, with_error
 
 HEADER = ["row", "seeds", "parameters", "tokens", "CPU s", "KL", "ELBO", "importance-weighted", "prior", "predictive"]
 GAPS = {

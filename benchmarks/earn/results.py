@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.earn.plan import Cell, key_of
-from ltm_pyro.cli.results_of_priors import error_over_seeds, mean_score
 from ltm_pyro.evaluation import Score
+from ltm_pyro.studies.priors.records import error_over_seeds, mean_score
 
 Record = dict[str, Any]
 NUMBERS = ("exact", "elbo", "importance_weighted", "prior", "predictive", "prior_predictive")

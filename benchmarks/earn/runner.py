@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.earn.plan import Cell
-from ltm_pyro.cli.cell_runner import CellRunner
+from ltm_pyro.studies.runner import CellRunner
 
 MODULE = "benchmarks.earn.cell"
 
@@ -29,5 +28,5 @@ def runner_of(out: Path, cells: Sequence[Cell], checkpoint: str, jobs: int = 1) 
 
 
 def _plan(cell: Cell, checkpoint: str) -> dict[str, Any]:
-    whole = {**asdict(cell), "words": list(cell.words)}
-    return {name: whole[name] for name in ("corpus", "row", "seed", "words", "start_from")} | {"checkpoint": checkpoint}
+    about = {"corpus": cell.corpus, "row": cell.row, "seed": cell.seed, "start_from": cell.start_from}
+    return {**about, "settings": cell.settings, "checkpoint": checkpoint}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ltm_pyro.cli.arguments import did_you_mean
-from ltm_pyro.cli.class_arguments import CLASSES
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs import config
+from ltm_pyro.runs.config import CLASSES, Settings, without
+from ltm_pyro.runs.names import did_you_mean
 
 TABLES = Path(__file__).parent / "tables"
 SHAPE = ("decoder.width", "decoder.layers", "decoder.heads", "decoder.window")  # what an autoregressive twin shares
@@ -44,13 +44,14 @@ class Row(NamedTuple):
         """Another row, with further arguments of its own."""
         return self._replace(name=name, arguments={**self.arguments, **arguments}, own=(*self.own, *arguments))
 
-    def words_on(self, corpus: Sequence[str]) -> list[str]:
-        """As `ltm train` takes them: what stands behind the corpus wins over the base, and the row over both."""
-        base, own = ([name for name in self.arguments if (name in self.own) is mine] for mine in (False, True))
-        return [*self._words(base), *corpus, *self._words(own)]
-
-    def _words(self, names: Sequence[str]) -> list[str]:
-        return [word for name in names for word in (f"--{name}", _word(self.arguments[name]))]
+    def settings_on(self, corpus: Mapping[str, Any]) -> Settings:
+        """Those of a run: what the corpus says wins over the base, and the row over both."""
+        base, own = (
+            {name: value for name, value in self.arguments.items() if (name in self.own) is mine}
+            for mine in (False, True)
+        )
+        name = {**base, **corpus, **own}.get("recipe", "tiny")
+        return without(config.merged(config.recipe(name), base, corpus, own), "recipe")
 
     @property
     def has_thoughts(self) -> bool:
@@ -145,8 +146,3 @@ def _refuse(path: Path, where: str, given: Any, own: bool) -> None:
             raise InputError(
                 f"{path}, {where}: {name}: all rows are scored on the same texts; put it in base, or behind a corpus"
             )
-
-
-def _word(value: Any) -> str:
-    """As YAML has it on one line, which is how `ltm train` reads values."""
-    return value if isinstance(value, str) else json.dumps(value)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
@@ -32,12 +30,6 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         raise InputError(f"{explain(parser, error)} `{parser.prog} --help` lists all arguments") from error
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The known word that comes nearest, as the beginning of a sentence; nothing if none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]!r}? " if near else ""
-
-
 def refuse_below(options: Namespace, **least: int) -> None:
     """Refuse numbers that are too small, or beyond every size; None stands for a default and passes.
 
@@ -50,11 +42,3 @@ def refuse_below(options: Namespace, **least: int) -> None:
             raise InputError(f"--{name} {number}: expected {smallest} or more")
         if number is not None and not number <= most:
             raise InputError(f"--{name} {number}: expected {most} or less")
-
-
-def corpus_name(corpus: str | None) -> str:
-    """A corpus as part of a file's name: `sotu`, a file's own name, or that of a hub's data set."""
-    from ltm_pyro.data.sources import sources_of
-
-    first = sources_of(corpus or None)[0].removeprefix("hf:")
-    return re.sub(r"[^\w.-]+", "-", first.rstrip("/").rsplit("/", 1)[-1].removesuffix(".txt")).strip("-.") or "text"

@@ -10,11 +10,11 @@ from typing import Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.known_classes import PACKAGES
+from ltm_pyro.runs.config import CLASSES
 from ltm_pyro.training.consent import read_arguments
 
 IMPORT_PATH = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 GROUPS = ("prior", "guide", "fast", "slow")  # of arguments that may name a class
-CLASSES = ("prior", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")
 
 
 def given(words: Sequence[str], option: str) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
-from ltm_pyro.cli.arguments import did_you_mean
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.names import did_you_mean
 
 WHAT = {
     "bounds": "bounds and gradient estimators: tightness, gradients, cost, learning curves",

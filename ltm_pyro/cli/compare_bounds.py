@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.class_arguments import names_own_code
-from ltm_pyro.cli.comparison_folder import ComparisonFolder
-from ltm_pyro.cli.figures_of_bounds import draw
-from ltm_pyro.cli.loading import add_trust_code, load, open_run
-from ltm_pyro.cli.result_folders import comparison_folder
-from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.result_folders import comparison_folder
+from ltm_pyro.runs.results_folder import ComparisonFolder
+from ltm_pyro.runs.scored_text import add_corpus_at, held_out_text
+from ltm_pyro.studies.bounds.figures import draw
 from ltm_pyro.training.consent import look_in
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from ltm_pyro.evaluation.compare_bounds import Comparison, Learning
     from ltm_pyro.inference import FastLoop
+    from ltm_pyro.studies.bounds import Comparison, Learning
     from ltm_pyro.training.held_out import RunText
 
 TOYS = ("linear-gaussian", "finite-mixture")
@@ -57,7 +57,7 @@ class Subject:
 
 def main(words: Sequence[str]) -> int:
     """Compare; returns the exit code."""
-    from ltm_pyro.evaluation.compare_bounds import Comparison, Sizes, compare_bounds, named_estimators
+    from ltm_pyro.studies.bounds import Comparison, Sizes, compare_bounds, named_estimators
 
     options = parse(_parser(words), words)
     _check(options)
@@ -92,7 +92,7 @@ def main(words: Sequence[str]) -> int:
 def _parser(words: Sequence[str]) -> ArgumentParser:
     from jsonargparse import ArgumentParser
 
-    from ltm_pyro.evaluation.compare_bounds import PARTS, Sizes
+    from ltm_pyro.studies.bounds import PARTS, Sizes
 
     parser = ArgumentParser(prog="ltm compare bounds", exit_on_error=False, description=__doc__)
     parser.add_argument("run", nargs="?", help="the run's folder")
@@ -182,7 +182,7 @@ def _learning(text: RunText, blueprint: Any, device: Any, options: Namespace) ->
     if options.learning_passes is None and options.learning_seconds is None:
         return None
     from ltm_pyro.data import Batches
-    from ltm_pyro.evaluation.compare_bounds import Learning
+    from ltm_pyro.studies.bounds import Learning
     from ltm_pyro.training.randomness import seed_everything
 
     run = text.run

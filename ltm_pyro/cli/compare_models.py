@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.comparison_folder import ComparisonFolder
-from ltm_pyro.cli.evaluate import score_run
-from ltm_pyro.cli.loading import add_trust_code, load, open_run
-from ltm_pyro.cli.result_folders import comparison_folder
-from ltm_pyro.cli.result_names import slug
-from ltm_pyro.cli.scored_text import add_corpus_at, held_out_text
-from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.names import slug
+from ltm_pyro.runs.result_folders import comparison_folder
+from ltm_pyro.runs.results_folder import ComparisonFolder
+from ltm_pyro.runs.scored_text import add_corpus_at, held_out_text
+from ltm_pyro.runs.scoring import score_run
 from ltm_pyro.training.held_out import RunText, refuse_other_held_out
 from ltm_pyro.training.run import Run
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
     from ltm_pyro.evaluation import Evaluation
-    from ltm_pyro.evaluation.compare_models import Course
+    from ltm_pyro.studies.models import Course
 
 BUDGETS = "Validation cost of each run in bits per byte against what training has spent. Costs: lower is better."
 EPILOG = """All runs must hold out the same documents. They may have tokenizers of their own: all that is compared is
@@ -101,7 +101,7 @@ def _named(folders: Sequence[str], trust_code: bool) -> dict[str, Run]:
 
 def _courses(runs: dict[str, Run]) -> tuple[list[Course], list[str]]:
     """The courses of the runs that can be compared, and of each other one why it cannot."""
-    from ltm_pyro.evaluation.compare_models import NothingBoundsError, course_of
+    from ltm_pyro.studies.models import NothingBoundsError, course_of
 
     courses, left_out = [], []
     for name, run in runs.items():
@@ -117,7 +117,7 @@ def _courses(runs: dict[str, Run]) -> tuple[list[Course], list[str]]:
 
 def _measured(courses: Sequence[Course], runs: dict[str, Run], options: Namespace) -> list[Course]:
     """The same courses at the speeds that are measured now."""
-    from ltm_pyro.cli.measured_speed import measured_speeds
+    from ltm_pyro.runs.speed import measured_speeds
 
     speeds = measured_speeds(runs, options.measure, options.corpus_at)
     return [course.at_speeds(speeds[course.name]) for course in courses]
@@ -145,8 +145,8 @@ def _finish(
     evaluations: dict[str, Evaluation],
     device: str,
 ) -> None:
-    from ltm_pyro.evaluation.compare_models import SPENT, budget_records, budget_table, final_table
     from ltm_pyro.plots import plot_budgets, save_figure
+    from ltm_pyro.studies.models import SPENT, budget_records, budget_table, final_table
 
     table = budget_table(courses, budgets, device, left_out)
     pieces = {name: [evaluation.to_dict()] for name, evaluation in evaluations.items()}

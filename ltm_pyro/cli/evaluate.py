@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.keeping import keeping
-from ltm_pyro.cli.loading import add_trust_code, load, open_run
-from ltm_pyro.cli.progress import Progress
-from ltm_pyro.cli.result_names import result_name
-from ltm_pyro.cli.scored_text import ScoredText, add_corpus_at, scored_text
 from ltm_pyro.cli.suites import SUITES, named_suite
+from ltm_pyro.runs.keeping import keeping
+from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.result_names import result_name
+from ltm_pyro.runs.scored_text import ScoredText, add_corpus_at, scored_text
+from ltm_pyro.runs.scoring import save, score_run, table_text, weights_of
 from ltm_pyro.training.held_out import refuse_other_held_out
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    import torch
     from jsonargparse import ArgumentParser, Namespace
 
-    from ltm_pyro.data import Sequences
     from ltm_pyro.evaluation import Evaluation
-    from ltm_pyro.training.blueprint import Blueprint
-
-CHECKED = 16  # sequences that a table fits for longer, to say whether q has converged
 
 
 def main(words: Sequence[str]) -> int:
@@ -52,48 +44,6 @@ def main(words: Sequence[str]) -> int:
         path = save(run, name, evaluation, baseline, options.as_dict(), about)
     print(f"\nSaved as {path} and {path.with_suffix('.md').name}", file=sys.stderr)
     return 0
-
-
-def save(
-    run: Run,
-    name: str,
-    evaluation: Evaluation,
-    baseline: Evaluation | None = None,
-    options: dict[str, Any] | None = None,
-    about: str = "",
-) -> Path:
-    """Write an evaluation into the run's folder as Markdown and JSON; returns the path of the JSON.
-
-    Args:
-        run: whose folder it is.
-        name: of the files, by what was scored.
-        evaluation, baseline: as `markdown` takes them.
-        options: that it was made with.
-        about: what was scored, and which weights, as a line below the table.
-
-    Raises:
-        InputError: if they cannot be written.
-    """
-    from ltm_pyro.files import finite
-
-    content = {"about": about, "options": options or {}, "evaluation": evaluation.to_dict()}
-    if baseline is not None:
-        content["baseline"] = baseline.to_dict()
-    run.write(f"evaluation/{name}.md", table_text(evaluation, baseline, about) + "\n")
-    return run.write(f"evaluation/{name}.json", json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
-
-
-def table_text(evaluation: Evaluation, baseline: Evaluation | None = None, about: str = "") -> str:
-    """An evaluation's table, and a line that says what was scored."""
-    from ltm_pyro.evaluation import markdown
-
-    table = markdown(evaluation, baseline)
-    return f"{table}\nScored: {about}." if about else table
-
-
-def weights_of(run: Run, checkpoint: str) -> str:
-    """Which weights those of a checkpoint are, in words."""
-    return f"weights after step {int(run.find(checkpoint).name.removeprefix('step-'))}"
 
 
 def _parser() -> ArgumentParser:
@@ -126,33 +76,3 @@ def _evaluate(run: Run, text: ScoredText, options: Namespace, checkpoint: str) -
     blueprint = blueprint.with_fast_steps(options.fast_steps)
     sizes = {"draws": options.draws, "limit": options.limit, "batch_size": options.batch_size, "seed": options.seed}
     return score_run(run, blueprint, device, text.sequences, fixed_noise=options.fixed_noise, **sizes)
-
-
-def score_run(
-    run: Run,
-    blueprint: Blueprint,
-    device: torch.device,
-    sequences: Sequences,
-    *,
-    draws: int,
-    limit: int | None = None,
-    batch_size: int = 32,
-    seed: int = 0,
-    fixed_noise: bool = False,
-    check_fit: int = CHECKED,
-) -> Evaluation:
-    """The four numbers of a loaded run on some sequences, with a line of progress."""
-    from ltm_pyro.data import in_order
-    from ltm_pyro.evaluation import FourNumbers
-
-    model, guide, fast, _ = blueprint
-    total = min(len(sequences), limit or len(sequences))
-    further = {"fixed_noise": fixed_noise, "protocol_steps": run.config.fast.steps, "check_fit": check_fit}
-    numbers = FourNumbers(model, guide, fast, draws, seed, **further)
-    progress = Progress(total)
-    batches = (batch.to(device) for batch in in_order(sequences, batch_size, total))
-    try:
-        scored = numbers.evaluate(batches, lambda done: progress.update(done, f"scoring {run.folder}"))
-        return replace(scored, lost=sequences.lost)
-    finally:
-        progress.clear()

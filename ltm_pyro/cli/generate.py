@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.drafting import Draft, load_draft
-from ltm_pyro.cli.loading import add_trust_code, load, open_run
-from ltm_pyro.cli.text_of_tokens import pieces, shown_prompt, whole_texts
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.run import Run
+from ltm_pyro.runs.draft import Draft, load_draft
+from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.writing import BATCH_SIZE, stream, texts
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
-    from torch import Tensor
 
-    from ltm_pyro.generation import Sampling
     from ltm_pyro.training.blueprint import Blueprint
-
-BATCH_SIZE = 16
 
 
 def main(words: Sequence[str]) -> int:
@@ -51,97 +45,6 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def stream(
-    run: Run,
-    blueprint: Blueprint,
-    prompt: str = "",
-    tokens: int | None = None,
-    sampling: Sampling | None = None,
-    draft: Draft | None = None,
-    steps: int | None = None,
-) -> Iterator[str]:
-    """One text as it is written, the prompt first.
-
-    Args:
-        run, blueprint: a run and its trained objects.
-        prompt: q is fitted on it and then held; empty takes z from the prior.
-        tokens: the most to write; as many as the decoder's length holds if None.
-        sampling: how tokens are drawn.
-        draft: proposes tokens.
-        steps: of masked diffusion; None takes one for each token.
-
-    Raises:
-        InputError: if the prompt is no text, or too long; before anything is written.
-    """
-    ids = _encode(run, prompt)
-    written = _written(run, blueprint, ids.expand(1, -1), tokens, sampling, draft, steps)
-    return chain([shown_prompt(run.tokenizer, prompt, ids)], pieces(run.tokenizer, ids, written))
-
-
-def texts(
-    run: Run,
-    blueprint: Blueprint,
-    count: int,
-    prompt: str = "",
-    tokens: int | None = None,
-    sampling: Sampling | None = None,
-    draft: Draft | None = None,
-    steps: int | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> Iterator[str]:
-    """Several texts, each with thoughts of its own, whole and in order, as soon as each and those before it are over.
-
-    Args:
-        count: how many.
-        batch_size: how many are written at once. With another, one seed gives other texts.
-
-    The other arguments are those of `stream`.
-    """
-    ids = _encode(run, prompt)
-    shown = shown_prompt(run.tokenizer, prompt, ids)
-    for begun in range(0, count, batch_size):
-        prompts = ids.expand(min(batch_size, count - begun), -1)
-        written = _written(run, blueprint, prompts, tokens, sampling, draft, steps)
-        yield from (shown + text for text in whole_texts(run.tokenizer, prompts, written))
-
-
-def _written(
-    run: Run,
-    blueprint: Blueprint,
-    prompts: Tensor,
-    tokens: int | None,
-    sampling: Sampling | None,
-    draft: Draft | None,
-    steps: int | None,
-) -> Iterator[Tensor]:
-    """The tokens of several texts behind one prompt, ids of shape (N, P), (N,) at a time."""
-    from ltm_pyro.generation import write, write_by_diffusion, write_speculatively
-    from ltm_pyro.models import MaskedDiffusionModel
-
-    model = blueprint.model
-    prompts = prompts.to(next(model.parameters()).device)
-    rows, prompt_length = prompts.shape
-    models = [model] if draft is None else [model, draft.blueprint.model]
-    length = min(one.decoder.length for one in models)
-    room = length - prompt_length
-    if room < (tokens or 1):
-        raise InputError(
-            f"the prompt is {prompt_length} tokens long, and {'this run' if draft is None else 'these two runs'}'s "
-            f"texts hold {length}: that leaves {max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or "
-            "write less (--tokens)"
-        )
-    if isinstance(model, MaskedDiffusionModel):
-        return write_by_diffusion(model, prompts, tokens or room, sampling, run.tokenizer.end, steps)
-    z = _thoughts(blueprint, prompts[0], rows)
-    if draft is None:
-        return write(model, z, prompts, tokens or room, sampling, run.tokenizer.end)
-    draft_z = _thoughts(draft.blueprint, prompts[0], rows)
-    pair = (model, z, draft.blueprint.model, draft_z)
-    return write_speculatively(
-        *pair, prompts, tokens or room, sampling, run.tokenizer.end, draft.ahead, tally=draft.tally
-    )
-
-
 def _refuse_unfit(blueprint: Blueprint, draft: Draft | None, steps: int | None) -> None:
     from ltm_pyro.models import MaskedDiffusionModel
 
@@ -153,43 +56,6 @@ def _refuse_unfit(blueprint: Blueprint, draft: Draft | None, steps: int | None) 
         raise InputError(f"--steps {steps}: only masked diffusion writes in steps; leave it out")
     if steps is not None and steps < 1:
         raise InputError(f"--steps {steps}: expected 1 or more; left out, each token has a step of its own")
-
-
-def _thoughts(blueprint: Blueprint, prompt: Tensor, rows: int) -> Tensor | None:
-    from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompt
-
-    if len(prompt):
-        return thoughts_from_prompt(blueprint.model, blueprint.guide, blueprint.fast, prompt, rows)
-    return thoughts_from_prior(blueprint.model, rows)
-
-
-def _encode(run: Run, prompt: str) -> Tensor:
-    import torch
-
-    try:
-        prompt.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"the prompt is not UTF-8 at character {error.start}: give it as UTF-8 text") from error
-    return torch.as_tensor(run.tokenizer.encode(prompt), dtype=torch.long)
-
-
-def write_samples(run: Run, blueprint: Blueprint, count: int, seed: int) -> list[str]:
-    """Texts with z from the prior; the random state is left as it was."""
-    import torch
-
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return list(texts(run, blueprint, count))
-
-
-def keep_samples(run: Run, samples: Sequence[str]) -> None:
-    """Write them under `samples/` in the run's folder.
-
-    Raises:
-        InputError: if they cannot be written.
-    """
-    for number, text in enumerate(samples, 1):
-        run.write(f"samples/prior-{number}.txt", text + "\n")
 
 
 def _parser() -> ArgumentParser:

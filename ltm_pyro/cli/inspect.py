@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.figures_of_inspection import draw
-from ltm_pyro.cli.keeping import keeping
-from ltm_pyro.cli.loading import add_trust_code, load, open_run
-from ltm_pyro.cli.progress import Progress
-from ltm_pyro.cli.report_of_inspection import report
-from ltm_pyro.cli.result_names import result_name
-from ltm_pyro.cli.scored_text import ScoredText, add_corpus_at, scored_text
-from ltm_pyro.cli.session import say
+from ltm_pyro.evaluation.inspection.figures import draw
+from ltm_pyro.evaluation.inspection.report import report
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.keeping import keeping
+from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.progress import Progress
+from ltm_pyro.runs.result_names import result_name
+from ltm_pyro.runs.scored_text import ScoredText, add_corpus_at, scored_text
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -125,6 +125,6 @@ def _save(run: Run, found: Inspection, details: Details, scored: ScoredText, opt
     with keeping():
         path = run.write(f"{stem}.md", text + "\n")
         run.write(f"{stem}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-        page = run.write(f"{stem}.html", report(run, found, scored.sequences, details))
+        page = run.write(f"{stem}.html", report(run.folder.name, run.tokenizer, found, scored.sequences, details))
         figures = draw(run.folder / stem, found, details, names, words)
     say(f"\nSaved in {path.parent}: {path.name}, {Path(stem).name}.json, {', '.join(figures)}. Open {page}")

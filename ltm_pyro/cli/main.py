@@ -12,9 +12,9 @@ from importlib import import_module
 
 from ltm_pyro import __version__
 from ltm_pyro.allocation import keep_freed_memory
-from ltm_pyro.cli.arguments import did_you_mean
-from ltm_pyro.cli.keeping import NotKeptError, reason_of
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.keeping import NotKeptError, reason_of
+from ltm_pyro.runs.names import did_you_mean
 from ltm_pyro.spinning import spin_briefly
 from ltm_pyro.training.launch import launched
 from ltm_pyro.training.memory import is_out_of_memory

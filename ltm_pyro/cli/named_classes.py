@@ -8,7 +8,9 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ltm_pyro.cli.run_arguments import named_settings, settings_of
 from ltm_pyro.errors import InputError
+from ltm_pyro.studies.variants import Variant, refuse_alike
 
 
 class NamedClass(NamedTuple):
@@ -18,8 +20,6 @@ class NamedClass(NamedTuple):
         >>> name = parse_named("prior", "MixturePrior(components=4, unit=layer)")
         >>> name.words
         ['--prior', 'MixturePrior', '--prior.components=4', '--prior.unit=layer']
-        >>> name.folder
-        'MixturePrior-components-4-unit-layer'
         >>> parse_named("prior", "CodebookPrior(codes=16) --guide StraightThroughGuide").words[-2:]
         ['--guide', 'StraightThroughGuide']
     """
@@ -39,11 +39,6 @@ class NamedClass(NamedTuple):
         own = [f"--{self.role}.{key}={value}" for key, value in self.arguments]
         return [f"--{self.role}", self.path, *own, *self.further]
 
-    @property
-    def folder(self) -> str:
-        """As a part of a folder's name."""
-        return re.sub(r"[^\w.]+", "-", str(self)).strip("-.")
-
 
 def parse_all(role: str, texts: Sequence[str]) -> list[NamedClass]:
     """What is to be compared, in order.
@@ -56,11 +51,28 @@ def parse_all(role: str, texts: Sequence[str]) -> list[NamedClass]:
         InputError: for a text that is no class with arguments, or one that comes twice.
     """
     names = [parse_named(role, text) for text in texts]
-    folders = [name.folder for name in names]
-    for place, name in enumerate(names):
-        if name.folder in folders[:place]:
-            raise InputError(f"--{role}s {name}: it comes twice, or differs from another by signs alone; leave one out")
+    refuse_alike(role, [str(name) for name in names])
     return names
+
+
+def variants_of(names: Sequence[NamedClass], words: Sequence[str]) -> list[Variant]:
+    """What each class changes in the settings that words of `ltm train` give.
+
+    Args:
+        names: of the classes.
+        words: the same for all of them.
+
+    Raises:
+        InputError: for arguments that `ltm train` refuses.
+    """
+    return [_variant(name, words) for name in names]
+
+
+def _variant(name: NamedClass, words: Sequence[str]) -> Variant:
+    try:
+        return Variant(str(name), named_settings(name.words, settings_of([*words, *name.words])))
+    except InputError as error:
+        raise InputError(f"--{name.role}s {name}: {error}") from error
 
 
 def parse_named(role: str, text: str) -> NamedClass:

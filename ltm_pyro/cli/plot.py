@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.figures_of_runs import FIGURES, draw_curves
-from ltm_pyro.cli.loading import add_trust_code, open_run
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import write_text
 from ltm_pyro.plots.learning_curves import Against, Curve
+from ltm_pyro.runs.figures import FIGURES, draw_curves
+from ltm_pyro.runs.loading import add_trust_code, open_run
 from ltm_pyro.training.learning_curve import POINTS, learning_curve
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _curves(folders: Sequence[Path], limit: int, trust_code: bool) -> dict[str, 
 
 def _write_points(curves: dict[str, Curve], stem: Path) -> list[Path]:
     """The points of the figures as JSON and CSV, beside them."""
-    from ltm_pyro.evaluation.cells import to_csv
+    from ltm_pyro.tables import to_csv
 
     points = [{"run": name, **point} for name, curve in curves.items() for point in curve]
     texts = {".json": json.dumps(points, indent=1) + "\n", ".csv": to_csv(points)}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ltm_pyro import __version__
 from ltm_pyro.cli.arguments import parse
-from ltm_pyro.cli.loading import add_trust_code, open_run
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.loading import add_trust_code, open_run
 from ltm_pyro.sharing import RepositoryName, model_card, publish, write_copy
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.new_folder import made_aside

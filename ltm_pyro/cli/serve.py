@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.loading import add_trust_code, load, open_run
-from ltm_pyro.cli.session import say
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import add_trust_code, load, open_run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser

@@ -8,19 +8,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.comparison_folder import ComparisonFolder
-from ltm_pyro.cli.loading import add_trust_code, best_device, open_run
-from ltm_pyro.cli.progress import Progress
-from ltm_pyro.cli.quality_texts import INTERPOLATED, KINDS, PROMPTED, REAL, REAL_REST, Found, QualityTexts
-from ltm_pyro.cli.scored_text import add_corpus_at
-from ltm_pyro.cli.session import say
-from ltm_pyro.cli.suites import folder_of, settings_of
+from ltm_pyro.cli.suites import folder_of
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import add_trust_code, best_device, open_run
+from ltm_pyro.runs.progress import Progress
+from ltm_pyro.runs.results_folder import ComparisonFolder
+from ltm_pyro.runs.scored_text import add_corpus_at
+from ltm_pyro.suites.generation.texts import INTERPOLATED, KINDS, PROMPTED, REAL, REAL_REST, Found, QualityTexts
+from ltm_pyro.suites.settings import settings_of
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from ltm_pyro.evaluation.text_quality import Embedder, Interval, Judge, Sample
+    from ltm_pyro.suites.generation import Embedder, Interval, Judge, Sample
 
 FOLDER = "evaluation/generation"
 QUALITY = "Texts of each kind, written and real. Bars: 95 % bootstrap intervals over texts."
@@ -29,8 +30,8 @@ Numbers = dict[str, dict[str, "Interval"]]  # by kind of text
 
 def main(words: Sequence[str]) -> int:
     """Write and measure; returns the exit code."""
-    from ltm_pyro.evaluation.text_quality import Embedder, Judge
     from ltm_pyro.generation import Sampling
+    from ltm_pyro.suites.generation import Embedder, Judge
 
     options = parse(_parser(), words)
     refuse_below(options, limit=2, tokens=1, prompt_tokens=1, batch_size=1, steps=1, fast_steps=0, seed=0, top_k=0)
@@ -97,7 +98,7 @@ def _measure_all(
     numbers: Numbers, found: Found, texts: QualityTexts, judge: Judge | None, embedder: Embedder | None, seed: int
 ) -> None:
     """Fill in the numbers of each kind of text that there is, as they come."""
-    from ltm_pyro.evaluation.text_quality import measure
+    from ltm_pyro.suites.generation import measure
 
     samples = _samples(found)
     progress, done = Progress(sum(map(len, samples.values()))), 0
@@ -115,14 +116,14 @@ def _measure_all(
 
 
 def _samples(found: Found) -> dict[str, list[Sample]]:
-    from ltm_pyro.evaluation.text_quality import Sample
+    from ltm_pyro.suites.generation import Sample
 
     return {kind: [Sample(**record) for record in found[kind]] for kind in KINDS if found.get(kind)}
 
 
 def _finish(folder: ComparisonFolder, found: Found, numbers: Numbers, options: Namespace) -> None:
-    from ltm_pyro.evaluation.text_quality import MEASURES, table
     from ltm_pyro.plots import plot_text_quality, save_figure
+    from ltm_pyro.suites.generation import MEASURES, table
 
     samples = _samples(found)
     records: list[dict[str, Any]] = [

@@ -9,20 +9,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
-from ltm_pyro.cli.comparison_folder import ComparisonFolder, commit
-from ltm_pyro.cli.loading import add_trust_code, load, open_run
-from ltm_pyro.cli.progress import Progress
-from ltm_pyro.cli.session import say
-from ltm_pyro.cli.suites import folder_of, settings_of
+from ltm_pyro.cli.suites import folder_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.progress import Progress
+from ltm_pyro.runs.results_folder import ComparisonFolder, commit
+from ltm_pyro.suites.settings import settings_of
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
     from lm_eval.tasks import TaskManager
 
-    from ltm_pyro.cli.harness_model import HarnessModel
+    from ltm_pyro.suites.harness.model import HarnessModel
 
 FOLDER = "evaluation/harness"
 SHARES = ("acc", "acc_norm", "exact_match")  # of questions that are answered rightly
@@ -97,7 +98,7 @@ def _keeper(folder: ComparisonFolder, known: Known) -> Any:
 
 
 def _model(run: Run, options: Namespace, known: Known, listener: Any) -> HarnessModel:
-    from ltm_pyro.cli.harness_model import HarnessModel
+    from ltm_pyro.suites.harness.model import HarnessModel
 
     blueprint, _ = load(run, options.checkpoint)
     blueprint = blueprint.with_fast_steps(options.fast_steps)
@@ -180,9 +181,9 @@ def _cut(model: HarnessModel) -> list[str]:
 def _finish(
     folder: ComparisonFolder, results: dict[str, Any], run: Run, options: Namespace, further: Sequence[str]
 ) -> None:
-    from ltm_pyro.evaluation.cells import section
     from ltm_pyro.files import finite
     from ltm_pyro.plots import plot_task_scores, save_figure
+    from ltm_pyro.tables import section
 
     records = list(_records(results))
     rows = [[r["task"], r["measure"], _value(r), str(r["shots"]), f"{r['questions']:,}"] for r in records]
@@ -206,8 +207,8 @@ def _finish(
 
 def _value(record: dict[str, Any]) -> str:
     """A task's number with its error; a share of right answers with its interval."""
-    from ltm_pyro.evaluation.cells import number, with_error
     from ltm_pyro.evaluation.shares import wilson
+    from ltm_pyro.tables import number, with_error
 
     if record["measure"] not in SHARES or not record["questions"]:
         return with_error(record["value"], record["standard_error"])

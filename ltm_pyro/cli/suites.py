@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.cli.arguments import did_you_mean
-from ltm_pyro.cli.comparison_folder import ComparisonFolder
-from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.names import did_you_mean
+from ltm_pyro.runs.result_folders import comparison_folder
+from ltm_pyro.runs.results_folder import ComparisonFolder
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -39,19 +39,6 @@ def named_suite(words: Sequence[str]) -> str | None:
     return name
 
 
-def settings_of(run: Run, options: Namespace, *left_out: str) -> dict[str, Any]:
-    """What a suite's numbers depend on: its options, and the step of the checkpoint that they mean today.
-
-    `best` is another one once a run has gone on, and what was measured of both does not go together.
-    """
-    chosen = {
-        key: value
-        for key, value in options.as_dict().items()
-        if key not in ("resume", "suite", "corpus_at", "trust_code", *left_out)
-    }
-    return {**chosen, "checkpoint": run.find(options.checkpoint).name.removeprefix("step-").lstrip("0") or "0"}
-
-
 def folder_of(
     run: Run, stem: str, options: Namespace, parser: ArgumentParser, settings: dict[str, Any]
 ) -> ComparisonFolder:
@@ -63,18 +50,3 @@ def folder_of(
         settings: as `settings_of` gives them.
     """
     return comparison_folder(run.folder / stem, options, parser, settings, run)
-
-
-def local_files(words: Sequence[str], names: Collection[str], expected: str) -> dict[str, str]:
-    """The paths of `--files NAME=PATH ...` by name.
-
-    Raises:
-        InputError: for a word that is not so, or another name.
-    """
-    files = {}
-    for word in words:
-        name, given, path = word.partition("=")
-        if not given or name not in names:
-            raise InputError(f"--files {word}: expected {expected}")
-        files[name] = path
-    return files

@@ -7,7 +7,7 @@ before it is used.
 from ltm_pyro.data.batches import Batches, in_order
 from ltm_pyro.data.cache import Cache
 from ltm_pyro.data.corpus import Corpus, describe, read_corpus
-from ltm_pyro.data.cutting import cut, documents, windows
+from ltm_pyro.data.cutting import TextSequences, cut, documents, text_sequences, windows
 from ltm_pyro.data.divided import DividedCorpus, fingerprint
 from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
@@ -27,6 +27,7 @@ __all__ = [
     "Document",
     "Sequences",
     "StreamDecoder",
+    "TextSequences",
     "Tokenizer",
     "continuation",
     "cut",
@@ -38,6 +39,7 @@ __all__ = [
     "in_order",
     "read_corpus",
     "split",
+    "text_sequences",
     "token_texts",
     "train_tokenizer",
     "windows",

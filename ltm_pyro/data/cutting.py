@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +18,49 @@ from ltm_pyro.data.tokenizer import Piece, Tokenizer
 from ltm_pyro.errors import InputError
 
 
+class TextSequences(NamedTuple):
+    """Sequences, and the number of the text that each is of.
+
+    Args:
+        sequences: N of them.
+        texts: numbers from 0, shape (N,).
+    """
+
+    sequences: Sequences
+    texts: np.ndarray
+
+
 def cut(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
     """`windows` or `documents`, by name."""
+    return sequences_of(mode, _encoded(mode, documents, tokenizer, length), tokenizer, length)
+
+
+def text_sequences(mode: Mode, texts: Iterable[str], tokenizer: Tokenizer, length: int) -> TextSequences:
+    """Texts cut as `cut` does it, but that no sequence holds more than one text.
+
+    With `documents` a text is one sequence, cut off at T tokens. With `windows` it is as many as it takes: the token
+    before its first one is the end token, that before each other one the last of the window before.
+
+    Args:
+        mode, tokenizer, length: as for `cut`.
+        texts: none of them empty.
+
+    Raises:
+        InputError: T is under two, or there is no text.
+    """
+    documents = (Document(text, str(number)) for number, text in enumerate(texts))
+    encoded = _encoded(mode, documents, tokenizer, length)
+    if mode == "documents":
+        return TextSequences(_documents(encoded, tokenizer, length), np.arange(len(encoded.names)))
+    starts = [np.arange(*both, length) for both in pairwise(encoded.bounds)]
+    whole = _windows(encoded, tokenizer, length)
+    whole.bounds = np.concatenate([*starts, encoded.bounds[-1:]])
+    whole.previous = TokensBefore(encoded.tokens, whole.bounds, tokenizer.end)
+    whole.names = [str(number) for number, own in enumerate(starts) for _ in own]
+    return TextSequences(whole, np.repeat(np.arange(len(starts)), [len(own) for own in starts]))
+
+
+def _encoded(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Encoded:
     check_cut(mode, length)
     encoder = Encoder(mode, tokenizer, length)
     trip = RoundTrip(tokenizer)
@@ -25,7 +68,7 @@ def cut(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length:
         encoder.add(document.name, *piece)
         trip.add(document.text, piece.ids, piece.last)
     encoder.lost = trip.remark()
-    return sequences_of(mode, encoder.encoded(), tokenizer, length)
+    return encoder.encoded()
 
 
 def windows(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltm_pyro.evaluation.cells import aligned
+from ltm_pyro.tables import aligned
 
 MOST_BINS, LEAST_BINS = 20, 4
 LEAST_COUNT = 5  # expected in a bin; below it chi-square is no good approximation

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ltm_pyro.evaluation.cells import aligned, with_error
 from ltm_pyro.evaluation.four_numbers import Evaluation
 from ltm_pyro.evaluation.score import Score
+from ltm_pyro.tables import aligned, with_error
 
 HEADER = ("", "nats/token", "bits/byte", "perplexity")
 

@@ -63,13 +63,13 @@ def plot_way(way: Sequence[Any], axes: Axes) -> Axes:
     return axes
 
 
-def plot_reading(words: Sequence[str], shares: Sequence[Sequence[Sequence[float]]], axes: Axes) -> Axes:
+def plot_reading(tokens: Sequence[str], shares: Sequence[Sequence[Sequence[float]]], axes: Axes) -> Axes:
     """How much of each token's attention each thought of a layer has, the first tokens of a text.
 
     The colours reach as far from an even share, 1/K, as the shares do.
 
     Args:
-        words: its tokens.
+        tokens: of the text.
         shares: of every thought of every layer, (L, K, T).
         axes: where to draw.
     """
@@ -78,7 +78,7 @@ def plot_reading(words: Sequence[str], shares: Sequence[Sequence[Sequence[float]
     reach = max(0.005, *(abs(share - even) for row in rows for share in row))
     scale: dict[str, Any] = {"cmap": "RdBu_r", "vmin": even - reach, "vmax": even + reach}
     image = axes.imshow(rows, aspect="auto", interpolation="nearest", **scale)
-    labels = [word.replace("$", r"\$").strip() or "·" for word in words[:FIRST]]
+    labels = [word.replace("$", r"\$").strip() or "·" for word in tokens[:FIRST]]
     axes.set_xticks(range(len(labels)), labels, rotation=90)
     names = [f"{layer}.{k}" for layer, row in enumerate(shares, 1) for k in range(1, len(row) + 1)]
     axes.set_yticks(range(len(names)), names)

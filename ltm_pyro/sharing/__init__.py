@@ -3,5 +3,6 @@
 from ltm_pyro.sharing.card import model_card
 from ltm_pyro.sharing.copy import CONTENTS, write_copy
 from ltm_pyro.sharing.hub import RepositoryName, fetch, publish
+from ltm_pyro.sharing.pulling import pull
 
-__all__ = ["CONTENTS", "RepositoryName", "fetch", "model_card", "publish", "write_copy"]
+__all__ = ["CONTENTS", "RepositoryName", "fetch", "model_card", "publish", "pull", "write_copy"]

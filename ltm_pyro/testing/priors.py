@@ -102,12 +102,12 @@ def assert_it_moves_as_a_module_does(prior):
         assert moved, f"moved to {dtype} it draws {z.dtype}: hold its tensors as parameters, or by register_buffer"
 
 
-def assert_it_says_what_it_is(prior, *words):
+def assert_it_says_what_it_is(prior, *phrases):
     state = torch.get_rng_state()
     text = repr(prior)
     assert torch.equal(torch.get_rng_state(), state)
     assert text.startswith(type(prior).__name__)
-    assert all(word in text for word in words), text
+    assert all(phrase in text for phrase in phrases), text
 
 
 def assert_gradients_reach_everything(prior, z):

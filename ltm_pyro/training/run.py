@@ -47,6 +47,32 @@ def new_run_parser() -> ArgumentParser:
     return parser
 
 
+USUAL = {"prior": "ltm_pyro.GaussianPrior", "guide": "ltm_pyro.MeanFieldGuide"}  # of a run that names none
+USUAL_BOUND = "ltm_pyro.ELBO"
+
+
+def parse_settings(settings: Mapping[str, Any]) -> Namespace:
+    """Every argument of a run; what nested settings leave out has its default.
+
+    The parser has no default in the place of a class: it would look for that one's arguments in the one that is named.
+
+    Args:
+        settings: as `class_paths.checked_arguments` returns them.
+    """
+    whole: dict[str, Any] = {**USUAL, **settings}
+    for group in ("fast", "slow"):
+        given = whole.get(group, {})
+        whole[group] = {"bound": USUAL_BOUND, **given} if isinstance(given, dict) else given
+    return _bare_parser().parse_object(whole)
+
+
+@cache
+def _bare_parser() -> ArgumentParser:
+    parser = new_run_parser()
+    parser.set_defaults(dict.fromkeys([*USUAL, "fast.bound", "slow.bound"]))
+    return parser
+
+
 class Run:
     """`folder/`: config.yaml, tokenizer.json, data.json, metrics.jsonl, checkpoints/, samples/, evaluation/.
 
@@ -242,7 +268,7 @@ def _read_config(path: Path, trust_code: bool) -> tuple[Namespace, Consented]:
     parser = run_parser()
     given = consented(parser, read_arguments(path), path, trust_code)
     try:
-        config = parser.parse_object(given.values)
+        config = parse_settings(given.values)
         missing = missing_value(config)
     except (ArgumentError, *UNREADABLE) as error:
         raise InputError(

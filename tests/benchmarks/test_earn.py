@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from runs import TINY, arguments, write_corpus
+from runs import TINY, write_corpus
 
 from benchmarks.earn.__main__ import QUICK, main
 from benchmarks.earn.matching import matched_inner, parameters_of, with_inner
 from benchmarks.earn.plan import FULL, FULL_NAME, THOUGHTS, TWIN, Cell, Corpus, Plan, Scoring
 from benchmarks.earn.results import Results
 from benchmarks.earn.runner import runner_of
-from benchmarks.earn.table import TABLES, merged, read_table
-from ltm_pyro.cli import prior_runs
-from ltm_pyro.cli.cell_runner import CellRunner
+from benchmarks.earn.table import TABLES, read_table
+from benchmarks.earn.table import merged as merged_arguments
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation import Score
+from ltm_pyro.runs.config import complete, merged, recipe
+from ltm_pyro.studies.runner import CellRunner
 
 OURS = sorted(path.stem for path in TABLES.glob("*.yaml"))
 
@@ -51,8 +52,8 @@ def test_every_table_of_ours_is_made_of_arguments(name, corpus):
 
 def test_a_class_that_is_named_anew_takes_no_argument_of_the_one_before():
     base = {"fast.bound": "KLWeighted", "fast.bound.kl_weight": 0.1, "fast.steps": 4}
-    assert merged(base, {"fast.bound": "ELBO"}) == {"fast.bound": "ELBO", "fast.steps": 4}
-    assert merged(base, {"fast.bound.kl_weight": 0.2})["fast.bound"] == "KLWeighted"
+    assert merged_arguments(base, {"fast.bound": "ELBO"}) == {"fast.bound": "ELBO", "fast.steps": 4}
+    assert merged_arguments(base, {"fast.bound.kl_weight": 0.2})["fast.bound"] == "KLWeighted"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,10 @@ def test_a_class_that_is_named_anew_takes_no_argument_of_the_one_before():
         ({"a": {"data.length": 8}}, "all rows are scored on the same texts"),
         ({"a": {"start_from": "b"}, "b": {}}, "start_from='b': expected the name of a row above it"),
         ({"a": {"tokens": 2}}, "tokens=2: expected a share"),
-        ({"a": {"decoder.gates": 0}}, "row a, on stories: .*--decoder.gates 0. Did you mean --decoder.gate"),
+        (
+            {"a": {"decoder.gates": 0}},
+            "there is no argument --decoder.gates. Did you mean --decoder.gate",
+        ),
         ({"a b": {}, "a-b": {"decoder.gate": 0.0}}, "another has the same name, but for signs"),
         ({}, "expected `rows`"),
     ],
@@ -88,11 +92,16 @@ def test_some_rows_of_a_table_bring_what_they_start_from():
 
 
 @pytest.mark.parametrize(
-    "words",
-    [[], ["--decoder.gate", "0"], ["--prior", "MixturePrior", "--prior.components", "8"], ["--recipe", "large"]],
+    "settings",
+    [
+        recipe(),
+        merged(recipe(), {"decoder.gate": 0.0}),
+        merged(recipe(), {"prior": "MixturePrior", "prior.components": 8}),
+        recipe("large"),
+    ],
 )
-def test_the_twin_has_as_many_parameters(words):
-    ours, twin = (prior_runs.configured([*words, "--model", model]) for model in ("latent-thought", "autoregressive"))
+def test_the_twin_has_as_many_parameters(settings):
+    ours, twin = (complete(merged(settings, {"model": model})) for model in ("latent-thought", "autoregressive"))
     twin.decoder.gate = None
     count = parameters_of(ours, 2048)
     inner = matched_inner(twin, count, 2048)
@@ -102,7 +111,7 @@ def test_the_twin_has_as_many_parameters(words):
 
 
 def test_where_none_comes_near_that_is_said():
-    config = prior_runs.configured(["--model", "autoregressive", "--decoder.width", "16", "--decoder.layers", "1"])
+    config = complete(merged(recipe(), {"model": "autoregressive", "decoder.width": 16, "decoder.layers": 1}))
     with pytest.raises(InputError, match="no autoregressive decoder of width 16 and 1 layers has within 2 %"):
         matched_inner(config, 1000, 2048)
 
@@ -115,7 +124,7 @@ def test_rows_share_a_twin_where_one_serves(tmp_path, corpus):
     assert twins["d"] is None
     assert [cell.kind for cell in found if cell.seed == 0] == [TWIN, TWIN, FULL, THOUGHTS, THOUGHTS, THOUGHTS, TWIN]
     full = next(cell for cell in found if cell.row == FULL_NAME)
-    assert full.words[full.words.index("--decoder.window") + 1] == "32"
+    assert full.settings["decoder"]["window"] == 32
 
 
 def test_a_corpus_of_its_own_arguments_wins_over_the_base_and_a_row_over_both(tmp_path, corpus):
@@ -124,7 +133,7 @@ def test_a_corpus_of_its_own_arguments_wins_over_the_base_and_a_row_over_both(tm
     longer = Corpus.named(f"{corpus} --data.length=24 --decoder.window 5")
     assert longer.name == "stories-24"
     found = Plan(table, [longer], 1, 256, Scoring()).cells()
-    told = {cell.row: prior_runs.configured([*cell.words]) for cell in found}
+    told = {cell.row: complete(cell.settings) for cell in found}
     assert {config.data.length for config in told.values()} == {24}
     assert {told[row].decoder.window for row in ("base", "own", FULL_NAME)} == {5, 7, 24}
     twins = {cell.row: told[cell.twin].decoder.window for cell in found if cell.kind == THOUGHTS}
@@ -150,7 +159,15 @@ def result(seed, **numbers):
 def three_cells(seeds=2):
     rows = [("ar", TWIN, None), ("row", THOUGHTS, "ar")]
     return [
-        Cell("text", name, seed, kind, (), 10, start_from=f"text-ar-seed-{seed}" if twin else None, twin=twin)
+        Cell(
+            "text",
+            name,
+            seed,
+            kind,
+            {"train": {"steps": 10}},
+            start_from=f"text-ar-seed-{seed}" if twin else None,
+            twin=twin,
+        )
         for seed in range(seeds)
         for name, kind, twin in rows
     ]
@@ -225,9 +242,9 @@ def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, m
 
 
 def test_a_cell_that_fails_says_why_stops_no_other_and_is_tried_again(tmp_path, corpus):
-    words = (*Corpus.named(corpus).words, *arguments(TINY))
-    bad = Cell("stories", "bad", 0, THOUGHTS, (*words, "--decoder.width", "7"), 6)
-    after = Cell("stories", "after", 0, THOUGHTS, words, 6, start_from=bad.key)
+    settings = merged(recipe(), TINY, Corpus.named(corpus).settings)
+    bad = Cell("stories", "bad", 0, THOUGHTS, merged(settings, {"decoder.width": 7}))
+    after = Cell("stories", "after", 0, THOUGHTS, settings, start_from=bad.key)
     runner = runner_of(tmp_path, [bad, after], "best")
     runner.carry_out()
     assert "width=7 cannot be shared by heads=2" in runner.results[bad.key]["reason"]

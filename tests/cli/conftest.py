@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +9,7 @@ import pytest
 from forked import Forked
 from runs import train, write_corpus
 
-from ltm_pyro.cli import cell_runner
+from ltm_pyro.studies import runner as cell_runner
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +35,6 @@ def reference(shelf, corpus):
     """The autoregressive run beside it, on the same text."""
     assert train(corpus, shelf / "reference", model="autoregressive") == 0
     return shelf / "reference"
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty folder to start commands in; a module `my_code` that a test writes there is forgotten after it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    sys.modules.pop("my_code", None)
 
 
 @pytest.fixture

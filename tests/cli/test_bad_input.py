@@ -103,7 +103,7 @@ def assert_says(message, *parts):
         (
             "--recipe smal",
             [
-                "unknown recipe 'smal': did you mean small?",
+                "unknown recipe 'smal': did you mean 'small'?",
                 "large, masked-diffusion, medium, small, thoughts, tiny, vae",
             ],
         ),

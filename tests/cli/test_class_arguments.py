@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ltm_pyro.cli.train import configured
+from ltm_pyro.cli.run_arguments import configured
 
 
 @pytest.fixture

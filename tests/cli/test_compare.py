@@ -7,7 +7,7 @@ import pytest
 from runs import comparison, ltm
 
 from ltm_pyro.cli import compare_bounds as command
-from ltm_pyro.cli.comparison_folder import ComparisonFolder
+from ltm_pyro.runs.results_folder import ComparisonFolder
 
 TINY = (
     "--sequences=3", "--sizes.particles=[1,2]", "--sizes.repeats=2", "--sizes.gradient_particles=[1,2]",

@@ -6,9 +6,10 @@ import statistics
 import pytest
 from runs import ltm, train, write_corpus
 
-from ltm_pyro.cli import compare_models, step_time
-from ltm_pyro.cli.measured_speed import measured_speeds
+from ltm_pyro.cli import compare_models
 from ltm_pyro.inference import DualRateSVI
+from ltm_pyro.runs import step_time
+from ltm_pyro.runs.speed import measured_speeds
 from ltm_pyro.training.run import Run
 
 
@@ -56,7 +57,7 @@ def test_an_interrupt_leaves_what_there_is(shelf, tmp_path, monkeypatch, capsys)
 
 
 def test_an_interrupt_while_speeds_are_measured_leaves_those_of_the_logs(shelf, tmp_path, monkeypatch, capsys):
-    from ltm_pyro.cli import measured_speed
+    from ltm_pyro.runs import speed as measured_speed
 
     taken = []
 

@@ -12,11 +12,13 @@ import pytest
 import torch
 from runs import TINY, arguments, checkpoint, ltm, newest, train, write_corpus
 
-from ltm_pyro.cli.compare_priors import compare_priors
-from ltm_pyro.cli.default_classes import default_priors
 from ltm_pyro.cli.named_classes import parse_named
-from ltm_pyro.cli.session import Session
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.config import merged, recipe
+from ltm_pyro.runs.session import Session
+from ltm_pyro.studies.defaults import default_priors
+from ltm_pyro.studies.priors.study import compare_priors
+from ltm_pyro.studies.variants import folder_of
 
 MIXTURE = "MixturePrior(components=2, unit=layer)"
 TWO = ("--priors", "GaussianPrior", MIXTURE, "--seeds", "0", "1")
@@ -245,7 +247,7 @@ def test_samples_stand_side_by_side(whole):
 
 
 def test_equal_seconds_give_every_prior_its_own_steps(corpus, monkeypatch, capsys):
-    from ltm_pyro.cli import step_time
+    from ltm_pyro.runs import step_time
 
     seen = []
 
@@ -264,11 +266,11 @@ def test_equal_seconds_give_every_prior_its_own_steps(corpus, monkeypatch, capsy
 
 
 def test_steps_are_foretold_from_timed_ones(corpus):
-    from ltm_pyro.cli.prior_runs import configured
-    from ltm_pyro.cli.step_time import steps_within
+    from ltm_pyro.cli.run_arguments import configured
+    from ltm_pyro.runs.step_time import steps_within
     from ltm_pyro.training.material import prepare
 
-    config = configured([str(corpus), *arguments(TINY)])
+    config = configured([str(corpus), *arguments(TINY)])[0]
     material = prepare(config)
     steps, one = steps_within(2.0, config, material)
     assert steps == round(2.0 / one)
@@ -290,8 +292,9 @@ def test_steps_are_foretold_from_timed_ones(corpus):
 )
 def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(words, one, corpus, monkeypatch):
     """By a clock that counts fast loops: a run takes as long as was foretold."""
-    from ltm_pyro.cli import prior_runs, step_time
+    from ltm_pyro.cli.run_arguments import configured
     from ltm_pyro.inference import DualRateSVI
+    from ltm_pyro.runs import step_time
     from ltm_pyro.training.material import prepare
 
     seconds, fit = [0.0], DualRateSVI.fit
@@ -300,7 +303,7 @@ def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(words, one, co
         seconds[0] += 1.0
         fit(svi, *args, **kwargs)
 
-    config = prior_runs.configured([str(corpus), *arguments(TINY), *words])
+    config = configured([str(corpus), *arguments(TINY), *words])[0]
     material = prepare(config)
     with monkeypatch.context() as patched:
         patched.setattr(DualRateSVI, "fit", counted)
@@ -312,13 +315,14 @@ def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(words, one, co
 
 
 def test_the_records_are_returned(corpus):
-    words = [str(corpus), *arguments(TINY)]
-    records = compare_priors(["GaussianPrior", "LaplacePrior"], words, out="out")
+    base = merged(recipe(), TINY, {"corpus": str(corpus)})
+    records = compare_priors(base, ["GaussianPrior", "LaplacePrior"], out="out").records()
     assert [record["status"] for record in records] == ["done", "done"]
     assert "elbo_minus_first" not in records[0]
     gap = records[1]["elbo_nats_per_token"] - records[0]["elbo_nats_per_token"]
     assert records[1]["elbo_minus_first"] == pytest.approx(gap)
-    assert records == compare_priors(["GaussianPrior", "LaplacePrior"], words, out="out", resume=True)
+    again = compare_priors(base, ["GaussianPrior", "LaplacePrior"], out="out", resume=True)
+    assert again.records() == records
 
 
 def test_other_text_in_an_old_comparison_is_refused(tmp_path, capsys):
@@ -337,7 +341,7 @@ def test_an_existing_folder_is_left_alone(whole, corpus, capsys):
         (("--out", "out"), "out is a comparison: go on with it by --resume"),
         (("--out", "other"), "other exists, or choose another --out"),
         (("--out", "other", "--resume"), "holds nothing to go on with"),
-        (("--out", "out", "--resume", "--train.draws", "3"), "out was begun with another arguments"),
+        (("--out", "out", "--resume", "--train.draws", "3"), "out was begun with another base.train.draws (2, now 3)"),
         (("--out", "out", "--resume", "--seeds", "1", "0"), "out was begun with another split_seed"),
     ):
         assert compare(corpus, *TWO[:3], *words) == 2
@@ -366,7 +370,7 @@ def test_an_existing_folder_is_left_alone(whole, corpus, capsys):
         (("--seconds", "-1"), "--seconds -1.0: expected a positive number"),
         (("--seconds", "5"), "--seconds and --train.steps are two budgets"),
         (("--model", "autoregressive"), "has no thoughts, and so no prior"),
-        (("--recipe", "tinny"), "did you mean tiny?"),
+        (("--recipe", "tinny"), "did you mean 'tiny'?"),
         (("--train.stepz", "3"), "Did you mean --train.steps"),
     ],
 )
@@ -386,7 +390,7 @@ def test_help_lists_the_arguments(capsys):
 
 
 def test_by_default_all_exact_priors_are_compared(monkeypatch):
-    from ltm_pyro.cli import default_classes
+    from ltm_pyro.studies import defaults as default_classes
 
     assert len(default_priors()) == 11
     monkeypatch.setattr(default_classes, "find_spec", lambda name: None)
@@ -397,7 +401,7 @@ def test_a_name_is_words_and_a_folder():
     name = parse_named("prior", "MixturePrior(components=4, unit='layer', spread=0.1)")
     assert str(name) == "MixturePrior(components=4, unit=layer, spread=0.1)"
     assert name.words == ["--prior", "MixturePrior", "--prior.components=4", "--prior.unit=layer", "--prior.spread=0.1"]
-    assert name.folder == "MixturePrior-components-4-unit-layer-spread-0.1"
+    assert folder_of(str(name)) == "MixturePrior-components-4-unit-layer-spread-0.1"
     assert parse_named("prior", "my_code.Mine(a=None, b=True, c=[1,2])").words[2:] == [
         "--prior.a=null",
         "--prior.b=true",
@@ -409,7 +413,7 @@ def test_a_name_brings_what_its_own_runs_need():
     name = parse_named("prior", "CodebookPrior(codes=8)  --guide StraightThroughGuide --fast.learning_rate=1.0")
     assert str(name) == "CodebookPrior(codes=8) --guide StraightThroughGuide --fast.learning_rate=1.0"
     assert name.words[2:] == ["--prior.codes=8", "--guide", "StraightThroughGuide", "--fast.learning_rate=1.0"]
-    assert name.folder == "CodebookPrior-codes-8-guide-StraightThroughGuide-fast.learning_rate-1.0"
+    assert folder_of(str(name)) == "CodebookPrior-codes-8-guide-StraightThroughGuide-fast.learning_rate-1.0"
     with pytest.raises(InputError, match="No closing quotation"):
         parse_named("prior", "GaussianPrior --guide 'x")
 

@@ -7,8 +7,8 @@ import torch
 from tokenizer_zoo import byte_level, metaspace, unigram, word_piece
 
 from ltm_pyro import ELBO, Decoder, FastLoop, GaussianPrior, LatentThoughtModel, MeanFieldGuide, SlowStep
-from ltm_pyro.cli.generate import stream, texts
 from ltm_pyro.generation import Sampling
+from ltm_pyro.runs.writing import stream, texts
 from ltm_pyro.serving.desk import Desk
 from ltm_pyro.training.blueprint import Blueprint
 
@@ -61,7 +61,7 @@ def test_on_the_page_of_serve(written, monkeypatch):
 
 
 def test_in_problems_of_arithmetic(written):
-    from ltm_pyro.cli.suite_gsm8k import _texts
+    from ltm_pyro.suites.gsm8k.suite import _texts
 
     run, blueprint, ids = written
     prompts = [SimpleNamespace(tokens=run.tokenizer.encode(PROMPT).tolist())]
@@ -73,7 +73,8 @@ def test_in_tasks_of_the_harness(written, monkeypatch):
     pytest.importorskip("lm_eval")
     from lm_eval.api.instance import Instance
 
-    from ltm_pyro.cli import harness_model, harness_settings
+    from ltm_pyro.suites.harness import model as harness_model
+    from ltm_pyro.suites.harness import settings as harness_settings
 
     run, blueprint, ids = written
     monkeypatch.setattr(harness_settings, "Sampling", lambda *given: Scripted(ids))

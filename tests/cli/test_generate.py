@@ -6,8 +6,8 @@ import pytest
 import torch
 from runs import ltm, train
 
-from ltm_pyro.cli.generate import stream, texts, write_samples
 from ltm_pyro.generation import Sampling
+from ltm_pyro.runs.writing import stream, texts, write_samples
 from ltm_pyro.training.run import Run
 
 

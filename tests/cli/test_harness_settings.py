@@ -2,9 +2,9 @@
 
 import pytest
 
-from ltm_pyro.cli.harness_settings import WITHOUT_EFFECT, GenerationSettings
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import Sampling
+from ltm_pyro.suites.harness.settings import WITHOUT_EFFECT, GenerationSettings
 
 FOLLOWED = [
     ({}, Sampling(0.0), 256, ()),

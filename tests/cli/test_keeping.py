@@ -8,9 +8,9 @@ import pytest
 from runs import ltm
 
 from ltm_pyro.cli import generate
-from ltm_pyro.cli.comparison_folder import ComparisonFolder
-from ltm_pyro.cli.keeping import NotKeptError
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.keeping import NotKeptError
+from ltm_pyro.runs.results_folder import ComparisonFolder
 
 FEW = ("--draws", 1, "--limit", 2, "--fast_steps", 1)
 SUITE = ("--suite", "generation", "--limit", 2, "--tokens", 3, "--prompt_tokens", 2, "--fast_steps", 1)
@@ -78,7 +78,7 @@ def full(patch):
     def fail(path, *args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    patch.setattr("ltm_pyro.cli.comparison_folder.write_text", fail)
+    patch.setattr("ltm_pyro.runs.results_folder.write_text", fail)
 
 
 def test_a_full_disk_anywhere_is_one_line(monkeypatch, capsys):

@@ -81,7 +81,7 @@ def test_a_tokenizer_put_in_the_place_of_the_runs_own_is_noticed(lossy, shelf, t
 
 def test_tasks_that_divide_by_bytes_are_told_nothing(lossy):
     pytest.importorskip("lm_eval")
-    from ltm_pyro.cli.harness_model import HarnessModel
+    from ltm_pyro.suites.harness.model import HarnessModel
 
     model = HarnessModel.from_run(lossy, draws=2)
     requests = [SimpleNamespace(args=(text,), task_name="whole", doc_id=n) for n, text in enumerate(["A War", "a war"])]

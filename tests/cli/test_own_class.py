@@ -12,7 +12,7 @@ import yaml
 from runs import checkpoint, ltm, train
 
 from ltm_pyro.cli.class_arguments import names_own_code
-from ltm_pyro.cli.train import configured
+from ltm_pyro.cli.run_arguments import configured
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.run import Run
 
@@ -36,6 +36,21 @@ class MyPrior(AbstractPrior):
     def forward(self) -> dist.Distribution:
         return dist.Normal((self.left @ self.right).view(self.z_shape), 1.0).to_event(3)
 '''
+
+
+UNTYPED = """
+from ltm_pyro import LearnedGaussianPrior, MeanFieldGuide
+
+
+class Untyped(LearnedGaussianPrior):
+    def __init__(self, z_shape):
+        super().__init__(z_shape)
+
+
+class UntypedGuide(MeanFieldGuide):
+    def __init__(self, z_shape):
+        super().__init__(z_shape)
+"""
 
 
 @pytest.fixture
@@ -79,6 +94,15 @@ def refused(capsys, *words):
     return line
 
 
+@pytest.mark.parametrize(("role", "name"), [("prior", "Untyped"), ("guide", "UntypedGuide")])
+def test_a_class_whose_arguments_have_no_types_is_opened_again(here, corpus, role, name):
+    Path("my_code.py").write_text(UNTYPED)
+    assert train(corpus, "run", f"--{role}", f"my_code.{name}", "--train.steps", "1") == 0
+    loaded = Run.open("run").load()
+    assert type(loaded.guide if role == "guide" else loaded.model.prior).__name__ == name
+    assert ltm("generate", "run", "--tokens", "3") == 0
+
+
 def test_a_run_that_is_copied_or_edited_needs_consent(own, capsys):
     assert ltm("plot", "run") == 0  # where it was made
     shutil.copytree(own, "copy")
@@ -96,7 +120,7 @@ def test_a_run_that_is_pulled_says_what_it_names_and_runs_none_of_it(own, monkey
     def fetch(repository, folder, revision):
         shutil.copytree(own, folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr("ltm_pyro.cli.pull.fetch", fetch)
+    monkeypatch.setattr("ltm_pyro.sharing.pulling.fetch", fetch)
     assert ltm("pull", "hf:someone/thoughts", "--run", "theirs") == 0
     told = capsys.readouterr().err
     assert "theirs names prior my_code.MyPrior: code that is not ltm_pyro's" in told

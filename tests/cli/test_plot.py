@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from runs import ltm, train
 
-from ltm_pyro.cli import figures_of_runs
+from ltm_pyro.runs import figures as figures_of_runs
 from ltm_pyro.training.metrics_log import MetricsLog
 
 

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from ltm_pyro.cli import progress
-from ltm_pyro.cli.progress import Progress, clock, training_line
+from ltm_pyro.runs import progress
+from ltm_pyro.runs.progress import Progress, clock, training_line
 
 
 class Terminal(io.StringIO):

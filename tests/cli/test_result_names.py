@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from runs import ltm
 
-from ltm_pyro.cli.comparison_folder import ComparisonFolder
 from ltm_pyro.cli.evaluate import _parser
-from ltm_pyro.cli.result_folders import comparison_folder
-from ltm_pyro.cli.result_names import LONGEST, place_name, result_name
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.result_folders import comparison_folder
+from ltm_pyro.runs.result_names import LONGEST, place_name, result_name
+from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.sharing.card import _numbers
 
 pytestmark = pytest.mark.usefixtures("here")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from runs import TINY, arguments, ltm, newest, write_corpus
 
-from ltm_pyro.cli.scale import Study
+from ltm_pyro.runs.config import merged, recipe
+from ltm_pyro.studies.scale.study import Study
 from ltm_pyro.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("here", "_forked_cells")
@@ -143,8 +144,9 @@ def test_models_differ_in_what_the_grid_says(corpus):
 
 def test_a_killed_run_goes_on_by_itself_to_the_same_numbers(corpus):
     """The process is killed in the middle of training, after a checkpoint; the study begins it again, which goes on."""
-    longer = arguments({**SIZES, "train.steps": 24, "train.save_every": 4, "train.evaluate_every": 24})
-    studies = [Study({"thoughts": [1]}, [str(corpus), *longer], run=name, limit=4) for name in ("left-alone", "killed")]
+    longer = {"corpus": str(corpus), "train.steps": 24, "train.save_every": 4, "train.evaluate_every": 24}
+    base = merged(recipe(), SIZES, longer)
+    studies = [Study({"thoughts": [1]}, base, run=name, limit=4) for name in ("left-alone", "killed")]
     studies[0].carry_out()
     thread = threading.Thread(target=studies[1].carry_out)
     thread.start()

@@ -17,9 +17,9 @@ from legibility import CHART_FAULTS
 from runs import ltm
 
 from ltm_pyro.cli import serve
-from ltm_pyro.cli.loading import load
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import great_circle
+from ltm_pyro.runs.loading import load
 from ltm_pyro.serving import Desk, Worker, make_app, server_config
 from ltm_pyro.serving.worker import WAITING, BusyError
 from ltm_pyro.training.run import Run

@@ -6,10 +6,10 @@ import shutil
 import pytest
 from runs import ltm, train
 
-from ltm_pyro.cli import quality_texts
-from ltm_pyro.cli.quality_texts import INTERPOLATED, PROMPTED, REAL, REAL_REST, UNPROMPTED, QualityTexts
-from ltm_pyro.evaluation import text_quality
-from ltm_pyro.evaluation.text_quality import measure
+from ltm_pyro.suites import generation as text_quality
+from ltm_pyro.suites.generation import measure
+from ltm_pyro.suites.generation import texts as quality_texts
+from ltm_pyro.suites.generation.texts import INTERPOLATED, PROMPTED, REAL, REAL_REST, UNPROMPTED, QualityTexts
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import shutil
 import pytest
 from runs import ltm
 
-from ltm_pyro.cli import suite_gsm8k
-from ltm_pyro.cli.suite_gsm8k import _other
-from ltm_pyro.evaluation.arithmetic import read_problems
+from ltm_pyro.suites.gsm8k import read_problems, suite
+from ltm_pyro.suites.gsm8k.suite import _other
 
 
 def write_problems(path, first, count):
@@ -58,7 +57,7 @@ def test_a_model_that_knows_is_right_and_one_that_does_not_is_not(run, files, mo
         numbers = [text.rpartition("war ")[2].split(" ")[0] for text in asked]
         return [[f"#### {number}", f"say {number}", "#### 3"] for number in numbers]
 
-    monkeypatch.setattr(suite_gsm8k, "_texts", written)
+    monkeypatch.setattr(suite, "_texts", written)
     words = ("--tokens", "2", "--shots", "0")
     assert evaluate(run, files, *words) == 0
     for (record,) in results(run).values():
@@ -69,7 +68,7 @@ def test_a_model_that_knows_is_right_and_one_that_does_not_is_not(run, files, mo
 def test_an_interrupted_evaluation_goes_on_and_equals_an_uninterrupted_one(run, files, tmp_path, monkeypatch, capsys):
     whole = shutil.copytree(run, tmp_path / "whole")
     assert evaluate(whole, files, "--batch_size", "3") == 0
-    write, calls = suite_gsm8k._texts, []
+    write, calls = suite._texts, []
 
     def interrupted(*given):
         calls.append(given)
@@ -77,7 +76,7 @@ def test_an_interrupted_evaluation_goes_on_and_equals_an_uninterrupted_one(run, 
             raise KeyboardInterrupt
         return write(*given)
 
-    monkeypatch.setattr(suite_gsm8k, "_texts", interrupted)
+    monkeypatch.setattr(suite, "_texts", interrupted)
     assert evaluate(run, files, "--batch_size", "3") == 130
     assert "2 of 10 are done" in capsys.readouterr().err
     assert evaluate(run, files, "--batch_size", "3", "--resume") == 0

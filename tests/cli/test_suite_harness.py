@@ -103,7 +103,7 @@ def test_its_kinds_of_tasks_run(trained, tasks, tmp_path, capsys):
 
 @pytest.mark.filterwarnings("ignore")
 def test_an_interrupt_leaves_a_table_of_what_has_its_answers(reference, tasks, tmp_path, monkeypatch, capsys):
-    from ltm_pyro.evaluation.continuation import Continuations
+    from ltm_pyro.suites.harness.continuation import Continuations
 
     words, score, calls = ("--tasks", "last_word", "writing"), Continuations.score, []
 
@@ -160,7 +160,7 @@ def asked(*arguments, kind="loglikelihood"):
 
 
 def model_of(run, **settings):
-    from ltm_pyro.cli.harness_model import HarnessModel
+    from ltm_pyro.suites.harness.model import HarnessModel
 
     return HarnessModel.from_run(run, **{"draws": 2, **settings})
 

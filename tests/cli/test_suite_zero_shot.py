@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from runs import ltm
 
-from ltm_pyro.cli import suite_zero_shot
 from ltm_pyro.data import Document, cut
 from ltm_pyro.data.batches import in_order
 from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.suites.zero_shot import suite
 from ltm_pyro.training.run import Run
 
 
@@ -71,7 +71,7 @@ def test_a_total_is_the_sum_over_documents_whatever_the_batch(reference, files, 
 
 
 def test_an_interrupted_evaluation_goes_on(run, files, monkeypatch, capsys):
-    score, calls = suite_zero_shot.score_run, []
+    score, calls = suite.score_run, []
 
     def interrupted(*given, **named):
         calls.append(named)
@@ -79,7 +79,7 @@ def test_an_interrupted_evaluation_goes_on(run, files, monkeypatch, capsys):
             raise KeyboardInterrupt
         return score(*given, **named)
 
-    monkeypatch.setattr(suite_zero_shot, "score_run", interrupted)
+    monkeypatch.setattr(suite, "score_run", interrupted)
     words = ("--sets", "ptb", "lm1b", "--files", *files)
     assert evaluate(run, *words) == 130
     assert "1 of 2 sets are scored; go on with the same command and --resume" in capsys.readouterr().err

@@ -9,8 +9,8 @@ import torch
 import yaml
 from runs import TINY, arguments, checkpoint, ltm, metrics, train
 
-from ltm_pyro.cli.arguments import corpus_name
-from ltm_pyro.cli.train import _parser
+from ltm_pyro.cli.run_arguments import _parser
+from ltm_pyro.runs.names import corpus_name
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.run import Run
 
@@ -69,7 +69,7 @@ def test_the_recipe_tiny_is_the_default_and_others_are_named(capsys):
 
 def test_without_a_single_word_the_default_run_is_started(monkeypatch):
     started = []
-    monkeypatch.setattr("ltm_pyro.cli.train._start", lambda folder, config, *_: started.append((folder, config)) or 0)
+    monkeypatch.setattr("ltm_pyro.cli.train.start", lambda folder, config, *_: started.append((folder, config)) or 0)
     assert ltm("train") == 0
     ((folder, config),) = started
     assert folder.match("runs/sotu-tiny-*")

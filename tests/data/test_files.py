@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from ltm_pyro.cli.arguments import corpus_name
 from ltm_pyro.data import Corpus, read_corpus
 from ltm_pyro.data.sources import divide, sources_of
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.names import corpus_name
 
 
 def names(corpus):

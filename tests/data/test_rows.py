@@ -6,7 +6,7 @@ import pytest
 
 from ltm_pyro.data.rows import read_rows
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.arithmetic import final_number, read_problems, spelled
+from ltm_pyro.suites.gsm8k import final_number, read_problems, spelled
 
 ROWS = [{"question": f"What is {n}?", "answer": f"It is {n}.\n#### {n}"} for n in range(1, 5)]
 

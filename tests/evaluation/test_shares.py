@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ltm_pyro.evaluation.shares import share_interval, wilson
-from ltm_pyro.evaluation.text_quality.bootstrap import jackknife_interval, jackknife_share_interval, mean_share_interval
+from ltm_pyro.suites.generation.bootstrap import jackknife_interval, jackknife_share_interval, mean_share_interval
 
 
 @pytest.mark.parametrize(

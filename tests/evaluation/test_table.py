@@ -7,7 +7,7 @@ from toys import TinyModel, autoregressive_with
 from ltm_pyro import ELBO, EmptyGuide, FastLoop
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation import FourNumbers, markdown
-from ltm_pyro.evaluation.cells import aligned
+from ltm_pyro.tables import aligned
 
 
 def evaluation(model, guide, x, **options):

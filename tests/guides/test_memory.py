@@ -23,10 +23,10 @@ from ltm_pyro import (
     SemiAmortisedGuide,
     SVGDGuide,
 )
-from ltm_pyro.cli.session import Session
 from ltm_pyro.guides import posterior_store
 from ltm_pyro.guides.memory import texts_of
 from ltm_pyro.guides.posterior_store import PosteriorStore
+from ltm_pyro.runs.session import Session
 from ltm_pyro.training.blueprint import RECIPES
 from ltm_pyro.training.state_files import read_tensors, write_tensors
 

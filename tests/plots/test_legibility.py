@@ -18,10 +18,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ltm_pyro import plots
-from ltm_pyro.cli import figures_of_guides, figures_of_inspection, figures_of_priors, figures_of_runs
 from ltm_pyro.evaluation import Score
+from ltm_pyro.evaluation.inspection import figures as figures_of_inspection
 from ltm_pyro.plots.costs import cost, cost_label
 from ltm_pyro.plots.saving import LETTERS, STYLE, WIDE, draw_figure
+from ltm_pyro.runs import figures as figures_of_runs
+from ltm_pyro.studies.guides import figures as figures_of_guides
+from ltm_pyro.studies.priors import figures as figures_of_priors
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ from runs import TINY, arguments
 
 from ltm_pyro import AutoregressiveModel, EmptyGuide, GaussianPrior, ImportanceWeighted, LatentThoughtModel
 from ltm_pyro.cli.arguments import parse
-from ltm_pyro.cli.default_classes import default_guides
 from ltm_pyro.errors import InputError
+from ltm_pyro.studies.defaults import default_guides
 from ltm_pyro.training.blueprint import RECIPES, assemble, check, fingerprint
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.run import run_parser

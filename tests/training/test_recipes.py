@@ -2,11 +2,12 @@
 
 import pytest
 
-from ltm_pyro.cli.train import RECIPES, configured
+from ltm_pyro.cli.run_arguments import configured
+from ltm_pyro.runs.config import recipes
 from ltm_pyro.training.blueprint import check
 from ltm_pyro.training.run import run_parser
 
-NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+NAMES = recipes()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from runs import checkpoint, ltm, metrics, train, write_corpus
 
-from ltm_pyro.cli.session import Session
+from ltm_pyro.runs.session import Session
 from ltm_pyro.training.run import Run
 
 

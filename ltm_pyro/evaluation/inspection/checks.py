@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ltm_pyro.evaluation.cells import number
 from ltm_pyro.generation import thoughts_from_prior, write
 from ltm_pyro.inference import FastLoop
+from ltm_pyro.tables import number
 
 
 def tokens_used(x: Tensor) -> float:

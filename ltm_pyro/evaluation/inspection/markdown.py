@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ltm_pyro.evaluation.aggregate import Aggregate
-from ltm_pyro.evaluation.cells import number, section, with_error
 from ltm_pyro.evaluation.inspection.checks import Check, check_rows
 from ltm_pyro.evaluation.inspection.details import Details
 from ltm_pyro.evaluation.inspection.dial import Setting
 from ltm_pyro.evaluation.inspection.inspector import Inspection
 from ltm_pyro.evaluation.inspection.neighbours import Neighbours
+from ltm_pyro.tables import number, section, with_error
 
 Table = tuple[str, list[list[str]], str]
 

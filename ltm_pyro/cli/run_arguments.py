@@ -1,0 +1,124 @@
+"""Arguments of a run: from the words of a command line, and the files that they name, to a configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.cli.arguments import parse
+from ltm_pyro.cli.class_arguments import files_as_text, given, named_classes, names_own_code, without_overruled_shares
+from ltm_pyro.errors import InputError
+from ltm_pyro.runs.config import Settings, as_dict, merged, recipe, recipes, refuse_other_classes, value_of
+from ltm_pyro.runs.loading import add_trust_code, say_once
+from ltm_pyro.training.consent import consented, look_in
+from ltm_pyro.training.missing_values import missing_value
+from ltm_pyro.training.run import new_run_parser
+from ltm_pyro.training.start_from import with_tokenizer_of_start
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+
+HERE_ONLY = ("run", "resume", "corpus_at", "recipe", "config", "trust_code")
+
+
+def configured(words: Sequence[str], defaults: Mapping[str, Any] | None = None) -> tuple[Namespace, dict[str, Any]]:
+    """What a run is made of, and the arguments that matter at its start alone: its folder, its recipe.
+
+    Args:
+        words: of a command line.
+        defaults: settings that stand before the recipe's.
+
+    Raises:
+        InputError: for words that make no sense.
+    """
+    parser = _parser(words)
+    parser.set_defaults(_by_argument(defaults or {}))
+    own, trusted = names_own_code(words), "--trust_code" in words
+    if own or trusted:
+        look_in(os.getcwd())
+
+    def check_file(given: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+        arguments = consented(parser, given, path, trusted)
+        say_once(arguments.remark)
+        return arguments.values
+
+    config = parse(parser, files_as_text(_files_first(words), check_file))
+    if missing := missing_value(config):
+        raise InputError(f"--{missing} null: expected a value; leave it out to take the default")
+    config = with_tokenizer_of_start(config)
+    here = {name: config.pop(name, None) for name in HERE_ONLY}
+    if own:
+        refuse_other_classes(config)
+    return config, here
+
+
+def settings_of(words: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Settings:
+    """The same as a nested dict, without what matters at a run's start alone."""
+    return as_dict(configured(words, defaults)[0])
+
+
+def named_settings(words: Sequence[str], settings: Settings) -> Settings:
+    """Those of the settings that the words themselves name; of a class's argument the class, with all that it takes.
+
+    Args:
+        words: of a command line.
+        settings: what came of them.
+    """
+    named: Settings = {}
+    for word in words:
+        path = word.split("=")[0].removeprefix("--") if word.startswith("--") else ""
+        while path and value_of(settings, path) is None:
+            path = path.rpartition(".")[0]  # an argument of a class, which stands among its init_args
+        if path:
+            named = merged(named, {path: value_of(settings, path)})
+    return named
+
+
+def _files_first(words: Sequence[str]) -> list[str]:
+    """The words with `--config FILE` before all others, since later ones override it."""
+    files: list[str] = []
+    others: list[str] = []
+    for word in words:
+        of_file = word.startswith("--config=") or word == "--config" or files[-1:] == ["--config"]
+        (files if of_file else others).append(word)
+    return files + others
+
+
+def _parser(words: Sequence[str]) -> ArgumentParser:
+    parser = new_run_parser()
+    parser.usage = (
+        "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n"
+        "       ltm train --resume RUN [--corpus_at PLACE]"
+    )
+    parser.description = "`ltm train`: from a corpus to a trained run, its table and two samples."
+    parser.add_argument("--recipe", default="tiny", help=f"defaults to start from: {', '.join(recipes())}")
+    parser.add_argument(
+        "--config", action="config", help="a run's config.yaml, or any part of one; other arguments override it"
+    )
+    parser.add_argument("--run", help="the run's folder; runs/CORPUS-RECIPE-TIME if left out")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run that was interrupted, or from one of its checkpoints; takes --corpus_at alone beside it",
+    )
+    parser.add_argument(
+        "--corpus_at", metavar="PLACE", help="with --resume: where the run's corpus lies now, if it has been moved"
+    )
+    add_trust_code(parser, "files of --config and the run of --train.start_from name")
+    parser.set_defaults(_recipe_values(words) | dict.fromkeys(named_classes(words)))
+    return parser
+
+
+def _recipe_values(words: Sequence[str]) -> dict[str, Any]:
+    """The recipe's values by argument: the defaults that all other arguments override."""
+    return _by_argument(without_overruled_shares(recipe(["tiny", *given(words, "--recipe")][-1]), words))
+
+
+def _by_argument(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the name of their argument: those of a group behind a dot, a class whole."""
+    whole = {name: of for name, of in settings.items() if not isinstance(of, dict) or "class_path" in of}
+    values = {f"{name}.{key}": value for name, of in settings.items() if name not in whole for key, value in of.items()}
+    return whole | values

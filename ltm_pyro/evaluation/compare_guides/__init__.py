@@ -1,9 +1,0 @@
-"""Guides side by side on one decoder: the four numbers at equal budgets, the split of the gap, cost, and curves."""
-
-from ltm_pyro.evaluation.compare_guides.candidate import Candidate
-from ltm_pyro.evaluation.compare_guides.comparison import GuideComparison
-from ltm_pyro.evaluation.compare_guides.gaps import gaps
-from ltm_pyro.evaluation.compare_guides.sizes import Sizes
-from ltm_pyro.evaluation.compare_guides.training import train_guide
-
-__all__ = ["Candidate", "GuideComparison", "Sizes", "gaps", "train_guide"]

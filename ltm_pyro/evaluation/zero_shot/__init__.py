@@ -1,7 +1,0 @@
-"""Perplexity on the text sets that language models are compared on, nothing learned from them."""
-
-from ltm_pyro.evaluation.zero_shot.detokenise import lambada, lm1b, ptb, scientific, wikitext
-from ltm_pyro.evaluation.zero_shot.sets import SETS, TextSet
-from ltm_pyro.evaluation.zero_shot.table import records_of, table
-
-__all__ = ["SETS", "TextSet", "lambada", "lm1b", "ptb", "records_of", "scientific", "table", "wikitext"]

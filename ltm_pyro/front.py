@@ -1,0 +1,72 @@
+"""What is done with runs from Python: `ltm_pyro.load`, `ltm_pyro.recipe` and `ltm_pyro.studies`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.runs.config import merged, recipe
+from ltm_pyro.runs.loading import best_device
+from ltm_pyro.runs.trained import Posteriors, TrainedRun
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Posteriors", "TrainedRun", "load", "merged", "recipe"]
+
+
+def load(
+    source: Path | str,
+    checkpoint: str = "best",
+    *,
+    device: torch.device | str | None = None,
+    trust_code: bool = False,
+    folder: Path | str | None = None,
+) -> TrainedRun:
+    """Open a run with the weights of a checkpoint. A run is data: this executes nothing that it names.
+
+    Args:
+        source: a run's folder, or `hf:USER/NAME`, which is fetched from the hub unless it is there already.
+        checkpoint: `best` (by validation ELBO), `latest`, or a step's number.
+        device: where it is to be; a GPU if there is one.
+        trust_code: import the classes of other packages than ltm_pyro, torch and Pyro that the run names, which runs
+            their code.
+        folder: of a run from the hub; runs/NAME if None.
+
+    Raises:
+        InputError: if there is no such run or checkpoint, if it is damaged, or if it names classes that need consent.
+    """
+    from ltm_pyro.data.hub import PREFIX
+
+    if str(source).startswith(PREFIX):
+        source = _fetched(str(source), folder)
+    run, place = Run.open(source, trust_code), best_device() if device is None else torch_device(device)
+    return TrainedRun(run, run.load(checkpoint).to(place), place)
+
+
+def torch_device(name: torch.device | str) -> torch.device:
+    """A device by its name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"device {name}: {reason}. Give cpu, cuda or cuda:0, or leave it out") from error
+    return device
+
+
+def _fetched(spec: str, folder: Path | str | None) -> Path:
+    from ltm_pyro.sharing import RepositoryName, pull
+
+    place = Path(folder or Path("runs") / RepositoryName.parse(spec).name)
+    if not (place / "config.yaml").is_file():
+        pull(spec, place)
+    return place

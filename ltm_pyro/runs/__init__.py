@@ -1,0 +1,1 @@
+"""Runs from Python: configure, train, load, score, write."""

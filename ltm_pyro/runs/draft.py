@@ -1,0 +1,49 @@
+"""A second run that proposes tokens to the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.runs.loading import load, open_run
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from ltm_pyro.generation import Tally
+    from ltm_pyro.training.blueprint import Blueprint
+
+
+class Draft(NamedTuple):
+    """A draft's trained objects, how many tokens it proposes at once, and what became of them."""
+
+    blueprint: Blueprint
+    ahead: int
+    tally: Tally
+
+    def remark(self) -> str:
+        """What became of the proposals, in a line."""
+        counts = self.tally
+        if not counts.proposed:
+            return "The draft proposed nothing."
+        return (
+            f"Of {counts.proposed} tokens that the draft proposed, {counts.accepted / counts.proposed:.0%} were "
+            f"accepted; a pass of the run's own decoder wrote {counts.tokens / counts.passes:.1f} tokens of a text."
+        )
+
+
+def load_draft(run: Run, folder: Path | str, ahead: int, trust_code: bool = False) -> Draft:
+    """The best checkpoint of a run as the draft of another.
+
+    Raises:
+        InputError: if the folder is no run, or the two runs' tokenizers differ.
+    """
+    from ltm_pyro.generation import Tally
+
+    draft = open_run(folder, trust_code)
+    if draft.tokenizer.backend.to_str() != run.tokenizer.backend.to_str():
+        raise InputError(
+            f"--draft {folder}: its tokenizer is not that of {run.folder}, so that neither can read the other's "
+            f"tokens. Train a draft with that tokenizer: ltm train --data.tokenizer {run.folder}"
+        )
+    return Draft(load(draft, "best")[0], ahead, Tally())

@@ -1,0 +1,84 @@
+"""The figures of runs while they learn, and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.plots.costs import LOWER
+from ltm_pyro.plots.learning_curves import MEASURED, Against, Curve, plot_kl_by_layer, plot_learning_curves
+from ltm_pyro.plots.saving import STYLE, Panel, draw_figure, save_figure
+from ltm_pyro.training.learning_curve import learning_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ltm_pyro.training.run import Run
+
+FIGURES, LEARNING = "figures", "learning"
+CAPTION = (
+    "Lines: training, means over neighbouring steps, each on its own batch. Points: validation, q fitted to held-out "
+    f"text by more steps and scored with fresh noise. Line and points are not one number on two texts. {LOWER}"
+)
+
+
+def draw_learning(run: Run) -> list[Path]:
+    """Draw what a run has learned by now, over what was drawn before; returns the paths.
+
+    Raises:
+        InputError: if the log cannot be read or the figures cannot be written.
+    """
+    return draw_curves({"": learning_curve(run.metrics.read())}, run.folder / FIGURES / LEARNING)
+
+
+def learning_figure(run: Run) -> Figure:
+    """What a run has learned by now, as `draw_learning` writes it.
+
+    Raises:
+        InputError: if the log cannot be read, or has no step.
+    """
+    from matplotlib import rc_context
+
+    curve = learning_curve(run.metrics.read())
+    if not curve:
+        raise InputError(f"{run.folder} has nothing to draw yet: its metrics.jsonl has no training step")
+    with rc_context(STYLE):
+        return draw_figure(_panels({"": curve}, "tokens"), CAPTION, columns=3)
+
+
+def draw_curves(curves: Mapping[str, Curve], stem: Path, against: Against = "tokens") -> list[Path]:
+    """Bound, log-likelihood and KL side by side: the KL by layer of one run, in all of several.
+
+    Args:
+        curves: by name; of one run the name may be empty.
+        stem: the figures' path without its ending.
+        against: what was spent.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        return save_figure(stem, _panels(curves, against), CAPTION, columns=3)
+    except OSError as error:
+        raise InputError(f"{stem}.png cannot be written: {error.strerror or error}. Make it writable") from error
+
+
+def _panels(curves: Mapping[str, Curve], against: Against) -> list[Panel]:
+    named = {name or "run": curve for name, curve in curves.items()}
+    first = next(iter(named.values()))
+    layered = len(named) == 1 and any("kl_layer_1" in point for point in first)
+
+    def panel(number: str) -> Panel:
+        def draw(axes: Axes) -> None:
+            if number == "kl" and layered:
+                plot_kl_by_layer(first, axes, against)
+            else:
+                plot_learning_curves(named, axes, number, against)
+
+        return draw
+
+    return [panel(number) for number in MEASURED]

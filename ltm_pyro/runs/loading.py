@@ -1,0 +1,60 @@
+"""A run's trained objects, on the device that serves them best."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltm_pyro.runs.console import say
+from ltm_pyro.training.consent import look_in
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    import torch
+    from jsonargparse import ArgumentParser
+
+    from ltm_pyro.training.blueprint import Blueprint
+
+
+def add_trust_code(parser: ArgumentParser, what: str = "the run names") -> None:
+    """Give a parser `--trust_code`, with which `open_run` takes runs that name classes of other packages."""
+    parser.add_argument(
+        "--trust_code",
+        action="store_true",
+        help=f"import the classes of other packages that {what}, which runs their code; the current folder is looked "
+        "through for it",
+    )
+
+
+def open_run(folder: Path | str, trust_code: bool = False) -> Run:
+    """A run, as `Run.open` opens it; trusted code is looked for in the current folder too."""
+    if trust_code:
+        look_in(os.getcwd())
+    run = Run.open(folder, trust_code)
+    say_once(run.remark)
+    return run
+
+
+@lru_cache
+def say_once(remark: str) -> None:
+    """Say what a file or a run that was made elsewhere is about to do, or is kept from."""
+    if remark:
+        say(remark)
+
+
+def load(run: Run, which: str) -> tuple[Blueprint, torch.device]:
+    """The run's objects with the weights of a checkpoint, `which` as in `Run.load`, and where they are."""
+    import pyro
+
+    pyro.enable_validation(False)  # its checks look at the device many times a step
+    device = best_device()
+    return run.load(which).to(device), device
+
+
+def best_device() -> torch.device:
+    """A GPU if there is one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,305 @@
+"""The folder that a comparison is kept in: settings, records, tables and figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import NotRequired, TypedDict
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json, refuse_links, write_text
+from ltm_pyro.runs.console import say, show
+from ltm_pyro.runs.keeping import NotKeptError, reason_of
+from ltm_pyro.runs.progress import Progress
+from ltm_pyro.version import __version__
+
+SETTINGS, RESULTS = "settings.json", "results.json"
+
+
+class Settings(TypedDict):
+    """What `settings.json` says of a comparison."""
+
+    settings: dict[str, Any]
+    variants: NotRequired[dict[str, dict[str, Any]]]
+
+
+class Results(TypedDict):
+    """What `results.json` holds: records by the piece of work that made them."""
+
+    pieces: dict[str, list[dict[str, Any]]]
+
+
+class ComparisonFolder:
+    """`folder/`: settings.json, results.json (records by piece of work), table.md, records.csv, figures.
+
+    What cannot be written once the work has begun is said, and does not end it: the results are shown all the same.
+
+    Args:
+        path: where it is; made if need be.
+        settings: all that the numbers depend on, seeds included.
+        chosen: whether the user can give another folder by --out. If not, as in a run that is read-only, results are
+            shown and not kept.
+
+    Raises:
+        InputError: if it cannot be made, and another can be given.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], chosen: bool = True) -> None:
+        self.path, self.chosen = path, chosen
+        self.settings = json.loads(json.dumps(settings, default=str))
+        self.unwritten: dict[str, str] = {}  # by name, why
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if chosen:
+                raise InputError(f"{path} cannot be made: {error.strerror or error}. Give a folder by --out") from error
+        if path.is_dir():
+            refuse_links(path)
+
+    @classmethod
+    def named(
+        cls, path: Path, settings: Mapping[str, Any], before: Path | None = None, chosen: bool = True
+    ) -> ComparisonFolder:
+        """The folder of a comparison that its name belongs to; another name where one of other settings has it.
+
+        Args:
+            path: by what the comparison is of, as `result_name` names it.
+            settings: as for the class.
+            before: where an earlier version kept it, for one that is gone on with.
+            chosen: as for the class.
+        """
+        if before is not None and before.exists() and not path.exists():
+            return cls(before, settings, chosen)
+        plain = json.loads(json.dumps(settings, default=str))
+        if _differing(_settings_in(path), plain):
+            digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+            path = path.with_name(f"{path.name}-{digest[:8]}")
+        return cls(path, settings, chosen)
+
+    def begin(self, command: Sequence[str]) -> None:
+        """Say how this comparison can be repeated.
+
+        Raises:
+            InputError: if the folder holds one with other settings, which would be lost, or if it cannot be written and
+                another can be given.
+        """
+        if changed := _differing(_settings_in(self.path), self.settings):
+            raise InputError(
+                f"{self.path} holds a comparison with another {', '.join(changed)}, which this one would replace: give "
+                "another folder by --out, or move that one away"
+            )
+        about = {"command": ["ltm", *command], "versions": versions(), "settings": self.settings}
+        self.write(SETTINGS, json.dumps(about, indent=2) + "\n")
+        self.insist()
+
+    def insist(self) -> None:
+        """Raises InputError if what begins it could not be written, and another folder can be given."""
+        if self.chosen and self.unwritten:
+            raise InputError(f"{next(iter(self.unwritten.values()))}. Give a folder by --out")
+
+    def done(self) -> dict[str, list[dict[str, Any]]]:
+        """The pieces that an interrupted comparison with these settings has done.
+
+        Raises:
+            InputError: if there is none, or it had other settings.
+        """
+        try:
+            before = read_json(self.path / SETTINGS, Settings)["settings"]
+            found = read_json(self.path / RESULTS, Results)["pieces"]
+        except (InputError, KeyError) as error:
+            raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
+        if changed := _differing(before, self.settings):
+            raise InputError(
+                f"{self.path} was begun with another {', '.join(changed)}: give what it was begun with, as "
+                f"{self.path / SETTINGS} has it, or leave out --resume"
+            )
+        return {name: [_read(record) for record in piece] for name, piece in found.items()}
+
+    def with_variants(self, variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """The variants of this comparison, by name, and those that it was made of before.
+
+        Raises:
+            InputError: if one of that name was another one.
+        """
+        before = _variants_in(self.path)
+        now = json.loads(json.dumps(variants))
+        for name, change in now.items():
+            if name in before and before[name] != change:
+                raise InputError(
+                    f"{self.path} holds another {name} ({_short(before[name])}, now {_short(change)}): give it another "
+                    "name, or choose another --out"
+                )
+        return {**before, **now}
+
+    def others(self, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """The pieces that were done with these settings, but for those of these names; none if there is none."""
+        if _settings_in(self.path) is None or not (self.path / RESULTS).is_file():
+            return {}
+        asked = set(names)
+        return {name: piece for name, piece in self.done().items() if name not in asked}
+
+    def keep(self, pieces: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Write the records as they are so far, beside the file and then in its place."""
+        plain = {name: [_plain(record) for record in piece] for name, piece in pieces.items()}
+        with self.noted(RESULTS):
+            write_text(self.path / RESULTS, json.dumps({"pieces": plain}, indent=1, allow_nan=False) + "\n")
+
+    def listener(self, pieces: Mapping[str, list[dict[str, Any]]]) -> Callable[[str, int, int], None]:
+        """What a comparison tells its progress to: it is shown, and what is done by then is kept.
+
+        Args:
+            pieces: those of the comparison, which fill as it goes on.
+
+        Returns:
+            A callable of the next piece's name, how many are done and how many there are; at the end the name is "".
+        """
+        progress: list[Progress] = []
+
+        def listen(name: str, done: int, total: int) -> None:
+            if not progress:
+                progress.append(Progress(total, done))
+            elif done:
+                self.keep(pieces)
+            if name:
+                progress[0].update(done, name)
+            else:
+                progress[0].clear()
+
+        return listen
+
+    def finish(self, table: str, records: Sequence[dict[str, Any]], draw: Callable[[], Sequence[str]]) -> None:
+        """Write and show a comparison's results, be it all or what an interrupt has left.
+
+        Args:
+            table: as Markdown.
+            records: for records.csv.
+            draw: writes the figures into the folder; returns their names.
+
+        Raises:
+            NotKeptError: if any of it could not be written.
+        """
+        from ltm_pyro.tables import to_csv
+
+        show(table)
+        self.write("table.md", table + "\n")
+        self.write("records.csv", to_csv(records))
+        names: Sequence[str] = []
+        with self.noted("the figures"):
+            names = draw()
+        self.refuse_unwritten()
+        say(f"\nSaved in {self.path}: table.md, records.csv, {RESULTS}, {SETTINGS}, {', '.join(names)}")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a text file; returns its path. Where that cannot be, it is said."""
+        with self.noted(name):
+            write_text(self.path / name, text)
+        return self.path / name
+
+    def refuse_unwritten(self) -> None:
+        """Raises NotKeptError if there is anything that could not be written, and was not written later."""
+        for reason in self.unwritten.values():
+            raise NotKeptError(f"{reason}. What was found is shown above, and not kept")
+
+    @contextmanager
+    def noted(self, name: str) -> Iterator[None]:
+        """Within, something is written; the first time that it cannot be is said, and the work goes on."""
+        try:
+            yield
+        except (InputError, OSError) as error:
+            first = not self.unwritten
+            self.unwritten[name] = reason_of(error)
+            if first:
+                say(f"{reason_of(error)}. Results will be shown, and are kept only once there is room")
+        else:
+            self.unwritten.pop(name, None)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with."""
+    import numpy as np
+    import pyro
+    import torch
+
+    return {
+        "ltm_pyro": __version__,
+        "torch": torch.__version__,
+        "pyro": pyro.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
+
+
+def commit() -> str | None:
+    """The commit of the folder that the command is started in, if git knows one."""
+    try:
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None
+
+
+def _settings_in(path: Path) -> dict[str, Any] | None:
+    """The settings of the comparison in a folder; None if there is none that can be read."""
+    try:
+        return read_json(path / SETTINGS, Settings)["settings"]
+    except InputError:
+        return None
+
+
+def _variants_in(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return read_json(path / SETTINGS, Settings).get("variants", {})
+    except InputError:
+        return {}
+
+
+def _differing(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    """The settings in which two comparisons differ, by path; none if there was none before."""
+    return [] if before is None else list(_unlike(before, now))
+
+
+def _unlike(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    for key in {**before, **now}:
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _unlike(old, new, f"{within}{key}.")
+        elif not _alike(key, old, new):
+            yield f"{within}{key} ({_short(old)}, now {_short(new)})"
+
+
+def _alike(key: str, before: Any, now: Any) -> bool:
+    """Whether a setting is the same; a run is, by whatever path it is named."""
+    if key == "run" and isinstance(before, str) and isinstance(now, str):
+        return Path(before).resolve() == Path(now).resolve()
+    return bool(before == now)
+
+
+def _short(value: Any, most: int = 40) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that JSON has no word for, as text."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _read(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_read(item) for item in value]
+    return float(value) if value in ("nan", "inf", "-inf") else value

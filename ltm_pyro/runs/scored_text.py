@@ -1,0 +1,82 @@
+"""The text that a command scores: what the run held out, or a corpus that is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ltm_pyro.data.hub import PREFIX
+from ltm_pyro.data.sources import divide
+from ltm_pyro.errors import InputError
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import say_once
+from ltm_pyro.runs.result_names import place_name
+from ltm_pyro.training.held_out import RunText
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from ltm_pyro.data import Sequences
+    from ltm_pyro.training.run import Run
+
+
+class ScoredText(NamedTuple):
+    """Sequences to score.
+
+    Attributes:
+        sequences: cut as the run's own.
+        name: for files.
+        about: what they are, in words.
+        held_out: the run's own text, if it is that.
+    """
+
+    sequences: Sequences
+    name: str
+    about: str
+    held_out: RunText | None = None
+
+
+def scored_text(run: Run, options: Namespace) -> ScoredText:
+    """What the run held out, or the sequences of the corpus that the options name, cut as the run's own."""
+    if options.corpus is None:
+        text = held_out_text(run, options)
+        return ScoredText(text.held_out, text.name, text.about, text)
+    if options.corpus_at is not None:
+        raise InputError(
+            f"{options.corpus} and --corpus_at {options.corpus_at} are two texts: the first is scored as it is, the "
+            "second is where the run's own corpus lies now. Give one of them"
+        )
+    from ltm_pyro import data
+
+    paths = divide(options.corpus)
+    corpus = data.Corpus(paths, options.data.field or None)
+    documents = list(corpus)
+    for remark in corpus.remarks:
+        say(f"  {remark}")
+    sequences = data.cut(run.config.data.mode, documents, run.tokenizer, run.config.data.length)
+    if not len(sequences):
+        raise InputError(f"{options.corpus} gives no sequence to score: it is too small")
+    named = ", ".join(part if part.startswith(PREFIX) else Path(part).name for part in paths)  # tables are shared
+    return ScoredText(sequences, place_name(options.corpus), f"{named}, {len(documents):,} documents")
+
+
+def held_out_text(run: Run, options: Namespace) -> RunText:
+    """The run's own text, and a line that says so where it is not all that the run held out."""
+    text = RunText(run, options.corpus_at)
+    if not run.own and (corpus := text.config.get("corpus")):
+        say_once(f"{run.folder} was not made here; the text that it names is read: {corpus}")
+    if text.name != "validation":
+        say(f"{run.folder}: {text.about}.")
+    return text
+
+
+def add_corpus_at(parser: ArgumentParser, **further: Any) -> None:
+    """Give a parser the argument that says where a run's corpus lies now."""
+    parser.add_argument(
+        "--corpus_at",
+        type=str | None,
+        default=None,
+        metavar="PLACE",
+        help="where the run's own corpus lies now, if it has been moved: what was held out of it is scored",
+        **further,
+    )

@@ -1,0 +1,206 @@
+"""From a configuration to a trained run, and on from where one has stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import open_run
+from ltm_pyro.runs.session import Session
+from ltm_pyro.training.blueprint import assemble, check
+from ltm_pyro.training.checkpoints import step_named
+from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
+from ltm_pyro.training.launch import launched
+from ltm_pyro.training.material import DataRecord, Material, corpus_of, prepare
+from ltm_pyro.training.places import with_absolute_paths
+from ltm_pyro.training.processes import PATIENCE, Processes
+from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
+from ltm_pyro.training.run_lock import RunLock
+from ltm_pyro.training.slices import count_slices
+from ltm_pyro.training.start_from import Start
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from jsonargparse import Namespace
+
+
+def start(folder: Path, config: Namespace, trust_code: bool = False) -> int:
+    refuse_existing(folder, with_absolute_paths(config))
+    with RunLock(folder) as lock:
+        return _train(folder, config, lock, trust_code)
+
+
+def _train(folder: Path, config: Namespace, lock: RunLock, trust_code: bool = False) -> int:
+    """Train from the first step."""
+    check(run_parser(), config)
+    start = fitting_start(config, trust_code)
+    accelerator = make_accelerator(folder, config)
+    folder = lock.folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may differ
+    session = begin(
+        folder, config, _read_by_all(config, accelerator, lambda: prepare(config)), accelerator, lock, start
+    )
+    try:
+        return session.carry_out()
+    except InputError:
+        if session.trainer.processes.first:
+            session.run.discard_unless_begun()
+        raise
+
+
+def begin(
+    folder: Path,
+    config: Namespace,
+    material: Material,
+    accelerator: Accelerator,
+    lock: RunLock,
+    start: Start | None = None,
+) -> Session:
+    """Make a run's folder and objects, from its seed; nothing is left behind if that fails.
+
+    Of several processes the first makes the folder; the others know of it.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    from ltm_pyro.training.randomness import seed_everything
+
+    config = with_absolute_paths(config)
+    seed_everything(config.train.seed)
+    blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
+    if start is not None:
+        say(start.hand_over(blueprint))
+    if not accelerator.is_main_process:
+        return Session(Run(folder, config), blueprint, material, accelerator)
+    run = Run.create(folder, config, material.tokenizer, {DATA: json.dumps(_describe(material), indent=2) + "\n"})
+    lock.take()
+    try:
+        return Session(run, blueprint, material, accelerator)
+    except InputError:
+        run.discard_unless_begun()
+        raise
+
+
+def fitting_start(config: Namespace, trust_code: bool = False) -> Start | None:
+    """The run that this one is to start from, if any.
+
+    Raises:
+        InputError: if it is none, or has other sizes or another tokenizer.
+    """
+    start = Start.of(config, trust_code)
+    if start is not None:
+        start.refuse_unfit(config)
+    return start
+
+
+def resume(path: Path, place: str | None = None, trust_code: bool = False) -> int:
+    """Go on with a run from its latest checkpoint or from the one that is named; without any it begins again.
+
+    Args:
+        path: the run's folder, or the checkpoint's.
+        place: where its corpus lies now, if no longer where it was.
+        trust_code: as in `Run.open`.
+    """
+    step = step_named(path.name.removeprefix("step-")) if path.parent.name == "checkpoints" else None
+    folder, which = (path, "latest") if step is None else (path.parent.parent, str(step))
+    run = open_run(folder, trust_code)
+    with RunLock(folder) as lock:
+        if which == "latest" and is_unbegun(folder):
+            say(f"{folder} was cut off before its first checkpoint, and begins again.")
+            config = run.config.clone()
+            config["corpus"] = config.get("corpus") if place is None else place
+            return _train(folder, config, lock, trust_code)
+        return _go_on(run, which, place)
+
+
+def _go_on(run: Run, which: str, place: str | None) -> int:
+    from ltm_pyro.training.randomness import seed_everything
+
+    run.find(which)  # a run without a checkpoint is refused before any work is done
+    saved: dict[str, Any] = run.read_json(DATA, DataRecord)
+    accelerator = make_accelerator(run.folder, run.config)
+    config = with_place(run, saved, place)
+    material = _read_by_all(config, accelerator, lambda: prepare_again(run, saved, place))
+    if saved["fingerprint"] != material.fingerprint:
+        raise InputError(
+            f"the corpus of {run.folder} has changed since it began: it gave {saved['training']['tokens']} training "
+            f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
+        )
+    if place is not None and accelerator.is_main_process:
+        moved = with_absolute_paths(config)["corpus"]
+        run.write(DATA, json.dumps({**saved, CORPUS: moved}, indent=2) + "\n")
+    seed_everything(run.config.train.seed)
+    return Session(run, run.assemble(), material, accelerator).carry_out(resume=which)
+
+
+def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[], Material]) -> Material:
+    """What every process reads: the first one before the others, which find what it has kept for next time."""
+    processes = Processes(accelerator)
+    count_slices(config.train.batch_size, config.train.accumulate, processes.count)  # before any work is done
+    with processes.first_before_others():
+        material = _read(config, read)
+    processes.refuse_different("the tokenized corpus", material.fingerprint)
+    return material
+
+
+def _read(config: Namespace, read: Callable[[], Material]) -> Material:
+    from ltm_pyro.data import describe
+
+    told = describe(corpus_of(config))
+    say(f"{told[0].upper()}{told[1:]} ...")
+    material = read()
+    if material.remark:
+        say(f"  {material.remark}")
+    for name, part in (("training", material.training), ("validation", material.validation)):
+        cut = f"; {part.truncated} documents cut off at {part.length} tokens" if part.truncated else ""
+        say(f"  {name}: {len(part):,} sequences, {part.token_count:,} tokens, {part.byte_count:,} bytes{cut}")
+    return material
+
+
+def _describe(material: Material) -> dict[str, Any]:
+    parts = {"training": material.training, "validation": material.validation}
+    counts = {name: {"sequences": len(p), "tokens": p.token_count, "bytes": p.byte_count} for name, p in parts.items()}
+    return {"fingerprint": material.fingerprint, **counts, **material.notes}
+
+
+def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
+    """Device, precision and trackers of a run, and the processes that share it.
+
+    `accelerate launch --use_fsdp` is another way to say `--train.shard true`.
+
+    Raises:
+        InputError: if they cannot be had.
+    """
+    os.environ.setdefault("ACCELERATE_LOG_LEVEL", "ERROR")
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import InitProcessGroupKwargs
+
+    AcceleratorState._reset_state()  # a process that trains twice may do so in two precisions
+    settings = config.train
+    if (
+        os.environ.pop("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    ):  # Accelerate's own knows modules' forwards only
+        settings.shard = True
+    try:
+        accelerator = Accelerator(
+            mixed_precision=settings.precision,
+            cpu=launched() > 1 and not torch.cuda.is_available(),  # else it would not look for others on a CPU
+            log_with=settings.trackers or None,
+            project_dir=str(folder),
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        )
+    except ValueError as error:
+        asked = f"--train.precision {settings.precision} --train.trackers {settings.trackers}"
+        raise InputError(f"{asked}: {error}") from error
+    if accelerator.num_processes != launched():
+        raise InputError(
+            f"{launched()} processes were launched, and they do not find one another: start them by torchrun or by "
+            "accelerate launch, all with the same arguments"
+        )
+    return accelerator

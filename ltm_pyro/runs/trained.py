@@ -1,0 +1,281 @@
+"""A run with its trained objects, from Python: its numbers, its posteriors, its text and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import refuse_outside, whole
+from ltm_pyro.runs.config import Settings, as_dict
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+    from ltm_pyro.data import Sequences, TextSequences, Tokenizer
+    from ltm_pyro.evaluation import Evaluation
+    from ltm_pyro.guides import AbstractGuide
+    from ltm_pyro.inference import FastLoop
+    from ltm_pyro.models import AbstractModel
+    from ltm_pyro.training.blueprint import Blueprint
+
+BATCH, DRAWS = 32, 16
+COUNTS = ("tokens", "bytes", "predictive_tokens")
+REST = ("predictive", "prior_predictive")  # numbers of the second half of a sequence
+
+
+@dataclass(frozen=True)
+class Posteriors:
+    """The posteriors q(z | x) of N sequences, fitted one batch after another.
+
+    Attributes:
+        distributions: q of each batch, batch (B,), event (L, K, D).
+        texts: the number of the text that each sequence is of, (N,).
+    """
+
+    distributions: list[Distribution]
+    texts: np.ndarray
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """Mean of each, (N, L, K, D); of a thousand draws where q states none."""
+        return torch.cat([_moment(q, "mean") for q in self.distributions])
+
+    @cached_property
+    def standard_deviation(self) -> Tensor:
+        """Standard deviation of each number, (N, L, K, D); of a thousand draws where q states none."""
+        return torch.cat([_moment(q, "variance").sqrt() for q in self.distributions])
+
+    @torch.no_grad()
+    def draws(self, count: int) -> Tensor:
+        """Samples of each, (`count`, N, L, K, D), by torch's global generator."""
+        return torch.cat([q.sample(torch.Size([count])) for q in self.distributions], dim=1)
+
+
+class TrainedRun:
+    """A run with the weights of a checkpoint.
+
+    Texts are cut as the run cut its corpus, but that no sequence holds more than one of them; a text that is longer
+    than a sequence is several, each with thoughts of its own.
+
+    Args:
+        run: its folder.
+        components: its objects, with trained weights, the fast loop as tables have it.
+        device: where they are.
+
+    Attributes:
+        model: p(x, z).
+        guide: q(z given x), a row of local parameters a sequence.
+        fast: fits q as tables do: `fast.fit(model, guide, **batch.inputs)`.
+    """
+
+    def __init__(self, run: Run, components: Blueprint, device: torch.device) -> None:
+        self.run, self.components, self.device = run, components, device
+        self.model: AbstractModel = components.model
+        self.guide: AbstractGuide = components.guide
+        self.fast: FastLoop = components.fast
+
+    def __repr__(self) -> str:
+        prior = "no latents" if self.model.prior is None else type(self.model.prior).__name__
+        return f"TrainedRun({str(self.folder)!r}: {prior}, {type(self.guide).__name__}, {self.device})"
+
+    @property
+    def folder(self) -> Path:
+        return self.run.folder
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Every argument of the run, nested."""
+        return as_dict(self.run.config)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self.run.tokenizer
+
+    def evaluate(
+        self,
+        texts: Sequence[str] | None = None,
+        *,
+        draws: int = DRAWS,
+        limit: int | None = None,
+        batch_size: int = BATCH,
+        seed: int = 0,
+        fast_steps: int | None = None,
+    ) -> Evaluation:
+        """The numbers of `ltm evaluate`: `print(run.evaluate(texts).table())`.
+
+        Args:
+            texts: none of them empty; what the run held out of its corpus if None.
+            draws: S, samples of z.
+            limit: sequences at most.
+            batch_size: sequences at once.
+            seed: of all noise; the global random state is left as it was.
+            fast_steps: that fit q; as many as usually suffice if None.
+
+        Raises:
+            InputError: for texts that give no sequence, or if a score is not finite.
+        """
+        return self._evaluated(self._cut(texts), draws, limit, batch_size, seed, fast_steps)
+
+    def score(
+        self,
+        texts: Sequence[str] | None = None,
+        *,
+        draws: int = DRAWS,
+        limit: int | None = None,
+        batch_size: int = BATCH,
+        seed: int = 0,
+        fast_steps: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """What each text costs: flat records, as `pandas.DataFrame(run.score(texts))` takes them.
+
+        The arguments are those of `evaluate`.
+
+        Returns:
+            For each text its number as `text` (what the run held out: for each sequence its name), its `tokens` and
+            UTF-8 `bytes`, and in nats, lower is better, the sum over its sequences of every number that `evaluate` has:
+            `elbo`, `importance_weighted`, `predictive` and so on. `predictive_tokens` are those of the second halves,
+            which the predictive numbers are of.
+        """
+        cut = self._cut(texts)
+        evaluation = self._evaluated(cut, draws, limit, batch_size, seed, fast_steps)
+        columns: dict[str, np.ndarray] = {}
+        for name, score in evaluation.scores.items():
+            of_all = (
+                {"predictive_tokens": score.tokens} if name in REST else {"tokens": score.tokens, "bytes": score.bytes}
+            )
+            columns |= {**of_all, name: score.nats}
+        places = cut.texts[: len(columns["tokens"])]
+        sums = {name: np.bincount(places, values) for name, values in columns.items()}
+        counts = [name for name in COUNTS if name in sums]
+        return [
+            {
+                "text": cut.sequences.name(number) if texts is None else number,
+                **{name: round(sums[name][number]) for name in counts},
+                **{name: float(values[number]) for name, values in sums.items() if name not in counts},
+            }
+            for number in range(len(sums["tokens"]))
+        ]
+
+    def posterior(
+        self,
+        texts: Sequence[str] | None = None,
+        *,
+        limit: int | None = None,
+        batch_size: int = BATCH,
+        seed: int = 0,
+        fast_steps: int | None = None,
+    ) -> Posteriors:
+        """q(z | x) of texts, fitted as tables fit it.
+
+        The arguments are those of `evaluate`.
+
+        Raises:
+            InputError: if the model has no latents.
+        """
+        from ltm_pyro.data import in_order
+        from ltm_pyro.evaluation.at_rest import at_rest
+
+        if self.model.prior is None:
+            raise InputError(f"{self.folder} is a model without latents: it has no posteriors. Give another run")
+        cut, fast = self._cut(texts), self.components.with_fast_steps(fast_steps).fast
+        found = []
+        with at_rest(self.model, self.guide, seed):
+            for batch in in_order(cut.sequences, batch_size, limit):
+                fast.fit(self.model, self.guide, **batch.to(self.device).inputs)
+                found.append(self.guide.posterior())
+        return Posteriors(found, cut.texts[: sum(q.batch_shape[0] for q in found)])
+
+    def write(
+        self,
+        prompt: str = "",
+        *,
+        samples: int = 1,
+        tokens: int | None = None,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> list[str]:
+        """Texts, the prompt first.
+
+        Args:
+            prompt: q is fitted on it and then held; empty takes z from the prior.
+            samples: how many, each with thoughts of its own.
+            tokens: the most to write; as many as there is room for if None.
+            temperature, top_k, top_p: as for `ltm_pyro.generation.Sampling`.
+            seed: of thoughts and tokens; the global random state is left as it was.
+
+        Raises:
+            InputError: if the prompt is too long.
+        """
+        from ltm_pyro.generation import Sampling
+        from ltm_pyro.runs.writing import texts as written
+
+        refuse_outside({"samples": samples}, {"samples": whole(1)})
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(seed)
+            sampling = Sampling(temperature, top_k, top_p)
+            return list(written(self.run, self.components, samples, prompt, tokens, sampling))
+
+    def learning_figure(self) -> Figure:
+        """What the run has learned by when, against tokens: bound, log-likelihood and KL."""
+        from ltm_pyro.runs.figures import learning_figure
+
+        return learning_figure(self.run)
+
+    def _evaluated(
+        self, cut: TextSequences, draws: int, limit: int | None, batch_size: int, seed: int, fast_steps: int | None
+    ) -> Evaluation:
+        from ltm_pyro.runs.scoring import score_run
+
+        least = {"draws": draws, "batch_size": batch_size, "limit": limit, "fast_steps": fast_steps}
+        refuse_outside(least, {**dict.fromkeys(("draws", "batch_size", "limit"), whole(1)), "fast_steps": whole(0)})
+        components = self.components.with_fast_steps(fast_steps)
+        return score_run(
+            self.run,
+            components,
+            self.device,
+            cut.sequences,
+            draws=draws,
+            limit=limit,
+            batch_size=batch_size,
+            seed=seed,
+        )
+
+    def _cut(self, texts: Sequence[str] | None) -> TextSequences:
+        from ltm_pyro.data import TextSequences, text_sequences
+        from ltm_pyro.training.held_out import RunText
+
+        if texts is None:
+            sequences: Sequences = RunText(self.run).held_out
+            return TextSequences(sequences, np.arange(len(sequences)))
+        if isinstance(texts, str):
+            raise InputError("expected a list of texts, not one: give [text]")
+        for number, text in enumerate(texts):
+            if not isinstance(text, str) or not text:
+                raise InputError(
+                    f"text {number} is {'empty' if text == '' else f'no text but a {type(text).__name__}'}"
+                )
+        data = self.run.config.data
+        return text_sequences(data.mode, texts, self.tokenizer, data.length)
+
+
+def _moment(q: Distribution, name: str) -> Tensor:
+    try:
+        moment: Tensor = getattr(q, name)
+    except (NotImplementedError, AttributeError):
+        with torch.no_grad():
+            draws = q.sample(torch.Size([1000]))
+        moment = draws.mean(0) if name == "mean" else draws.var(0)
+    return moment.detach()

@@ -1,0 +1,198 @@
+"""The runs of a comparison of priors: each is one that `ltm train` could have made, and `ltm evaluate` reads."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json
+from ltm_pyro.runs import train
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import load
+from ltm_pyro.runs.scoring import save, score_run, weights_of
+from ltm_pyro.runs.session import Session
+from ltm_pyro.runs.writing import keep_samples, write_samples
+from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.checkpoints import step_of
+from ltm_pyro.training.held_out import DATA
+from ltm_pyro.training.material import DataRecord
+from ltm_pyro.training.run import Run, is_unbegun, run_parser
+from ltm_pyro.training.run_lock import RunLock
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from ltm_pyro.evaluation import Evaluation, Score
+    from ltm_pyro.training.material import Material
+
+# those that there are
+SCORES = ("exact", "diffusion", "elbo", "importance_weighted", "predictive", "prior", "prior_predictive")
+NUMBERS = {"prior": "from_prior"}  # of a validation, by other names
+BATCH, SEED = 32, 0  # those of `ltm evaluate`
+
+
+def train_run(folder: Path, config: Namespace, material: Material) -> Run:
+    """Train a run to its last step: from the first, from where it was interrupted, or not at all if it is there.
+
+    Raises:
+        InputError: if it cannot be made, or holds another corpus.
+        DivergedError: at a NaN or an infinity.
+        SystemExit: after a signal, with all that was done saved.
+    """
+    with RunLock(folder) as lock:
+        session = _session(folder, config, material, lock)
+        stopped = session.train()
+    if stopped:
+        say(f"{stopped}: saved after step {session.trainer.step}. Go on with the same command and --resume")
+        raise SystemExit(128 + getattr(signal, stopped))
+    return session.run
+
+
+def _session(folder: Path, config: Namespace, material: Material, lock: RunLock) -> Session:
+    """What goes on with a run; one that was cut off before its first checkpoint begins again."""
+    if not (folder / "config.yaml").is_file() or is_unbegun(folder):
+        check(run_parser(), config)
+        start = train.fitting_start(config)
+        return train.begin(folder, config, material, train.make_accelerator(folder, config), lock, start)
+    run = Run.open(folder)
+    session = Session(run, run.assemble(), material, train.make_accelerator(folder, config))
+    session.trainer.resume()
+    return session
+
+
+def refuse_other_text(folder: Path, material: Material) -> None:
+    """Every run of a comparison must be of one text.
+
+    Args:
+        folder: the comparison's.
+        material: what further runs are to be trained on.
+
+    Raises:
+        InputError: if a run was trained on, or held out, anything else.
+    """
+    for path in sorted(folder.glob(f"runs/*/{DATA}")):
+        if read_json(path, DataRecord)["fingerprint"] != material.fingerprint:
+            raise InputError(
+                f"{folder} compares on other text: the corpus has changed since {path.parent.name} was trained. "
+                "Restore it, or start anew in another folder"
+            )
+
+
+def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The numbers that `ltm evaluate` gives on a trained run, and every sequence's costs behind them.
+
+    Also writes them, and samples, into the run's folder.
+
+    Raises:
+        RuntimeError: if a number is not finite.
+    """
+    from ltm_pyro.data import in_order
+    from ltm_pyro.evaluation.aggregate import aggregate_against_prior
+
+    blueprint, device = load(run, "best")
+    draws, limit = run.config.train.draws, run.config.train.final_sequences
+    evaluation = score_run(run, blueprint, device, material.validation, draws=draws, limit=limit, seed=SEED)
+    sequences = sequences_of(evaluation)
+    batches = (batch.to(device) for batch in in_order(material.validation, BATCH, limit))
+    aggregate = aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED)
+    options = {"draws": draws, "limit": limit, "seed": SEED, "fixed_noise": False}
+    save(run, "validation", evaluation, options=options, about=f"held-out text; {weights_of(run, 'best')}")
+    keep_samples(run, write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed))
+    step = step_of(run.find("best"))
+    prior = blueprint.model.prior
+    assert prior is not None
+    record = {
+        **numbers_of(evaluation),
+        **aggregate.to_record(),
+        **cost_of(run),
+        "density": prior.density.value,
+        "sampler": prior.approximate_sampler,
+        "checkpoint_step": step,
+        "parameters_prior": sum(parameter.numel() for parameter in prior.parameters()),
+        "parameters": sum(parameter.numel() for parameter in blueprint.global_parameters()),
+    }
+    return record, sequences
+
+
+def numbers_of(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as one flat record."""
+    scores = _scores(evaluation)
+    whole = scores.get("exact") or scores.get("diffusion") or scores["prior"]
+    record: dict[str, Any] = {"sequences": len(whole.nats), "draws": evaluation.draws}
+    for name in scores:
+        score = scores[name].to_dict()
+        record |= {f"{name}_{key}": score[key] for key in ("nats_per_token", "standard_error", "bits_per_byte")}
+        record[f"{name}_perplexity"] = score["perplexity"]
+    if "elbo" not in scores:
+        return record
+    record["worth"], record["worth_error"] = scores["prior"].minus(scores["elbo"])
+    if evaluation.fit is not None and evaluation.fit.longer is not None:
+        record |= {"fit_gain": evaluation.fit.gain, "fit_gain_error": evaluation.fit.gain_error}
+    record |= {"kl_per_token": evaluation.kl_per_token, "effective_sample_size": evaluation.effective_sample_size}
+    record["kl_kind"] = "closed form" if evaluation.kl_closed_form else "Monte Carlo"
+    return record | {f"kl_layer_{layer}": kl for layer, kl in enumerate(evaluation.kl_per_layer, 1)}
+
+
+def gains_of(rows: Sequence[dict[str, Any]], name: str) -> dict[str, tuple[float, float]]:
+    """What a longer fit of q closes in every row that says so, by the row's `name`."""
+    return {str(row[name]): (row["fit_gain"], row["fit_gain_error"]) for row in rows if "fit_gain" in row}
+
+
+def sequences_of(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """What every sequence costs, by number.
+
+    Raises:
+        RuntimeError: if a number is not finite.
+    """
+    scores = _scores(evaluation)
+    bad = [name for name, score in scores.items() if not all(math.isfinite(nats) for nats in score.nats)]
+    if bad:
+        raise RuntimeError(f"on held-out text it has no finite {', '.join(bad)}")
+    return [{"number": name, **_columns(score)} for name, score in scores.items()]
+
+
+def _scores(evaluation: Evaluation) -> dict[str, Score]:
+    return {name: evaluation.scores[name] for name in SCORES if name in evaluation.scores}
+
+
+def _columns(score: Any) -> dict[str, list[float]]:
+    return {name: getattr(score, name).tolist() for name in ("nats", "tokens", "bytes")}
+
+
+def cost_of(run: Run) -> dict[str, Any]:
+    """Steps, tokens and seconds of a run's training, as its metrics have them."""
+    last = curve(run, every=True)[-1]
+    return {
+        "steps": last["step"],
+        "tokens": last["tokens"],
+        "train_seconds": last["seconds"],
+        "seconds_per_step": last["seconds"] / last["step"],
+    }
+
+
+def curve(run: Run, every: bool = False) -> list[dict[str, Any]]:
+    """A run's validations by step, tokens and seconds of training: higher is better, but for the KL.
+
+    The number with z from the prior is called `from_prior`: a comparison's points have the prior's name as `prior`.
+
+    Args:
+        run: one that has been trained.
+        every: whether every step's place is wanted too.
+    """
+    points: list[dict[str, Any]] = []
+    tokens, seconds = 0, 0.0
+    for record in run.metrics.read():
+        if "validation" in record:
+            found = record["validation"].items()
+            numbers = {NUMBERS.get(name, name): value for name, value in found if isinstance(value, float)}
+            points.append({"step": record["step"], "tokens": tokens, "seconds": seconds, **numbers})
+        else:
+            seconds += (record["tokens"] - tokens) / record["tokens_per_second"]
+            tokens = record["tokens"]
+            if every:
+                points.append({"step": record["step"], "tokens": tokens, "seconds": seconds})
+    return points

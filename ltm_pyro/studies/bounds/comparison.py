@@ -1,0 +1,194 @@
+"""Estimators compared: one function, and the records that it returns."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from ltm_pyro.bounds import ELBO, AbstractObjective, ScoreFunction
+from ltm_pyro.errors import InputError
+from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.inference import FastLoop
+from ltm_pyro.studies.bounds.cost import measure_cost
+from ltm_pyro.studies.bounds.curves import inference_curve
+from ltm_pyro.studies.bounds.estimators import (
+    Estimator,
+    Make,
+    as_estimators,
+    default_estimators,
+    named_estimators,
+)
+from ltm_pyro.studies.bounds.gradients import GradientPart
+from ltm_pyro.studies.bounds.learning import Learning, learning_curve
+from ltm_pyro.studies.bounds.problem import Problem
+from ltm_pyro.studies.bounds.sizes import Sizes
+from ltm_pyro.studies.bounds.slopes import slope_records
+from ltm_pyro.studies.bounds.tightness import measure_tightness
+
+Record = dict[str, Any]
+Piece = tuple[str, Callable[[], list[Record]]]
+PARTS = ("tightness", "gradients", "cost", "inference", "learning")
+
+
+@dataclass
+class Comparison:
+    """What was measured, piece by piece.
+
+    Attributes:
+        pieces: the records of every piece of work that is done, by its name.
+        at_particles: the S of the summary.
+    """
+
+    pieces: dict[str, list[Record]] = field(default_factory=dict)
+    at_particles: int = 8
+
+    def to_records(self, part: str | None = None) -> list[Record]:
+        """Flat dictionaries of plain numbers and text, ready for a data frame.
+
+        Args:
+            part: `tightness`, `weights`, `gradient`, `slope`, `cost`, `inference`, `learning` or `refusal`; all of
+                them if None.
+        """
+        measured = [record for piece in self.pieces.values() for record in piece]
+        records = [*measured, *slope_records(measured)]
+        return [record for record in records if part in (None, record["part"])]
+
+    def table(self) -> str:
+        """The summary and the table of each part, as Markdown that a terminal shows as well."""
+        from ltm_pyro.studies.bounds.tables import report
+
+        return report(self)
+
+
+def compare_bounds(
+    model: nn.Module,
+    guide: Any,
+    batch: Any,
+    estimators: Mapping[str, AbstractObjective | Make] | Sequence[str] | None = None,
+    *,
+    fast: FastLoop | None = None,
+    sizes: Sizes | None = None,
+    evidence: torch.Tensor | None = None,
+    learning: Learning | None = None,
+    parts: Iterable[str] = PARTS,
+    seed: int = 0,
+    done: Comparison | None = None,
+    listener: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> Comparison:
+    """Compare (bound, gradient) pairs by tightness, gradient, reliability of the weights, cost and learning curves.
+
+    Every piece of work has a generator of its own, made of the seed and the piece's name, so that an interrupted
+    comparison goes on to the same numbers. The global random state is left as it was.
+
+    Args:
+        model, guide: Pyro programs that share the site z; the guide is started afresh where needed.
+        batch: a `Batch`, a dictionary of arguments with `x`, or x.
+        estimators: objects by name (`{"mine": MyBound(8)}`, at its own S; or `{"mine": MyBound}`, a class or
+            function of S); or names, as in `named_estimators`; a sensible list if None.
+        fast: the loop that fits q, towards the ELBO if None.
+        sizes: how much is drawn and measured.
+        evidence: log p(x), shape (B,); taken from `model.evidence(x)` where there is one.
+        learning: start, batches and budget of the learning curves; none are made if None.
+        parts: which of `PARTS`.
+        seed: of all noise.
+        done: a comparison to go on with; its pieces are not measured again.
+        listener: told the name of the next piece, how many are done and how many there are; at the end "".
+
+    Returns:
+        the comparison, which is `done` itself where that is given.
+
+    Raises:
+        InputError: for unknown names or parts, or a model without latents.
+    """
+    sizes = sizes or Sizes()
+    comparison = done if done is not None else Comparison()
+    comparison.at_particles = sizes.at_particles
+    seeded = _Seeded(seed)
+    problem = _problem(model, guide, batch, fast, evidence, seeded)
+    plan = list(_plan(problem, _listed(estimators, problem), sizes, learning, _checked(parts), seeded, seed))
+    with at_rest(model, guide):
+        for number, (name, work) in enumerate(plan):
+            if name not in comparison.pieces:
+                listener(name, number, len(plan))
+                comparison.pieces[name] = seeded(name, work)
+    listener("", len(plan), len(plan))
+    return comparison
+
+
+class _Seeded:
+    """Runs a function with random numbers that depend on a seed and a name alone."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def __call__(self, name: str, work: Callable[[], Any]) -> Any:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(zlib.crc32(f"{self.seed} {name}".encode()))
+            return work()
+
+
+def _problem(
+    model: nn.Module, guide: Any, batch: Any, fast: FastLoop | None, evidence: Any, seeded: _Seeded
+) -> Problem:
+    loop = fast if fast is not None else FastLoop(ELBO())
+    problem = seeded("problem", lambda: Problem.of(model, guide, batch, loop, evidence))
+    if fast is None and not problem.reparameterised:
+        problem.fast = FastLoop(ELBO(particles=8, gradient=ScoreFunction()))
+    return problem
+
+
+def _listed(
+    estimators: Mapping[str, AbstractObjective | Make] | Sequence[str] | None, problem: Problem
+) -> list[Estimator]:
+    if estimators is None:
+        return default_estimators(problem.reparameterised)
+    if isinstance(estimators, Mapping):
+        return as_estimators(estimators)
+    return named_estimators(estimators)
+
+
+def _plan(
+    problem: Problem,
+    estimators: list[Estimator],
+    sizes: Sizes,
+    learning: Learning | None,
+    parts: set[str],
+    seeded: _Seeded,
+    seed: int,
+) -> Iterator[Piece]:
+    """Every piece of work, by name, in order."""
+    if "tightness" in parts:
+        yield "tightness", lambda: measure_tightness(problem, estimators, sizes)
+    if "gradients" in parts:
+        few = problem.first(sizes.gradient_sequences)
+        yield from GradientPart(few, estimators, sizes, seeded).plan()
+    if "cost" in parts:
+        yield "cost", _bind(_cost, problem.first(sizes.timing_sequences), estimators, sizes)
+    if "inference" in parts and problem.rows:
+        few = problem.first(sizes.inference_sequences)
+        for one in estimators:
+            yield f"inference {one.name}", _bind(inference_curve, few, one, sizes, seed + 1)
+    if "learning" in parts and learning is not None:
+        for one in estimators:
+            yield f"learning {one.name}", _bind(learning_curve, problem, one, sizes, learning, seed + 1)
+
+
+def _cost(problem: Problem, estimators: list[Estimator], sizes: Sizes) -> list[Record]:
+    problem.fit()
+    return measure_cost(problem, estimators, sizes)
+
+
+def _bind(function: Callable[..., list[Record]], *arguments: Any) -> Callable[[], list[Record]]:
+    return lambda: function(*arguments)
+
+
+def _checked(parts: Iterable[str]) -> set[str]:
+    asked = set(parts)
+    if asked - set(PARTS):
+        raise InputError(f"parts={sorted(asked)}: expected some of {', '.join(PARTS)}")
+    return asked

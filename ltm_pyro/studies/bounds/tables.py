@@ -1,0 +1,258 @@
+"""A comparison of bounds as people read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.evaluation.pareto import TRUSTED
+from ltm_pyro.tables import aligned, number, with_error
+
+if TYPE_CHECKING:
+    from ltm_pyro.studies.bounds.comparison import Comparison
+
+Record = dict[str, Any]
+UNRESOLVED = "unresolved"
+Rows = list[tuple[str, ...]]
+
+
+def report(comparison: Comparison) -> str:
+    """The summary, a table of every part that was measured, and what was refused and why."""
+    sections = [
+        (f"Summary at S={comparison.at_particles}", _summary),
+        ("Tightness", _tightness),
+        ("Gradient by γ, q's local parameters", lambda c: _gradients(c, "γ")),
+        ("Gradient by θ, the weights", lambda c: _gradients(c, "θ")),
+        ("How far the weights are to be trusted", _weights),
+        ("Cost of a step", _cost),
+        ("Inference from a cold start", lambda c: _curves(c, "inference")),
+        ("Learning from the initial weights", lambda c: _curves(c, "learning")),
+        ("Not measured", _refusals),
+    ]
+    made = [(title, make(comparison)) for title, make in sections]
+    return "\n\n".join(f"## {title}\n\n{text}" for title, text in made if text)
+
+
+def _snr(record: Record) -> str:
+    """The signal-to-noise ratio of a gradient, if its mean was told from noise."""
+    if not record:
+        return "–"
+    return UNRESOLVED if math.isnan(record["snr"]) else with_error(record["snr"], record["snr_error"], 2)
+
+
+def _summary(comparison: Comparison) -> str:
+    gradients = [r for r in comparison.to_records("gradient") if r["particles"] == comparison.at_particles]
+    of = {(r["parameters"], r["estimator"]): r for r in gradients}
+    cost = {r["estimator"]: r for r in comparison.to_records("cost")}
+    ended = {r["estimator"]: r for r in comparison.to_records("inference")}
+    values = {r["bound"]: r for r in comparison.to_records("tightness") if r["particles"] == comparison.at_particles}
+    names = {r["estimator"]: r["bound"] for r in [*ended.values(), *gradients] if r.get("parameters") != "θ"}
+    unit = next((r["unit"] for r in [*values.values(), *ended.values()]), "")
+    rows: Rows = []
+    for name, bound in names.items():
+        γ, θ = of.get(("γ", name), {}), of.get(("θ", bound), {})
+        value, price = values.get(bound, {}), cost.get(name, {})
+        claim = {**ended.get(name, {}), **γ, **value}.get("claim", "")
+        rows.append(
+            (
+                name,
+                claim,
+                with_error(value.get("value"), value.get("error_over_draws")),
+                _snr(γ),
+                _bias(γ),
+                _snr(θ),
+                number(price.get("fast_time"), 2),
+                number(price.get("slow_time"), 2),
+                _ended(ended[name]["elbo"], math.nan) if name in ended else "–",
+            )
+        )
+    header = (
+        "",
+        "claim",
+        f"value, {unit}",
+        "SNR γ",
+        "bias γ, %",
+        "SNR θ",
+        "fast step, ×",
+        "slow step, ×",
+        "ELBO fitted",
+    )
+    if not rows:
+        return ""
+    note = (
+        "Value: of the bound at the fitted q, ± over draws of z. SNR and bias: of one gradient with q partly fitted. "
+        "Steps: time as under Cost. ELBO fitted: where q ends that follows this estimator, on the sequences of the "
+        "inference part."
+    )
+    return _table([header, *rows], note)
+
+
+def _tightness(comparison: Comparison) -> str:
+    records = comparison.to_records("tightness")
+    if not records:
+        return ""
+    counts = sorted({r["particles"] for r in records})
+    cells = {(r["bound"], r["particles"]): with_error(r["value"], r["error_over_draws"]) for r in records}
+    claims = {r["bound"]: r["claim"] for r in records}
+    rows = [(b, claim, *(cells.get((b, s), "") for s in counts)) for b, claim in claims.items()]
+    one = records[0]
+    note = (
+        f"{one['unit']}, ± over draws of z; over the {one['sequences']} sequences the error is about "
+        f"{number(one['error_over_sequences'])}, and the same for all, since all rows share one set of draws."
+    )
+    if "log_evidence" in one:
+        note += f" log p(x) is exactly {number(one['log_evidence'])}."
+    return _table([("", "claim", *(f"S={s}" for s in counts)), *rows], note)
+
+
+def _gradients(comparison: Comparison, parameters: str) -> str:
+    found = [r for r in comparison.to_records("gradient") if r["parameters"] == parameters]
+    if not found:
+        return ""
+    counts = sorted({r["particles"] for r in found})
+    shown = comparison.at_particles if comparison.at_particles in counts else counts[-1]
+    slopes = {r["estimator"]: r for r in comparison.to_records("slope") if r["parameters"] == parameters}
+    rows: Rows = []
+    for r in found:
+        if r["particles"] == shown or not any(
+            o["particles"] == shown for o in found if o["estimator"] == r["estimator"]
+        ):
+            slope = slopes.get(r["estimator"], {})
+            rows.append(
+                (
+                    r["estimator"],
+                    str(r["particles"]),
+                    _significant(r["norm"]) if r["norm"] > 0 else UNRESOLVED,
+                    _significant(r["variance"]),
+                    UNRESOLVED if math.isnan(r["snr"]) else with_error(r["snr"], r["snr_error"], 3),
+                    number(r["snr_coordinates"], 3),
+                    with_error(slope.get("slope"), slope.get("slope_error"), 2),
+                    "–" if slope.get("theory") is None else f"{slope['theory']:+.1f}",
+                    _bias(r),
+                    number(r["bias_along_z"], 1),
+                    number(r["bias_z"], 1),
+                    r["target"],
+                )
+            )
+    header = ("", "S", "‖E g‖", "tr Var", "SNR", "SNR by coordinate", "slope of SNR", "theory")
+    noise = found[0]["snr_coordinates_of_noise"]
+    note = (
+        f"{found[0]['draws']} draws of each. Bias: along the reference, in % of its length; z: in standard errors, "
+        "along it and in all directions; beyond ±4 it is there. The SNR is freed of the noise in its own estimate; "
+        f"that by coordinate is {noise:.3f} for pure noise. Slope: of log SNR by log S."
+    )
+    if any(UNRESOLVED in row for row in rows):
+        note += f" {UNRESOLVED[0].upper()}{UNRESOLVED[1:]}: too few draws to tell the mean gradient from noise."
+    heavy = [r["estimator"] for r in found if r["particles"] == shown and r["heavy_tails"]]
+    if heavy:
+        note += f" Heavy tails, so that errors and z are not to be trusted: {', '.join(heavy)}."
+    return _table([(*header, "bias, %", "z along", "z all", "compared with"), *rows], note)
+
+
+def _bias(record: Record) -> str:
+    if not record:
+        return "–"
+    if record["target"] == "another objective":
+        return "another objective"
+    return with_error(100 * record["bias_along"], 100 * record["bias_along_error"], 1)
+
+
+def _weights(comparison: Comparison) -> str:
+    records = comparison.to_records("weights")
+    if not records:
+        return ""
+    sizes = [r["effective_sample_size"] for r in records]
+    shapes = [r["pareto_k"] for r in records if not math.isnan(r["pareto_k"])]
+    text = (
+        f"Effective sample size of {records[0]['particles']} draws: {sum(sizes) / len(sizes):.1f} in the mean, "
+        f"{min(sizes):.1f} at worst, over {len(records)} sequences."
+    )
+    if shapes:
+        bad = sum(k > TRUSTED for k in shapes)
+        ordered = sorted(shapes)
+        text += (
+            f"\nPareto k-hat of {records[0]['draws']} draws: median {ordered[len(ordered) // 2]:.2f}, largest "
+            f"{ordered[-1]:.2f}; above {TRUSTED} for {bad} of {len(shapes)} sequences"
+            + (", whose importance-weighted numbers are not to be trusted." if bad else ".")
+        )
+    return text
+
+
+def _cost(comparison: Comparison) -> str:
+    records = comparison.to_records("cost")
+    rows = [
+        (
+            r["estimator"],
+            str(r["particles"]),
+            *(_cell(r.get(f"{kind}_{what}"), form) for kind in ("fast", "slow") for what, form in COSTS),
+        )
+        for r in records
+    ]
+    header = ("", "S", *(f"{kind} {name}" for kind in ("fast", "slow") for name in ("time, ×", "memory, MB", "passes")))
+    note = (
+        "Time beside the reparameterised ELBO's with S=1 (the score function's with S=2 where q has no path), the "
+        "median of alternating rounds; memory kept for backward (the peak on CUDA); decoder passes per sequence."
+    )
+    return _table([header, *rows], note) if rows else ""
+
+
+COSTS: tuple[tuple[str, Callable[[float], str]], ...] = (
+    ("time", lambda value: f"{value:.2f}"),
+    ("bytes", lambda value: f"{value / 1e6:.2f}"),
+    ("passes", lambda value: f"{value:.0f}"),
+)
+
+
+def _curves(comparison: Comparison, part: str) -> str:
+    records = comparison.to_records(part)
+    ends = {r["estimator"]: r for r in records}
+    rows = [
+        (
+            name,
+            r["claim"],
+            str(r["particles"]),
+            str(r["step"]),
+            f"{r['passes']:,}",
+            f"{r['seconds']:.2f}",
+            *(_ended(r[value], r[f"{value}_error"]) for value in ("elbo", "importance_weighted")),
+        )
+        for name, r in ends.items()
+    ]
+    if not rows:
+        return ""
+    one = records[0]
+    header = ("", "claim", "S", "steps", "passes", "seconds", "ELBO at the end", "importance-weighted")
+    note = (
+        f"{one['unit']}, ± over {one['sequences']} sequences; every estimator is measured by the same two bounds with "
+        f"{one['measure_draws']} fresh draws. Seconds without the measuring."
+    )
+    swapped = [
+        f"{n}: {r['fast']} in the fast loop, {r['slow']} in the slow step"
+        for n, r in ends.items()
+        if r.get("fast") != r.get("slow")
+    ]
+    return _table([header, *rows], " ".join([note, *(f"{text}." for text in swapped)]))
+
+
+def _ended(value: float, error: float) -> str:
+    return with_error(value, error) if math.isfinite(value) else "diverged"
+
+
+def _refusals(comparison: Comparison) -> str:
+    told = dict.fromkeys(
+        (r["estimator"], r.get("parameters", ""), r["reason"]) for r in comparison.to_records("refusal")
+    )
+    return "\n".join(f"- {name}{f', {who}' if who else ''}: {reason}" for name, who, reason in told)
+
+
+def _table(rows: Iterable[tuple[str, ...]], note: str) -> str:
+    return "\n".join([*aligned(list(rows)), "", note])
+
+
+def _cell(value: float | None, form: Callable[[float], str]) -> str:
+    return "–" if value is None else form(value)
+
+
+def _significant(value: float) -> str:
+    return f"{value:.3g}"

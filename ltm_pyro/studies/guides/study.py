@@ -1,0 +1,122 @@
+"""A trained run, and the guides that are tried on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.runs.config import as_dict, complete, merged
+from ltm_pyro.runs.loading import load
+from ltm_pyro.runs.progress import Progress
+from ltm_pyro.runs.results_folder import ComparisonFolder
+from ltm_pyro.runs.scored_text import held_out_text
+from ltm_pyro.studies.defaults import default_guides
+from ltm_pyro.studies.variants import Variant, as_variants
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from ltm_pyro.data import Batch
+    from ltm_pyro.inference import FastLoop
+    from ltm_pyro.studies.guides import Candidate
+
+
+LOOP = ("optimizer", "learning_rate", "final_fraction", "bound", "tolerance")  # of the fast loop, that tables choose
+
+
+class Subject:
+    """A trained run, and the guides that are tried on it.
+
+    Args:
+        run: with thoughts.
+        options: of the command.
+        variants: what each guide changes in the run's settings; all of ours that suit its prior if None.
+    """
+
+    def __init__(self, run: Run, options: Namespace, variants: Sequence[Variant] | None = None) -> None:
+        self.run, self.options = run, options
+        self.blueprint, self.device = load(run, options.checkpoint)
+        self.model = self.blueprint.model
+        assert self.model.prior is not None
+        if variants is None:
+            variants = as_variants("guide", default_guides(self.model.prior.discrete))
+        self.loops: dict[str, FastLoop] = {}  # by the guide's name, those of training
+        self.built = [(variant, self._candidate(variant)) for variant in variants]
+        self.text = held_out_text(run, options)
+
+    def held_out(self) -> Batch:
+        """The first held-out sequences."""
+        from ltm_pyro.data import in_order
+
+        count = self.options.sequences
+        return next(in_order(self.text.held_out, count, count)).to(self.device)
+
+    def candidates(self, folder: ComparisonFolder, pieces: dict[str, Any]) -> list[Candidate]:
+        """Every guide, with its global parameters trained on the run's training text or read from where they are."""
+        for variant, one in self.built:
+            if any(parameter.requires_grad for parameter in one.guide.parameters()):
+                self._train(one, folder.path / "guides" / f"{variant.folder}.safetensors", pieces)
+                folder.keep(pieces)
+        return [one for _, one in self.built]
+
+    def _candidate(self, variant: Variant) -> Candidate:
+        """The run's own objects with another guide, and what that guide alone needs."""
+        from ltm_pyro.inference import towards_a_bound
+        from ltm_pyro.studies.guides import Candidate
+        from ltm_pyro.training.blueprint import assemble
+        from ltm_pyro.training.randomness import seed_everything
+        from ltm_pyro.training.rehearsal import rehearse
+        from ltm_pyro.training.run import run_parser
+
+        tokenizer = self.run.tokenizer
+        seed_everything(self.options.seed)
+        try:
+            config = complete(merged(as_dict(self.run.config), variant.change))
+            built = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin)
+            rehearse(built, config.data.length, learns=False)
+        except InputError as error:
+            raise InputError(f"--guides {variant}: {error}") from error
+        built = built.to(self.device)
+        self.loops[variant.name] = towards_a_bound(built.fast)
+        own = set(LOOP) & set(variant.change.get("fast", {}))
+        fast = self.loops[variant.name] if own else built.for_tables().fast
+        return Candidate(variant.name, built.guide, fast)
+
+    def _train(self, one: Candidate, path: Path, pieces: dict[str, Any]) -> None:
+        from safetensors.torch import load_file, save_file
+
+        key = f"training, {one.name}"
+        if key in pieces and path.is_file():
+            one.guide.load_state_dict(load_file(path))
+        else:
+            passes = self._trained(one)
+            path.parent.mkdir(exist_ok=True)
+            save_file({name: tensor.cpu().clone() for name, tensor in one.guide.state_dict().items()}, path)
+            pieces[key] = [{"part": "training", "guide": one.name, "passes": passes}]
+        one.training_passes = pieces[key][0]["passes"]
+
+    def _trained(self, one: Candidate) -> int:
+        from ltm_pyro.bounds import ELBO
+        from ltm_pyro.data import Batches
+        from ltm_pyro.inference import SlowStep
+        from ltm_pyro.studies.guides import train_guide
+
+        steps, train = self.options.training_steps, self.run.config.train
+        slow = SlowStep(ELBO(), 1e-3, steps, warmup=steps // 20)
+        batches = (batch.to(self.device) for batch in Batches(self.text.training, train.batch_size, train.seed))
+        progress = Progress(steps)
+        try:
+            return train_guide(
+                self.model,
+                one.guide,
+                self.loops[one.name],
+                slow,
+                batches,
+                steps,
+                lambda done: progress.update(done, f"training {one.name}"),
+            )
+        finally:
+            progress.clear()

@@ -1,0 +1,1 @@
+"""Each prior trained anew, at one budget and on one split."""

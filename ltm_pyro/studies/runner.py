@@ -1,0 +1,255 @@
+"""Cells as processes of one thread each, so many at once; what is done is found again, what was cut off goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import Timeout
+from typing_extensions import TypedDict
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json, refuse_links
+from ltm_pyro.runs.config import Settings, without
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.progress import Progress
+from ltm_pyro.studies.process import PLAN, RESULT, TAKEN, Result, lock_of, write
+
+LOG = "log.txt"
+PAUSE = 0.2  # seconds between two looks at what runs
+PATIENCE = 120.0  # seconds that an interrupted run has to save
+ATTEMPTS = 2  # of a cell whose process is killed
+# `python -m` would find every module in the current folder first
+START = (
+    "import sys; sys.path = [folder for folder in sys.path if folder]; module = sys.argv.pop(1); "
+    "from runpy import run_module; run_module(module, run_name='__main__', alter_sys=True)"
+)
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class Plan(TypedDict):
+    """What `plan.json` says of a cell; the rest depends on what the cell is of."""
+
+    settings: dict[str, Any]
+
+
+class AnyCell(Protocol):
+    """What a runner has to know of a cell.
+
+    Attributes:
+        key: as a folder's name.
+        steps: slow steps.
+        start_from: the key of the cell whose weights it begins with, if any.
+    """
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def start_from(self) -> str | None: ...
+
+
+class CellRunner:
+    """Carries out cells, each in `out/cells/NAME/` (plan, result, log, lock) and `out/runs/NAME/`.
+
+    Several runners may share a folder: whoever holds a cell's lock works on it, and the others find its result.
+
+    Args:
+        out: the study's folder.
+        cells: in the order in which they are begun, where nothing that they start from is missing.
+        plans: by key, all that a cell's result depends on; `settings` are those of its run.
+        module: which does a cell, `process.main` at its bottom.
+        jobs: processes at once.
+
+    Raises:
+        InputError: if one of them is there already with other arguments.
+    """
+
+    def __init__(
+        self, out: Path, cells: Sequence[AnyCell], plans: Mapping[str, Any], module: str, jobs: int = 1
+    ) -> None:
+        refuse_links(out)
+        self.out, self.module, self.jobs = out, module, jobs
+        self.cells = {cell.key: cell for cell in cells}
+        self.plans = plans
+        self.results = {key: found for key in self.cells if (found := self._found(key)) is not None}
+        self.running: dict[str, subprocess.Popen] = {}
+        self.attempts: dict[str, int] = {}
+
+    def carry_out(self, listener: Callable[[str], None] = lambda key: None) -> None:
+        """Run all that is not done; what fails is noted and does not stop the others.
+
+        Args:
+            listener: told the key of each cell that has ended.
+
+        Raises:
+            KeyboardInterrupt: once every process has saved and left.
+        """
+        todo = [key for key in self.cells if key not in self.results]
+        total = sum(cell.steps for cell in self.cells.values())
+        progress = Progress(total, self._steps())
+        try:
+            while todo or self.running:
+                ready = self._next(todo)
+                waits = not ready and not self.running
+                for key in ready:
+                    todo.remove(key)
+                    if not self._can_start(key):
+                        listener(key)
+                    elif not self._start(key):
+                        progress.clear()
+                        listener(key)
+                for key in self._ended():
+                    if key in self.results:
+                        progress.clear()
+                        listener(key)
+                    else:
+                        todo.append(key)
+                if todo or self.running:  # while there are, not all is done: the last step is not the end of a cell
+                    running = "; ".join(str(self.cells[key]) for key in self.running)
+                    told = "waiting for another study" if waits else running
+                    progress.update(min(self._steps(), total - 1), told)
+                    time.sleep(PAUSE)
+        finally:
+            progress.clear()
+            self._stop()
+
+    def _next(self, todo: Sequence[str]) -> list[str]:
+        """Cells to start now: those for which there is room, that nobody is at, and whose start is there."""
+        room = self.jobs - len(self.running)
+        found: list[str] = []
+        for key in todo:
+            before = self.cells[key].start_from
+            if len(found) < room and (before is None or before in self.results) and self._is_free(key):
+                found.append(key)
+        return found
+
+    def _is_free(self, key: str) -> bool:
+        """Whether no process works on a cell; that which starts will take its lock, and leave if it came too late."""
+        folder = self.out / "cells" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with lock_of(folder):
+                return True
+        except Timeout:
+            return False
+
+    def _can_start(self, key: str) -> bool:
+        """Whether what a cell starts from is whole; else it fails with it."""
+        before = self.cells[key].start_from
+        if before is None or self.results[before]["status"] == "done":
+            return True
+        self.results[key] = {"status": "failed", "reason": f"what it starts from has failed: {before}"}
+        return False
+
+    def _start(self, key: str) -> bool:
+        """Start a cell's process, unless another study has done it by now; returns whether."""
+        found = self._found(key)
+        if found is not None:
+            self.results[key] = found
+            return False
+        folder = self.out / "cells" / key
+        write(folder / PLAN, self.plans[key])
+        one = dict.fromkeys(THREADS, "1")
+        root = str(Path(__file__).parents[2])
+        here = os.getcwd() if os.getcwd() in sys.path else ""  # only if a class of the user's own is looked for there
+        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", ""), here) if part)
+        with (folder / LOG).open("ab") as log:
+            self.running[key] = subprocess.Popen(
+                [sys.executable, "-c", START, self.module, str(folder)],
+                stdin=subprocess.PIPE,  # whose end tells it to save and leave
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **one, "PYTHONPATH": path},
+                start_new_session=True,  # a terminal's Ctrl-C is for the study alone, which tells its cells
+            )
+        return True
+
+    def _ended(self) -> Iterator[str]:
+        """Cells whose processes have ended; those without a result are to be begun again."""
+        for key, process in list(self.running.items()):
+            code = process.poll()
+            if code is None:
+                continue
+            del self.running[key]
+            _close(process)
+            self.attempts[key] = self.attempts.get(key, 0) + (code != TAKEN)
+            found = None if code == TAKEN else self._found(key, failures=code > 0)
+            if found is None and code != TAKEN and (code > 0 or self.attempts[key] >= ATTEMPTS):
+                told = f"its process has ended with code {code}: see {self.out}/cells/{key}/{LOG}"
+                found = {"status": "failed", "reason": told}
+            if found is not None:
+                self.results[key] = found
+            yield key
+
+    def _found(self, key: str, failures: bool = False) -> dict[str, Any] | None:
+        """A cell's result, if it has one; what failed before is tried again."""
+        folder = self.out / "cells" / key
+        plan, result = _read(folder / PLAN, Plan), _read(folder / RESULT, Result)
+        if plan is not None and _learning(plan) != _learning(self.plans[key]):
+            raise InputError(
+                f"{folder} was begun with other arguments: repeat the study's own command, or choose another folder"
+            )
+        if result is None or result["plan"] != self.plans[key]:
+            return None
+        return result if failures or result["status"] == "done" else None
+
+    def _steps(self) -> int:
+        """How many slow steps are done, of all cells."""
+        known = (cell.steps if key in self.results else self._last_step(key) for key, cell in self.cells.items())
+        return sum(known)
+
+    def _last_step(self, key: str) -> int:
+        return _last_step(self.out / "runs" / key)
+
+    def _stop(self) -> None:
+        """Let every process save and leave."""
+        if self.running:
+            say(f"Saving {len(self.running)} runs; the same command goes on with them ...")
+        for process in self.running.values():
+            _close(process)
+        for process in self.running.values():
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self.running.clear()
+
+
+def _learning(plan: Mapping[str, Any]) -> tuple[Settings, str]:
+    """The settings that a run's weights hang on, without those of its last measurement."""
+    return without(plan["settings"], "train.final_sequences", "train.draws"), str(plan.get("start_from"))
+
+
+def _close(process: subprocess.Popen) -> None:
+    if process.stdin is not None and not process.stdin.closed:
+        process.stdin.close()
+
+
+def _read(path: Path, shape: Any) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    return read_json(path, shape, remedy="Remove it, and that cell is measured again")
+
+
+def _last_step(folder: Path) -> int:
+    """Of a run that is being trained, from the end of its metrics."""
+    try:
+        with (folder / "metrics.jsonl").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+            whole = file.read().splitlines()
+    except OSError:
+        return 0
+    for line in reversed(whole):
+        try:
+            return int(json.loads(line)["step"])
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+            continue
+    return 0

@@ -1,0 +1,27 @@
+"""What written text is like beside real text: what a judge makes of it, how varied it is, how often it repeats."""
+
+from ltm_pyro.suites.generation.bootstrap import Interval, mean_interval, ratio_interval
+from ltm_pyro.suites.generation.embedder import Embedder, mauve_score
+from ltm_pyro.suites.generation.judge import Judge
+from ltm_pyro.suites.generation.measures import MEASURES, measure
+from ltm_pyro.suites.generation.sample import Sample
+from ltm_pyro.suites.generation.table import table
+from ltm_pyro.suites.generation.variety import distinct, entropy, repetition, self_bleu, words
+
+__all__ = [
+    "MEASURES",
+    "Embedder",
+    "Interval",
+    "Judge",
+    "Sample",
+    "distinct",
+    "entropy",
+    "mauve_score",
+    "mean_interval",
+    "measure",
+    "ratio_interval",
+    "repetition",
+    "self_bleu",
+    "table",
+    "words",
+]

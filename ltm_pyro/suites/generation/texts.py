@@ -1,0 +1,182 @@
+"""Texts of every kind that a run's quality is measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.detokenising import whole_texts
+from ltm_pyro.runs.loading import load
+from ltm_pyro.runs.progress import Progress
+from ltm_pyro.runs.results_folder import ComparisonFolder
+from ltm_pyro.runs.scored_text import held_out_text
+from ltm_pyro.training.randomness import seed_torch
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+    from torch import Tensor
+
+    from ltm_pyro.generation import Sampling
+    from ltm_pyro.training.blueprint import Blueprint
+
+REAL, REAL_REST = "held-out text", "held-out text behind a prompt"
+UNPROMPTED, PROMPTED, INTERPOLATED = "written, no prompt", "written behind a prompt", "written, between two texts"
+KINDS = (REAL, UNPROMPTED, INTERPOLATED, REAL_REST, PROMPTED)  # as tables have them
+WAYS = (0.25, 0.5, 0.75)  # shares of the way between two texts, in turn
+Found = dict[str, list[dict[str, Any]]]  # by kind, a record for each text
+
+
+class QualityTexts:
+    """Writes a run's texts of every kind, and takes real ones from what it held out.
+
+    Args:
+        run: what writes.
+        options: those of the suite.
+        sampling: how a token is drawn.
+
+    Attributes:
+        others: by kind of real text, more of it that is no sample here, to compare with.
+
+    Raises:
+        InputError: for too little held-out text, or a length that the run's texts do not have.
+    """
+
+    def __init__(self, run: Run, options: Namespace, sampling: Sampling) -> None:
+        self.run, self.options, self.sampling = run, options, sampling
+        blueprint, self.device = load(run, options.checkpoint)
+        self.blueprint: Blueprint = blueprint.with_fast_steps(options.fast_steps)
+        length = blueprint.model.decoder.length
+        self.tokens = options.tokens or length
+        if not options.prompt_tokens < self.tokens <= length:
+            raise InputError(
+                f"--tokens {self.tokens}: expected more than the prompt's {options.prompt_tokens}, and at most the "
+                f"{length} that this run's texts hold"
+            )
+        first, second = self._held_out(held_out_text(run, options).held_out)
+        self.real, self.pairs = first, list(zip(first, second, strict=True))
+        self.long = [ids for ids in first if len(ids) > options.prompt_tokens]
+        self.others = {
+            REAL: [self._text(ids) for ids in second],
+            REAL_REST: [self._split(ids)[1] for ids in second if len(ids) > options.prompt_tokens],
+        }
+
+    def _held_out(self, sequences: Any) -> tuple[list[Tensor], list[Tensor]]:
+        """Two sets of held-out texts that share none, as token ids."""
+        import torch
+
+        from ltm_pyro.data import in_order
+
+        rows: list[Tensor] = []
+        for batch in in_order(sequences, 32, None):
+            masks = torch.ones_like(batch.x, dtype=torch.bool) if batch.mask is None else batch.mask
+            rows += [x[mask][: self.tokens] for x, mask in zip(batch.x, masks, strict=True)]
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.options.seed)).tolist()
+        count = min(self.options.limit, len(rows) // 2)
+        if count < 2:
+            raise InputError(f"{self.run.folder} held out {len(rows)} texts; two sets of them need 4 or more")
+        if count < self.options.limit:
+            say(f"{len(rows)} texts were held out: {count} of each kind are taken, not {self.options.limit}")
+        return [rows[place] for place in order[:count]], [rows[place] for place in order[count : 2 * count]]
+
+    def write_all(self, found: Found, folder: ComparisonFolder) -> None:
+        """Write every kind that there is not yet, batch by batch; each batch is kept."""
+        kinds = {UNPROMPTED: self._unprompted, PROMPTED: self._prompted, INTERPOLATED: self._interpolated}
+        if self.blueprint.model.prior is None:
+            del kinds[INTERPOLATED]
+        if not self.long:
+            del kinds[PROMPTED]
+        else:
+            found[REAL_REST] = self._records(self._split(ids) for ids in self.long)
+        found[REAL] = self._records(("", self._text(ids)) for ids in self.real)
+        sizes = {kind: len(self.long if kind == PROMPTED else self.real) for kind in kinds}
+        progress = Progress(sum(sizes.values()), sum(len(found.get(kind, [])) for kind in kinds))
+        try:
+            for kind, write in kinds.items():
+                own = found.setdefault(kind, [])
+                while len(own) < sizes[kind]:
+                    begun, ended = len(own), min(len(own) + self.options.batch_size, sizes[kind])
+                    seed_torch(self.options.seed, list(kinds).index(kind), begun)
+                    own += self._records(write(begun, ended))
+                    folder.keep(found)
+                    progress.update(sum(len(found.get(kind, [])) for kind in kinds), kind)
+        finally:
+            progress.clear()
+            for kind in [kind for kind, own in found.items() if not own]:
+                del found[kind]
+            folder.keep(found)
+
+    def _unprompted(self, begun: int, ended: int) -> Iterator[tuple[str, str]]:
+        from ltm_pyro.generation import thoughts_from_prior
+
+        z = thoughts_from_prior(self.blueprint.model, ended - begun)
+        yield from self._written(z, [""] * (ended - begun), self._ids([self.real[0][:0]] * (ended - begun)))
+
+    def _prompted(self, begun: int, ended: int) -> Iterator[tuple[str, str]]:
+        from ltm_pyro.generation import thoughts_from_prompts
+
+        model, guide, fast, _ = self.blueprint
+        ids = self._ids([row[: self.options.prompt_tokens] for row in self.long[begun:ended]])
+        prompts = [self._split(row)[0] for row in self.long[begun:ended]]
+        yield from self._written(thoughts_from_prompts(model, guide, fast, ids), prompts, ids)
+
+    def _interpolated(self, begun: int, ended: int) -> Iterator[tuple[str, str]]:
+        import torch
+
+        from ltm_pyro.generation import crossing, great_circle
+
+        ends = [self._fitted([pair[side] for pair in self.pairs[begun:ended]]) for side in (0, 1)]
+        share = torch.tensor([WAYS[place % len(WAYS)] for place in range(begun, ended)], device=self.device)
+        way = crossing if getattr(self.blueprint.model.prior, "discrete", False) else great_circle
+        ids = self._ids([self.real[0][:0]] * (ended - begun))
+        yield from self._written(way(ends[0], ends[1], share), [""] * (ended - begun), ids)
+
+    def _fitted(self, rows: Sequence[Tensor]) -> Tensor:
+        """Thoughts drawn from the posterior of each text, those of equal length fitted at once."""
+        import torch
+
+        from ltm_pyro.generation import thoughts_from_prompts
+
+        model, guide, fast, _ = self.blueprint
+        lengths = [len(row) for row in rows]
+        z: dict[int, Tensor] = {}
+        for length in sorted(set(lengths)):
+            places = [place for place, own in enumerate(lengths) if own == length]
+            fitted = thoughts_from_prompts(model, guide, fast, self._ids([rows[place] for place in places]))
+            assert fitted is not None  # models without thoughts are not asked
+            z |= dict(zip(places, fitted, strict=True))
+        return torch.stack([z[place] for place in range(len(rows))])
+
+    def _written(self, z: Tensor | None, prompts: Sequence[str], ids: Tensor) -> Iterator[tuple[str, str]]:
+        """Each prompt with what was written behind it."""
+        from ltm_pyro.generation import write, write_by_diffusion
+        from ltm_pyro.models import MaskedDiffusionModel
+
+        model, end = self.blueprint.model, self.run.tokenizer.end
+        tokens = self.tokens - ids.shape[1]
+        if isinstance(model, MaskedDiffusionModel):
+            written = write_by_diffusion(model, ids, tokens, self.sampling, end, self.options.steps)
+        else:
+            written = write(model, z, ids, tokens, self.sampling, end)
+        yield from zip(prompts, whole_texts(self.run.tokenizer, ids, written), strict=True)
+
+    def _ids(self, rows: Sequence[Tensor]) -> Tensor:
+        import torch
+
+        return torch.stack(list(rows)).to(self.device)
+
+    def _split(self, ids: Tensor) -> tuple[str, str]:
+        """A real text's prompt, and what stands behind it."""
+        from ltm_pyro.data import continuation
+
+        prompt, rest = ids.tolist()[: self.options.prompt_tokens], ids.tolist()[self.options.prompt_tokens :]
+        return self.run.tokenizer.decode(prompt), continuation(self.run.tokenizer, prompt, rest)
+
+    def _text(self, ids: Tensor) -> str:
+        return self.run.tokenizer.decode(ids.tolist())
+
+    @staticmethod
+    def _records(texts: Any) -> list[dict[str, Any]]:
+        return [{"prompt": prompt, "text": text} for prompt, text in texts]

@@ -1,0 +1,42 @@
+"""What was written in answer to a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ltm_pyro.suites.gsm8k.answers import final_number_written, occurs
+from ltm_pyro.suites.gsm8k.problems import Problem
+from ltm_pyro.suites.gsm8k.prompts import Prompt
+
+
+class Attempted(NamedTuple):
+    """A problem, and the attempts at it.
+
+    Attributes:
+        prompt: as it was shown.
+        problem: it.
+        other: another problem of the set, whose answer occurs in these texts by chance alone.
+        texts: one an attempt, without the prompt.
+    """
+
+    prompt: Prompt
+    problem: Problem
+    other: Problem
+    texts: Sequence[str]
+
+
+def judged(attempted: Attempted) -> dict[str, Any]:
+    """A record: of how many attempts are right, by the number behind `####`, and by whether the answer occurs."""
+    numbers = [final_number_written(text) for text in attempted.texts]
+    return {
+        "attempts": len(numbers),
+        "answered": sum(number is not None for number in numbers),
+        "right": sum(number == attempted.problem.number for number in numbers),
+        "occurs": sum(occurs(attempted.problem.gold, text) for text in attempted.texts),
+        "occurs_by_chance": sum(occurs(attempted.other.gold, text) for text in attempted.texts),
+        "gold": attempted.problem.gold,
+        "demonstrations": attempted.prompt.shown,
+        "question_cut": attempted.prompt.cut,
+        "texts": list(attempted.texts),
+    }
