@@ -14,9 +14,10 @@ from torch.optim import Optimizer
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.moments import moments
 from ltm_pyro.instances import checked_shape
+from ltm_pyro.recorded import Recorded
 
 
-class AbstractGuide(nn.Module, ABC):
+class AbstractGuide(Recorded, nn.Module, ABC):
     """A posterior q(z | x) with local parameters γ, one row of them per sequence.
 
     The local parameters are held apart from `parameters()`, which are the guide's global ones

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         Thermodynamic,
     )
     from ltm_pyro.errors import InputError
-    from ltm_pyro.front import TrainedRun, load, merged, recipe
+    from ltm_pyro.front import TrainedRun, load, merged, recipe, train
     from ltm_pyro.guides import (
         AbstractGuide,
         AmortisedGuide,
@@ -197,6 +197,7 @@ __all__ = [
     "merged",
     "recipe",
     "revive",
+    "train",
 ]
 
 _PARTS = ("errors", "bounds", "guides", "inference", "models", "front")

@@ -10,10 +10,11 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder import Decoder
 from ltm_pyro.models.priors import AbstractPrior
 from ltm_pyro.models.token_sequence import check_mask
+from ltm_pyro.recorded import Recorded
 from ltm_pyro.token_ids import check_range, token_ids
 
 
-class AbstractModel(nn.Module, ABC):
+class AbstractModel(Recorded, nn.Module, ABC):
     """A Pyro model with a site `x`, batch (B,), event (T,), in a plate named `sequences` at dim -1.
 
     Attributes:

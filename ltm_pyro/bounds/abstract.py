@@ -23,9 +23,10 @@ from ltm_pyro.bounds.weights import effective_sample_size
 from ltm_pyro.errors import InputError
 from ltm_pyro.instances import require_instance
 from ltm_pyro.ranges import bounded, whole
+from ltm_pyro.recorded import Recorded
 
 
-class AbstractObjective(PyroELBO):
+class AbstractObjective(Recorded, PyroELBO):
     """What inference maximises, per sequence, for any model and guide that share a plate of sequences.
 
     The plate stands at dim -1 and holds every site; no log-weight is ever mixed across it. `bound(model,

@@ -9,9 +9,10 @@ from typing import Any
 from ltm_pyro.errors import InputError
 from ltm_pyro.instances import require_instance
 from ltm_pyro.ranges import FINITE, SHARE_ABOVE_ZERO, SHARE_BELOW_ONE, bounded, whole
+from ltm_pyro.recorded import Recorded
 
 
-class AbstractSchedule(ABC):
+class AbstractSchedule(Recorded, ABC):
     """A number for every slow step."""
 
     @abstractmethod

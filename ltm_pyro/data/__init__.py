@@ -11,6 +11,7 @@ from ltm_pyro.data.cutting import TextSequences, cut, documents, text_sequences,
 from ltm_pyro.data.divided import DividedCorpus, fingerprint
 from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
+from ltm_pyro.data.id_sequences import id_sequences, id_tokenizer, parted
 from ltm_pyro.data.sequences import Batch, Sequences
 from ltm_pyro.data.split import divide, split
 from ltm_pyro.data.split_by_name import divide_by_name
@@ -36,7 +37,10 @@ __all__ = [
     "divide_by_name",
     "documents",
     "fingerprint",
+    "id_sequences",
+    "id_tokenizer",
     "in_order",
+    "parted",
     "read_corpus",
     "split",
     "text_sequences",

@@ -26,9 +26,10 @@ from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.trail import Trail
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import FINITE, POSITIVE, SHARE, SHARE_ABOVE_ZERO, bounded, whole
+from ltm_pyro.recorded import Recorded
 
 
-class FastLoop:
+class FastLoop(Recorded):
     r"""T_fast steps on the local parameters γ alone, with fresh noise at each.
 
     .. math:: \gamma \leftarrow \gamma + \eta_s \nabla_\gamma\, \mathcal{L}(x;\gamma,\theta), \quad s = 1 \dots T_{fast}

@@ -20,6 +20,7 @@ from ltm_pyro.inference.others import Others, Parts
 from ltm_pyro.inference.trail import Trail
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE, SHARE_BELOW_ONE, bounded, whole
+from ltm_pyro.recorded import Recorded
 
 
 class NonFiniteError(ArithmeticError):
@@ -34,7 +35,7 @@ class NonFiniteError(ArithmeticError):
         self.what, self.terms = what, terms
 
 
-class SlowStep:
+class SlowStep(Recorded):
     r"""One step of AdamW on θ: the weights of the model, of its prior, and the guide's global ones.
 
     The loss is the fast loop's, in nats, divided by the number of scored tokens, so that clipping and learning

@@ -50,7 +50,7 @@ class Session:
         """Do all of it, or what is left of it after the checkpoint `resume`; returns the exit code."""
         if resume:
             self.trainer.resume(resume)
-            say(self._going_on())
+            say(self.going_on())
         self.table_follows = True
         device, steps = self.accelerator.device, self.settings.steps
         count, processes = self.trainer.parameters, self.trainer.processes
@@ -70,7 +70,7 @@ class Session:
             return 128 + getattr(signal, stopped)
         say(f"Trained in {clock(time.monotonic() - began)}; evaluating ...")
         if self.trainer.processes.first:
-            self._finish()
+            self.finish()
         return 0
 
     def _unreached(self) -> list[str]:
@@ -79,7 +79,7 @@ class Session:
         lines = [fast.bound.unreached(steps), slow.bound.unreached(steps), slow.unreached()]
         return [line for line in dict.fromkeys(lines) if line]
 
-    def _going_on(self) -> str:
+    def going_on(self) -> str:
         steps, remark = self.trainer.step, self.trainer.remark
         if steps == self.settings.steps:
             return f"{self.run.folder} is done, all {steps:,} steps of it: it is evaluated again. {remark}".rstrip()
@@ -118,18 +118,20 @@ class Session:
                 self._draw()
             self.accelerator.end_training()
 
-    def _finish(self) -> None:
+    def finish(self, quietly: bool = False) -> None:
+        """Evaluate the best checkpoint, write samples, keep both, and show them unless that is to be done quietly."""
         from ltm_pyro.runs.scoring import save, table_text, weights_of
         from ltm_pyro.runs.writing import keep_samples, write_samples
 
         trained = self.run.load("best").to(self.accelerator.device)
         evaluation = self._evaluate(trained, self.settings.final_sequences, last=True)
         about = f"held-out text; {weights_of(self.run, 'best')}"
-        show(table_text(evaluation, None, about))
+        shown = [table_text(evaluation, None, about)]
         samples = write_samples(self.run, trained, self.settings.samples, seed=self.settings.seed)
         whence = "" if trained.model.prior is None else ", z from the prior"
-        for number, text in enumerate(samples, 1):
-            show(f"\nSample {number}{whence}:\n{text}")
+        shown += [f"\nSample {number}{whence}:\n{text}" for number, text in enumerate(samples, 1)]
+        if not quietly:
+            show("\n".join(shown))
         with keeping():
             save(self.run, "validation", evaluation, about=about)
             keep_samples(self.run, samples)

@@ -14,6 +14,7 @@ from ltm_pyro.runs.loading import open_run
 from ltm_pyro.runs.session import Session
 from ltm_pyro.training.blueprint import assemble, check
 from ltm_pyro.training.checkpoints import step_named
+from ltm_pyro.training.given_text import refuse_given
 from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
 from ltm_pyro.training.launch import launched
 from ltm_pyro.training.material import DataRecord, Material, corpus_of, prepare
@@ -76,7 +77,9 @@ def begin(
         say(start.hand_over(blueprint))
     if not accelerator.is_main_process:
         return Session(Run(folder, config), blueprint, material, accelerator)
-    run = Run.create(folder, config, material.tokenizer, {DATA: json.dumps(_describe(material), indent=2) + "\n"})
+    run = Run.create(
+        folder, config, material.tokenizer, {DATA: json.dumps(describe_material(material), indent=2) + "\n"}
+    )
     lock.take()
     try:
         return Session(run, blueprint, material, accelerator)
@@ -108,6 +111,8 @@ def resume(path: Path, place: str | None = None, trust_code: bool = False) -> in
     step = step_named(path.name.removeprefix("step-")) if path.parent.name == "checkpoints" else None
     folder, which = (path, "latest") if step is None else (path.parent.parent, str(step))
     run = open_run(folder, trust_code)
+    if (folder / DATA).is_file():
+        refuse_given(folder, run.read_json(DATA, DataRecord))
     with RunLock(folder) as lock:
         if which == "latest" and is_unbegun(folder):
             say(f"{folder} was cut off before its first checkpoint, and begins again.")
@@ -161,7 +166,7 @@ def _read(config: Namespace, read: Callable[[], Material]) -> Material:
     return material
 
 
-def _describe(material: Material) -> dict[str, Any]:
+def describe_material(material: Material) -> dict[str, Any]:
     parts = {"training": material.training, "validation": material.validation}
     counts = {name: {"sequences": len(p), "tokens": p.token_count, "bytes": p.byte_count} for name, p in parts.items()}
     return {"fingerprint": material.fingerprint, **counts, **material.notes}

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.given_text import GIVEN, content, read_held_out, refuse_given
 from ltm_pyro.training.material import DIGEST, HELD_OUT, DataRecord, Material, divided_corpus, prepare
 from ltm_pyro.training.places import refuse_missing
 
@@ -49,6 +50,9 @@ class RunText:
         self.imported = not (run.folder / DATA).is_file() and not run.metrics.path.exists()
         self.saved: dict[str, Any] = {} if self.imported else run.read_json(DATA, DataRecord)
         self.config = with_place(run, self.saved, place)
+        if self.given:
+            self._take_given(place)
+            return
         refuse_missing(run.folder, self.config)
         self._divided = divided_corpus(self.config, self._rule())
         self.division: Division = self._divided.division  # type: ignore[assignment]  # the rules below give no other
@@ -56,9 +60,26 @@ class RunText:
         self._refuse_nothing()
         self.name, self.about = self._described()
 
+    @property
+    def given(self) -> bool:
+        """Whether the run's sequences were given from Python: what it held out lies in its folder."""
+        return bool(self.saved.get(GIVEN))
+
+    def _take_given(self, place: str | None) -> None:
+        from ltm_pyro import data
+
+        if place is not None:
+            raise InputError(f"{self.run.folder} was trained on sequences given from Python: leave --corpus_at out")
+        self.texts = content(self.held_out)
+        self.division = data.Division(self.texts)
+        self.name = "validation"
+        self.about = f"held-out sequences given from Python, {len(self.held_out):,} of them"
+
     @cached_property
     def held_out(self) -> Sequences:
         """What is there of the text that the run held out, cut as the run's own."""
+        if self.given:
+            return read_held_out(self.run.folder)
         data = self.run.config.data
         sequences = self._divided.held_out(data.mode, self.run.tokenizer, data.length)
         if not len(sequences):
@@ -68,6 +89,7 @@ class RunText:
     @cached_property
     def training(self) -> Sequences:
         """All else that the corpus holds now."""
+        refuse_given(self.run.folder, self.saved)
         data = self.run.config.data
         return self._divided.cut(data.mode, self.run.tokenizer, data.length).training
 
@@ -114,6 +136,7 @@ def prepare_again(run: Run, saved: dict[str, Any], place: str | None = None) -> 
     """What a run was begun with, if its corpus is as it was then; else something else, by its fingerprint."""
     from ltm_pyro import data
 
+    refuse_given(run.folder, saved)
     config = with_place(run, saved, place)
     refuse_missing(run.folder, config)
     return prepare(config, run.tokenizer, data.divide if HELD_OUT in saved else data.divide_by_name)

@@ -35,6 +35,7 @@ class DataRecord(TypedDict):
     held_out: NotRequired[dict[str, Any]]
     corpus_digest: NotRequired[str]
     corpus: NotRequired[str]
+    given: NotRequired[bool]
 
 
 class Material(NamedTuple):

@@ -26,12 +26,13 @@ from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.decoder.writing import WritingBlock
 from ltm_pyro.ranges import FINITE, NOT_NEGATIVE, POSITIVE, SHARE, bounded, whole
+from ltm_pyro.recorded import Recorded
 from ltm_pyro.token_ids import token_ids
 
 INITIAL_SCALE, PAPER_WIDTH = 0.02, 512  # the paper's standard deviation of the initial weights, and its width
 
 
-class Decoder(nn.Module):
+class Decoder(Recorded, nn.Module):
     r"""A causal Transformer with a sliding window and a cross-attention to thoughts in every layer.
 
     .. math:: p_\theta(x \mid z) = \prod_t p_\theta(x_t \mid x_{t-w:t-1}, z)

@@ -13,9 +13,10 @@ from torch.distributions import Distribution
 from ltm_pyro.instances import checked_shape
 from ltm_pyro.models.priors.density import Density
 from ltm_pyro.models.priors.lesson import Lesson
+from ltm_pyro.recorded import Recorded
 
 
-class AbstractPrior(nn.Module, ABC):
+class AbstractPrior(Recorded, nn.Module, ABC):
     """A module whose forward returns p(z), a distribution over the thoughts of one sequence.
 
     Its parameters are global ones, part of θ. It never samples: the model does.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ltm_pyro.bounds.gradients.derivatives import slope
 from ltm_pyro.errors import InputError
+from ltm_pyro.recorded import Recorded
 
 if TYPE_CHECKING:
     from ltm_pyro.bounds.abstract import AbstractObjective
@@ -22,7 +23,7 @@ class Coefficients(NamedTuple):
     score: Tensor | None = None
 
 
-class AbstractGradient(ABC):
+class AbstractGradient(Recorded, ABC):
     r"""An estimate of the gradient of :math:`f(\log w_1, \dots, \log w_S)`, f being an objective's `value`.
 
     .. math:: \nabla_\theta = \sum_s f_s \nabla_\theta \log p(x, z_s), \qquad

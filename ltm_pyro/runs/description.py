@@ -1,0 +1,107 @@
+"""The settings of a run from the objects that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.models import AutoregressiveModel, LatentThoughtModel, MaskedDiffusionModel
+from ltm_pyro.recorded import Recorded
+from ltm_pyro.runs.config import Settings
+
+if TYPE_CHECKING:
+    from ltm_pyro.training.blueprint import Blueprint
+
+MODELS = {
+    LatentThoughtModel: "latent-thought",
+    AutoregressiveModel: "autoregressive",
+    MaskedDiffusionModel: "masked-diffusion",
+}
+NOT_OF_DECODER = ("vocabulary", "begin", "length")  # which a run has from its tokenizer and its data
+
+
+def described(components: Blueprint) -> Settings:
+    """What objects are made of, as `config.yaml` holds it: their classes, and the arguments that these were given.
+
+    Args:
+        components: model, guide, fast loop and slow step.
+
+    Raises:
+        InputError: for what no file can say: a model of another class, an argument that is a tensor or a function.
+    """
+    model, guide, fast, slow = components
+    kind = MODELS.get(type(model))
+    if kind is None:
+        raise InputError(
+            f"a run's model is a {', a '.join(cls.__name__ for cls in MODELS)}, not a {type(model).__name__}: train "
+            "another one by DualRateSVI"
+        )
+    settings: Settings = {
+        "model": kind,
+        "decoder": _arguments("decoder", model.decoder, NOT_OF_DECODER),
+        "data": {"length": model.decoder.length},
+        "fast": _arguments("fast", fast),
+        "slow": _arguments("slow", slow, ("steps",)),
+    }
+    if isinstance(model, LatentThoughtModel):
+        settings["prior"] = _class("prior", model.prior, ("z_shape",))
+        settings["guide"] = _class("guide", guide, ("z_shape",))
+        settings["thought_width"] = model.prior.z_shape[2]
+    if isinstance(model, MaskedDiffusionModel):
+        settings["diffusion"] = {name: value for name, value in model.made_with.items() if name != "decoder"}
+    return settings
+
+
+def refuse_unlike(given: Blueprint, again: Blueprint) -> None:
+    """Two sets of objects must have the same weights by name and shape.
+
+    Args:
+        given: of the user.
+        again: made from their description.
+
+    Raises:
+        InputError: if the description makes something else, so that the run could not be opened again.
+    """
+    ours, theirs = ({name: weight.shape for name, weight in of.state_dict().items()} for of in (given, again))
+    unlike = sorted(name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name))
+    if unlike:
+        raise InputError(
+            f"the run could not be opened again: made anew from their arguments, the objects have another "
+            f"{', '.join(unlike[:3])}. Give all that shapes weights to the constructors"
+        )
+
+
+def _arguments(name: str, thing: Recorded, but: tuple[str, ...] = ()) -> Settings:
+    return {key: _plain(f"{name}.{key}", value) for key, value in thing.made_with.items() if key not in but}
+
+
+def _class(name: str, thing: Recorded, but: tuple[str, ...] = ()) -> Settings:
+    return {"class_path": _path(type(thing)), "init_args": _arguments(name, thing, but)}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(name, item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(f"{name}.{key}", item) for key, item in value.items()}
+    if isinstance(value, Recorded):
+        return _class(name, value)
+    if isinstance(value, type):
+        return {"class_path": _path(value)}
+    if isinstance(value, partial) and isinstance(value.func, type) and not value.args:
+        return {"class_path": _path(value.func), "init_args": _plain(name, value.keywords)}
+    raise InputError(
+        f"{name} is a {type(value).__name__}, which a run's folder cannot say in words: give numbers, text, classes, "
+        "functools.partial of a class, or objects of ltm_pyro"
+    )
+
+
+def _path(cls: type) -> str:
+    import ltm_pyro
+
+    public = cls.__name__ in ltm_pyro.__all__ and getattr(ltm_pyro, cls.__name__) is cls
+    return f"ltm_pyro.{cls.__name__}" if public else f"{cls.__module__}.{cls.__qualname__}"

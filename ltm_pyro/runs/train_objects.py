@@ -1,0 +1,134 @@
+"""Objects of one's own become a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.inference import FastLoop, SlowStep
+from ltm_pyro.instances import require_instance
+from ltm_pyro.runs.config import as_dict, complete, merged
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.description import described, refuse_unlike
+from ltm_pyro.runs.session import Session
+from ltm_pyro.runs.train import describe_material, make_accelerator
+from ltm_pyro.training.blueprint import Blueprint, assemble
+from ltm_pyro.training.given_text import GIVEN, keep_held_out
+from ltm_pyro.training.held_out import DATA
+from ltm_pyro.training.material import DataRecord, Material
+from ltm_pyro.training.rehearsal import rehearse
+from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
+from ltm_pyro.training.run_lock import RunLock
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from ltm_pyro.data import Tokenizer
+    from ltm_pyro.guides import AbstractGuide
+    from ltm_pyro.models import AbstractModel
+
+
+def train_objects(
+    model: AbstractModel,
+    guide: AbstractGuide,
+    fast: FastLoop,
+    slow: SlowStep,
+    batches: Any,
+    folder: Path | str,
+    validation: Any = None,
+    tokenizer: Tokenizer | None = None,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+) -> Run:
+    """See `ltm_pyro.train`."""
+    require_instance("fast", fast, FastLoop, "FastLoop(ELBO()); the order is model, guide, fast, slow")
+    require_instance("slow", slow, SlowStep, "SlowStep(ELBO())")
+    components, folder = Blueprint(model, guide, fast, slow), Path(folder)
+    config = _config(components, batches, settings or {})
+    material = _material(model, batches, validation, tokenizer, config)
+    config.data.mode = "windows" if material.training.fixed else "documents"
+    config.data.vocabulary = material.tokenizer.vocabulary
+    refuse_unlike(components, assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin))
+    rehearse(components, config.data.length)
+    with RunLock(folder) as lock:
+        goes_on = resume and not is_unbegun(folder)
+        run = _opened(folder, config, material) if goes_on else _made(folder, config, material, lock)
+        session = Session(run, components, material, make_accelerator(folder, config))
+        if goes_on:
+            session.trainer.resume()
+            say(session.going_on())
+        stopped = session.train()
+        if stopped:
+            say(f"{stopped}: saved after step {session.trainer.step}. Go on with the same call and resume=True")
+            raise KeyboardInterrupt
+        if session.trainer.processes.first:
+            session.finish(quietly=True)
+    return run
+
+
+def _config(components: Blueprint, batches: Any, settings: Mapping[str, Any]) -> Namespace:
+    """The run's configuration: what the objects are made of, and how long they are trained."""
+    from ltm_pyro.data import Batches
+
+    foreign = sorted({name.partition(".")[0] for name in settings} - {"train", "data"})
+    if foreign:
+        raise InputError(f"settings name {', '.join(foreign)}: expected `train` and `data`; the objects say the rest")
+    given: dict[str, Any] = {}
+    if isinstance(batches, Batches):
+        given = {"train.batch_size": batches.batch_size, "train.seed": batches.seed}
+    if components.slow.steps is not None:
+        given["train.steps"] = components.slow.steps
+    config = complete(merged(described(components), given, settings))
+    if components.slow.steps not in (None, config.train.steps):
+        raise InputError(
+            f"the slow step falls to its end within {components.slow.steps} steps, and the run takes "
+            f"{config.train.steps}: leave SlowStep's steps out, or give the same"
+        )
+    components.slow.steps = config.train.steps
+    return config
+
+
+def _material(model: AbstractModel, batches: Any, validation: Any, tokenizer: Any, config: Namespace) -> Material:
+    from ltm_pyro.data import id_sequences, id_tokenizer, parted
+
+    decoder = model.decoder
+    vocabulary, begin = decoder.embedding.num_embeddings, decoder.begin
+    if tokenizer is None:
+        tokenizer = id_tokenizer(vocabulary, begin)
+    if (tokenizer.vocabulary, tokenizer.begin) != (vocabulary, begin):
+        raise InputError(
+            f"the tokenizer has {tokenizer.vocabulary} ids and begins with {tokenizer.begin}, the decoder has "
+            f"{vocabulary} and begins with {begin}: make them agree"
+        )
+    training = id_sequences(batches, vocabulary, begin, decoder.length)
+    if validation is None:
+        training, held_out = parted(training, config.data.validation, config.train.seed)
+        say(f"Held out: {len(held_out)} of {len(training) + len(held_out)} sequences; `validation` names others.")
+    else:
+        held_out = id_sequences(validation, vocabulary, begin, decoder.length)
+    return Material(tokenizer, training, held_out, notes={GIVEN: True})
+
+
+def _made(folder: Path, config: Namespace, material: Material, lock: RunLock) -> Run:
+    refuse_existing(folder, config)
+    run = Run.create(folder, config, material.tokenizer, {DATA: json.dumps(describe_material(material)) + "\n"})
+    keep_held_out(material.validation, folder)
+    lock.take()
+    return run
+
+
+def _opened(folder: Path, config: Namespace, material: Material) -> Run:
+    """The run that is gone on with, which must be this one.
+
+    Raises:
+        InputError: if it was made of other objects, settings or sequences.
+    """
+    run = Run.open(folder, trust_code=True)
+    if as_dict(run.config) != as_dict(config):
+        raise InputError(f"{folder} was begun with other objects or settings, as its config.yaml has them")
+    if run.read_json(DATA, DataRecord)["fingerprint"] != material.fingerprint:
+        raise InputError(f"{folder} was begun with other sequences: give the same, or another folder")
+    return run

@@ -1,0 +1,90 @@
+"""What a run held out that was trained on sequences given from Python: it is kept in the run's folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.training.state_files import load_state, save_state
+
+if TYPE_CHECKING:
+    from ltm_pyro.data import Sequences
+
+GIVEN = "given"  # of data.json: true where a run's sequences were given, and are no corpus that could be read again
+NAME = "held-out"  # of the files
+COLUMNS = ("tokens", "byte_counts", "bounds", "previous")
+
+
+def keep_held_out(sequences: Sequences, folder: Path) -> None:
+    """Write what is held out into a run's folder.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    count = len(sequences)
+    previous = np.asarray(sequences.previous[np.arange(count)])
+    columns = {name: getattr(sequences, name) for name in COLUMNS} | {"previous": previous}
+    about = {"length": sequences.length, "pad": sequences.pad, "fixed": sequences.fixed, "lost": sequences.lost}
+    names = [sequences.name(number) for number in range(count)]
+    tensors = {name: torch.from_numpy(np.asarray(column).astype(np.int64)) for name, column in columns.items()}
+    save_state(folder, NAME, {**tensors, **about, "names": names})
+
+
+def read_held_out(folder: Path) -> Sequences:
+    """What `keep_held_out` wrote.
+
+    Raises:
+        InputError: if it is missing, or damaged.
+    """
+    from ltm_pyro.data import Sequences
+
+    state: dict[Any, Any] = load_state(folder, NAME)
+    try:
+        columns = {name: state[name].numpy() for name in COLUMNS}
+        sequences = Sequences(
+            **{**columns, "tokens": columns["tokens"].astype(np.uint32)},
+            names=[str(name) for name in state["names"]],
+            length=int(state["length"]),
+            pad=int(state["pad"]),
+            fixed=bool(state["fixed"]),
+            lost=str(state["lost"]),
+        )
+        _check(columns, len(sequences.names), sequences.length)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder / NAME}.safetensors does not hold a run's sequences ({error}): restore it from a copy"
+        ) from error
+    return sequences
+
+
+def content(sequences: Sequences) -> Counter[int]:
+    """How often each sequence is there, by its content."""
+    from ltm_pyro.data.content import content_hash
+
+    parts = np.split(np.asarray(sequences.tokens, dtype=np.int64), sequences.bounds[1:-1])
+    return Counter(content_hash(" ".join(map(str, part.tolist()))) for part in parts)
+
+
+def refuse_given(folder: Path, saved: Mapping[str, Any]) -> None:
+    """Raises InputError for a run whose text cannot be read again, since its sequences were given from Python."""
+    if saved.get(GIVEN):
+        raise InputError(
+            f"{folder} was trained on sequences that were given from Python, which are not to be had here: go on with "
+            "it by ltm_pyro.train(..., resume=True)"
+        )
+
+
+def _check(columns: Mapping[str, np.ndarray], count: int, length: int) -> None:
+    bounds = columns["bounds"]
+    sizes = np.diff(bounds)
+    whole = len(bounds) == count + 1 and count > 0 and bounds[0] == 0 and bounds[-1] == len(columns["tokens"])
+    if not whole or sizes.min() < 1 or sizes.max() > length or len(columns["previous"]) != count:
+        raise ValueError("its parts do not fit together")
+    if len(columns["byte_counts"]) != len(columns["tokens"]) or columns["tokens"].min() < 0:
+        raise ValueError("its tokens are none")
