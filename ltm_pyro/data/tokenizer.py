@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,7 +67,7 @@ class Tokenizer:
         self._find_special()
 
     def _find_special(self) -> None:
-        self._can_cut: bool | None = None  # not known yet
+        vars(self).pop("_gaps", None)
         self._encoder: tokenizers.Tokenizer | None = None  # not made yet
         ids = self.backend.get_vocab(with_added_tokens=True)
         self.vocabulary: int = max(ids.values(), default=-1) + 1  # ids may have gaps: not the number of entries
@@ -175,9 +176,12 @@ class Tokenizer:
     def _pieces(self, text: str) -> Iterable[tuple[str, bool]]:
         if len(text) < 2 * long_text.PIECE:
             return [(text, True)]
-        if self._can_cut is None:
-            self._can_cut = long_text.can_cut(self.backend)
-        return long_text.pieces(text) if self._can_cut else [(text, True)]
+        gaps = self._gaps
+        return [(text, True)] if gaps is None else long_text.pieces(text, gaps)
+
+    @cached_property
+    def _gaps(self) -> long_text.Gaps | None:
+        return long_text.gaps_of(self.backend)
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD."""

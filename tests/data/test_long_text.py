@@ -4,11 +4,12 @@ import random
 
 import numpy as np
 import pytest
+from tokenizer_zoo import byte_fallback, metaspace, unigram, word_ends, word_piece
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers import Tokenizer as Backend
 
 from ltm_pyro.data import Document, Tokenizer, cut, train_tokenizer
-from ltm_pyro.data.long_text import LONGEST, can_cut, pieces
+from ltm_pyro.data.long_text import AROUND_PATTERN, BETWEEN_WORDS, LONGEST, gaps_of, pieces
 from ltm_pyro.data.tokenizer import _with_bytes as with_bytes
 
 LETTERS = [*"ab1_é語'.- \n\t", "'s", "'ll", "  ", "\r\n", "\u2028", "\x1c", "\u00a0", "\U0001f600", "e\u0301"]
@@ -45,7 +46,7 @@ def test_pieces_have_the_tokens_of_the_whole(tokenizer, monkeypatch, seed, piece
     texts = [random_text(seed + 100), "short", "", "語" * 200, random_text(seed + 200), "a b " * 50]
     whole = [tokenizer.encode_with_bytes(text) for text in texts]
     monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", piece)
-    assert can_cut(tokenizer.backend)
+    assert gaps_of(tokenizer.backend) is AROUND_PATTERN
     found = list(pieces(texts[0]))
     assert [last for _, last in found] == [False] * (len(found) - 1) + [True]
     assert len(found) > 3
@@ -81,7 +82,11 @@ def test_sequences_do_not_tell_how_a_text_came(monkeypatch, mode, begins):
 OTHERS = {
     "one word for all": lambda: learned(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)),
     "a space before all": lambda: learned(pre_tokenizers.ByteLevel(add_prefix_space=True)),
-    "another pattern": lambda: learned(pre_tokenizers.Whitespace()),
+    "another pattern": lambda: learned(pre_tokenizers.Punctuation()),
+    "words that are not split": lambda: learned(pre_tokenizers.Metaspace(split=False)),
+    "words, and what is put before them": lambda: learned(
+        pre_tokenizers.Whitespace(), normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.Prepend("x")])
+    ),
     "a normalizer": lambda: learned(
         pre_tokenizers.ByteLevel(add_prefix_space=False), normalizer=normalizers.Prepend("x")
     ),
@@ -99,23 +104,88 @@ OTHERS = {
 def test_what_is_not_known_to_be_safe_is_not_cut(monkeypatch, name):
     monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 10)
     tokenizer = Tokenizer(OTHERS[name]())
-    assert not can_cut(tokenizer.backend)
+    assert gaps_of(tokenizer.backend) is None
     text = random_text(0)
     ids, sizes = next(tokenizer.encode_many([text]))
     assert np.array_equal(ids, tokenizer.encode(text))
     assert np.array_equal(sizes, tokenizer.encode_with_bytes(text)[1])
 
 
+WORDED = [unigram, word_piece, byte_fallback]
+
+
+@pytest.mark.parametrize("make", WORDED, ids=[make.__name__ for make in WORDED])
+@pytest.mark.parametrize("seed", range(10))
+def test_tokenizers_of_words_have_the_tokens_of_the_whole_too(monkeypatch, make, seed):
+    tokenizer = make()
+    assert gaps_of(tokenizer.backend) is BETWEEN_WORDS
+    pick = random.Random(seed)
+    words = [
+        "the dog",
+        "sees",
+        "the",
+        "cat",
+        "naïve",
+        "and",
+        "a",
+        " ",
+        "\n",
+        "  ",
+        "🌊",
+        "語",
+        "do n't",
+        "e\u0301",
+        ".",
+        "war-",
+    ]
+    text = " ".join(pick.choices(words, k=300)) + "".join(pick.choices(words, k=300)) + " the end"
+    ids, sizes = tokenizer.encode_with_bytes(text)
+    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 20)
+    assert len(list(pieces(text, BETWEEN_WORDS))) > 20
+    found, found_sizes = next(tokenizer.encode_many([text]))
+    assert np.array_equal(found, ids)
+    assert np.array_equal(found_sizes, sizes)
+    assert int(sizes.sum()) == len(text.encode())
+
+
+@pytest.mark.parametrize("make", [metaspace, word_ends])
+def test_tokenizers_that_drop_letters_are_given_the_whole(make):
+    assert gaps_of(make().backend) is None
+
+
+@pytest.mark.parametrize("make", [unigram, byte_fallback])
+def test_a_cut_before_a_line_end_would_be_noticed(monkeypatch, make):
+    """Metaspace takes blanks alone for the start of a word: the gaps of byte-level tokenizers are not its own."""
+    tokenizer = make()
+    text = "the dog\nsees the\ncat " * 40
+    whole = tokenizer.encode(text)
+    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 5)
+    monkeypatch.setattr("ltm_pyro.data.long_text.gaps_of", lambda backend: AROUND_PATTERN)
+    assert not np.array_equal(make().encode(text), whole)
+
+
+def test_normalizers_that_take_each_letter_for_itself_do_not_forbid_it():
+    backend = word_piece().backend
+    backend.normalizer = normalizers.Sequence([normalizers.BertNormalizer(), normalizers.NFKC()])
+    assert gaps_of(backend) is BETWEEN_WORDS
+    backend.normalizer = normalizers.Replace("a b", "c")
+    assert gaps_of(backend) is None
+
+
+def test_words_without_a_gap_are_given_whole():
+    assert [piece for piece, _ in pieces("語é" * 100_000, BETWEEN_WORDS)] == ["語é" * 100_000]
+
+
 @pytest.mark.parametrize("processor", [processors.ByteLevel(trim_offsets=False), None])
 def test_offsets_with_white_space_do_not_forbid_it(processor):
-    assert can_cut(learned(pre_tokenizers.ByteLevel(add_prefix_space=False), post_processor=processor))
+    assert gaps_of(learned(pre_tokenizers.ByteLevel(add_prefix_space=False), post_processor=processor))
 
 
 def test_tokens_of_several_words_forbid_it(monkeypatch):
     backend = learned(pre_tokenizers.ByteLevel(add_prefix_space=False))
-    assert can_cut(backend)
+    assert gaps_of(backend) is AROUND_PATTERN
     backend.add_tokens([AddedToken("b a", normalized=False)])
-    assert not can_cut(backend)
+    assert gaps_of(backend) is None
     monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 3)
     tokenizer = Tokenizer(backend)
     ids, _ = next(tokenizer.encode_many(["b a " * 30]))
