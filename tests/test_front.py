@@ -205,3 +205,40 @@ def test_priors_are_compared_as_by_the_command(tmp_path, monkeypatch, shelf, cap
         ltm_pyro.studies.compare_priors(merged(base, {"train.steps": 5}), {"GaussianPrior": {}}, out="a", resume=True)
     again = ltm_pyro.studies.compare_priors(base, {"GaussianPrior": {}}, out="a", resume=True)
     assert [record["status"] for record in again.records()] == ["done"]
+
+
+FEW = {"passes": 4, "long_steps": 6, "draws": 4, "long_draws": 4, "curve": (0, 2), "curve_sequences": 2, "rounds": 1}
+
+
+def test_guides_are_compared_as_by_the_command(run, shelf, tmp_path, monkeypatch, capsys):
+    from ltm_pyro.studies.guides import Sizes
+
+    narrow = {"guide": {"class_path": "MeanFieldGuide", "init_args": {"sigma": 0.1}}}
+    named = {"MeanFieldGuide": {}, "MeanFieldGuide(sigma=0.1)": narrow}
+    found = ltm_pyro.studies.compare_guides(run, named, sequences=3, sizes=Sizes(**FEW)).to_records()
+    words = [f"--sizes.{name}={list(value) if isinstance(value, tuple) else value}" for name, value in FEW.items()]
+    command = ("compare", "guides", shelf / "windows", "--guides", *named, "--sequences", "3", "--out", tmp_path / "g")
+    assert ltm(*command, *words) == 0
+    pieces = json.loads((tmp_path / "g" / "results.json").read_text())["pieces"]
+    theirs = [record for piece in pieces.values() for record in piece if record.get("part") == "numbers"]
+    ours = [record for record in found if record.get("part") == "numbers"]
+    assert [record["guide"] for record in ours] == [record["guide"] for record in theirs] != []
+    for mine, other in zip(ours, theirs, strict=True):
+        same = [name for name, value in other.items() if isinstance(value, float) and "second" not in name]
+        assert len(same) > 3
+        assert {name: mine[name] for name in same} == {name: other[name] for name in same}
+    with pytest.raises(InputError, match="no thoughts"):
+        ltm_pyro.studies.compare_guides(ltm_pyro.load(shelf / "exact"))
+
+
+def test_models_are_compared_as_by_the_command(run, shelf, tmp_path, capsys):
+    runs = {"windows": run, "exact": ltm_pyro.load(shelf / "exact")}
+    study = ltm_pyro.studies.compare_models(runs, budgets=2, draws=2, limit=3)
+    words = ("--budgets", "2", "--draws", "2", "--limit", "3", "--out", tmp_path / "m")
+    capsys.readouterr()
+    assert ltm("compare", "models", shelf / "windows", shelf / "exact", *words) == 0
+    table, _ = study.table().split("A longer fit of q")  # which is of fewer steps where a test gives the command
+    assert table in capsys.readouterr().out
+    assert set(study.evaluations) == set(runs)
+    with pytest.raises(InputError, match="budgets=0"):
+        ltm_pyro.studies.compare_models(runs, budgets=0)

@@ -171,7 +171,7 @@ def _run(options: Namespace) -> Subject:
     blueprint, device = load(run, options.checkpoint)
     if options.fast_steps is not None:
         blueprint = blueprint.with_fast_steps(options.fast_steps)
-    text = held_out_text(run, options)
+    text = held_out_text(run, options.corpus_at)
     batch = next(in_order(text.held_out, options.sequences, options.sequences)).to(device)
     folder = run.folder / "comparisons" / "bounds"
     learning = _learning(text, blueprint, device, options)

@@ -12,7 +12,7 @@ from ltm_pyro.runs.loading import add_trust_code, open_run
 from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scored_text import add_corpus_at
-from ltm_pyro.studies.guides.study import Subject
+from ltm_pyro.studies.guides.study import GuideStudy
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -45,15 +45,21 @@ def main(words: Sequence[str]) -> int:
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(options.sizes).items()}
     sizes = Sizes(**given)
     run = open_run(options.run, options.trust_code)
-    if run.config.model != "latent-thought":
-        raise InputError(f"{options.run} has no thoughts, so that there is nothing to infer. Give another run")
-    subject = Subject(run, options, _variants(run, options))
+    study = GuideStudy(
+        run,
+        _variants(run, options),
+        sequences=options.sequences,
+        training_steps=options.training_steps,
+        checkpoint=options.checkpoint,
+        seed=options.seed,
+        place=options.corpus_at,
+    )
     settings = {k: v for k, v in options.as_dict().items() if k not in APART}
     folder = comparison_folder(run.folder / "comparisons" / "guides", options, _parser(words), settings, run)
     pieces = folder.done() if options.resume else {}
     folder.begin(["compare", "guides", *words])
-    candidates = subject.candidates(folder, pieces)
-    comparison = GuideComparison(subject.model, candidates, subject.held_out(), sizes, options.seed, pieces)
+    candidates = study.candidates(folder, pieces)
+    comparison = GuideComparison(study.model, candidates, study.held_out(), sizes, options.seed, pieces)
     try:
         comparison.carry_out(folder.listener(comparison.pieces))
     finally:

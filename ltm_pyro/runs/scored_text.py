@@ -39,7 +39,7 @@ class ScoredText(NamedTuple):
 def scored_text(run: Run, options: Namespace) -> ScoredText:
     """What the run held out, or the sequences of the corpus that the options name, cut as the run's own."""
     if options.corpus is None:
-        text = held_out_text(run, options)
+        text = held_out_text(run, options.corpus_at)
         return ScoredText(text.held_out, text.name, text.about, text)
     if options.corpus_at is not None:
         raise InputError(
@@ -60,9 +60,9 @@ def scored_text(run: Run, options: Namespace) -> ScoredText:
     return ScoredText(sequences, place_name(options.corpus), f"{named}, {len(documents):,} documents")
 
 
-def held_out_text(run: Run, options: Namespace) -> RunText:
+def held_out_text(run: Run, place: str | None = None) -> RunText:
     """The run's own text, and a line that says so where it is not all that the run held out."""
-    text = RunText(run, options.corpus_at)
+    text = RunText(run, place)
     if not run.own and (corpus := text.config.get("corpus")):
         say_once(f"{run.folder} was not made here; the text that it names is read: {corpus}")
     if text.name != "validation":

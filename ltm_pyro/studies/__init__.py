@@ -1,6 +1,20 @@
 """Comparisons: many runs, or many estimators on one run, and their tables."""
 
+from ltm_pyro.studies.bounds.comparison import Comparison, compare_bounds
+from ltm_pyro.studies.guides.comparison import GuideComparison
+from ltm_pyro.studies.guides.study import compare_guides
+from ltm_pyro.studies.models.study import ModelComparison, compare_models
 from ltm_pyro.studies.priors.study import PriorComparison, compare_priors
 from ltm_pyro.studies.variants import Variant
 
-__all__ = ["PriorComparison", "Variant", "compare_priors"]
+__all__ = [
+    "Comparison",
+    "GuideComparison",
+    "ModelComparison",
+    "PriorComparison",
+    "Variant",
+    "compare_bounds",
+    "compare_guides",
+    "compare_models",
+    "compare_priors",
+]

@@ -6,10 +6,10 @@ import statistics
 import pytest
 from runs import ltm, train, write_corpus
 
-from ltm_pyro.cli import compare_models
 from ltm_pyro.inference import DualRateSVI
 from ltm_pyro.runs import step_time
 from ltm_pyro.runs.speed import measured_speeds
+from ltm_pyro.studies.models import study as compare_models
 from ltm_pyro.training.run import Run
 
 

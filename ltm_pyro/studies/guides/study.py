@@ -2,62 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import SEED, refuse_outside, whole
 from ltm_pyro.runs.config import as_dict, complete, merged
 from ltm_pyro.runs.loading import load
 from ltm_pyro.runs.progress import Progress
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scored_text import held_out_text
 from ltm_pyro.studies.defaults import default_guides
+from ltm_pyro.studies.guides.candidate import Candidate
+from ltm_pyro.studies.guides.comparison import GuideComparison
+from ltm_pyro.studies.guides.sizes import Sizes
+from ltm_pyro.studies.guides.training import train_guide
 from ltm_pyro.studies.variants import Variant, as_variants
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from jsonargparse import Namespace
-
     from ltm_pyro.data import Batch
     from ltm_pyro.inference import FastLoop
-    from ltm_pyro.studies.guides import Candidate
+    from ltm_pyro.runs.trained import TrainedRun
 
 
+RANGES = {"sequences": whole(2), "training_steps": whole(1), "seed": SEED}
 LOOP = ("optimizer", "learning_rate", "final_fraction", "bound", "tolerance")  # of the fast loop, that tables choose
 
 
-class Subject:
+def compare_guides(
+    run: TrainedRun,
+    guides: Mapping[str, Mapping[str, Any]] | Sequence[str] | None = None,
+    *,
+    sequences: int = 32,
+    sizes: Sizes | None = None,
+    training_steps: int = 400,
+    seed: int = 0,
+) -> GuideComparison:
+    """Fit every guide to the same held-out text on one trained decoder.
+
+    Args:
+        run: with thoughts.
+        guides: by name, what each changes in the run's settings, its guide first of all; or classes of guides, with
+            their arguments at their defaults; all of ours that suit the run's prior if None.
+        sequences: held-out sequences.
+        sizes: how much is measured.
+        training_steps: slow steps for guides with parameters of their own.
+        seed: of all noise.
+
+    Returns:
+        What was compared: `table()`, `to_records()`.
+
+    Raises:
+        InputError: for a run without thoughts, or guides that do not suit it.
+    """
+    variants = None if guides is None else as_variants("guide", guides)
+    study = GuideStudy(run.run, variants, sequences=sequences, training_steps=training_steps, seed=seed)
+    comparison = GuideComparison(study.model, study.candidates(), study.held_out(), sizes, seed)
+    comparison.carry_out()
+    return comparison
+
+
+class GuideStudy:
     """A trained run, and the guides that are tried on it.
 
     Args:
         run: with thoughts.
-        options: of the command.
         variants: what each guide changes in the run's settings; all of ours that suit its prior if None.
+        sequences: held-out sequences.
+        training_steps: slow steps for guides with parameters of their own.
+        checkpoint: `best`, `latest` or a step.
+        seed: of all noise.
+        place: where the run's corpus lies now, if it has been moved.
+
+    Raises:
+        InputError: for a run without thoughts, or guides that do not suit it.
     """
 
-    def __init__(self, run: Run, options: Namespace, variants: Sequence[Variant] | None = None) -> None:
-        self.run, self.options = run, options
-        self.blueprint, self.device = load(run, options.checkpoint)
+    def __init__(
+        self,
+        run: Run,
+        variants: Sequence[Variant] | None = None,
+        *,
+        sequences: int = 32,
+        training_steps: int = 400,
+        checkpoint: str = "best",
+        seed: int = 0,
+        place: str | None = None,
+    ) -> None:
+        refuse_outside(
+            {"sequences": sequences, "training_steps": training_steps},
+            {"sequences": whole(2), "training_steps": whole(1)},
+        )
+        if run.config.model != "latent-thought":
+            raise InputError(f"{run.folder} has no thoughts, so that there is nothing to infer. Give another run")
+        self.run, self.sequences, self.training_steps, self.seed = run, sequences, training_steps, seed
+        self.blueprint, self.device = load(run, checkpoint)
         self.model = self.blueprint.model
         assert self.model.prior is not None
         if variants is None:
             variants = as_variants("guide", default_guides(self.model.prior.discrete))
         self.loops: dict[str, FastLoop] = {}  # by the guide's name, those of training
         self.built = [(variant, self._candidate(variant)) for variant in variants]
-        self.text = held_out_text(run, options)
+        self.text = held_out_text(run, place)
 
     def held_out(self) -> Batch:
         """The first held-out sequences."""
         from ltm_pyro.data import in_order
 
-        count = self.options.sequences
-        return next(in_order(self.text.held_out, count, count)).to(self.device)
+        return next(in_order(self.text.held_out, self.sequences, self.sequences)).to(self.device)
 
-    def candidates(self, folder: ComparisonFolder, pieces: dict[str, Any]) -> list[Candidate]:
-        """Every guide, with its global parameters trained on the run's training text or read from where they are."""
+    def candidates(
+        self, folder: ComparisonFolder | None = None, pieces: dict[str, Any] | None = None
+    ) -> list[Candidate]:
+        """Every guide, with its global parameters trained on the run's training text or read from where they are.
+
+        Args:
+            folder: where trained guides are kept; nowhere if None.
+            pieces: what is kept there.
+        """
         for variant, one in self.built:
-            if any(parameter.requires_grad for parameter in one.guide.parameters()):
+            if not any(parameter.requires_grad for parameter in one.guide.parameters()):
+                continue
+            if folder is None or pieces is None:
+                one.training_passes = self._trained(one)
+            else:
                 self._train(one, folder.path / "guides" / f"{variant.folder}.safetensors", pieces)
                 folder.keep(pieces)
         return [one for _, one in self.built]
@@ -65,14 +135,13 @@ class Subject:
     def _candidate(self, variant: Variant) -> Candidate:
         """The run's own objects with another guide, and what that guide alone needs."""
         from ltm_pyro.inference import towards_a_bound
-        from ltm_pyro.studies.guides import Candidate
         from ltm_pyro.training.blueprint import assemble
         from ltm_pyro.training.randomness import seed_everything
         from ltm_pyro.training.rehearsal import rehearse
         from ltm_pyro.training.run import run_parser
 
         tokenizer = self.run.tokenizer
-        seed_everything(self.options.seed)
+        seed_everything(self.seed)
         try:
             config = complete(merged(as_dict(self.run.config), variant.change))
             built = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin)
@@ -102,9 +171,8 @@ class Subject:
         from ltm_pyro.bounds import ELBO
         from ltm_pyro.data import Batches
         from ltm_pyro.inference import SlowStep
-        from ltm_pyro.studies.guides import train_guide
 
-        steps, train = self.options.training_steps, self.run.config.train
+        steps, train = self.training_steps, self.run.config.train
         slow = SlowStep(ELBO(), 1e-3, steps, warmup=steps // 20)
         batches = (batch.to(self.device) for batch in Batches(self.text.training, train.batch_size, train.seed))
         progress = Progress(steps)

@@ -55,7 +55,7 @@ class QualityTexts:
                 f"--tokens {self.tokens}: expected more than the prompt's {options.prompt_tokens}, and at most the "
                 f"{length} that this run's texts hold"
             )
-        first, second = self._held_out(held_out_text(run, options).held_out)
+        first, second = self._held_out(held_out_text(run, options.corpus_at).held_out)
         self.real, self.pairs = first, list(zip(first, second, strict=True))
         self.long = [ids for ids in first if len(ids) > options.prompt_tokens]
         self.others = {
