@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.errors import InputError
+from ltm_pyro.device import chosen_device, device_named
 from ltm_pyro.runs.config import merged, recipe
-from ltm_pyro.runs.loading import best_device
 from ltm_pyro.runs.trained import Posteriors, TrainedRun
 from ltm_pyro.training.run import Run
 
@@ -49,7 +48,7 @@ def load(
 
     if str(source).startswith(PREFIX):
         source = _fetched(str(source), folder)
-    run, place = Run.open(source, trust_code), best_device() if device is None else torch_device(device)
+    run, place = Run.open(source, trust_code), chosen_device() if device is None else device_named(device)
     return TrainedRun(run, run.load(checkpoint).to(place), place)
 
 
@@ -97,23 +96,6 @@ def train(
     run = train_objects(model, guide, fast, slow, batches, folder, validation, tokenizer, settings, resume)
     place = next(model.parameters()).device
     return TrainedRun(run, run.load("best").to(place), place)
-
-
-def torch_device(name: torch.device | str) -> torch.device:
-    """A device by its name.
-
-    Raises:
-        InputError: if there is none.
-    """
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"device {name}: {reason}. Give cpu, cuda or cuda:0, or leave it out") from error
-    return device
 
 
 def _fetched(spec: str, folder: Path | str | None) -> Path:

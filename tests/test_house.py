@@ -15,6 +15,7 @@ PACKAGE = ROOT / "ltm_pyro"
 
 GROUND = {  # every floor stands on these
     "allocation",
+    "device",
     "errors",
     "files",
     "freezing",
@@ -31,6 +32,7 @@ GROUND = {  # every floor stands on these
 BELOW = {  # floor: the floors below it, from which it may import
     "errors": set(),
     "allocation": set(),
+    "device": set(),
     "files": set(),
     "freezing": set(),
     "instances": set(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.class_arguments import names_own_code
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, load, open_run
 from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scored_text import add_corpus_at, held_out_text
@@ -127,6 +127,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     for name, value in {**(FOR_TOYS if toy else {}), **(QUICK if "--quick" in words else {})}.items():
         parser.set_defaults({f"sizes.{name}": value})
     add_trust_code(parser)
+    add_device(parser)
     return parser
 
 

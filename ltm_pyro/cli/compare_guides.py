@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.named_classes import parse_all, variants_of
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs.loading import add_trust_code, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, open_run
 from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scored_text import add_corpus_at
@@ -114,6 +114,7 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     for name, value in (QUICK if "--quick" in words else {}).items():
         parser.set_defaults({f"sizes.{name}": value})
     add_trust_code(parser)
+    add_device(parser)
     return parser
 
 

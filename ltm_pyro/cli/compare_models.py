@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
-from ltm_pyro.runs.loading import add_trust_code, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, open_run
 from ltm_pyro.runs.names import slug
 from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
@@ -82,6 +82,7 @@ def _parser() -> ArgumentParser:
         "--out", type=str | None, default=None, help="where to; comparisons/models-RUN-RUN... if left out"
     )
     add_trust_code(parser, "the runs name")
+    add_device(parser)
     return parser
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.suites import SUITES, named_suite
 from ltm_pyro.runs.keeping import keeping
-from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, load, open_run
 from ltm_pyro.runs.result_names import result_name
 from ltm_pyro.runs.scored_text import ScoredText, add_corpus_at, scored_text
 from ltm_pyro.runs.scoring import save, score_run, table_text, weights_of
@@ -68,6 +68,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--fixed_noise", type=bool, default=True, help="also the released code's protocol, no bound")
     add_trust_code(parser, "the runs name")
+    add_device(parser)
     return parser
 
 

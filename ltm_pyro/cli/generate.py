@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.draft import Draft, load_draft
-from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, load, open_run
 from ltm_pyro.runs.writing import BATCH_SIZE, stream, texts
 
 if TYPE_CHECKING:
@@ -85,4 +85,5 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--ahead", type=int, default=4, help="how many tokens the draft proposes at once")
     add_trust_code(parser, "the runs name")
+    add_device(parser)
     return parser

@@ -12,7 +12,7 @@ from ltm_pyro.evaluation.inspection.figures import draw
 from ltm_pyro.evaluation.inspection.report import report
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.keeping import keeping
-from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, load, open_run
 from ltm_pyro.runs.progress import Progress
 from ltm_pyro.runs.result_names import result_name
 from ltm_pyro.runs.scored_text import ScoredText, add_corpus_at, scored_text
@@ -74,6 +74,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     add_trust_code(parser)
+    add_device(parser)
     return parser
 
 

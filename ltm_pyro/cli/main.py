@@ -12,6 +12,7 @@ from importlib import import_module
 
 from ltm_pyro import __version__
 from ltm_pyro.allocation import keep_freed_memory
+from ltm_pyro.device import on_device
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.keeping import NotKeptError, reason_of
 from ltm_pyro.runs.names import did_you_mean
@@ -33,6 +34,7 @@ COMMANDS = {
     "import-weights": "make a run from weights of the paper's released code",
 }
 
+ON_A_DEVICE = ("train", "evaluate", "inspect", "generate", "compare", "scale", "serve")
 OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 GREETING = f"""ltm {__version__}: Latent Thought Models as Pyro programs.
@@ -40,6 +42,8 @@ GREETING = f"""ltm {__version__}: Latent Thought Models as Pyro programs.
 usage: ltm COMMAND ...          (ltm COMMAND --help lists what it takes)
 
 {chr(10).join(f"  {name:15} {summary}" for name, summary in COMMANDS.items())}
+
+Commands that work with a model take --device cpu, cuda or cuda:1, in the place of a GPU if there is one.
 
 To begin:
   ltm train                     trains the default model on the built-in corpus, in some minutes
@@ -96,10 +100,25 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"ltm_pyro {__version__}")
         return 0
+    command, (device, rest) = _command(words[0]), _device_in(words)
     try:
-        return _command(words[0])(words[1:])
+        with on_device(device):
+            return command(rest)
     except SystemExit as end:  # how the parser leaves after --help and --print_config
         return int(end.code or 0)
+
+
+def _device_in(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """What `--device` says, where a command works on one, and the other words behind the command."""
+    device, rest = None, list(words[1:])
+    for place, word in enumerate(rest if words[0] in ON_A_DEVICE else []):
+        if word == "--device" or word.startswith("--device="):
+            behind = 2 if word == "--device" else 1
+            if place + behind > len(rest):
+                raise InputError("--device: expected a device behind it, such as cpu or cuda")
+            device = rest[place + 1] if behind == 2 else word.partition("=")[2]
+            return device, rest[:place] + rest[place + behind :]
+    return device, rest
 
 
 def _command(name: str) -> Callable[[Sequence[str]], int]:

@@ -11,7 +11,7 @@ from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
 from ltm_pyro.runs.console import say
-from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, load, open_run
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -56,6 +56,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--checkpoint", default="best", help="best, latest, or a step")
     add_trust_code(parser)
+    add_device(parser)
     return parser
 
 

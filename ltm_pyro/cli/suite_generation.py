@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.suites import folder_of
+from ltm_pyro.device import chosen_device
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
-from ltm_pyro.runs.loading import add_trust_code, best_device, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, open_run
 from ltm_pyro.runs.progress import Progress
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scored_text import add_corpus_at
@@ -40,8 +41,8 @@ def main(words: Sequence[str]) -> int:
     if options.steps is not None and run.config.model != "masked-diffusion":
         raise InputError(f"--steps {options.steps}: only masked diffusion writes in steps; leave it out")
     # before anything is written, so that a name that leads nowhere costs no time
-    judge = None if options.judge is None else Judge(options.judge, best_device())
-    embedder = None if options.embedder is None else Embedder(options.embedder, best_device())
+    judge = None if options.judge is None else Judge(options.judge, chosen_device())
+    embedder = None if options.embedder is None else Embedder(options.embedder, chosen_device())
     settings = settings_of(run, options, "judge", "embedder")
     folder = folder_of(run, FOLDER, options, _parser(), settings)
     found: Found = folder.done() if options.resume else {}
@@ -91,6 +92,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--resume", action="store_true", help="keep what an interrupted evaluation has written")
     add_trust_code(parser)
+    add_device(parser)
     return parser
 
 

@@ -11,7 +11,7 @@ from ltm_pyro.cli.suites import folder_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import LARGEST
 from ltm_pyro.runs.console import say
-from ltm_pyro.runs.loading import add_trust_code, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, open_run
 from ltm_pyro.suites.gsm8k.suite import Found, attempt_all, finish, refuse_shared
 from ltm_pyro.suites.settings import local_files, settings_of
 
@@ -79,6 +79,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the demonstrations and all noise")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted evaluation")
     add_trust_code(parser)
+    add_device(parser)
     return parser
 
 

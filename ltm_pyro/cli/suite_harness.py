@@ -13,7 +13,7 @@ from ltm_pyro.cli.suites import folder_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
 from ltm_pyro.runs.console import say
-from ltm_pyro.runs.loading import add_trust_code, load, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, load, open_run
 from ltm_pyro.runs.progress import Progress
 from ltm_pyro.runs.results_folder import ComparisonFolder, commit
 from ltm_pyro.suites.settings import settings_of
@@ -77,6 +77,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of demonstrations and all noise")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted evaluation")
     add_trust_code(parser)
+    add_device(parser)
     return parser
 
 

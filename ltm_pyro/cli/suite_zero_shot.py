@@ -9,7 +9,7 @@ from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.suites import folder_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
-from ltm_pyro.runs.loading import add_trust_code, open_run
+from ltm_pyro.runs.loading import add_device, add_trust_code, open_run
 from ltm_pyro.runs.names import did_you_mean
 from ltm_pyro.suites.settings import local_files, settings_of
 from ltm_pyro.suites.zero_shot.suite import field_of, finish, score
@@ -75,6 +75,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of all noise")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted evaluation, or add sets")
     add_trust_code(parser)
+    add_device(parser)
     return parser
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ltm_pyro.device import chosen_device
 from ltm_pyro.runs.console import say
 from ltm_pyro.training.consent import look_in
 from ltm_pyro.training.run import Run
@@ -25,6 +26,13 @@ def add_trust_code(parser: ArgumentParser, what: str = "the run names") -> None:
         action="store_true",
         help=f"import the classes of other packages that {what}, which runs their code; the current folder is looked "
         "through for it",
+    )
+
+
+def add_device(parser: ArgumentParser) -> None:
+    """Give a parser `--device`, which `ltm` itself reads before it calls a command."""
+    parser.add_argument(
+        "--device", type=str | None, default=None, help="cpu, cuda, cuda:1; a GPU if there is one, if left out"
     )
 
 
@@ -49,12 +57,5 @@ def load(run: Run, which: str) -> tuple[Blueprint, torch.device]:
     import pyro
 
     pyro.enable_validation(False)  # its checks look at the device many times a step
-    device = best_device()
+    device = chosen_device()
     return run.load(which).to(device), device
-
-
-def best_device() -> torch.device:
-    """A GPU if there is one."""
-    import torch
-
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 
     from ltm_pyro.training.run import Run
 
-NO_PART = ("run", "runs", "corpus", "corpus_at", "suite", "resume", "out", "config", "trust_code", "batch_size")
+NO_PART = (
+    "device",
+    "run",
+    "runs",
+    "corpus",
+    "corpus_at",
+    "suite",
+    "resume",
+    "out",
+    "config",
+    "trust_code",
+    "batch_size",
+)
 LONGEST = 120  # letters of a name; file systems have room for some more
 LONGEST_VALUE = 32
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ltm_pyro.device import chosen_device, is_chosen
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import open_run
@@ -187,15 +188,18 @@ def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
     from accelerate.utils import InitProcessGroupKwargs
 
     AcceleratorState._reset_state()  # a process that trains twice may do so in two precisions
-    settings = config.train
+    settings, device = config.train, chosen_device()
     if (
         os.environ.pop("ACCELERATE_USE_FSDP", "false").lower() == "true"
     ):  # Accelerate's own knows modules' forwards only
         settings.shard = True
+    if device.index is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
     try:
         accelerator = Accelerator(
             mixed_precision=settings.precision,
-            cpu=launched() > 1 and not torch.cuda.is_available(),  # else it would not look for others on a CPU
+            # several processes would not look for one another on a CPU else
+            cpu=device == torch.device("cpu") and (is_chosen() or launched() > 1),
             log_with=settings.trackers or None,
             project_dir=str(folder),
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
