@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.known_classes import known_class
 from ltm_pyro.models import AutoregressiveModel, LatentThoughtModel, MaskedDiffusionModel
 from ltm_pyro.recorded import Recorded
 from ltm_pyro.runs.config import Settings
@@ -101,7 +102,5 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _path(cls: type) -> str:
-    import ltm_pyro
-
-    public = cls.__name__ in ltm_pyro.__all__ and getattr(ltm_pyro, cls.__name__) is cls
-    return f"ltm_pyro.{cls.__name__}" if public else f"{cls.__module__}.{cls.__qualname__}"
+    public = f"ltm_pyro.{cls.__name__}"
+    return public if known_class(public, (cls,)) is cls else f"{cls.__module__}.{cls.__qualname__}"
