@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ltm_pyro.device import chosen_device, device_named
 from ltm_pyro.runs.config import merged, recipe
+from ltm_pyro.runs.train_objects import train
 from ltm_pyro.runs.trained import Posteriors, TrainedRun
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import torch
 
-    from ltm_pyro.data import Tokenizer
-    from ltm_pyro.guides import AbstractGuide
-    from ltm_pyro.inference import FastLoop, SlowStep
-    from ltm_pyro.models import AbstractModel
 
 __all__ = ["Posteriors", "TrainedRun", "load", "merged", "recipe", "train"]
 
@@ -50,52 +45,6 @@ def load(
         source = _fetched(str(source), folder)
     run, place = Run.open(source, trust_code), chosen_device() if device is None else device_named(device)
     return TrainedRun(run, run.load(checkpoint).to(place), place)
-
-
-def train(
-    model: AbstractModel,
-    guide: AbstractGuide,
-    fast: FastLoop,
-    slow: SlowStep,
-    batches: Any,
-    *,
-    folder: Path | str,
-    validation: Any = None,
-    tokenizer: Tokenizer | None = None,
-    settings: Mapping[str, Any] | None = None,
-    resume: bool = False,
-) -> TrainedRun:
-    """Train objects of one's own and keep them as a run: checkpoints, log, table, figures; every command opens it.
-
-    The run's `config.yaml` says what the objects were made with, so that it can be opened again: classes of one's own
-    must stand in a module that can be imported, and constructors must be given all that shapes weights. The weights
-    start as they are.
-
-    Args:
-        model, guide, fast, slow: as for `DualRateSVI`.
-        batches: what to learn from: `ltm_pyro.data.Batches` or `Sequences`, a torch Dataset or DataLoader of token ids,
-            or lists of them; `ltm_pyro.data.id_sequences` says which forms. It is read once, and batches are drawn from
-            it in an order of their own.
-        folder: of the run.
-        validation: the same, of what is held out; a share of the sequences (`data.validation`) if None.
-        tokenizer: of the ids; if None, they are their own names.
-        settings: of training: `train.steps`, `train.batch_size`, `train.evaluate_every` and so on, as
-            `ltm_pyro.recipe` nests them.
-        resume: go on with the run in the folder, which must be of the same objects and sequences.
-
-    Returns:
-        The run, with the weights of its best checkpoint.
-
-    Raises:
-        InputError: for what cannot be written down, what does not go together, or a folder that is taken.
-        DivergedError: at a NaN or an infinity; the checkpoints before it stay.
-        KeyboardInterrupt: after Ctrl-C, with all that was done saved.
-    """
-    from ltm_pyro.runs.train_objects import train_objects
-
-    run = train_objects(model, guide, fast, slow, batches, folder, validation, tokenizer, settings, resume)
-    place = next(model.parameters()).device
-    return TrainedRun(run, run.load("best").to(place), place)
 
 
 def _fetched(spec: str, folder: Path | str | None) -> Path:

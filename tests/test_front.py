@@ -32,7 +32,7 @@ def run(shelf):
 
 def test_the_held_out_text_costs_what_ltm_evaluate_says(shelf, run, capsys):
     assert ltm("evaluate", shelf / "windows", "--draws", "2", "--limit", "3", "--fixed_noise", "false") == 0
-    table = run.evaluate(draws=2, limit=3).table()
+    table = run.table(draws=2, limit=3)
     rows = 7  # below them stands how the fit was checked, which is of fewer steps in tests
     assert capsys.readouterr().out.splitlines()[:rows] == table.splitlines()[:rows]
     records = run.score(draws=2, limit=3)
@@ -204,7 +204,7 @@ def test_priors_are_compared_as_by_the_command(tmp_path, monkeypatch, shelf, cap
     with pytest.raises(InputError, match="begun with another base"):
         ltm_pyro.studies.compare_priors(merged(base, {"train.steps": 5}), {"GaussianPrior": {}}, out="a", resume=True)
     again = ltm_pyro.studies.compare_priors(base, {"GaussianPrior": {}}, out="a", resume=True)
-    assert [record["status"] for record in again.records()] == ["done"]
+    assert [record["status"] for record in again.to_records()] == ["done"]
 
 
 FEW = {"passes": 4, "long_steps": 6, "draws": 4, "long_draws": 4, "curve": (0, 2), "curve_sequences": 2, "rounds": 1}

@@ -83,7 +83,7 @@ def test_every_command_opens_it(text, capsys):
     capsys.readouterr()
     assert ltm("evaluate", "mine", "--draws", "2", "--limit", "3", "--fixed_noise", "false") == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[:7] == run.evaluate(draws=2, limit=3).table().splitlines()[:7]
+    assert out.splitlines()[:7] == run.table(draws=2, limit=3).splitlines()[:7]
     assert "held-out sequences given from Python" in out
     for words in (("generate", "mine", "--prompt", "the people"), ("inspect", "mine", "--limit", "4", "--detail", "0")):
         assert ltm(*words) == 0
@@ -109,6 +109,18 @@ def test_what_comes_back_has_the_weights_of_the_best_checkpoint_and_the_same_obj
     assert Run.open("mine").config.fast.bound.init_args.kl_weight.init_args.steps == 4
     other = train(*objects(guide=guide), folder="other")
     assert other.guide.rank == 1
+
+
+def test_the_same_call_makes_the_same_run_and_leaves_the_generator_alone():
+    first = train(folder="first")
+    parts = objects()
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    again = train(*parts, folder="again")
+    assert torch.equal(torch.rand(1), expected)
+    for name, weight in first.components.state_dict().items():
+        assert torch.equal(weight, again.components.state_dict()[name])
 
 
 def test_a_model_without_latents_is_a_run_too():

@@ -60,7 +60,7 @@ def main(words: Sequence[str]) -> int:
             sys.stdout.write(table + "\n")
             comparison.folder.refuse_unwritten()
             say(f"\nAll of it is in {comparison.folder.path}: table.md, records.csv, {RESULTS}, samples.md, figures/")
-    return 0 if any(record["status"] == "done" for record in comparison.records()) else 1
+    return 0 if any(record["status"] == "done" for record in comparison.to_records()) else 1
 
 
 def _refuse(arguments: Sequence[str], seconds: float | None) -> None:

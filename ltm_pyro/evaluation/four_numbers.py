@@ -53,12 +53,6 @@ class Evaluation:
     lost: str = ""
     fit: FitCheck | None = None
 
-    def table(self, baseline: Evaluation | None = None) -> str:
-        """As Markdown that is also a plain terminal's table; `baseline` as `ltm_pyro.evaluation.markdown` takes it."""
-        from ltm_pyro.evaluation.table import markdown
-
-        return markdown(self, baseline)
-
     def to_dict(self) -> dict:
         """All of it as plain numbers, for JSON."""
         plain = {name: value for name, value in vars(self).items() if name not in ("scores", "fit")}

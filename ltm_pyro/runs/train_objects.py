@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference import FastLoop, SlowStep
 from ltm_pyro.instances import require_instance
@@ -15,10 +17,12 @@ from ltm_pyro.runs.console import say
 from ltm_pyro.runs.description import described, refuse_unlike
 from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.train import describe_material, make_accelerator
+from ltm_pyro.runs.trained import TrainedRun
 from ltm_pyro.training.blueprint import Blueprint, assemble
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
 from ltm_pyro.training.held_out import DATA
 from ltm_pyro.training.material import DataRecord, Material
+from ltm_pyro.training.randomness import seed_everything
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
 from ltm_pyro.training.run_lock import RunLock
@@ -31,19 +35,45 @@ if TYPE_CHECKING:
     from ltm_pyro.models import AbstractModel
 
 
-def train_objects(
+def train(
     model: AbstractModel,
     guide: AbstractGuide,
     fast: FastLoop,
     slow: SlowStep,
     batches: Any,
+    *,
     folder: Path | str,
     validation: Any = None,
     tokenizer: Tokenizer | None = None,
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
-) -> Run:
-    """See `ltm_pyro.train`."""
+) -> TrainedRun:
+    """Train objects of one's own and keep them as a run: checkpoints, log, table, figures; every command opens it.
+
+    The run's `config.yaml` says what the objects were made with, so that it can be opened again: classes of one's own
+    must stand in a module that can be imported, and constructors must be given all that shapes weights. The weights
+    start as they are; order and noise follow `train.seed`, and torch's own generator is left as it was.
+
+    Args:
+        model, guide, fast, slow: as for `DualRateSVI`.
+        batches: what to learn from: `ltm_pyro.data.Batches` or `Sequences`, a torch Dataset or DataLoader of token ids,
+            or lists of them; `ltm_pyro.data.id_sequences` says which forms. It is read once, and batches are drawn from
+            it in an order of their own.
+        folder: of the run.
+        validation: the same, of what is held out; a share of the sequences (`data.validation`) if None.
+        tokenizer: of the ids; if None, they are their own names.
+        settings: of training: `train.steps`, `train.batch_size`, `train.evaluate_every` and so on, as
+            `ltm_pyro.recipe` nests them.
+        resume: go on with the run in the folder, which must be of the same objects and sequences.
+
+    Returns:
+        The run, with the weights of its best checkpoint.
+
+    Raises:
+        InputError: for what cannot be written down, what does not go together, or a folder that is taken.
+        DivergedError: at a NaN or an infinity; the checkpoints before it stay.
+        KeyboardInterrupt: after Ctrl-C, with all that was done saved.
+    """
     require_instance("fast", fast, FastLoop, "FastLoop(ELBO()); the order is model, guide, fast, slow")
     require_instance("slow", slow, SlowStep, "SlowStep(ELBO())")
     components, folder = Blueprint(model, guide, fast, slow), Path(folder)
@@ -51,8 +81,22 @@ def train_objects(
     material = _material(model, batches, validation, tokenizer, config)
     config.data.mode = "windows" if material.training.fixed else "documents"
     config.data.vocabulary = material.tokenizer.vocabulary
-    refuse_unlike(components, assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin))
-    rehearse(components, config.data.length)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        _refuse_unfit(components, config, material.tokenizer)
+        seed_everything(config.train.seed)
+        run = _trained(components, config, material, folder, resume)
+    place = next(model.parameters()).device
+    return TrainedRun(run, run.load("best").to(place), place)
+
+
+def _refuse_unfit(components: Blueprint, config: Namespace, tokenizer: Tokenizer) -> None:
+    """Refuse what a run's folder does not say in full, or what breaks a contract."""
+    again = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin)
+    refuse_unlike(components, again)
+    rehearse(again, config.data.length)
+
+
+def _trained(components: Blueprint, config: Namespace, material: Material, folder: Path, resume: bool) -> Run:
     with RunLock(folder) as lock:
         goes_on = resume and not is_unbegun(folder)
         run = _opened(folder, config, material) if goes_on else _made(folder, config, material, lock)

@@ -112,7 +112,7 @@ class TrainedRun:
         seed: int = 0,
         fast_steps: int | None = None,
     ) -> Evaluation:
-        """The numbers of `ltm evaluate`: `print(run.evaluate(texts).table())`.
+        """The numbers of `ltm evaluate`, which `table` prints.
 
         Args:
             texts: none of them empty; what the run held out of its corpus if None.
@@ -126,6 +126,21 @@ class TrainedRun:
             InputError: for texts that give no sequence, or if a score is not finite.
         """
         return self._evaluated(self._cut(texts), draws, limit, batch_size, seed, fast_steps)
+
+    def table(
+        self,
+        texts: Sequence[str] | None = None,
+        *,
+        draws: int = DRAWS,
+        limit: int | None = None,
+        batch_size: int = BATCH,
+        seed: int = 0,
+        fast_steps: int | None = None,
+    ) -> str:
+        """What `evaluate` finds, as Markdown that is also a plain terminal's table; the arguments are the same."""
+        from ltm_pyro.evaluation import markdown
+
+        return markdown(self._evaluated(self._cut(texts), draws, limit, batch_size, seed, fast_steps))
 
     def score(
         self,

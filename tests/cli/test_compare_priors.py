@@ -316,13 +316,13 @@ def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(words, one, co
 
 def test_the_records_are_returned(corpus):
     base = merged(recipe(), TINY, {"corpus": str(corpus)})
-    records = compare_priors(base, ["GaussianPrior", "LaplacePrior"], out="out").records()
+    records = compare_priors(base, ["GaussianPrior", "LaplacePrior"], out="out").to_records()
     assert [record["status"] for record in records] == ["done", "done"]
     assert "elbo_minus_first" not in records[0]
     gap = records[1]["elbo_nats_per_token"] - records[0]["elbo_nats_per_token"]
     assert records[1]["elbo_minus_first"] == pytest.approx(gap)
     again = compare_priors(base, ["GaussianPrior", "LaplacePrior"], out="out", resume=True)
-    assert again.records() == records
+    assert again.to_records() == records
 
 
 def test_other_text_in_an_old_comparison_is_refused(tmp_path, capsys):

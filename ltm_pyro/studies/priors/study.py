@@ -44,7 +44,7 @@ def compare_priors(
         seeds, out, seconds, resume: as for `PriorComparison`.
 
     Returns:
-        What was compared: `records()`, `summaries()`, `table()`.
+        What was compared: `to_records()`, `summaries()`, `table()`.
 
     Raises:
         InputError: as `PriorComparison`.
@@ -114,7 +114,7 @@ class PriorComparison:
                 self._run(variant, seed, material)
                 self.folder.keep(self.pieces)
 
-    def records(self) -> list[dict[str, Any]]:
+    def to_records(self) -> list[dict[str, Any]]:
         """A flat record of every run that has ended."""
         return run_records(self.pieces, [variant.name for variant in self.variants], self.seeds)
 
@@ -127,7 +127,7 @@ class PriorComparison:
         from ltm_pyro.studies.priors.figures import draw
         from ltm_pyro.tables import to_csv
 
-        records, rows, table = self.records(), self.summaries(), self.table()
+        records, rows, table = self.to_records(), self.summaries(), self.table()
         if not records:
             return ""
         self.folder.write("table.md", table + "\n")
@@ -186,7 +186,7 @@ class PriorComparison:
 
     def table(self) -> str:
         """What has ended, as Markdown; nothing if nothing has."""
-        records = self.records()
+        records = self.to_records()
         return markdown(self.summaries(), records, self.variants[0].name, self._budget()) if records else ""
 
     def _completed(self, base: Mapping[str, Any], variant: Variant) -> Namespace:

@@ -112,7 +112,7 @@ class Study:
     def is_done(self, cell: Cell) -> bool:
         return self.runner.results.get(cell.key, {}).get("status") == "done"
 
-    def records(self) -> list[dict[str, Any]]:
+    def to_records(self) -> list[dict[str, Any]]:
         """A flat record of every run that has ended, at each T_fast of inference."""
         return run_records(self.cells, self.runner.results, self.inference)
 
@@ -126,7 +126,7 @@ class Study:
         from ltm_pyro.studies.scale.table import markdown, name_of
         from ltm_pyro.tables import to_csv
 
-        records, rows = self.records(), self.summaries()
+        records, rows = self.to_records(), self.summaries()
         if not records:
             return ""
         fitted = laws(self.cells, self.runner.results, self.inference, self.compute, DRAWS, self.seed) if rows else []
