@@ -39,12 +39,15 @@ def load(
     Raises:
         InputError: if there is no such run or checkpoint, if it is damaged, or if it names classes that need consent.
     """
+    import torch
+
     from ltm_pyro.data.hub import PREFIX
 
     if str(source).startswith(PREFIX):
         source = _fetched(str(source), folder)
     run, place = Run.open(source, trust_code), chosen_device() if device is None else device_named(device)
-    return TrainedRun(run, run.load(checkpoint).to(place), place)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # weights are made before they are read
+        return TrainedRun(run, run.load(checkpoint).to(place), place)
 
 
 def _fetched(spec: str, folder: Path | str | None) -> Path:

@@ -99,6 +99,7 @@ def test_texts_are_written_and_the_global_noise_is_left_alone(run):
     expected = torch.rand(1)
     torch.manual_seed(3)
     two = run.write("the people", samples=2, tokens=5, seed=1)
+    ltm_pyro.load(run.folder)
     run.score(["the people"], draws=1)
     run.posterior(["the people"])
     assert torch.equal(torch.rand(1), expected)

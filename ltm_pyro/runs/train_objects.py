@@ -85,8 +85,8 @@ def train(
         _refuse_unfit(components, config, material.tokenizer)
         seed_everything(config.train.seed)
         run = _trained(components, config, material, folder, resume)
-    place = next(model.parameters()).device
-    return TrainedRun(run, run.load("best").to(place), place)
+        place = next(model.parameters()).device
+        return TrainedRun(run, run.load("best").to(place), place)
 
 
 def _refuse_unfit(components: Blueprint, config: Namespace, tokenizer: Tokenizer) -> None:
