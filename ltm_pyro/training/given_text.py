@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GIVEN = "given"  # of data.json: true where a run's sequences were given, and are no corpus that could be read again
 NAME = "held-out"  # of the files
+LONGEST = 200  # characters of what is said to be lost
 COLUMNS = ("tokens", "byte_counts", "bounds", "previous")
 
 
@@ -44,6 +45,11 @@ def read_held_out(folder: Path) -> Sequences:
     """
     from ltm_pyro.data import Sequences
 
+    if not (folder / f"{NAME}.safetensors").is_file():
+        raise InputError(
+            f"{folder} was trained on sequences that were given from Python, and what it held out of them is not here: "
+            "score a text, `ltm evaluate RUN TEXT`"
+        )
     state: dict[Any, Any] = load_state(folder, NAME)
     try:
         columns = {name: state[name].numpy() for name in COLUMNS}
@@ -53,7 +59,7 @@ def read_held_out(folder: Path) -> Sequences:
             length=int(state["length"]),
             pad=int(state["pad"]),
             fixed=bool(state["fixed"]),
-            lost=str(state["lost"]),
+            lost="".join(letter for letter in str(state["lost"])[:LONGEST] if letter.isprintable()),
         )
         _check(columns, len(sequences.names), sequences.length)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
