@@ -43,7 +43,7 @@ usage: ltm COMMAND ...          (ltm COMMAND --help lists what it takes)
 
 {chr(10).join(f"  {name:15} {summary}" for name, summary in COMMANDS.items())}
 
-Commands that work with a model take --device cpu, cuda or cuda:1, in the place of a GPU if there is one.
+Where a model is at work: --device cpu, cuda or cuda:1; left out, a GPU if there is one.
 
 To begin:
   ltm train                     trains the default model on the built-in corpus, in some minutes
