@@ -278,15 +278,12 @@ def test_a_damaged_file_of_what_was_held_out_is_named(capsys):
 
 def test_ids_of_a_file_that_are_none_of_the_vocabulary_are_refused(capsys):
     train()
-    from safetensors.numpy import load_file
-
     from ltm_pyro.training.state_files import load_state, save_state
 
     state = load_state(Path("mine"), "held-out")
     state["tokens"][:] = V + 7
     state["lost"] = "\x1b[2J" + "x" * 1000
     save_state(Path("mine"), "held-out", state)
-    assert load_file("mine/held-out.safetensors")["tokens"].max() == V + 7
     assert ltm("evaluate", "mine", "--limit", "2") == 2
     err = capsys.readouterr().err
     assert "Traceback" not in err
