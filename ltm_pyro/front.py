@@ -1,4 +1,4 @@
-"""What is done with runs from Python: `ltm_pyro.load`, `ltm_pyro.recipe` and `ltm_pyro.studies`."""
+"""The Python API of runs: `ltm_pyro.load`, `train`, `recipe` and `merged`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ltm_pyro.device import chosen_device, device_named
 from ltm_pyro.runs.config import merged, recipe
+from ltm_pyro.runs.loading import open_run
 from ltm_pyro.runs.train_objects import train
 from ltm_pyro.runs.trained import Posteriors, TrainedRun
-from ltm_pyro.training.run import Run
+from ltm_pyro.training.run import CONFIG
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ def load(
         checkpoint: `best` (by validation ELBO), `latest`, or a step's number.
         device: where it is to be; a GPU if there is one.
         trust_code: import the classes of other packages than ltm_pyro, torch and Pyro that the run names, which runs
-            their code.
+            their code; it is looked for in the current folder too.
         folder: of a run from the hub; runs/NAME if None.
 
     Raises:
@@ -45,7 +46,7 @@ def load(
 
     if str(source).startswith(PREFIX):
         source = _fetched(str(source), folder)
-    run, place = Run.open(source, trust_code), chosen_device() if device is None else device_named(device)
+    run, place = open_run(source, trust_code), chosen_device() if device is None else device_named(device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # weights are made before they are read
         return TrainedRun(run, run.load(checkpoint).to(place), place)
 
@@ -54,6 +55,6 @@ def _fetched(spec: str, folder: Path | str | None) -> Path:
     from ltm_pyro.sharing import RepositoryName, pull
 
     place = Path(folder or Path("runs") / RepositoryName.parse(spec).name)
-    if not (place / "config.yaml").is_file():
+    if not (place / CONFIG).is_file():
         pull(spec, place)
     return place

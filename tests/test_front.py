@@ -143,10 +143,6 @@ def test_bad_input_gets_one_line(run, call, message):
         call(run)
 
 
-def nested(settings):
-    return merged({}, settings)
-
-
 def test_settings_are_equal_however_they_were_given():
     assert merged({"train": {"draws": 8}}) == merged({}, {"train.draws": 8})
     config = complete(merged(ltm_pyro.recipe(), {"train.draws": 8}))
@@ -188,7 +184,7 @@ def test_priors_are_compared_as_by_the_command(tmp_path, monkeypatch, shelf, cap
     from runs import arguments
 
     monkeypatch.chdir(tmp_path)
-    base = merged(ltm_pyro.recipe(), nested(TINY), {"corpus": str(shelf / "corpus.jsonl")})
+    base = merged(ltm_pyro.recipe(), TINY, {"corpus": str(shelf / "corpus.jsonl")})
     mixture = {"prior": {"class_path": "MixturePrior", "init_args": {"components": 2}}}
     study = ltm_pyro.studies.compare_priors(base, {"GaussianPrior": {}, "MixturePrior(components=2)": mixture}, out="a")
     words = ("--priors", "GaussianPrior", "MixturePrior(components=2)", "--out", "b")

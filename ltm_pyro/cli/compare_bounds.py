@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.class_arguments import names_own_code
+from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.loading import add_device, add_trust_code, load, open_run
-from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scored_text import add_corpus_at, held_out_text
 from ltm_pyro.studies.bounds.figures import draw

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
 from ltm_pyro.cli.named_classes import parse_all, variants_of
+from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.loading import add_device, add_trust_code, open_run
-from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scored_text import add_corpus_at
 from ltm_pyro.studies.guides.study import GuideStudy

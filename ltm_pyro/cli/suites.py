@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.names import did_you_mean
-from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Objects of one's own become a run."""
+"""Training of objects that were built in Python, kept as a run."""
 
 from __future__ import annotations
 

@@ -235,13 +235,11 @@ class TrainedRun:
             InputError: if the prompt is too long.
         """
         from ltm_pyro.generation import Sampling
-        from ltm_pyro.runs.writing import texts as written
+        from ltm_pyro.runs.writing import write_samples
 
         refuse_outside({"samples": samples}, {"samples": whole(1)})
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(seed)
-            sampling = Sampling(temperature, top_k, top_p)
-            return list(written(self.run, self.components, samples, prompt, tokens, sampling))
+        sampling = Sampling(temperature, top_k, top_p)
+        return write_samples(self.run, self.components, samples, seed, prompt, tokens, sampling)
 
     def learning_figure(self) -> Figure:
         """What the run has learned by when, against tokens: bound, log-likelihood and KL."""

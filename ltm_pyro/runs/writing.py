@@ -130,13 +130,21 @@ def _encode(run: Run, prompt: str) -> Tensor:
     return torch.as_tensor(run.tokenizer.encode(prompt), dtype=torch.long)
 
 
-def write_samples(run: Run, blueprint: Blueprint, count: int, seed: int) -> list[str]:
-    """Texts with z from the prior; the random state is left as it was."""
+def write_samples(
+    run: Run,
+    blueprint: Blueprint,
+    count: int,
+    seed: int,
+    prompt: str = "",
+    tokens: int | None = None,
+    sampling: Sampling | None = None,
+) -> list[str]:
+    """Several texts from a seed; torch's own generator is left as it was. The other arguments are those of `texts`."""
     import torch
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return list(texts(run, blueprint, count))
+        return list(texts(run, blueprint, count, prompt, tokens, sampling))
 
 
 def keep_samples(run: Run, samples: Sequence[str]) -> None:

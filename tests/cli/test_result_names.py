@@ -10,8 +10,8 @@ import pytest
 from runs import ltm
 
 from ltm_pyro.cli.evaluate import _parser
+from ltm_pyro.cli.result_folders import comparison_folder
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.result_names import LONGEST, place_name, result_name
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.sharing.card import _numbers
