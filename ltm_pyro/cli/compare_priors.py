@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -10,17 +9,17 @@ from typing import TYPE_CHECKING, NoReturn
 from ltm_pyro.cli.named_classes import parse_all, variants_of
 from ltm_pyro.cli.run_arguments import settings_of
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs.console import say
-from ltm_pyro.runs.results_folder import RESULTS
 from ltm_pyro.studies.defaults import default_priors
-from ltm_pyro.studies.priors.study import PriorComparison, check_sizes
+from ltm_pyro.studies.priors.study import PriorComparison, check_seconds
+from ltm_pyro.studies.trial import check_seeds
 
 if TYPE_CHECKING:
     from argparse import Namespace as Options
 
 
 USAGE = (
-    "ltm compare priors [CORPUS] [--priors PRIOR ...] [--seeds SEED ...] [--out FOLDER] [--seconds N] [--resume] "
+    "ltm compare priors [CORPUS] [--priors PRIOR ...] [--seeds SEED ...] [--out FOLDER] [--seconds N] "
+    "[--limit N] [--processes N] [--resume] "
     "[ARGUMENT OF ltm train ...]"
 )
 EXAMPLE = """for example:
@@ -38,7 +37,8 @@ INSTEAD = {
 def main(words: Sequence[str]) -> int:
     """Compare; returns the exit code: 0 if any prior has its numbers."""
     options, arguments = _read(words)
-    check_sizes(options.seeds, options.seconds)
+    check_seeds(options.seeds)
+    check_seconds(options.seconds)
     names = parse_all("prior", options.priors or default_priors())
     for given in (arguments, *(name.further for name in names)):
         _refuse(given, options.seconds)
@@ -48,18 +48,13 @@ def main(words: Sequence[str]) -> int:
         seeds=options.seeds,
         out=options.out,
         seconds=options.seconds,
+        limit=options.limit,
+        processes=options.processes,
         resume=options.resume,
         check_models=options.priors is not None,
         command=["ltm", "compare", "priors", *words],
     )
-    try:
-        comparison.carry_out()
-    finally:
-        table = comparison.finish()
-        if table:
-            sys.stdout.write(table + "\n")
-            comparison.folder.refuse_unwritten()
-            say(f"\nAll of it is in {comparison.folder.path}: table.md, records.csv, {RESULTS}, samples.md, figures/")
+    comparison.conduct()
     return 0 if any(record["status"] == "done" for record in comparison.to_records()) else 1
 
 
@@ -99,6 +94,12 @@ def _read(words: Sequence[str]) -> tuple[Options, list[str]]:
     parser.add_argument("--out", help="the comparison's folder; comparisons/priors-CORPUS if left out")
     parser.add_argument(
         "--seconds", type=float, help="train each for so long, instead of for --train.steps, which is equal tokens"
+    )
+    parser.add_argument("--limit", type=int, help="the most texts to score; --train.final_sequences if left out")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        help="runs at once, of one thread each; one after another, with all threads, if left out",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the comparison in --out; what is done stays")
     return parser.parse_known_args(list(words))

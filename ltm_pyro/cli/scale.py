@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ltm_pyro.cli.run_arguments import settings_of
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs.console import say
-from ltm_pyro.runs.results_folder import RESULTS, SETTINGS
 from ltm_pyro.studies.scale.grid import AS_TRAINED, HELP, INFERENCE, TRAINED, read_grid
 from ltm_pyro.studies.scale.records import Compute
-from ltm_pyro.studies.scale.study import Study, defaults
+from ltm_pyro.studies.scale.study import ScaleStudy, defaults
 
 if TYPE_CHECKING:
     from argparse import Namespace as Options
@@ -21,20 +18,19 @@ if TYPE_CHECKING:
 
 FLOPS: dict[str, Compute] = {"spent": "flops_per_token", "paper": "paper_flops_per_token"}
 USAGE = (
-    "ltm scale [CORPUS] [--grid FILE] [--DIMENSION VALUE ...] [--seeds SEED ...] [--run FOLDER] [--processes N] "
-    "[ARGUMENT OF ltm train ...]"
+    "ltm scale [CORPUS] [--grid FILE] [--DIMENSION VALUE ...] [--seeds SEED ...] [--out FOLDER] [--processes N] "
+    "[--resume] [ARGUMENT OF ltm train ...]"
 )
 EXAMPLE = """for example:
-  ltm scale --fast_steps 2 4 8 --thoughts 1 4 --seeds 0 1 --run runs/scale --train.steps 200
-  ltm scale stories.jsonl --grid grid.yaml --processes 2 --run runs/scale --data.mode documents
-The same command goes on where it was stopped; with further values or seeds it adds to what is there. Started a second
-time beside the first, it shares the work."""
+  ltm scale --fast_steps 2 4 8 --thoughts 1 4 --seeds 0 1 --out comparisons/scale --train.steps 200
+  ltm scale stories.jsonl --grid grid.yaml --processes 2 --out comparisons/scale --data.mode documents
+With --resume the same command goes on where it was stopped, and with further values or seeds it adds to what is there.
+Started so a second time beside the first, it shares the work."""
 
 
 INSTEAD = {
     "--train.seed": "give the seeds by --seeds; --data.seed is that of the split",
-    "--resume": "leave it out: the same command goes on where it was stopped",
-    "--out": "the study's folder is --run",
+    "--run": "the study's folder is --out",
     "--model": "leave it out: T_fast and thoughts are those of a Latent Thought Model",
 }
 
@@ -45,28 +41,20 @@ def main(words: Sequence[str]) -> int:
     grid = read_grid(options.grid, {name: getattr(options, name) for name in HELP})
     _refuse(arguments, grid)
     steps = settings_of(arguments)["train"]["steps"]
-    study = Study(
+    study = ScaleStudy(
         grid,
         settings_of(arguments, defaults(steps)),
         seeds=options.seeds,
-        run=options.run,
+        out=options.out,
         processes=options.processes,
         limit=options.limit,
         seed=options.seed,
         compute=FLOPS[options.flops],
+        resume=options.resume,
         command=["ltm", "scale", *words],
     )
-    total = len(study.cells)
-    say(f"{total} runs, {len(study.runner.results)} of them done; {options.processes} at once, in {study.folder.path}")
-    try:
-        study.carry_out()
-    finally:
-        table = study.finish()
-        if table:
-            sys.stdout.write(table + "\n")
-            study.folder.refuse_unwritten()
-            say(f"\nAll of it is in {study.folder.path}: table.md, records.csv, {RESULTS}, {SETTINGS}, figures/")
-    return 0 if all(study.is_done(cell) for cell in study.cells) else 1
+    study.conduct()
+    return 0 if study.is_done else 1
 
 
 def _refuse(arguments: Sequence[str], grid: Mapping[str, Sequence[Any]]) -> None:
@@ -98,9 +86,10 @@ def _read(words: Sequence[str]) -> tuple[Options, list[str]]:
         kind: Callable[[str], Any] = _steps if name == INFERENCE else int
         parser.add_argument(f"--{name}", nargs="+", type=kind, metavar="N", help=told)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="a run of each model for each; 0 if left out")
-    parser.add_argument("--run", metavar="FOLDER", help="the study's folder; comparisons/scale-CORPUS if left out")
+    parser.add_argument("--out", metavar="FOLDER", help="the study's folder; comparisons/scale-CORPUS if left out")
+    parser.add_argument("--resume", action="store_true", help="go on with the study in --out; what is done stays")
     parser.add_argument("--processes", type=int, default=1, help="runs at once, of one thread each")
-    parser.add_argument("--limit", type=int, help="held-out texts to score; train.final_sequences if left out")
+    parser.add_argument("--limit", type=int, help="the most texts to score; --train.final_sequences if left out")
     parser.add_argument("--seed", type=int, default=0, help="of the noise of all scoring, and of the bootstrap")
     parser.add_argument("--flops", choices=list(FLOPS), default="spent", help="what the laws count")
     return parser.parse_known_args(list(words))

@@ -56,6 +56,16 @@ def spent_flops_per_token(model: AbstractModel, guide: Any, fast: FastLoop, slow
     return one + (fast.steps - 1) * (two - one)
 
 
+def fast_steps(model: AbstractModel, guide: Any, fast: FastLoop) -> int:
+    """T_fast; none where there is nothing local to fit."""
+    if model.prior is None:
+        return 0
+    begun = deepcopy(guide)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        begun.start(torch.zeros(1, 2, dtype=torch.long))
+    return fast.steps if begun.local_parameters() else 0
+
+
 def _counted(model: AbstractModel, guide: Any, fast: FastLoop, slow: SlowStep) -> float:
     """What torch counts in one step, for each token."""
     model, guide = deepcopy(model).cpu().train(), deepcopy(guide).cpu().train()

@@ -29,7 +29,7 @@ def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> Axes:
         _logarithmic(axes, largest, max(row["mmd2"] for row in rows))
     else:
         axes.locator_params(axis="x", nbins=4)
-    axes.set_yticks(places, [row["prior"] for row in rows])
+    axes.set_yticks(places, [row["variant"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_ylabel("prior")
     axes.set_xlabel("MMD² of aggregated posterior and prior")

@@ -33,12 +33,12 @@ def plot_number(
     number: str = "elbo",
     named: bool = True,
 ) -> Axes:
-    """One number by prior, nats/token: the mean, its error over sequences (thin bar) and over seeds (thick).
+    """One number by variant, nats/token: the mean, its error over sequences (thin bar) and over seeds (thick).
 
     What is far worse than the others leaves the frame: an arrow at its edge has the value beside it.
 
     Args:
-        rows: summaries of a comparison of priors, one each.
+        rows: summaries of a study, one of each variant.
         runs: its records; hollow dots where there are several seeds. May be empty.
         axes: where to draw.
         number: a key of `NAMES`.
@@ -49,7 +49,7 @@ def plot_number(
     if apart:
         axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     for place, row in enumerate(rows):
-        single = [run[key] for run in runs if run["prior"] == row["prior"] and key in run]
+        single = [run[key] for run in runs if run["variant"] == row["variant"] and key in run]
         if len(single) > 1:
             hollow: dict[str, Any] = {"color": "0.55", "markerfacecolor": "none", "markersize": 3.5, "label": "a seed"}
             axes.plot(single, [place] * len(single), "o", **hollow)
@@ -58,8 +58,8 @@ def plot_number(
             if math.isfinite(length):
                 axes.errorbar(row[key], place, xerr=length, label=name, zorder=2, **style)
         axes.plot([row[key]], [place], "o", color=COLOURS[1], markersize=4.5, zorder=3)
-    _frame(rows, {row["prior"]: _reach(row, runs, key, error) for row in rows}, key, axes)
-    axes.set_yticks(range(len(rows)), [row["prior"] for row in rows] if named else [""] * len(rows))
+    _frame(rows, {row["variant"]: _reach(row, runs, key, error) for row in rows}, key, axes)
+    axes.set_yticks(range(len(rows)), [row["variant"] for row in rows] if named else [""] * len(rows))
     axes.set_ylabel("model" if named else "")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x", color="0.92")
@@ -73,7 +73,7 @@ def _reach(row: dict[str, Any], runs: Sequence[dict[str, Any]], key: str, error:
     """From where to where a row's errors and dots go."""
     lengths = [row.get(bar, math.nan) for bar in (error, f"{key}_seed_error")]
     longest = max((length for length in lengths if math.isfinite(length)), default=0.0)
-    single = [run[key] for run in runs if run["prior"] == row["prior"] and key in run]
+    single = [run[key] for run in runs if run["variant"] == row["variant"] and key in run]
     return min(row[key] - longest, *single, row[key]), max(row[key] + longest, *single, row[key])
 
 
@@ -82,7 +82,7 @@ def _frame(rows: Sequence[dict[str, Any]], reach: dict[str, tuple[float, float]]
     values = sorted(row[key] for row in rows)
     middle, high = values[len(values) // 2], values[3 * len(values) // 4]
     limit = high + 4 * max(high - middle, *sorted(up - low for low, up in reach.values())[: len(rows) // 2 + 1])
-    inside = [reach[row["prior"]] for row in rows if row[key] <= limit]
+    inside = [reach[row["variant"]] for row in rows if row[key] <= limit]
     if len(inside) == len(rows) or len(rows) < 4:
         return
     low, up = min(one[0] for one in inside), max(one[1] for one in inside)

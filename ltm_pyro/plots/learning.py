@@ -20,18 +20,18 @@ def plot_learning(
     number: str = "elbo",
     label: str = "",
 ) -> Axes:
-    """A number as a cost: a line for each run, those of one prior alike, and named once.
+    """A number as a cost: a line for each run, those of one variant alike, and named once.
 
     Args:
-        points: with `prior`, `seed`, `tokens`, `seconds` and the number.
+        points: with `variant`, `seed`, `tokens`, `seconds` and the number.
         axes: where to draw.
         by: what was spent.
         look: colours and markers by name, as `looks` makes them, to share among figures.
         number: which of the points' numbers, higher is better if it is a bound; points without it are left out.
         label: of the vertical axis, if it is another than the number's own.
     """
-    looked = look or looks((point["prior"], point["prior"]) for point in points)
-    for name, own in grouped((point for point in points if number in point), "prior").items():
+    looked = look or looks((point["variant"], point["variant"]) for point in points)
+    for name, own in grouped((point for point in points if number in point), "variant").items():
         for place, run in enumerate(grouped(own, "seed").values()):
             told = None if place else name
             axes.plot([p[by] for p in run], [cost(number, p[number]) for p in run], label=told, **looked[name])

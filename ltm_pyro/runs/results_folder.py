@@ -116,12 +116,19 @@ class ComparisonFolder:
             found = read_json(self.path / RESULTS, Results)["pieces"]
         except (InputError, KeyError) as error:
             raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
+        self._refuse(before)
+        return {name: [_read(record) for record in piece] for name, piece in found.items()}
+
+    def refuse_other_settings(self) -> None:
+        """Raises InputError if the folder holds a comparison that was begun with other settings."""
+        self._refuse(_settings_in(self.path))
+
+    def _refuse(self, before: Mapping[str, Any] | None) -> None:
         if changed := _differing(before, self.settings):
             raise InputError(
                 f"{self.path} was begun with another {', '.join(changed)}: give what it was begun with, as "
                 f"{self.path / SETTINGS} has it, or leave out --resume"
             )
-        return {name: [_read(record) for record in piece] for name, piece in found.items()}
 
     def with_variants(self, variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The variants of this comparison, by name, and those that it was made of before.
@@ -148,9 +155,8 @@ class ComparisonFolder:
 
     def keep(self, pieces: Mapping[str, list[dict[str, Any]]]) -> None:
         """Write the records as they are so far, beside the file and then in its place."""
-        plain = {name: [_plain(record) for record in piece] for name, piece in pieces.items()}
         with self.noted(RESULTS):
-            write_text(self.path / RESULTS, json.dumps({"pieces": plain}, indent=1, allow_nan=False) + "\n")
+            write_text(self.path / RESULTS, json.dumps(as_content(pieces), indent=1, allow_nan=False) + "\n")
 
     def listener(self, pieces: Mapping[str, list[dict[str, Any]]]) -> Callable[[str, int, int], None]:
         """What a comparison tells its progress to: it is shown, and what is done by then is kept.
@@ -220,6 +226,11 @@ class ComparisonFolder:
                 say(f"{reason_of(error)}. Results will be shown, and are kept only once there is room")
         else:
             self.unwritten.pop(name, None)
+
+
+def as_content(pieces: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The records as results.json has them: numbers that JSON has no word for as text."""
+    return {"pieces": {name: [_plain(record) for record in piece] for name, piece in pieces.items()}}
 
 
 def versions() -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""The runs of a comparison of priors: each is one that `ltm train` could have made, and `ltm evaluate` reads."""
+"""The runs of a study: each is one that `ltm train` could have made, and `ltm evaluate` reads."""
 
 from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_json
 from ltm_pyro.runs import train
 from ltm_pyro.runs.console import say
-from ltm_pyro.runs.loading import load
 from ltm_pyro.runs.scoring import save, score_run, weights_of
 from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.writing import keep_samples, write_samples
@@ -24,9 +23,11 @@ from ltm_pyro.training.run import Run, is_unbegun, run_parser
 from ltm_pyro.training.run_lock import RunLock
 
 if TYPE_CHECKING:
+    import torch
     from jsonargparse import Namespace
 
     from ltm_pyro.evaluation import Evaluation, Score
+    from ltm_pyro.training.blueprint import Blueprint
     from ltm_pyro.training.material import Material
 
 # those that there are
@@ -82,40 +83,82 @@ def refuse_other_text(folder: Path, material: Material) -> None:
             )
 
 
-def evaluate_run(run: Run, material: Material) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The numbers that `ltm evaluate` gives on a trained run, and every sequence's costs behind them.
+def score(
+    run: Run,
+    blueprint: Blueprint,
+    device: torch.device,
+    material: Material,
+    name: str,
+    checkpoint: str,
+    scoring: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The numbers that `ltm evaluate` gives on a trained run, kept in its folder too.
 
-    Also writes them, and samples, into the run's folder.
+    Args:
+        run: one that has been trained.
+        blueprint: its objects, with the weights of the checkpoint.
+        device: where they are.
+        material: whose validation text is scored.
+        name: of the evaluation.
+        checkpoint: `best` or `latest`.
+        scoring: `draws`, `limit`, `seed` and `fast_steps`.
+
+    Returns:
+        `numbers`, flat, and `sequences`, every sequence's costs behind them.
 
     Raises:
         RuntimeError: if a number is not finite.
     """
+    options = {**scoring, "fixed_noise": False}
+    steps = options.pop("fast_steps", None)
+    evaluation = score_run(run, blueprint.with_fast_steps(steps), device, material.validation, **options)
+    found = {"numbers": numbers_of(evaluation), "sequences": sequences_of(evaluation)}
+    if steps is not None:
+        options["fast_steps"] = steps
+    save(run, name, evaluation, options=options, about=f"held-out text; {weights_of(run, checkpoint)}")
+    return found
+
+
+def aggregate(blueprint: Blueprint, device: torch.device, material: Material, limit: int | None) -> dict[str, Any]:
+    """The aggregated posterior of the validation text against the prior, as one flat record."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation.aggregate import aggregate_against_prior
 
-    blueprint, device = load(run, "best")
-    draws, limit = run.config.train.draws, run.config.train.final_sequences
-    evaluation = score_run(run, blueprint, device, material.validation, draws=draws, limit=limit, seed=SEED)
-    sequences = sequences_of(evaluation)
     batches = (batch.to(device) for batch in in_order(material.validation, BATCH, limit))
-    aggregate = aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED)
-    options = {"draws": draws, "limit": limit, "seed": SEED, "fixed_noise": False}
-    save(run, "validation", evaluation, options=options, about=f"held-out text; {weights_of(run, 'best')}")
+    return aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED).to_record()
+
+
+def write_and_keep_samples(run: Run, blueprint: Blueprint) -> None:
+    """As many texts as the run's training is to write, with z from the prior."""
     keep_samples(run, write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed))
-    step = step_of(run.find("best"))
-    prior = blueprint.model.prior
-    assert prior is not None
+
+
+def about(run: Run, blueprint: Blueprint, checkpoint: str) -> dict[str, Any]:
+    """What a run has spent and what it is, as one flat record."""
+    model, guide = blueprint.model, blueprint.guide
+    of_model, of_guide = (sum(parameter.numel() for parameter in part.parameters()) for part in (model, guide))
     record = {
-        **numbers_of(evaluation),
-        **aggregate.to_record(),
         **cost_of(run),
-        "density": prior.density.value,
-        "sampler": prior.approximate_sampler,
-        "checkpoint_step": step,
-        "parameters_prior": sum(parameter.numel() for parameter in prior.parameters()),
-        "parameters": sum(parameter.numel() for parameter in blueprint.global_parameters()),
+        "checkpoint_step": step_of(run.find(checkpoint)),
+        "parameters": of_model + of_guide,
+        "parameters_model": of_model,
+        "parameters_guide": of_guide,
     }
-    return record, sequences
+    if (prior := getattr(model, "prior", None)) is not None:
+        record |= {"density": prior.density.value, "sampler": prior.approximate_sampler}
+        record["parameters_prior"] = sum(parameter.numel() for parameter in prior.parameters())
+    return record
+
+
+def flops_of(run: Run) -> dict[str, Any]:
+    """The FLOPs that a token of a run's training takes: those that are spent, and as the paper counts them."""
+    from ltm_pyro.evaluation.flops import fast_steps, paper_flops_per_token, spent_flops_per_token
+
+    model, guide, fast, slow = run.assemble()
+    return {
+        "flops_per_token": spent_flops_per_token(model, guide, fast, slow),
+        "paper_flops_per_token": paper_flops_per_token(model.decoder, fast_steps(model, guide, fast)),
+    }
 
 
 def numbers_of(evaluation: Evaluation) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""One cell of a study in a process of its own, as the study's `CellRunner` starts it: `python -m MODULE FOLDER`.
+"""One trial of a study, here or in a process of its own, as the study's `TrialRunner` has it done.
 
-The folder holds `plan.json`; `result.json` comes to stand beside it. The process goes on with a run that was
-interrupted, and saves and leaves when its standard input ends, as it does when the study does. Who works on a cell
+The folder holds `plan.json`; `result.json` comes to stand beside it. A process goes on with a run that was
+interrupted, and saves and leaves when its standard input ends, as it does when the study does. Who works on a trial
 holds its lock, which the system takes back from a process that is killed: no two ever work on one.
 """
 
@@ -26,33 +26,46 @@ from ltm_pyro.files import finite, read_json, write_text
 from ltm_pyro.runs.console import say
 
 PLAN, RESULT, CPU, LOCK = "plan.json", "result.json", "cpu.json", "lock"
-TAKEN = 75  # the exit code of a process that has found its cell in other hands
+TAKEN = 75  # the exit code of a process that has found its trial in other hands
+Job = Callable[[dict[str, Any], Path], dict[str, Any]]
 
 
 class Result(TypedDict):
-    """What `result.json` says of a cell; the rest depends on what the cell is of."""
+    """What `result.json` says of a trial; the rest depends on what the trial is of."""
 
     status: str
     plan: dict[str, Any]
 
 
-def main(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
-    """Do one cell; returns the exit code: 0 done, 1 failed, 75 if another process is at it.
+def main(folder: Path, job: Job) -> int:
+    """Do one trial in this process, which is its own; returns the exit code: 0 done, 1 failed, 75 in other hands.
 
     Args:
-        folder: of the cell.
-        carry_out: what makes a result of its plan and its folder.
+        folder: of the trial.
+        job: what makes a result of its plan and its folder.
     """
+    import torch
+
+    from ltm_pyro.allocation import keep_freed_memory
+
+    keep_freed_memory()
+    torch.set_num_threads(1)
     try:
         with lock_of(folder):
-            return _carry_out(folder, carry_out)
+            threading.Thread(target=_leave_with_the_study, daemon=True).start()
+            return 0 if carry_out(folder, job, since=0.0)["status"] == "done" else 1
     except Timeout:
         return TAKEN
 
 
-def lock_of(folder: Path) -> FileLock:
-    """What a process holds while it works on a cell; raises `Timeout` at once if another one does."""
-    return FileLock(folder / LOCK, timeout=0)
+def lock_of(folder: Path, timeout: float = 0.0) -> FileLock:
+    """What a process holds while it works on a trial; raises `Timeout` if another one does, after so many seconds.
+
+    Args:
+        folder: of the trial.
+        timeout: in seconds; negative: it waits as long as it takes.
+    """
+    return FileLock(folder / LOCK, timeout=timeout)
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
@@ -60,38 +73,45 @@ def write(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
 
 
-def _carry_out(folder: Path, carry_out: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
-    threading.Thread(target=_leave_with_the_study, daemon=True).start()
+def carry_out(folder: Path, job: Job, since: float) -> dict[str, Any]:
+    """Do one trial whose lock is held; returns its result, which is then written, be it done or failed.
+
+    Args:
+        folder: of the trial.
+        job: as for `main`.
+        since: the processor's seconds of this process at which the work began.
+    """
     plan = read_json(folder / PLAN, dict[str, Any])
-    if _is_done(folder, plan):  # by another study, while this process began
-        return 0
+    known = _result_in(folder)
+    if known is not None and known["status"] == "done" and known["plan"] == plan:  # by another study, meanwhile
+        return known
     try:
-        with _clocked(folder):
-            found = carry_out(plan, folder)
+        with _clocked(folder, since):
+            found = job(plan, folder)
         result = {"status": "done", **found, "cpu_seconds": _spent(folder)}
     except (ValueError, RuntimeError, ArithmeticError) as error:  # InputError and DivergedError are such
         say(f"failed: {error}")
         result = {"status": "failed", "reason": str(error)}
     write(folder / RESULT, {"plan": plan, **result})
-    return 0 if result["status"] == "done" else 1
+    return read_json(folder / RESULT, Result)
 
 
-def _is_done(folder: Path, plan: dict[str, Any]) -> bool:
+def _result_in(folder: Path) -> dict[str, Any] | None:
     try:
-        result = read_json(folder / RESULT, Result)
+        found: dict[str, Any] = read_json(folder / RESULT, Result)
+        return found
     except InputError:
-        return False
-    return result["status"] == "done" and result["plan"] == plan
+        return None
 
 
 @contextmanager
-def _clocked(folder: Path) -> Iterator[None]:
+def _clocked(folder: Path, since: float) -> Iterator[None]:
     """Within, the processor's seconds are added to those of earlier attempts, however it ends short of a kill."""
     before = _spent(folder)
     try:
         yield
     finally:
-        write(folder / CPU, {"seconds": before + time.process_time()})
+        write(folder / CPU, {"seconds": before + time.process_time() - since})
 
 
 def _spent(folder: Path) -> float:

@@ -1,4 +1,4 @@
-"""Cells as processes of one thread each, so many at once; what is done is found again, what was cut off goes on."""
+"""Trials one after another, or in processes; what is done is found again, what was cut off goes on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 from typing_extensions import TypedDict
@@ -19,12 +20,17 @@ from ltm_pyro.files import read_json, refuse_links
 from ltm_pyro.runs.config import Settings, without
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.progress import Progress
-from ltm_pyro.studies.process import PLAN, RESULT, TAKEN, Result, lock_of, write
+from ltm_pyro.studies import job
+from ltm_pyro.studies.process import PLAN, RESULT, TAKEN, Result, carry_out, lock_of, write
+from ltm_pyro.studies.trial import Trial
+
+if TYPE_CHECKING:
+    from ltm_pyro.training.material import Material
 
 LOG = "log.txt"
 PAUSE = 0.2  # seconds between two looks at what runs
 PATIENCE = 120.0  # seconds that an interrupted run has to save
-ATTEMPTS = 2  # of a cell whose process is killed
+ATTEMPTS = 2  # of a trial whose process is killed
 # `python -m` would find every module in the current folder first
 START = (
     "import sys; sys.path = [folder for folder in sys.path if folder]; module = sys.argv.pop(1); "
@@ -33,71 +39,79 @@ START = (
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-class Plan(TypedDict):
-    """What `plan.json` says of a cell; the rest depends on what the cell is of."""
+class Begun(TypedDict):
+    """What any `plan.json` has, of an earlier version too."""
 
     settings: dict[str, Any]
 
 
-class AnyCell(Protocol):
-    """What a runner has to know of a cell.
+class TrialRunner:
+    """Carries out trials, each in `out/cells/KEY/` (plan, result, log, lock) and `out/runs/KEY/`.
 
-    Attributes:
-        key: as a folder's name.
-        steps: slow steps.
-        start_from: the key of the cell whose weights it begins with, if any.
-    """
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def start_from(self) -> str | None: ...
-
-
-class CellRunner:
-    """Carries out cells, each in `out/cells/NAME/` (plan, result, log, lock) and `out/runs/NAME/`.
-
-    Several runners may share a folder: whoever holds a cell's lock works on it, and the others find its result.
+    Several runners may share a folder: whoever holds a trial's lock works on it, and the others find its result.
 
     Args:
-        out: the study's folder.
-        cells: in the order in which they are begun, where nothing that they start from is missing.
-        plans: by key, all that a cell's result depends on; `settings` are those of its run.
-        module: which does a cell, `process.main` at its bottom.
-        jobs: processes at once.
+        out: the folder of the study.
+        trials: in the order in which they are begun, where nothing that they start from is missing.
+        plans: by key, all that a trial's result depends on; `settings` are those of its run.
+        processes: at once, of one thread each; None: one trial after another in this process, with all its threads.
+        module: which does a trial in a process of its own, `ltm_pyro.studies.process.main` at its bottom.
 
     Raises:
         InputError: if one of them is there already with other arguments.
     """
 
     def __init__(
-        self, out: Path, cells: Sequence[AnyCell], plans: Mapping[str, Any], module: str, jobs: int = 1
+        self,
+        out: Path,
+        trials: Sequence[Trial],
+        plans: Mapping[str, Any],
+        processes: int | None = None,
+        module: str = job.__name__,
     ) -> None:
         refuse_links(out)
-        self.out, self.module, self.jobs = out, module, jobs
-        self.cells = {cell.key: cell for cell in cells}
-        self.plans = plans
-        self.results = {key: found for key in self.cells if (found := self._found(key)) is not None}
+        self.out, self.module, self.processes = out, module, processes
+        self.trials = {trial.key: trial for trial in trials}
+        self.plans = {key: json.loads(json.dumps(plan)) for key, plan in plans.items()}
+        self.results = {key: found for key in self.trials if (found := self._found(key)) is not None}
         self.running: dict[str, subprocess.Popen] = {}
         self.attempts: dict[str, int] = {}
 
-    def carry_out(self, listener: Callable[[str], None] = lambda key: None) -> None:
+    def carry_out(self, listener: Callable[[str], None] = lambda key: None, material: Material | None = None) -> None:
         """Run all that is not done; what fails is noted and does not stop the others.
 
         Args:
-            listener: told the key of each cell that has ended.
+            listener: called with the key of each trial that has ended.
+            material: the text of all trials, for those that run in this process; None: each reads its own.
 
         Raises:
             KeyboardInterrupt: once every process has saved and left.
+            SystemExit: after a signal that interrupted a trial in this process, with all that was done saved.
         """
-        todo = [key for key in self.cells if key not in self.results]
-        total = sum(cell.steps for cell in self.cells.values())
+        if self.processes is None:
+            self._carry_out_here(listener, material)
+        else:
+            self._carry_out_in_processes(self.processes, listener)
+
+    def _carry_out_here(self, listener: Callable[[str], None], material: Material | None) -> None:
+        for key in [key for key in self.trials if key not in self.results]:
+            if self._can_start(key):
+                say(f"\n[{len(self.results) + 1}/{len(self.trials)}] {self.trials[key]}")
+                folder = self.out / "cells" / key
+                folder.mkdir(parents=True, exist_ok=True)
+                with lock_of(folder, timeout=-1):
+                    write(folder / PLAN, self.plans[key])
+                    work = partial(job.carry_out, material=material)
+                    self.results[key] = carry_out(folder, work, since=time.process_time())
+            listener(key)
+
+    def _carry_out_in_processes(self, processes: int, listener: Callable[[str], None]) -> None:
+        todo = [key for key in self.trials if key not in self.results]
+        total = sum(trial.steps for trial in self.trials.values())
         progress = Progress(total, self._steps())
         try:
             while todo or self.running:
-                ready = self._next(todo)
+                ready = self._next(todo, processes - len(self.running))
                 waits = not ready and not self.running
                 for key in ready:
                     todo.remove(key)
@@ -112,8 +126,8 @@ class CellRunner:
                         listener(key)
                     else:
                         todo.append(key)
-                if todo or self.running:  # while there are, not all is done: the last step is not the end of a cell
-                    running = "; ".join(str(self.cells[key]) for key in self.running)
+                if todo or self.running:  # while there are, not all is done: the last step is not the end of a trial
+                    running = "; ".join(str(self.trials[key]) for key in self.running)
                     told = "waiting for another study" if waits else running
                     progress.update(min(self._steps(), total - 1), told)
                     time.sleep(PAUSE)
@@ -121,18 +135,17 @@ class CellRunner:
             progress.clear()
             self._stop()
 
-    def _next(self, todo: Sequence[str]) -> list[str]:
-        """Cells to start now: those for which there is room, that nobody is at, and whose start is there."""
-        room = self.jobs - len(self.running)
+    def _next(self, todo: Sequence[str], room: int) -> list[str]:
+        """Trials to start now: those for which there is room, that nobody is at, and whose start is there."""
         found: list[str] = []
         for key in todo:
-            before = self.cells[key].start_from
+            before = self.trials[key].start_from
             if len(found) < room and (before is None or before in self.results) and self._is_free(key):
                 found.append(key)
         return found
 
     def _is_free(self, key: str) -> bool:
-        """Whether no process works on a cell; that which starts will take its lock, and leave if it came too late."""
+        """Whether no process works on a trial; that which starts will take its lock, and leave if it came too late."""
         folder = self.out / "cells" / key
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -142,15 +155,15 @@ class CellRunner:
             return False
 
     def _can_start(self, key: str) -> bool:
-        """Whether what a cell starts from is whole; else it fails with it."""
-        before = self.cells[key].start_from
+        """Whether what a trial starts from is whole; else it fails with it."""
+        before = self.trials[key].start_from
         if before is None or self.results[before]["status"] == "done":
             return True
         self.results[key] = {"status": "failed", "reason": f"what it starts from has failed: {before}"}
         return False
 
     def _start(self, key: str) -> bool:
-        """Start a cell's process, unless another study has done it by now; returns whether."""
+        """Start a trial's process, unless another study has done it by now; returns whether."""
         found = self._found(key)
         if found is not None:
             self.results[key] = found
@@ -168,12 +181,12 @@ class CellRunner:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **one, "PYTHONPATH": path},
-                start_new_session=True,  # a terminal's Ctrl-C is for the study alone, which tells its cells
+                start_new_session=True,  # a terminal's Ctrl-C is for the study alone, which tells its trials
             )
         return True
 
     def _ended(self) -> Iterator[str]:
-        """Cells whose processes have ended; those without a result are to be begun again."""
+        """Trials whose processes have ended; those without a result are to be begun again."""
         for key, process in list(self.running.items()):
             code = process.poll()
             if code is None:
@@ -190,9 +203,9 @@ class CellRunner:
             yield key
 
     def _found(self, key: str, failures: bool = False) -> dict[str, Any] | None:
-        """A cell's result, if it has one; what failed before is tried again."""
+        """A trial's result, if it has one; what failed before is tried again."""
         folder = self.out / "cells" / key
-        plan, result = _read(folder / PLAN, Plan), _read(folder / RESULT, Result)
+        plan, result = _read(folder / PLAN, Begun), _read(folder / RESULT, Result)
         if plan is not None and _learning(plan) != _learning(self.plans[key]):
             raise InputError(
                 f"{folder} was begun with other arguments: repeat the study's own command, or choose another folder"
@@ -202,8 +215,8 @@ class CellRunner:
         return result if failures or result["status"] == "done" else None
 
     def _steps(self) -> int:
-        """How many slow steps are done, of all cells."""
-        known = (cell.steps if key in self.results else self._last_step(key) for key, cell in self.cells.items())
+        """How many slow steps are done, of all trials."""
+        known = (trial.steps if key in self.results else self._last_step(key) for key, trial in self.trials.items())
         return sum(known)
 
     def _last_step(self, key: str) -> int:
@@ -212,7 +225,7 @@ class CellRunner:
     def _stop(self) -> None:
         """Let every process save and leave."""
         if self.running:
-            say(f"Saving {len(self.running)} runs; the same command goes on with them ...")
+            say(f"Saving {len(self.running)} runs; the same command goes on with them by --resume ...")
         for process in self.running.values():
             _close(process)
         for process in self.running.values():
@@ -236,7 +249,7 @@ def _close(process: subprocess.Popen) -> None:
 def _read(path: Path, shape: Any) -> dict[str, Any] | None:
     if not path.exists():
         return None
-    return read_json(path, shape, remedy="Remove it, and that cell is measured again")
+    return read_json(path, shape, remedy="Remove it, and that trial is measured again")
 
 
 def _last_step(folder: Path) -> int:

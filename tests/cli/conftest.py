@@ -9,7 +9,7 @@ import pytest
 from forked import Forked
 from runs import train, write_corpus
 
-from ltm_pyro.studies import runner as cell_runner
+from ltm_pyro.studies import runner as trial_runner
 
 
 @pytest.fixture(scope="session")
@@ -48,4 +48,4 @@ def run(here, trained):
 def _forked_cells(monkeypatch):
     """The processes of a study's cells are forked from that of the test, and import nothing anew."""
     ours = SimpleNamespace(Popen=Forked, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)
-    monkeypatch.setattr(cell_runner, "subprocess", ours)
+    monkeypatch.setattr(trial_runner, "subprocess", ours)

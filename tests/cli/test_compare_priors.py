@@ -195,20 +195,43 @@ def test_an_interrupted_comparison_goes_on_to_the_same_records(whole, corpus, st
 
 def test_a_run_killed_before_its_first_checkpoint_is_begun_anew(whole, corpus):
     shutil.copytree(whole, "out")
-    content = json.loads(Path("out/results.json").read_text())
-    content["pieces"] = {name: piece for name, piece in content["pieces"].items() if "seed 1" not in name}
-    Path("out/results.json").write_text(json.dumps(content))
+    for folder in Path("out/cells").glob("*-seed-1"):
+        (folder / "result.json").unlink()
     shutil.rmtree("out/runs/GaussianPrior-seed-1/checkpoints")
     Path("out/runs/GaussianPrior-seed-1/metrics.jsonl").unlink()
     assert compare(corpus, *TWO, "--out", "out", "--resume") == 0
     assert results(Path("out")) == results(whole)
 
 
+@pytest.mark.usefixtures("_forked_cells")
+def test_processes_of_their_own_come_to_the_same_records(whole, corpus, capsys):
+    """One thread each, as the tests have."""
+    assert compare(corpus, *TWO[:3], "--out", "out", "--processes", "2") == 0
+    assert "[2/2]" in capsys.readouterr().err
+    ours = results(Path("out"))
+    for name in ("GaussianPrior seed 0", f"{MIXTURE} seed 0", f"{MIXTURE} seed 0 sequences"):
+        assert ours[name] == results(whole)[name]
+
+
+def test_a_comparison_of_an_earlier_version_goes_on(whole, corpus, capsys):
+    """Its results stand in results.json alone."""
+    shutil.copytree(whole, "out")
+    shutil.rmtree("out/cells")
+    assert compare(corpus, *TWO, "--out", "out", "--resume") == 0
+    assert "[1/4]" not in capsys.readouterr().err
+    assert results(Path("out")) == results(whole)
+
+
+def test_a_prior_is_not_compared_on_other_text(corpus, capsys):
+    assert compare(corpus, "--priors", "GaussianPrior", "LaplacePrior --data.length 8", "--out", "out") == 2
+    assert "it changes the corpus or --data, which are the same for all priors" in capsys.readouterr().err
+
+
 def test_a_comparison_is_extended_by_priors_and_seeds(whole, corpus, capsys):
     shutil.copytree(whole, "out")
     words = ("--priors", "GaussianPrior", MIXTURE, "LaplacePrior", "--seeds", "0", "1", "--out", "out", "--resume")
     assert compare(corpus, *words) == 0
-    assert capsys.readouterr().err.count(", seed ") == 2
+    assert capsys.readouterr().err.count(", seed 1\n") == 1
     assert [row["prior"] for row in results(Path("out"))["summary"]] == ["GaussianPrior", MIXTURE, "LaplacePrior"]
 
 

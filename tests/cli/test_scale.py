@@ -12,7 +12,8 @@ import pytest
 from runs import TINY, arguments, ltm, newest, write_corpus
 
 from ltm_pyro.runs.config import merged, recipe
-from ltm_pyro.studies.scale.study import Study
+from ltm_pyro.studies.scale.study import ScaleStudy
+from ltm_pyro.studies.study import Study
 from ltm_pyro.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("here", "_forked_cells")
@@ -23,7 +24,7 @@ GRID = ("--fast_steps", "1", "2", "4", "--limit", "4")
 
 
 def scale(corpus, *words):
-    return ltm("scale", corpus, "--run", "study", *words, *arguments(SIZES))
+    return ltm("scale", corpus, "--out", "study", *words, *arguments(SIZES))
 
 
 def results():
@@ -46,8 +47,11 @@ def test_a_grid_is_trained_scored_drawn_and_goes_on(corpus, capsys):
     assert figures == {".png", ".svg"}
     before = {path: path.stat().st_mtime_ns for path in Path("study/runs").glob("*/config.yaml")}
     assert len(before) == 3
-    assert scale(corpus, *GRID, "--inference_steps", "2", "training") == 0  # all is done
-    assert scale(corpus, *GRID, "--inference_steps", "2", "training", "--seeds", "0", "1", "--processes", "2") == 0
+    assert scale(corpus, *GRID, "--inference_steps", "2", "training", "--resume") == 0  # all is done
+    assert (
+        scale(corpus, *GRID, "--inference_steps", "2", "training", "--seeds", "0", "1", "--processes", "2", "--resume")
+        == 0
+    )
     assert {path: path.stat().st_mtime_ns for path in before} == before  # and nothing was done again
     assert len(list(Path("study/runs").glob("*/config.yaml"))) == 6
     assert {row["seeds"] for row in results()["summary"]} == {2}
@@ -60,7 +64,9 @@ def test_a_cell_that_was_interrupted_goes_on_alone(corpus, capsys):
     whole = results()["summary"]
     (one,) = Path("study/cells").glob("*K1*")
     (one / "result.json").unlink()
-    assert scale(corpus, *words) == 0
+    assert scale(corpus, *words) == 2
+    assert "study is a comparison: go on with it by --resume" in capsys.readouterr().err
+    assert scale(corpus, *words, "--resume") == 0
     again = results()["summary"]
     same = [name for name in whole[0] if name.endswith("nats_per_token")]
     assert [[row[name] for name in same] for row in again] == [[row[name] for name in same] for row in whole]
@@ -75,6 +81,7 @@ def test_a_cell_that_was_interrupted_goes_on_alone(corpus, capsys):
         (("--thoughts", "1", "--seeds", "0", "0"), "expected different whole numbers"),
         (("--thoughts", "1", "--processes", "0"), "--processes 0: expected 1 or more"),
         (("--thoughts", "1", "--decoder.thoughts", "2"), "it is a dimension of this grid"),
+        (("--thoughts", "1", "--run", "there"), "--run is not for a study of scale: the study's folder is --out"),
         (("--thoughts", "1", "--model", "autoregressive"), "--model is not for a study of scale"),
         (("--thoughts", "1", "--guide", "MAPGuide"), "its guide has no density"),
         (("--layers", "-1"), "expected whole numbers from 1 on"),
@@ -111,7 +118,7 @@ def test_the_numbers_are_those_of_ltm_evaluate_and_means_are_over_seeds(corpus):
         assert record["elbo_nats_per_token"] == score["nats_per_token"]
         assert record["elbo_bits_per_byte"] == score["bits_per_byte"]
         cell = json.loads((Path("study/cells") / run.name / "result.json").read_text())
-        (costs,) = (one for one in cell["scored"]["3"]["sequences"] if one["number"] == "elbo")
+        (costs,) = (one for one in cell["scored"]["inference-3"]["sequences"] if one["number"] == "elbo")
         nats.append(np.array(costs["nats"]))
         tokens = np.array(costs["tokens"])
         means.append(score["nats_per_token"])
@@ -129,7 +136,7 @@ def test_the_numbers_are_those_of_ltm_evaluate_and_means_are_over_seeds(corpus):
 def test_models_differ_in_what_the_grid_says(corpus):
     Path("grid.yaml").write_text("layers: [1, 2]\nwidth: 32\nwindow: [2, 3]\n", encoding="utf-8")
     rest = {name: value for name, value in TINY.items() if name.split(".")[1] not in ("layers", "width", "window")}
-    words = ("--run", "study", "--grid", "grid.yaml", "--width", "8", "--limit", "4")  # arguments override the file
+    words = ("--out", "study", "--grid", "grid.yaml", "--width", "8", "--limit", "4")  # arguments override the file
     assert ltm("scale", corpus, *words, *arguments(rest)) == 0
     found = {}
     for run in Path("study/runs").iterdir():
@@ -146,11 +153,11 @@ def test_a_killed_run_goes_on_by_itself_to_the_same_numbers(corpus):
     """The process is killed in the middle of training, after a checkpoint; the study begins it again, which goes on."""
     longer = {"corpus": str(corpus), "train.steps": 24, "train.save_every": 4, "train.evaluate_every": 24}
     base = merged(recipe(), SIZES, longer)
-    studies = [Study({"thoughts": [1]}, base, run=name, limit=4) for name in ("left-alone", "killed")]
+    studies = [ScaleStudy({"thoughts": [1]}, base, out=name, limit=4, processes=1) for name in ("left-alone", "killed")]
     studies[0].carry_out()
     thread = threading.Thread(target=studies[1].carry_out)
     thread.start()
-    (cell,) = studies[1].cells
+    (cell,) = studies[1].trials
     saved = Path("killed/runs") / cell.key / "checkpoints"
     until = time.monotonic() + 120
     while not list(saved.glob("step-*")) and time.monotonic() < until:
@@ -167,7 +174,7 @@ def test_a_killed_run_goes_on_by_itself_to_the_same_numbers(corpus):
 
 
 def test_ctrl_c_leaves_tables_of_what_has_ended_and_the_command_goes_on(corpus, monkeypatch, capsys):
-    tell = Study._tell
+    tell = Study._on_end
 
     def interrupted(self, key):
         tell(self, key)
@@ -175,13 +182,13 @@ def test_ctrl_c_leaves_tables_of_what_has_ended_and_the_command_goes_on(corpus, 
 
     words = ("--thoughts", "1", "2", "--limit", "4")
     with monkeypatch.context() as patched:
-        patched.setattr(Study, "_tell", interrupted)
+        patched.setattr(Study, "_on_end", interrupted)
         assert scale(corpus, *words) == 130
     out = capsys.readouterr().out
     assert out == Path("study/table.md").read_text(encoding="utf-8")
     assert len(results()["summary"]) == 1
     assert list(Path("study/figures").iterdir())
-    assert scale(corpus, *words) == 0
+    assert scale(corpus, *words, "--resume") == 0
     assert "2 runs, 1 of them done" in capsys.readouterr().err
     assert len(results()["summary"]) == 2
 
@@ -190,8 +197,8 @@ def test_other_arguments_or_other_text_in_an_old_folder_are_refused(corpus, tmp_
     mine = write_corpus(tmp_path / "mine.jsonl")
     words = ("--thoughts", "1", "--limit", "4")
     assert scale(mine, *words) == 0
-    assert ltm("scale", mine, "--run", "study", *words, *arguments({**SIZES, "train.batch_size": 3})) == 2
+    assert ltm("scale", mine, "--out", "study", "--resume", *words, *arguments({**SIZES, "train.batch_size": 3})) == 2
     assert "was begun with other arguments" in capsys.readouterr().err
     write_corpus(mine, seed=5)
-    assert scale(mine, *words, "--seeds", "0", "1") == 2
+    assert scale(mine, *words, "--seeds", "0", "1", "--resume") == 2
     assert "study compares on other text" in capsys.readouterr().err

@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from filelock import FileLock
@@ -13,7 +12,8 @@ from filelock import FileLock
 from ltm_pyro.errors import InputError
 from ltm_pyro.studies import process
 from ltm_pyro.studies.process import LOCK, TAKEN
-from ltm_pyro.studies.runner import CellRunner
+from ltm_pyro.studies.runner import TrialRunner
+from ltm_pyro.studies.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("here")
 MODULE = """
@@ -39,11 +39,8 @@ if __name__ == "__main__":
 """
 
 
-class Toy(NamedTuple):
-    key: str
-    word: str
-    steps: int = 1
-    start_from: str | None = None
+def toy(key, does, start_from=None):
+    return Trial(key, 0, key, {"does": does, "train": {"steps": 1}}, start_from)
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +49,9 @@ def module(here):
     sys.path.append(os.getcwd())  # as where a class of one's own is named
 
 
-def runner_of(*cells, jobs=2, **further):
-    plans = {cell.key: {"settings": {"does": cell.word}, **further} for cell in cells}
-    return CellRunner(Path("out"), cells, plans, "toy_cells", jobs)
+def runner_of(*trials, processes=2, **further):
+    plans = {trial.key: {"settings": trial.settings, "start_from": trial.start_from, **further} for trial in trials}
+    return TrialRunner(Path("out"), trials, plans, processes, "toy_cells")
 
 
 def began(key):
@@ -63,21 +60,21 @@ def began(key):
 
 
 def test_what_is_done_is_not_done_again_and_what_failed_is():
-    cells = Toy("good", "works"), Toy("bad", "fails"), Toy("after", "works", start_from="bad")
-    runner, told = runner_of(*cells), []
+    trials = toy("good", "works"), toy("bad", "fails"), toy("after", "works", start_from="bad")
+    runner, told = runner_of(*trials), []
     runner.carry_out(told.append)
     assert sorted(told) == ["after", "bad", "good"]
     assert runner.results["good"]["said"] == "works"
     assert runner.results["bad"]["reason"] == "it is not to be"
     assert runner.results["after"]["reason"] == "what it starts from has failed: bad"
-    again = runner_of(*cells)
+    again = runner_of(*trials)
     assert list(again.results) == ["good"]
     again.carry_out()
     assert [began(key) for key in ("good", "bad", "after")] == [1, 2, 0]
 
 
 def test_a_killed_cell_is_begun_again_but_not_for_ever():
-    runner = runner_of(Toy("once", "dies once"), Toy("always", "dies always"), Toy("broken", "breaks"))
+    runner = runner_of(toy("once", "dies once"), toy("always", "dies always"), toy("broken", "breaks"))
     runner.carry_out()
     assert runner.results["once"]["said"] == "dies once"
     assert runner.results["always"]["reason"].startswith("its process has ended with code -9: see out/cells/always/log")
@@ -88,8 +85,8 @@ def test_a_killed_cell_is_begun_again_but_not_for_ever():
 @pytest.mark.parametrize("careful", [True, False])
 def test_two_studies_in_one_folder_share_the_work(careful, monkeypatch):
     """Careless, one takes cells without looking whether they are free: their processes still find the lock taken."""
-    cells = [Toy(f"cell-{number}", "works") for number in range(4)]
-    studies = [runner_of(*cells, jobs=2), runner_of(*cells, jobs=2)]
+    trials = [toy(f"cell-{number}", "works") for number in range(4)]
+    studies = [runner_of(*trials, processes=2), runner_of(*trials, processes=2)]
     if not careful:
         look = studies[1]._is_free
         monkeypatch.setattr(studies[1], "_is_free", lambda key: look(key) or True)
@@ -98,7 +95,7 @@ def test_two_studies_in_one_folder_share_the_work(careful, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join(120)
-    assert [began(cell.key) for cell in cells] == [1, 1, 1, 1]
+    assert [began(trial.key) for trial in trials] == [1, 1, 1, 1]
     for study in studies:
         assert {result["said"] for result in study.results.values()} == {"works"}
         assert len(study.results) == 4
@@ -108,7 +105,7 @@ def test_without_the_lock_a_cell_would_be_done_twice():
     """The check above can fail: where everybody has a lock of their own, nobody keeps anybody out."""
     own = MODULE.replace("def carry_out", "process.LOCK = f'lock-{os.getpid()}'\n\ndef carry_out")
     Path("toy_cells.py").write_text(own.replace("time.sleep(0.3)", "time.sleep(5)"), encoding="utf-8")
-    studies = [runner_of(Toy("one", "works")), runner_of(Toy("one", "works"))]
+    studies = [runner_of(toy("one", "works")), runner_of(toy("one", "works"))]
     threads = [threading.Thread(target=study.carry_out) for study in studies]
     for thread in threads:
         thread.start()
@@ -118,7 +115,7 @@ def test_without_the_lock_a_cell_would_be_done_twice():
 
 
 def test_a_cell_in_other_hands_is_waited_for():
-    runner = runner_of(Toy("one", "works"))
+    runner = runner_of(toy("one", "works"))
     Path("out/cells/one").mkdir(parents=True)
     lock = FileLock(Path("out/cells/one") / LOCK, thread_local=False)
     lock.acquire()
@@ -138,17 +135,17 @@ def test_a_process_that_comes_too_late_leaves_at_once(tmp_path):
 
 
 def test_other_arguments_are_refused_but_not_another_measurement():
-    cell = Toy("one", "works")
+    cell = toy("one", "works")
     runner_of(cell, scoring=1).carry_out()
     assert runner_of(cell, scoring=1).results
     assert not runner_of(cell, scoring=2).results  # to be scored anew
     with pytest.raises(InputError, match="out/cells/one was begun with other arguments"):
-        runner_of(Toy("one", "--train.steps 7"))
+        runner_of(toy("one", "--train.steps 7"))
 
 
 def test_processes_have_one_thread_and_leave_when_the_study_does():
     Path("toy_cells.py").write_text(MODULE.replace("time.sleep(0.3)", "time.sleep(60)"), encoding="utf-8")
-    runner = runner_of(Toy("one", "works"))
+    runner = runner_of(toy("one", "works"))
     runner._start("one") if runner._is_free("one") else pytest.fail("nobody holds it")
     process = runner.running["one"]
     until = time.monotonic() + 60

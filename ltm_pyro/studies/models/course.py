@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import torch
-
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.flops import paper_flops_per_token, spent_flops_per_token
+from ltm_pyro.evaluation.flops import fast_steps, paper_flops_per_token, spent_flops_per_token
 from ltm_pyro.inference import FastLoop, SlowStep
 from ltm_pyro.models import AbstractModel
 
@@ -96,13 +93,3 @@ def course_of(
         spent = {"tokens": float(tokens), "flops": tokens * each, "hours": tokens / speed / 3600}
         points.append({**spent, "bits_per_byte": record["validation"]["bits_per_byte"][number]})
     return Course(name, number, speed, each, paper, points)
-
-
-def fast_steps(model: AbstractModel, guide: Any, fast: FastLoop) -> int:
-    """T_fast; none where there is nothing local to fit."""
-    if model.prior is None:
-        return 0
-    begun = deepcopy(guide)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        begun.start(torch.zeros(1, 2, dtype=torch.long))
-    return fast.steps if begun.local_parameters() else 0

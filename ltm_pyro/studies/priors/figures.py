@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.saving import Drawing, save_drawings
-from ltm_pyro.studies.priors.records import NUMBERS, PAIRED, Record
+from ltm_pyro.studies.priors.records import NUMBERS, PAIRED
+from ltm_pyro.studies.records import Record
 
 FOUR = f"Held-out costs of each prior; the texts are the same for all, so that their differences are surer. {LOWER}"
 APART = f"What each prior costs more than the first, text by text and seed by seed: paired errors. {LOWER}"
@@ -39,10 +40,10 @@ def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record
 
 def _shortened(*records: Sequence[Record]) -> list[list[Record]]:
     """The same with a prior's name alone, where that tells it from the others, without what else its runs need."""
-    names = {record["prior"] for group in records for record in group}
+    names = {record["variant"] for group in records for record in group}
     short = [name.split(" --")[0] for name in names]
     by = {name: name.split(" --")[0] for name in names if short.count(name.split(" --")[0]) == 1}
-    return [[{**one, "prior": by.get(one["prior"], one["prior"])} for one in group] for group in records]
+    return [[{**one, "variant": by.get(one["variant"], one["variant"])} for one in group] for group in records]
 
 
 def _drawings(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record]) -> list[Drawing]:

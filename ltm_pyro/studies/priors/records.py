@@ -4,48 +4,57 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from ltm_pyro.evaluation import Score
+from ltm_pyro.studies.records import Record, Results, difference, done, error_over_seeds, mean_score, numbers
+from ltm_pyro.studies.trial import VALIDATION, Trial
 
-Record = dict[str, Any]
-Pieces = Mapping[str, list[Record]]
 NUMBERS = ("elbo", "importance_weighted", "predictive", "prior")
 PAIRED = ("elbo", "importance_weighted")
 # the same for every seed
 AS_ALL = ("kl_kind", "density", "sampler", "parameters_prior", "parameters", "draws", "sequences")
 OF_ONE_RUN = ("seed", "run", "status", "reason", "checkpoint_step", "mmd_p_value")
+Pieces = dict[str, list[Record]]
 
 
-def run_records(pieces: Pieces, names: Sequence[str], seeds: Sequence[int]) -> list[Record]:
+def run_records(trials: Sequence[Trial], results: Results) -> list[Record]:
     """A flat record of every run that has ended, with what it costs more than the first prior's of the same seed.
 
     Args:
-        pieces: `record`, `sequences` and so on of each run, as `run_key` names them.
-        names: the priors, the first of which the others are compared with.
-        seeds: of the runs.
+        trials: of the comparison; the variant of the first is the one that the others are compared with.
+        results: of those that have ended, by key.
     """
-    records = []
-    for name in names:
-        for seed in seeds:
-            for record in pieces.get(run_key(name, seed), []):
-                records.append({**record, **_paired(pieces, name, names[0], [seed])})
-    return records
+    return [
+        {**_record(trial, results), **_paired([trial], trials, results)} for trial in trials if trial.key in results
+    ]
 
 
-def summaries(pieces: Pieces, names: Sequence[str], seeds: Sequence[int]) -> list[Record]:
+def summaries(trials: Sequence[Trial], results: Results) -> list[Record]:
     """A flat record of every prior with a run that is done: means over its seeds, and both kinds of errors.
 
     `..._standard_error` is over sequences, of the mean over seeds; `..._seed_error` over seeds, NaN for one.
     """
     found = []
-    for name in names:
-        runs = {seed: record for seed in seeds for record in _done(pieces, name, seed)}
-        if runs:
-            found.append(_summary(pieces, name, runs) | _paired(pieces, name, names[0], list(runs)))
+    for name in dict.fromkeys(trial.variant for trial in trials):
+        own = done(results, (trial for trial in trials if trial.variant == name))
+        if own:
+            found.append(_summary(own, results) | _paired(own, trials, results))
     return found
+
+
+def pieces_of(trials: Sequence[Trial], results: Results) -> Pieces:
+    """The results as results.json keeps them: by run, its record, what every sequence costs, and its curve."""
+    pieces: Pieces = {}
+    for trial in trials:
+        key, result = run_key(trial.variant, trial.seed), results.get(trial.key)
+        if result is None:
+            continue
+        pieces[key] = [_record(trial, results)]
+        if result["status"] == "done":
+            pieces[f"{key} sequences"] = result["scored"][VALIDATION]["sequences"]
+            about = {"prior": trial.variant, "seed": trial.seed}
+            pieces[f"{key} curve"] = [{**about, **point} for point in result["curve"]]
+    return pieces
 
 
 def run_key(name: str, seed: int) -> str:
@@ -53,13 +62,16 @@ def run_key(name: str, seed: int) -> str:
     return f"{name} seed {seed}"
 
 
-def _done(pieces: Pieces, name: str, seed: int) -> list[Record]:
-    return [record for record in pieces.get(run_key(name, seed), []) if record["status"] == "done"]
+def _record(trial: Trial, results: Results) -> Record:
+    result = results[trial.key]
+    about = {"variant": trial.variant, "prior": trial.variant, "seed": trial.seed, "run": f"runs/{trial.key}"}
+    about |= {"status": result["status"], "reason": result.get("reason", "")}
+    return about if result["status"] != "done" else {**about, **numbers(results, trial)}
 
 
-def _summary(pieces: Pieces, name: str, runs: Mapping[int, Record]) -> Record:
-    records = list(runs.values())
-    summary: Record = {"prior": records[0]["prior"], "seeds": len(runs)}
+def _summary(own: Sequence[Trial], results: Results) -> Record:
+    records = [numbers(results, trial) for trial in own]
+    summary: Record = {"variant": own[0].variant, "prior": own[0].variant, "seeds": len(own)}
     for key, value in records[0].items():
         if key in AS_ALL:
             summary[key] = value
@@ -67,47 +79,18 @@ def _summary(pieces: Pieces, name: str, runs: Mapping[int, Record]) -> Record:
             values = [record.get(key, math.nan) for record in records]
             summary |= {key: statistics.fmean(values), f"{key}_seed_error": error_over_seeds(values)}
     for number in NUMBERS:
-        summary[f"{number}_standard_error"] = _mean_score(pieces, name, number, list(runs)).standard_error
+        summary[f"{number}_standard_error"] = mean_score(results, own, number).standard_error
     summary["mmd_p_values"] = ", ".join(f"{record['mmd_p_value']:.3g}" for record in records)
     return summary
 
 
-def _paired(pieces: Pieces, name: str, first: str, seeds: list[int]) -> Record:
-    """Mean over seeds of this prior's cost minus the first's, nats per token, with its errors."""
-    both = [seed for seed in seeds if _done(pieces, name, seed) and _done(pieces, first, seed)]
-    if name == first or not both:
+def _paired(own: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
+    """What the runs of one prior cost more than the first prior's, nats per token, mean over their seeds."""
+    first = {trial.seed: trial for trial in done(results, trials) if trial.variant == trials[0].variant}
+    pairs = [(trial, first[trial.seed]) for trial in done(results, own) if trial.seed in first]
+    if not pairs or own[0].variant == trials[0].variant:
         return {}
     found: Record = {}
     for number in PAIRED:
-        ours, theirs = (_mean_score(pieces, who, number, both) for who in (name, first))
-        gap, error = ours.minus(theirs)
-        found |= {f"{number}_minus_first": gap, f"{number}_minus_first_error": error}
-        if len(seeds) > 1:
-            gaps = [
-                _mean_score(pieces, name, number, [s]).minus(_mean_score(pieces, first, number, [s]))[0] for s in both
-            ]
-            found[f"{number}_minus_first_seed_error"] = error_over_seeds(gaps)
+        found |= difference(results, pairs, number, number, f"{number}_minus_first", over_seeds=len(own) > 1)
     return found
-
-
-def _mean_score(pieces: Pieces, name: str, number: str, seeds: Sequence[int]) -> Score:
-    return mean_score(number, [_sequences(pieces, name, number, seed) for seed in seeds])
-
-
-def mean_score(number: str, found: Sequence[Record]) -> Score:
-    """The costs of every sequence, mean over runs, each of which has a record of `nats`, `tokens` and `bytes`."""
-    import numpy as np
-
-    from ltm_pyro.evaluation import Score
-
-    nats = np.mean([np.asarray(record["nats"]) for record in found], axis=0)
-    return Score(number, nats, np.asarray(found[0]["tokens"]), np.asarray(found[0]["bytes"]))
-
-
-def _sequences(pieces: Pieces, name: str, number: str, seed: int) -> Record:
-    return next(r for r in pieces[f"{run_key(name, seed)} sequences"] if r["number"] == number)
-
-
-def error_over_seeds(values: Sequence[float]) -> float:
-    """Standard error of a mean over seeds, NaN for one."""
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan

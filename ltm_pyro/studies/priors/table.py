@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ltm_pyro.studies.priors.records import NUMBERS, PAIRED, Record
+from ltm_pyro.studies.priors.records import NUMBERS, PAIRED
+from ltm_pyro.studies.records import Record
 
 NAMES = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "predictive": "predictive", "prior": "prior"}
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.saving import Drawing, save_drawings
+from ltm_pyro.studies.records import Record
 from ltm_pyro.studies.scale.grid import AS_TRAINED
-from ltm_pyro.studies.scale.records import BOUNDS, Compute, Record
+from ltm_pyro.studies.scale.records import BOUNDS, Compute
 from ltm_pyro.studies.scale.table import fitted, name_of
 
 Panels = list[Callable[[Any], Any]]

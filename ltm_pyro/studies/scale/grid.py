@@ -1,10 +1,9 @@
-"""What a study of scale varies: its dimensions, their values, and the cells these make."""
+"""What a study of scale varies: its dimensions, their values, and the models that these make."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,33 +31,14 @@ HELP = {
 }
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One trained model.
+def key_of(sizes: Mapping[str, int], seed: int) -> str:
+    """A model of a seed as the name of a folder."""
+    return "-".join([*(f"{TRAINED[name][1]}{value}" for name, value in sizes.items()), f"seed{seed}"])
 
-    Attributes:
-        sizes: its value in each dimension of training.
-        seed: of weights, order and noise.
-        settings: of its run.
-    """
 
-    sizes: Mapping[str, int]
-    seed: int
-    settings: Settings
-    start_from: None = None
-
-    @property
-    def steps(self) -> int:
-        """Slow steps."""
-        return int(self.settings["train"]["steps"])
-
-    @property
-    def key(self) -> str:
-        """As a folder's name."""
-        return "-".join([*(f"{TRAINED[name][1]}{value}" for name, value in self.sizes.items()), f"seed{self.seed}"])
-
-    def __str__(self) -> str:
-        return ", ".join([*(f"{name} {value}" for name, value in self.sizes.items()), f"seed {self.seed}"])
+def named(sizes: Mapping[str, int]) -> str:
+    """A model by its value in each dimension of training."""
+    return ", ".join(f"{name} {value}" for name, value in sizes.items())
 
 
 def read_grid(path: Path | str | None, given: Mapping[str, Sequence[Any] | None]) -> dict[str, list[Any]]:

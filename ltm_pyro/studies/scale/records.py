@@ -1,18 +1,18 @@
-"""What the cells of a study of scale come to: a record of every run, means over seeds, and laws."""
+"""What the trials of a study of scale come to: a record of every run, means over seeds, and laws."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.studies.priors.records import error_over_seeds, mean_score
-from ltm_pyro.studies.scale.grid import TRAINED, Cell
+from ltm_pyro.studies import records
+from ltm_pyro.studies.records import Record, Results, done, error_over_seeds, mean_score, numbers, sequences
+from ltm_pyro.studies.scale.grid import AS_TRAINED
+from ltm_pyro.studies.trial import Trial
 
-Record = dict[str, Any]
-Results = Mapping[str, Record]
 Compute = Literal["flops_per_token", "paper_flops_per_token"]
 BOUNDS = ("elbo", "importance_weighted")
 NUMBERS = (*BOUNDS, "prior", "predictive")
@@ -20,35 +20,38 @@ OTHERS = ("kl_per_token", "effective_sample_size", "parameters", "flops_per_toke
 SPENT = ("tokens", "train_seconds", "seconds_per_step")
 
 
-def run_records(cells: Sequence[Cell], results: Results, inference: Sequence[int | str]) -> list[Record]:
+def scoring_of(steps: int | str) -> str:
+    """The name under which a run is scored at a T_fast of inference."""
+    return f"inference-{steps}"
+
+
+def run_records(trials: Sequence[Trial], results: Results, inference: Sequence[int | str]) -> list[Record]:
     """A flat record of every run at each T_fast of inference, and one of every run that has failed."""
-    records = []
-    for cell in cells:
-        result = results.get(cell.key)
+    found = []
+    for trial in trials:
+        result = results.get(trial.key)
         if result is None:
             continue
-        about = {**_sizes(cell), "seed": cell.seed, "run": f"runs/{cell.key}", "status": result["status"]}
+        about = {**_sizes(trial), "seed": trial.seed, "run": f"runs/{trial.key}", "status": result["status"]}
         if result["status"] != "done":
-            records.append({**about, "reason": result["reason"]})
+            found.append({**about, "reason": result["reason"]})
             continue
         for steps in inference:
-            scored = result["scored"][str(steps)]
-            at = {"inference": str(steps), "inference_steps": scored["inference_steps"]}
-            records.append({**about, **at, **scored["numbers"], **result["cost"]})
-    return records
+            found.append({**about, **_at(trial, steps), **numbers(results, trial, scoring_of(steps))})
+    return found
 
 
-def summaries(cells: Sequence[Cell], results: Results, inference: Sequence[int | str]) -> list[Record]:
+def summaries(trials: Sequence[Trial], results: Results, inference: Sequence[int | str]) -> list[Record]:
     """A flat record of every model with a run that is done, at each T_fast of inference: means over its seeds.
 
     `..._standard_error` and `..._bits_per_byte_error` are over texts, of the mean over seeds; `..._seed_error` is over
     seeds, NaN for one.
     """
-    return [_summary(own, results, steps) for own in _by_sizes(cells, results).values() for steps in inference]
+    return [_summary(own, results, steps) for own in _by_sizes(trials, results).values() for steps in inference]
 
 
 def laws(
-    cells: Sequence[Cell], results: Results, inference: Sequence[int | str], compute: Compute, draws: int, seed: int
+    trials: Sequence[Trial], results: Results, inference: Sequence[int | str], compute: Compute, draws: int, seed: int
 ) -> list[Record]:
     """A law of each bound at each T_fast of inference, or the reason why there is none.
 
@@ -58,7 +61,7 @@ def laws(
     from ltm_pyro.studies.scale.law import fit_law
 
     found = []
-    groups = _by_sizes(cells, results).values()
+    groups = _by_sizes(trials, results).values()
     for steps in inference:
         for number in BOUNDS:
             about: Record = {"inference": str(steps), "number": number, "law": None, "reason": ""}
@@ -70,36 +73,40 @@ def laws(
     return found
 
 
-def curves(cells: Sequence[Cell], results: Results, name: Any) -> list[Record]:
-    """The points of every run's learning curve; its model's name, which `name` gives, stands as `prior`."""
-    done = [cell for cell in cells if results.get(cell.key, {}).get("status") == "done"]
-    return [
-        {"prior": name(_sizes(cell)), "seed": cell.seed, **point}
-        for cell in done
-        for point in results[cell.key]["curve"]
-    ]
+def curves(trials: Sequence[Trial], results: Results, name: Callable[[Record], str]) -> list[Record]:
+    """The points of every run's learning curve, with the name of its model."""
+    names = {trial.variant: name(_sizes(trial)) for trial in trials}
+    return [{**point, "variant": names[point["variant"]]} for point in records.curves(results, trials)]
 
 
-def _sizes(cell: Cell) -> Record:
-    return {**cell.sizes, "all_thoughts": cell.sizes["layers"] * cell.sizes["thoughts"]}
+def _sizes(trial: Trial) -> Record:
+    return {**trial.about, "all_thoughts": trial.about["layers"] * trial.about["thoughts"]}
 
 
-def _by_sizes(cells: Sequence[Cell], results: Results) -> dict[tuple, list[Cell]]:
-    """The cells that are done, those of one model together."""
-    groups: dict[tuple, list[Cell]] = {}
-    for cell in cells:
-        if results.get(cell.key, {}).get("status") == "done":
-            groups.setdefault(tuple(cell.sizes[name] for name in TRAINED), []).append(cell)
+def _at(trial: Trial, steps: int | str) -> Record:
+    return {"inference": str(steps), "inference_steps": fast_steps_of(trial, steps)}
+
+
+def fast_steps_of(trial: Trial, steps: int | str) -> int:
+    """A T_fast of inference as a number."""
+    return int(trial.settings["fast"]["steps"] if steps == AS_TRAINED else steps)
+
+
+def _by_sizes(trials: Sequence[Trial], results: Results) -> dict[str, list[Trial]]:
+    """The trials that are done, those of one model together."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in done(results, trials):
+        groups.setdefault(trial.variant, []).append(trial)
     return groups
 
 
-def _summary(own: Sequence[Cell], results: Results, steps: int | str) -> Record:
-    scored = [results[cell.key]["scored"][str(steps)] for cell in own]
-    flat = [{**one["numbers"], **results[cell.key]["cost"]} for cell, one in zip(own, scored, strict=True)]
-    row: Record = {**_sizes(own[0]), "inference": str(steps), "inference_steps": scored[0]["inference_steps"]}
+def _summary(own: Sequence[Trial], results: Results, steps: int | str) -> Record:
+    scoring = scoring_of(steps)
+    flat = [numbers(results, trial, scoring) for trial in own]
+    row: Record = {**_sizes(own[0]), **_at(own[0], steps)}
     row |= {"seeds": len(own), "sequences": flat[0]["sequences"], "draws": flat[0]["draws"]}
     for number in NUMBERS:
-        mean = mean_score(number, [_sequences(one, number) for one in scored])
+        mean = mean_score(results, own, number, scoring)
         row |= {f"{number}_nats_per_token": mean.nats_per_token, f"{number}_standard_error": mean.standard_error}
         row |= {
             f"{number}_bits_per_byte": mean.bits_per_byte,
@@ -112,16 +119,13 @@ def _summary(own: Sequence[Cell], results: Results, steps: int | str) -> Record:
     return row | {key: statistics.fmean(record.get(key, math.nan) for record in flat) for key in (*OTHERS, *SPENT)}
 
 
-def _point(own: Sequence[Cell], results: Results, steps: int | str, number: str, compute: Compute) -> Any:
+def _point(own: Sequence[Trial], results: Results, steps: int | str, number: str, compute: Compute) -> Any:
     """A model as a law sees it."""
     import numpy as np
 
     from ltm_pyro.studies.scale import law as scaling_law
 
-    found = [_sequences(results[cell.key]["scored"][str(steps)], number) for cell in own]
+    found = [sequences(results, trial, number, scoring_of(steps)) for trial in own]
     nats = np.array([record["nats"] for record in found])
-    return scaling_law.Cell(results[own[0].key]["cost"][compute], nats, np.asarray(found[0]["tokens"], dtype=float))
-
-
-def _sequences(scored: Record, number: str) -> Record:
-    return next(record for record in scored["sequences"] if record["number"] == number)
+    spent = numbers(results, own[0], scoring_of(steps))[compute]
+    return scaling_law.Cell(spent, nats, np.asarray(found[0]["tokens"], dtype=float))

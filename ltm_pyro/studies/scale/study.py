@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files import finite
 from ltm_pyro.ranges import LARGEST
-from ltm_pyro.runs import trials
 from ltm_pyro.runs.config import Settings, as_dict, complete, merged, value_of
-from ltm_pyro.runs.console import say
 from ltm_pyro.runs.names import corpus_name
-from ltm_pyro.runs.results_folder import RESULTS, SETTINGS, ComparisonFolder, commit, versions
-from ltm_pyro.studies import process
-from ltm_pyro.studies.runner import CellRunner
-from ltm_pyro.studies.scale.grid import INFERENCE, TRAINED, Cell, change_of, sizes_of
-from ltm_pyro.studies.scale.records import Compute, curves, laws, run_records, summaries
+from ltm_pyro.studies.scale.grid import INFERENCE, TRAINED, change_of, key_of, named, sizes_of
+from ltm_pyro.studies.scale.records import (
+    Compute,
+    curves,
+    fast_steps_of,
+    laws,
+    run_records,
+    scoring_of,
+    summaries,
+)
+from ltm_pyro.studies.study import Report, Study
+from ltm_pyro.studies.trial import Scoring, Trial, check_seeds
 
-MODULE = "ltm_pyro.studies.scale.job"
-
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
 
 DRAWS = 1000  # of the bootstrap
-
-
 VALIDATIONS = 10  # along a run, for its curve
 
 
@@ -38,23 +41,27 @@ def defaults(steps: int) -> Settings:
     }
 
 
-class Study:
-    """`run/`: cells/ and runs/ by model and seed, settings.json, results.json, table.md, records.csv, figures/.
+class ScaleStudy(Study):
+    """The study of scale: a model for each combination of sizes, scored at each T_fast of inference.
 
     Args:
         grid: values by dimension, as `read_grid` gives them.
         base: settings that all models have in common: corpus, recipe, further sizes, ...
         seeds: of weights, order and noise; the split is one for all.
-        run: the study's folder; comparisons/scale-CORPUS if None.
-        processes: runs at once, of one thread each.
-        limit: held-out texts that each model is scored on; train.final_sequences if None.
+        out: the study's folder; comparisons/scale-CORPUS if None.
+        processes: runs at once, of one thread each; None: one after another in this process, with all its threads.
+        limit: the most held-out sequences that each model is scored on; `train.final_sequences` if None.
         seed: of the noise of all scoring, which is one for all, and of the bootstrap.
         compute: what the laws are of.
+        resume: go on with what `out` holds, be it interrupted, or with further values or seeds.
         command: how this was asked for, to be kept.
 
     Raises:
-        InputError: for settings or sizes that make no sense, or a folder that was begun with others.
+        InputError: for settings or sizes that make no sense, or an `out` that exists, or was begun with others.
     """
+
+    checkpoint = "latest"  # the best one would be chosen by the text that is scored
+    measures = ("flops",)
 
     def __init__(
         self,
@@ -62,104 +69,85 @@ class Study:
         base: Mapping[str, Any],
         *,
         seeds: Sequence[int] = (0,),
-        run: Path | str | None = None,
-        processes: int = 1,
+        out: Path | str | None = None,
+        processes: int | None = None,
         limit: int | None = None,
         seed: int = 0,
         compute: Compute = "flops_per_token",
+        resume: bool = False,
         command: Sequence[str] = (),
     ) -> None:
-        _check(seeds=seeds, processes=processes, limit=limit, seed=seed)
-        self.grid, self.seeds, self.seed, self.compute = grid, list(seeds), seed, compute
-        steps = complete(base).train.steps
-        self.base = complete(merged(defaults(steps), base))
-        self.base.data.seed = self.base.data.seed or 0
         from ltm_pyro.inference import TableFit
 
+        check_seeds(seeds)
+        _check(limit=limit, seed=seed)
+        self.grid, self.seeds, self.seed, self.compute = grid, list(seeds), seed, compute
+        self.base = self._completed(base)
         self.inference = grid.get(INFERENCE, [self.base.train.evaluate_fast_steps or TableFit().steps])
-        self.scoring = {
+        self.scoring: Scoring = {
             "draws": self.base.train.draws,
             "limit": self.base.train.final_sequences if limit is None else limit,
             "seed": seed,
         }
-        self.cells = self._cells()
-        measured = {"inference": self.inference, "scoring": self.scoring}
-        plans = {cell.key: {"settings": cell.settings, **measured} for cell in self.cells}
-        path = Path(run or f"comparisons/scale-{corpus_name(self.base.get('corpus'))}")
-        self.runner = CellRunner(path, self.cells, plans, MODULE, processes)
-        self.folder = ComparisonFolder(path, {})
-        about: dict[str, Any] = {"command": list(command), "versions": versions(), "commit": commit(), "grid": grid}
-        about |= {"base": as_dict(self.base), "seeds": self.seeds, "inference": self.inference}
-        about |= {"scoring": self.scoring, "laws": compute, "processes": processes, "threads of each": 1}
-        self.folder.write(SETTINGS, json.dumps(about, indent=2) + "\n")
-        self.folder.insist()
+        self.models = self._models()
+        about: dict[str, Any] = {"command": list(command), "grid": grid, "base": as_dict(self.base)}
+        about |= {"seeds": self.seeds, "inference": self.inference, "scoring": self.scoring, "laws": compute}
+        about |= {"processes": processes}
+        path = Path(out or f"comparisons/scale-{corpus_name(self.base.get('corpus'))}")
+        super().__init__(path, {}, about, processes=processes, resume=resume)
+        self.begin()
 
-    def carry_out(self) -> None:
-        """Train and score all that is not done; what has ended is written at once.
+    def plan_trials(self) -> Sequence[Trial]:
+        """All models of one seed first, so that an early end leaves whole studies of fewer seeds."""
+        return [
+            Trial(named(sizes), seed, key_of(sizes, seed), merged(settings, {"train.seed": seed}), about=sizes)
+            for seed in self.seeds
+            for sizes, settings in self.models
+        ]
 
-        Raises:
-            InputError: if the corpus cannot be read, or is not what earlier runs were trained on.
-            KeyboardInterrupt: once every process has saved and left.
-        """
-        if all(cell.key in self.runner.results for cell in self.cells):
-            return
-        from ltm_pyro.training.material import prepare
-
-        say("Reading the corpus ...")
-        trials.refuse_other_text(self.folder.path, prepare(complete(self.cells[0].settings)))
-        self.runner.carry_out(self._tell)
-
-    def is_done(self, cell: Cell) -> bool:
-        return self.runner.results.get(cell.key, {}).get("status") == "done"
+    def scorings(self, trial: Trial) -> dict[str, Scoring]:
+        """At each T_fast of inference."""
+        return {
+            scoring_of(steps): {**self.scoring, "fast_steps": fast_steps_of(trial, steps)} for steps in self.inference
+        }
 
     def to_records(self) -> list[dict[str, Any]]:
         """A flat record of every run that has ended, at each T_fast of inference."""
-        return run_records(self.cells, self.runner.results, self.inference)
+        return run_records(self.trials, self.results, self.inference)
 
     def summaries(self) -> list[dict[str, Any]]:
         """A flat record of every model at each T_fast of inference, means over seeds."""
-        return summaries(self.cells, self.runner.results, self.inference)
+        return summaries(self.trials, self.results, self.inference)
 
-    def finish(self, figures: bool = True) -> str:
-        """Write table, records and figures of what there is; returns the table, nothing if nothing has ended."""
+    def report(self) -> Report | None:
+        """Table, laws and figures of what there is by now."""
         from ltm_pyro.studies.scale.figures import draw
         from ltm_pyro.studies.scale.table import markdown, name_of
-        from ltm_pyro.tables import to_csv
 
         records, rows = self.to_records(), self.summaries()
         if not records:
-            return ""
-        fitted = laws(self.cells, self.runner.results, self.inference, self.compute, DRAWS, self.seed) if rows else []
-        failed = [record for record in records if record["status"] == "failed"]
-        table = markdown(rows, fitted, failed, self.compute)
-        points = curves(self.cells, self.runner.results, partial(name_of, among=rows))
+            return None
+        fitted = laws(self.trials, self.results, self.inference, self.compute, DRAWS, self.seed) if rows else []
+        done, failed = ([one for one in records if one["status"] == status] for status in ("done", "failed"))
+        points = curves(self.trials, self.results, partial(name_of, among=rows))
         told = [{**law, "law": law["law"] and law["law"].to_dict()} for law in fitted]
-        content = {"summary": rows, "laws": told, "records": records, "curves": points}
-        with self.folder.noted(RESULTS):
-            process.write(self.folder.path / RESULTS, content)
-        self.folder.write("table.md", table + "\n")
-        self.folder.write("records.csv", to_csv(records))
-        if figures:
-            done = [record for record in records if record["status"] == "done"]
-            with self.folder.noted("figures"):
-                draw(rows, done, fitted, points, self.compute, self.folder.path / "figures")
-        return table
+        return Report(
+            table=markdown(rows, fitted, failed, self.compute),
+            records=records,
+            content=finite({"summary": rows, "laws": told, "records": records, "curves": points}),
+            draw=lambda folder: draw(rows, done, fitted, points, self.compute, folder),
+        )
 
-    def _tell(self, key: str) -> None:
-        result, ended = self.runner.results[key], len(self.runner.results)
-        say(f"[{ended}/{len(self.cells)}] {self.runner.cells[key]}: {_headline(result)}")
-        self.finish(figures=False)
+    def _completed(self, base: Mapping[str, Any]) -> Namespace:
+        whole = complete(merged(defaults(complete(base).train.steps), base))
+        whole.data.seed = whole.data.seed or 0
+        return whole
 
-    def _cells(self) -> list[Cell]:
-        """All of one seed first, so that an early end leaves whole studies of fewer seeds."""
+    def _models(self) -> list[tuple[dict[str, int], Settings]]:
+        """The sizes of every model, and its settings."""
         base = as_dict(self.base)
         usual = {name: value_of(base, argument) for name, (argument, _) in TRAINED.items()}
-        models = [(sizes, self._model(base, sizes)) for sizes in sizes_of(self.grid, usual)]
-        return [
-            Cell(sizes, seed, merged(settings, {"train.seed": seed}))
-            for seed in self.seeds
-            for sizes, settings in models
-        ]
+        return [(sizes, self._model(base, sizes)) for sizes in sizes_of(self.grid, usual)]
 
     def _model(self, base: Settings, sizes: dict[str, int]) -> Settings:
         from ltm_pyro.training.blueprint import check
@@ -177,26 +165,7 @@ class Study:
         return as_dict(config)
 
 
-def _check(
-    *,
-    seeds: Sequence[int],
-    processes: int,
-    limit: int | None,
-    seed: int,
-) -> None:
-    if not seeds or len(set(seeds)) < len(seeds) or any(not 0 <= seed < 2**32 for seed in seeds):
-        raise InputError(f"--seeds {' '.join(map(str, seeds))}: expected different whole numbers from 0 to 2³² - 1")
-    for name, value, least in (("processes", processes, 1), ("limit", limit, 2), ("seed", seed, 0)):
+def _check(*, limit: int | None, seed: int) -> None:
+    for name, value, least in (("limit", limit, 2), ("seed", seed, 0)):
         if value is not None and not least <= value <= LARGEST:
             raise InputError(f"--{name} {value}: expected {least} or more, and {LARGEST} or less")
-
-
-def _headline(result: dict[str, Any]) -> str:
-    if result["status"] != "done":
-        return f"FAILED: {result['reason']}"
-    told = [
-        f"T_fast {steps} at inference: ELBO {scored['numbers']['elbo_nats_per_token']:.4f}, importance-weighted "
-        f"{scored['numbers']['importance_weighted_nats_per_token']:.4f}"
-        for steps, scored in result["scored"].items()
-    ]
-    return f"{'; '.join(told)}; {result['cpu_seconds']:.0f} s"

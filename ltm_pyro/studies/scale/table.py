@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ltm_pyro.studies.records import Record
 from ltm_pyro.studies.scale.grid import AS_TRAINED, TRAINED
-from ltm_pyro.studies.scale.records import BOUNDS, Record
+from ltm_pyro.studies.scale.records import BOUNDS
 
 NAMES = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "prior": "prior", "predictive": "predictive"}
 COLUMNS = {"fast_steps": "T_fast", "thoughts": "K", "layers": "L", "width": "D", "window": "window"}

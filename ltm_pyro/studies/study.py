@@ -1,0 +1,234 @@
+"""The engine of all studies that train: trials carried out, kept, found again, and reported."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import LARGEST
+from ltm_pyro.runs import trials as of_trials
+from ltm_pyro.runs.config import complete
+from ltm_pyro.runs.console import say, show
+from ltm_pyro.runs.results_folder import RESULTS, SETTINGS, ComparisonFolder, commit, versions
+from ltm_pyro.studies import process
+from ltm_pyro.studies.runner import TrialRunner
+from ltm_pyro.studies.trial import Plan, Scoring, Trial
+
+if TYPE_CHECKING:
+    from ltm_pyro.training.material import Material
+
+HEADLINE = {"exact": "exact", "elbo": "ELBO", "importance_weighted": "importance-weighted", "prior": "prior"}
+
+
+class Report(NamedTuple):
+    """What a study has come to by now.
+
+    Attributes:
+        table: as Markdown.
+        records: flat ones, for records.csv.
+        content: of results.json.
+        draw: writes the figures into a folder.
+        texts: further files of the study, by name.
+    """
+
+    table: str
+    records: list[dict[str, Any]]
+    content: dict[str, Any]
+    draw: Callable[[Path], object]
+    texts: Mapping[str, str] = {}  # read, never written to
+
+
+class Study(ABC):
+    """Variants of a run, each trained with some seeds and scored.
+
+    `out/`: cells/ and runs/ by trial, settings.json, results.json, table.md, records.csv, figures/. A study that is
+    begun again there goes on: with trials that were interrupted, that failed, or that are new.
+
+    Args:
+        out: the folder of the study.
+        settings: those in which a study that goes on may not differ.
+        about: what else settings.json says of it.
+        variants: by name, what each changes; a study that goes on may have further ones.
+        processes: runs at once, of one thread each; None: one after another in this process, with all its threads.
+        resume: go on with what `out` holds.
+
+    Raises:
+        InputError: if `out` exists and is not gone on with, or is gone on with and is another study's.
+    """
+
+    checkpoint = "best"
+    measures: Sequence[str] = ()  # names of `job.MEASURES`
+    one_text = True  # whether all trials are of the same text
+
+    def __init__(
+        self,
+        out: Path | str,
+        settings: Mapping[str, Any],
+        about: Mapping[str, Any],
+        *,
+        variants: Mapping[str, Mapping[str, Any]] | None = None,
+        processes: int | None = None,
+        resume: bool = False,
+    ) -> None:
+        if processes is not None and not 1 <= processes <= LARGEST:
+            raise InputError(f"--processes {processes}: expected 1 or more, and {LARGEST} or less")
+        self.processes = processes
+        self.trials: Sequence[Trial] = ()
+        self.runner: TrialRunner | None = None
+        self.folder = _opened(Path(out), settings, resume)
+        self._about = {"versions": versions(), "commit": commit(), "settings": self.folder.settings, **about}
+        if variants is not None:
+            self._about["variants"] = self.folder.with_variants(variants)
+        if not resume:
+            self._write_settings()
+
+    @abstractmethod
+    def plan_trials(self) -> Sequence[Trial]:
+        """All trials, in the order in which they are begun."""
+
+    @abstractmethod
+    def scorings(self, trial: Trial) -> dict[str, Scoring]:
+        """How a trial is scored, by name."""
+
+    @abstractmethod
+    def report(self) -> Report | None:
+        """What there is by now; None if no trial has ended."""
+
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """What is known of every trial that has ended, by its key."""
+        return {} if self.runner is None else self.runner.results
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every trial has its numbers."""
+        return all(self.results.get(trial.key, {}).get("status") == "done" for trial in self.trials)
+
+    def begin(self) -> TrialRunner:
+        """Plan the trials and find what is done of them; settings.json says what the study is.
+
+        Raises:
+            InputError: if a trial was begun with other settings.
+        """
+        if self.runner is None:
+            self.trials = self.plan_trials()
+            plans = {trial.key: self.plan(trial) for trial in self.trials}
+            self.runner = TrialRunner(self.folder.path, self.trials, plans, self.processes)
+            self._write_settings()
+        return self.runner
+
+    def carry_out(self) -> None:
+        """Train and score all that is not done; what has ended is written at once.
+
+        Raises:
+            InputError: if the corpus cannot be read, or is not what earlier runs were trained on.
+            KeyboardInterrupt: once every process has saved and left.
+            SystemExit: after a signal that interrupted a trial in this process, with all that was done saved.
+        """
+        runner = self.begin()
+        if any(trial.key not in runner.results for trial in self.trials):
+            runner.carry_out(self._on_end, self.material if self.one_text else None)
+
+    def conduct(self) -> None:
+        """Carry the study out, and show what there is then, be it all or what an interrupt has left.
+
+        Raises:
+            NotKeptError: if any of it could not be written.
+        """
+        runner = self.begin()
+        at_once = f"{self.processes} at once" if self.processes else "one after another"
+        say(f"{len(self.trials)} runs, {len(runner.results)} of them done; {at_once}, in {self.folder.path}")
+        try:
+            self.carry_out()
+        finally:
+            if report := self.finish():
+                show(report.table)
+                self.folder.refuse_unwritten()
+                files = ", ".join(["table.md", "records.csv", RESULTS, SETTINGS, *report.texts, "figures/"])
+                say(f"\nAll of it is in {self.folder.path}: {files}")
+
+    def finish(self, figures: bool = True) -> Report | None:
+        """Write what there is by now; returns it, None if no trial has ended."""
+        from ltm_pyro.tables import to_csv
+
+        report = self.report()
+        if report is None:
+            return None
+        for name, text in {
+            "table.md": report.table + "\n",
+            "records.csv": to_csv(report.records),
+            **report.texts,
+        }.items():
+            self.folder.write(name, text)
+        with self.folder.noted(RESULTS):
+            process.write(self.folder.path / RESULTS, report.content)
+        if figures:
+            with self.folder.noted("figures"):
+                report.draw(self.folder.path / "figures")
+        return report
+
+    @cached_property
+    def material(self) -> Material:
+        """The text of all trials, as the first one reads it."""
+        from ltm_pyro.training.material import prepare
+
+        say("Reading the corpus ...")
+        material = prepare(complete(self.text_settings()))
+        of_trials.refuse_other_text(self.folder.path, material)
+        return material
+
+    def text_settings(self) -> Mapping[str, Any]:
+        """The settings that say what the text of all trials is."""
+        return self.trials[0].settings
+
+    def _write_settings(self) -> None:
+        self.folder.write(SETTINGS, json.dumps(self._about, indent=2) + "\n")
+        self.folder.insist()
+
+    def plan(self, trial: Trial) -> Plan:
+        """All that a trial's result depends on."""
+        return {
+            "settings": trial.settings,
+            "start_from": trial.start_from,
+            "checkpoint": self.checkpoint,
+            "scorings": self.scorings(trial),
+            "measures": list(self.measures),
+            "one_text": self.one_text,
+        }
+
+    def _on_end(self, key: str) -> None:
+        result, trial = self.results[key], next(trial for trial in self.trials if trial.key == key)
+        say(f"[{len(self.results)}/{len(self.trials)}] {trial}: {headline(result)}")
+        self.finish(figures=False)
+
+
+def headline(result: Mapping[str, Any]) -> str:
+    """What has come of a trial, in a line."""
+    if result["status"] != "done":
+        return f"FAILED: {result['reason']}"
+    scored: Mapping[str, Any] = result["scored"]
+    several = len(scored) > 1
+    told = [f"{f'{name}: ' if several else ''}{_numbers(one['numbers'])}" for name, one in scored.items()]
+    return f"{'; '.join(told)}; {result['cpu_seconds']:.0f} s"
+
+
+def _numbers(record: Mapping[str, Any]) -> str:
+    keys = {name: f"{number}_nats_per_token" for number, name in HEADLINE.items()}
+    return ", ".join(f"{name} {record[key]:.4f}" for name, key in keys.items() if key in record)
+
+
+def _opened(path: Path, settings: Mapping[str, Any], resume: bool) -> ComparisonFolder:
+    """The folder of a study: a new one, or the same study's."""
+    if path.exists() and not resume:
+        what = "is a comparison: go on with it by --resume" if (path / SETTINGS).exists() else "exists"
+        raise InputError(f"{path} {what}, or choose another --out")
+    if resume and not (path / SETTINGS).exists():
+        raise InputError(f"{path} holds nothing to go on with: leave out --resume")
+    folder = ComparisonFolder(path, settings)
+    folder.refuse_other_settings()
+    return folder
