@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.earn.plan import THOUGHTS
-from benchmarks.earn.results import Record, Results
+from benchmarks.earn.records import THOUGHTS
 from ltm_pyro.plots import save_figure
 from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.four_numbers import plot_number
 from ltm_pyro.plots.learning import plot_learning
 from ltm_pyro.plots.looks import grouped, looks
+from ltm_pyro.studies.records import Record
 from ltm_pyro.tables import number, section, with_error
 
 HEADER = ["row", "seeds", "parameters", "tokens", "CPU s", "KL", "ELBO", "importance-weighted", "prior", "predictive"]
@@ -30,30 +30,43 @@ APART = (
 )
 
 
-def markdown(title: str, results: Results) -> str:
-    """All tables."""
+def markdown(title: str, rows: Sequence[Record], failures: Sequence[str] = ()) -> str:
+    """All tables.
+
+    Args:
+        title: of the study.
+        rows: summaries.
+        failures: a line for each run that has failed.
+    """
     parts = [f"# {title}" if title else "# Do the latents earn their place?"]
-    parts += [_table(corpus, rows) for corpus, rows in grouped(results.summaries(), "corpus").items()]
-    if failed := results.failures():
-        parts.append("\n".join(["## Failed", "", *(f"- {line}" for line in failed)]))
+    parts += [_table(corpus, own) for corpus, own in grouped(rows, "corpus").items()]
+    if failures:
+        parts.append("\n".join(["## Failed", "", *(f"- {line}" for line in failures)]))
     return "\n\n".join(parts)
 
 
-def draw(results: Results, folder: Path) -> list[str]:
-    """Write every figure that there are numbers for, as PNG and SVG; returns their names."""
+def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record], folder: Path) -> list[str]:
+    """Write every figure that there are numbers for, as PNG and SVG; returns their names.
+
+    Args:
+        rows: summaries.
+        runs: a record of every run.
+        curves: points of every run's learning curve.
+        folder: made if need be.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     names: list[str] = []
-    runs = [{**record, "prior": record["row"]} for record in results.records() if record["status"] == "done"]
-    for corpus, points in grouped(results.curves(), "corpus").items():
-        look = looks((point["prior"], point["prior"]) for point in points)
+    done = [{**record, "variant": record["row"]} for record in runs if record["status"] == "done"]
+    for corpus, points in grouped(curves, "corpus").items():
+        look = looks((point["variant"], point["variant"]) for point in points)
         for by, stem in (("tokens", "learning"), ("seconds", "compute")):
             panels = [
                 partial(plot_learning, points, by=by, look=look, number=name)  # type: ignore[arg-type]
                 for name in CURVES
             ]
             names += [path.name for path in save_figure(folder / f"{stem}-{corpus}", panels, LEARNING)]
-    for corpus, rows in grouped(results.summaries(), "corpus").items():
-        names += _differences(rows, [run for run in runs if run["corpus"] == corpus], folder / f"differences-{corpus}")
+    for corpus, own in grouped(rows, "corpus").items():
+        names += _differences(own, [run for run in done if run["corpus"] == corpus], folder / f"differences-{corpus}")
     return names
 
 

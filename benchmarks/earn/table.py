@@ -1,4 +1,4 @@
-"""A table of conditions: a name for each row, and what `ltm train` is told for it beyond a common base."""
+"""A table of conditions: a name for each row, and what it changes in the settings that all have in common."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs import config
-from ltm_pyro.runs.config import CLASSES, Settings, without
+from ltm_pyro.files import read_yaml
+from ltm_pyro.runs.config import Settings, merged, recipe, value_of, without
 from ltm_pyro.runs.names import did_you_mean
 
 TABLES = Path(__file__).parent / "tables"
-SHAPE = ("decoder.width", "decoder.layers", "decoder.heads", "decoder.window")  # what an autoregressive twin shares
-OWN = ("tokens", "start_from")  # of a row, and no arguments of `ltm train`
+OWN = ("tokens", "start_from")  # of a row, and no settings of a run
 INSTEAD = {
     "corpus": "name it by --corpus",
     "run": "every run has a folder of its own in that of --out",
-    "train.seed": "say how many by --seeds",
+    "train.seed": "give the seeds by --seeds",
     "train.steps": "they follow from --tokens; a row's share of these is its `tokens`",
     "train.start_from": "name a row above it as `start_from`",
 }
@@ -28,42 +27,34 @@ class Row(NamedTuple):
 
     Attributes:
         name: as it stands in the results.
-        arguments: of `ltm train`, the base's included.
+        base: the settings that it has in common with the other rows, with the recipe's name.
+        change: what it changes in them.
         tokens: its share of the study's tokens.
         start_from: the row whose weights it begins with, of the same corpus and seed; None to begin anew.
-        own: the names of the arguments that are not the base's.
     """
 
     name: str
-    arguments: dict[str, Any]
+    base: Settings
+    change: Settings
     tokens: float = 1.0
     start_from: str | None = None
-    own: tuple[str, ...] = ()
-
-    def changed(self, name: str, arguments: Mapping[str, Any]) -> Row:
-        """Another row, with further arguments of its own."""
-        return self._replace(name=name, arguments={**self.arguments, **arguments}, own=(*self.own, *arguments))
 
     def settings_on(self, corpus: Mapping[str, Any]) -> Settings:
         """Those of a run: what the corpus says wins over the base, and the row over both."""
-        base, own = (
-            {name: value for name, value in self.arguments.items() if (name in self.own) is mine}
-            for mine in (False, True)
-        )
-        name = {**base, **corpus, **own}.get("recipe", "tiny")
-        return without(config.merged(config.recipe(name), base, corpus, own), "recipe")
+        named = merged(self.base, corpus, self.change).get("recipe", "tiny")
+        return without(merged(recipe(named), self.base, corpus, self.change), "recipe")
 
     @property
     def has_thoughts(self) -> bool:
-        return self.arguments.get("model") != "autoregressive"
+        return merged(self.base, self.change).get("model") != "autoregressive"
 
 
 class Table(NamedTuple):
-    """Rows, and the arguments that all of them have unless they say otherwise."""
+    """Rows, and the settings that all of them have unless they say otherwise."""
 
     name: str
     about: str
-    base: dict[str, Any]
+    base: Settings
     rows: list[Row]
 
     def only(self, names: Sequence[str]) -> Table:
@@ -95,54 +86,41 @@ def read_table(name: str, over: Mapping[str, Any] | None = None) -> Table:
     Raises:
         InputError: if there is none, or it does not say what it should.
     """
-    import yaml
-
     path = TABLES / f"{name}.yaml" if not name.endswith((".yaml", ".yml")) else Path(name)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.is_file():
         known = sorted(table.stem for table in TABLES.glob("*.yaml"))
         raise InputError(
             f"there is no table {name}: {did_you_mean(name, known)}The tables are {', '.join(known)}; "
-            f"or give a file, TABLE.yaml ({error.strerror})"
-        ) from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} does not parse as YAML: {error}") from error
+            "or give a file, TABLE.yaml"
+        )
+    content = read_yaml(path, remedy="Expected `rows`, each a name with settings of a run", follow=True)
     if not isinstance(content, dict) or not isinstance(content.get("rows"), dict) or not content["rows"]:
-        raise InputError(f"{path}: expected `rows`, each a name with arguments of ltm train, as decoder.gate: 0.0")
-    base = {**(content.get("base") or {}), **(over or {})}
-    _refuse(path, "base", base, own=False)
+        raise InputError(f"{path}: expected `rows`, each a name with settings of a run, as fast.steps: 8")
+    base = merged(_checked(path, "base", content.get("base"), own=False), over or {})
     table = Table(path.stem, str(content.get("about", "")), base, [])
     for row, own in content["rows"].items():
-        _refuse(path, str(row), own or {}, own=True)
-        table.rows.append(_row(path, str(row), own or {}, table))
+        table.rows.append(_row(path, str(row), _checked(path, str(row), own, own=True), table))
     return table
 
 
-def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, where a class that is named anew leaves nothing of the arguments of the one before."""
-    renewed = [name for name in CLASSES if name in own]
-    kept = {key: value for key, value in base.items() if not any(key.startswith(f"{name}.") for name in renewed)}
-    return {**kept, **own}
-
-
-def _row(path: Path, name: str, own: dict[str, Any], table: Table) -> Row:
+def _row(path: Path, name: str, own: Settings, table: Table) -> Row:
     share, start = own.get("tokens", 1.0), own.get("start_from")
     if not isinstance(share, (int, float)) or not 0 < share <= 1:
         raise InputError(f"{path}, row {name}: tokens={share}: expected a share of the study's, above 0 up to 1")
     if start is not None and start not in [row.name for row in table.rows]:
         raise InputError(f"{path}, row {name}: start_from={start!r}: expected the name of a row above it")
-    arguments = {key: value for key, value in own.items() if key not in OWN}
-    return Row(name, merged(table.base, arguments), float(share), start, tuple(arguments))
+    return Row(name, table.base, without(own, *OWN), float(share), start)
 
 
-def _refuse(path: Path, where: str, given: Any, own: bool) -> None:
-    if not isinstance(given, dict):
-        raise InputError(f"{path}, {where}: expected arguments of ltm train, as decoder.gate: 0.0")
-    for name in given:
-        if name in INSTEAD:
-            raise InputError(f"{path}, {where}: {name} is not for a table: {INSTEAD[name]}")
-        if own and str(name).startswith("data."):
-            raise InputError(
-                f"{path}, {where}: {name}: all rows are scored on the same texts; put it in base, or behind a corpus"
-            )
+def _checked(path: Path, where: str, given: Any, own: bool) -> Settings:
+    if not isinstance(given or {}, dict):
+        raise InputError(f"{path}, {where}: expected settings of a run, as fast.steps: 8")
+    settings = merged({}, given or {})
+    for name, remedy in INSTEAD.items():
+        if value_of(settings, name) is not None:
+            raise InputError(f"{path}, {where}: {name} is not for a table: {remedy}")
+    if own and "data" in settings:
+        raise InputError(
+            f"{path}, {where}: data: all rows are scored on the same texts; put it in base, or behind a corpus"
+        )
+    return settings

@@ -5,6 +5,9 @@ from ltm_pyro.studies.guides.comparison import GuideComparison
 from ltm_pyro.studies.guides.study import compare_guides
 from ltm_pyro.studies.models.study import ModelComparison, compare_models
 from ltm_pyro.studies.priors.study import PriorComparison, compare_priors
+from ltm_pyro.studies.scale.study import ScaleStudy
+from ltm_pyro.studies.study import Report, Study
+from ltm_pyro.studies.trial import Trial
 from ltm_pyro.studies.variants import Variant
 
 __all__ = [
@@ -12,6 +15,10 @@ __all__ = [
     "GuideComparison",
     "ModelComparison",
     "PriorComparison",
+    "Report",
+    "ScaleStudy",
+    "Study",
+    "Trial",
     "Variant",
     "compare_bounds",
     "compare_guides",

@@ -1,0 +1,195 @@
+"""The study of thoughts: every row of a table, trained and scored beside autoregressive models of its size."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from benchmarks.earn import records
+from benchmarks.earn.report import draw, markdown
+from benchmarks.earn.table import Row, Table
+from benchmarks.earn.twins import FULL_NAME, Twins
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import finite
+from ltm_pyro.runs.config import Settings, complete, merged, value_of
+from ltm_pyro.runs.names import corpus_name
+from ltm_pyro.studies.study import Report, Study
+from ltm_pyro.studies.trial import VALIDATION, Scoring, Trial, check_seeds
+
+if TYPE_CHECKING:
+    from ltm_pyro.training.material import Material
+
+BUILT_IN = "built-in"
+SEED = 0  # of the noise of all evaluations, so that they are paired
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How every run is measured.
+
+    Attributes:
+        limit: the most held-out texts that are scored at the end.
+        draws: S.
+        points: validations along a run, for the curves.
+        checkpoint: which is scored, `best` (by validation) or `latest`.
+    """
+
+    limit: int = 512
+    draws: int = 16
+    points: int = 10
+    checkpoint: str = "best"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text: `built-in`, or paths as `ltm train` takes them, and settings of its own."""
+
+    name: str
+    settings: Settings
+
+    @classmethod
+    def named(cls, spec: str) -> Corpus:
+        """From `PATH [ARGUMENT OF ltm train ...]`."""
+        try:
+            first, *further = shlex.split(spec)
+        except ValueError as error:
+            raise InputError(f"--corpus {spec!r}: expected built-in, or a path and arguments of ltm train") from error
+        settings = merged({} if first == BUILT_IN else {"corpus": first}, _settings(spec, further))
+        cut = [value_of(settings, path) for path in ("data.mode", "data.length")]
+        plain = corpus_name(first).rsplit(".", 1)[0].replace(".", "-")
+        return cls("-".join([plain, *(str(value) for value in cut if value is not None)]), settings)
+
+
+class EarnStudy(Study):
+    """A row's run for each corpus and seed, beside those of its autoregressive twins.
+
+    Args:
+        table: of conditions.
+        corpora: texts.
+        seeds: of weights, order and noise. The split is one for all.
+        tokens: that each run learns from; the base's own steps if None.
+        measurement: how runs are measured.
+        out: the folder of the study; comparisons/earn-TABLE if None.
+        processes: runs at once, of one thread each.
+        resume: go on with what `out` holds.
+        about: what else settings.json says.
+
+    Raises:
+        InputError: for rows that `ltm train` would refuse, or that cannot be told apart, or an `out` that exists, or
+            was begun with others.
+    """
+
+    one_text = False
+
+    def __init__(
+        self,
+        table: Table,
+        corpora: Sequence[Corpus],
+        seeds: Sequence[int] = (0,),
+        tokens: int | None = None,
+        measurement: Measurement = Measurement(),  # frozen
+        *,
+        out: Path | None = None,
+        processes: int | None = 1,
+        resume: bool = False,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        check_seeds(seeds)
+        self.table, self.corpora, self.seeds, self.tokens = table, corpora, seeds, tokens
+        self.measurement, self.checkpoint = measurement, measurement.checkpoint
+        self.planned = list(self._planned())
+        told: dict[str, Any] = {"table": table._asdict() | {"rows": [row._asdict() for row in table.rows]}}
+        told |= {"scoring": asdict(measurement), "corpora": [corpus.name for corpus in corpora]}
+        told |= {"seeds": list(seeds), "tokens": tokens, **(about or {})}
+        super().__init__(
+            out or Path("comparisons") / f"earn-{table.name}", {}, told, processes=processes, resume=resume
+        )
+        self.begin()
+
+    def plan_trials(self) -> Sequence[Trial]:
+        return self.planned
+
+    def scorings(self, trial: Trial) -> dict[str, Scoring]:
+        limit, draws = self.measurement.limit, self.measurement.draws
+        return {VALIDATION: {"draws": draws, "limit": limit, "seed": SEED, "fast_steps": None}}
+
+    def report(self) -> Report | None:
+        found = records.run_records(self.trials, self.results)
+        if not found:
+            return None
+        rows, points = records.summaries(self.trials, self.results), records.curves(self.trials, self.results)
+        return Report(
+            table=markdown(self.table.about, rows, records.failures(self.trials, self.results)),
+            records=found,
+            content=finite({"summary": rows, "records": found, "curves": points}),
+            draw=lambda folder: draw(rows, found, points, folder),
+        )
+
+    def _planned(self) -> Iterator[Trial]:
+        """All trials of one seed first; of a corpus the autoregressive ones before those that are to beat them."""
+        keys: set[str] = set()
+        rows = [found for corpus in self.corpora for found in self._rows(corpus)]
+        for seed in self.seeds:
+            for corpus, row, settings, about in rows:
+                trial = self._trial(corpus, row, settings, about, seed)
+                if trial.key in keys:
+                    raise InputError(f"{trial}: another has the same name, but for signs: rename one of them")
+                keys.add(trial.key)
+                yield trial
+
+    def _rows(self, corpus: Corpus) -> Iterator[tuple[Corpus, Row, Settings, dict[str, Any]]]:
+        """The rows on a corpus with the settings of their runs, but for the seed, and what they are compared with."""
+        material = self._material(corpus)
+        twins = Twins(self.table, corpus.settings, material.tokenizer.vocabulary)
+        for row in [*twins.rows.values(), *self.table.rows]:
+            kind = records.THOUGHTS if row.has_thoughts else records.FULL if row.name == FULL_NAME else records.TWIN
+            twin = twins.of.get(row.name)
+            about = {"corpus": corpus.name, "row": row.name, "kind": kind, "twin": twin}
+            settings = merged(row.settings_on(corpus.settings), self._further(row, corpus, twins, material))
+            yield corpus, row, settings, {**about, "full": FULL_NAME if twin else None}
+
+    def _further(self, row: Row, corpus: Corpus, twins: Twins, material: Material) -> Settings:
+        """The budget of a row, its validations, and the split."""
+        config = twins.config(row)
+        steps = config.train.steps
+        if self.tokens is not None:
+            steps = self.tokens / (config.train.batch_size * material.training.token_count / len(material.training))
+        steps = max(1, round(steps * row.tokens))
+        every = max(1, steps // self.measurement.points)
+        split = config.data.seed if config.data.seed is not None else 0
+        numbers = {"steps": steps, "evaluate_every": every, "save_every": every, "keep": 1, "samples": 0}
+        return {"train": numbers, "data": {"seed": split}}
+
+    def _trial(self, corpus: Corpus, row: Row, settings: Settings, about: dict[str, Any], seed: int) -> Trial:
+        before = records.key_of(corpus.name, row.start_from, seed) if row.start_from else None
+        key, whole = records.key_of(corpus.name, row.name, seed), merged(settings, {"train.seed": seed})
+        return Trial(f"{corpus.name}: {row.name}", seed, key, whole, before, about)
+
+    def _material(self, corpus: Corpus) -> Material:
+        """Reads the corpus, and leaves it in the cache for the processes that train."""
+        from ltm_pyro.training.material import prepare
+
+        config = complete(Row("", self.table.base, {}).settings_on(corpus.settings))
+        config.data.seed = config.data.seed or 0
+        try:
+            return prepare(config)
+        except InputError as error:
+            raise InputError(f"corpus {corpus.name}: {error}") from error
+
+
+def _settings(spec: str, further: Sequence[str]) -> Settings:
+    """What stands behind a corpus, `--NAME VALUE` or `--NAME=VALUE`."""
+    rest = list(further)
+    settings: Settings = {}
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if not re.fullmatch(r"--[\w.]+", name) or not (equals or rest):
+            raise InputError(f"--corpus {spec!r}: expected arguments behind the path, as --data.mode documents")
+        settings = merged(settings, {name.removeprefix("--"): yaml.safe_load(value if equals else rest.pop(0))})
+    return settings
