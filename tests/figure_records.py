@@ -60,13 +60,13 @@ def row(prior, at=4.0, **more):
         key = f"{name}_nats_per_token"
         numbers |= {key: at, f"{name}_standard_error": 0.2, f"{key}_seed_error": 0.1}
     layers = {"kl_layer_1": 0.3, "kl_layer_2": 0.1, "kl_layer_1_seed_error": 0.01}
-    return {"prior": prior, **numbers, **layers, "mmd2": 0.02, "mmd2_null_95": 0.01, **more}
+    return {"variant": prior, **numbers, **layers, "mmd2": 0.02, "mmd2_null_95": 0.01, **more}
 
 
 ROWS = [row("GaussianPrior"), row("MixturePrior", 3.5, elbo_minus_first=-0.5, elbo_minus_first_error=0.1)]
-RUNS = [{"prior": r["prior"], "elbo_nats_per_token": r["elbo_nats_per_token"] + gap} for r in ROWS for gap in (-1, 1)]
+RUNS = [{"variant": r["variant"], "elbo_nats_per_token": r["elbo_nats_per_token"] + gap} for r in ROWS for gap in (-1, 1)]
 POINTS = [
-    {"prior": prior, "seed": seed, "step": step, "tokens": 100 * step, "seconds": step / 10, "elbo": -5 + step}
+    {"variant": prior, "seed": seed, "step": step, "tokens": 100 * step, "seconds": step / 10, "elbo": -5 + step}
     for prior in ("GaussianPrior", "MixturePrior")
     for seed in (0, 1)
     for step in (1, 2, 3)

@@ -103,7 +103,7 @@ def test_the_aggregate_stands_beside_what_chance_gives(axes):
 
 
 def test_a_line_of_another_number_leaves_out_the_points_without_it(axes):
-    points = [{**point, "kl": 0.1} if point["prior"] == "MixturePrior" else point for point in POINTS]
+    points = [{**point, "kl": 0.1} if point["variant"] == "MixturePrior" else point for point in POINTS]
     plot_learning(points, axes, number="kl", label="KL, nats/token")
     assert axes.get_ylabel() == "KL, nats/token"
     assert [list(line.get_ydata()) for line in axes.lines] == [[0.1] * 3] * 2

@@ -181,7 +181,7 @@ def test_attention_fills_its_colours():
 def test_all_curves_are_costs(number, sign):
     for panel, record in (
         (partial(plots.plot_learning_curves, {"run": LEARNING}, number=number), LEARNING),
-        (partial(plots.plot_learning, [{**p, "prior": "a", "seed": 0} for p in LEARNING], number=number), LEARNING),
+        (partial(plots.plot_learning, [{**p, "variant": "a", "seed": 0} for p in LEARNING], number=number), LEARNING),
     ):
         axes = Figure().subplots()
         panel(axes)
