@@ -92,7 +92,7 @@ class DualRateSVI:
         self.slow.begin()
         parts = []
         for whole in slices:
-            inputs = self._as_read(whole)
+            inputs = self._checked(whole)
             trail = self.slow.trail()
             followed: dict[str, Any] = {} if trail is None else {"trail": trail}
             self.fit(**inputs, **followed)
@@ -103,10 +103,7 @@ class DualRateSVI:
         self.slow.apply(terms, others)
         return terms
 
-    def _as_read(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The batch as all passes over it see it: a model may drop tokens of what it reads, while it learns."""
+    def _checked(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of `fit`, with token ids and mask as the model takes them."""
         x, mask = checked_batch(self.model, self.guide, inputs["x"], inputs.get("mask"))
-        drop: Any = getattr(self.model, "drop_tokens", None)
-        previous = None if drop is None else drop(x, inputs.get("previous"))
-        read = {**inputs, "x": x, "mask": mask}
-        return read if previous is None else {**read, "previous": previous}
+        return {**inputs, "x": x, "mask": mask}

@@ -247,11 +247,10 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
     """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
     config = config.clone()
-    for name in ("recompute", "token_dropout", "initial_scale"):  # shape no weight
+    for name in ("recompute", "initial_scale"):  # shape no weight
         config.decoder.pop(name, None)
-    for name in ("gate", "inner"):  # left out, they are what there was before there was a choice
-        if config.decoder.get(name) is None:
-            config.decoder.pop(name, None)
+    if config.decoder.get("inner") is None:  # left out, it is what there was before there was a choice
+        config.decoder.pop("inner", None)
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + read_bytes(tokenizer_file, TOKENIZER_BYTES)
