@@ -17,7 +17,7 @@ from torch import nn
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_bytes
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
-from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit, refusal_of_trail, update_of
+from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit, update_of
 from ltm_pyro.models import (
     AbstractModel,
     AbstractPrior,
@@ -225,8 +225,6 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
         ) from error
     if blueprint.guide.refines:
         update_of(fast_optimizer)
-    if blueprint.slow.along and (reason := refusal_of_trail(blueprint.fast.bound, blueprint.guide)):
-        raise InputError(reason)
     rehearse(blueprint, config.data.length)
     return blueprint
 

@@ -35,6 +35,12 @@ REMOVED = {
         "token dropout cost 0.07 nats/token",
         "Leave it out; a shorter decoder.window also leaves more to the thoughts",
     ),
+    "slow.along": Removed(
+        (False,),
+        "thoughts were worth half as much where the weights followed the mean gradient along the fast loop",
+        "Leave it out; in Python, DualRateSVI(..., observers=[GradientAverage()]) of ltm_pyro.training.observers does "
+        "the same",
+    ),
 }
 
 

@@ -107,14 +107,6 @@ def assert_within(part, whole):
         (["--prior.sigma", "-1"], "sigma=-1.0"),
         (["--prior", "AbstractPrior"], "--prior AbstractPrior: this is an abstract class"),
         (["--slow.bound", "AbstractBound"], "--slow.bound AbstractBound: this is an abstract class"),
-        (
-            ["--slow.along", "true", "--fast.bound", "ChiUpper", "--fast.bound.particles", "2"],
-            "slow.along lets the weights follow",
-        ),
-        (
-            ["--slow.along", "true", "--guide", "SemiAmortisedGuide", "--guide.through", "refinement"],
-            "slow.along does not go with SemiAmortisedGuide",
-        ),
         (["--fast.steps", "-1"], "steps=-1"),
         (["--fast.learning_rate", "0"], "learning_rate=0.0"),
         (["--slow.learning_rate", "-1"], "learning_rate=-1.0"),

@@ -9,7 +9,13 @@ from ltm_pyro.runs.config import complete, recipe
 from ltm_pyro.training.removed_arguments import REMOVED, refusal_of, without_removed
 
 NEUTRAL = [(name, value) for name, removed in REMOVED.items() for value in removed.neutral]
-USED = [("decoder.gate", 0), ("decoder.gate", 0.0), ("decoder.token_dropout", 0.3), ("decoder.token_dropout", None)]
+USED = [
+    ("decoder.gate", 0),
+    ("decoder.gate", 0.0),
+    ("decoder.token_dropout", 0.3),
+    ("decoder.token_dropout", None),
+    ("slow.along", True),
+]
 
 
 def nested(name, value):
@@ -37,7 +43,9 @@ def test_an_argument_that_exists_is_not_said_to_be_removed():
     assert without_removed({"decoder": {"window": 4}, "fast": None}) == {"decoder": {"window": 4}, "fast": None}
 
 
-@pytest.mark.parametrize("words", ["--decoder.gate 0", "--decoder.token_dropout=0.3", "--decoder.gate null"])
+@pytest.mark.parametrize(
+    "words", ["--decoder.gate 0", "--decoder.token_dropout=0.3", "--slow.along true", "--decoder.gate null"]
+)
 def test_the_command_line_refuses_the_old_name_before_any_text_is_read(words, capsys):
     assert ltm("train", "nowhere.txt", *words.split()) == 2
     said = capsys.readouterr().err
@@ -52,6 +60,7 @@ def test_a_configuration_with_neutral_values_trains_as_one_without(tmp_path, cap
     text = (tmp_path / "now" / "config.yaml").read_text(encoding="utf-8")
     for name, value in (("gate", "null"), ("token_dropout", "0.0")):
         text = text.replace("decoder:\n", f"decoder:\n  {name}: {value}\n")
+    text = text.replace("slow:\n", "slow:\n  along: false\n")
     older.write_text(text, encoding="utf-8")
     assert ltm("train", "--config", older, "--run", tmp_path / "then") == 0
     now, then = (checkpoint(tmp_path / name).weights for name in ("now", "then"))
