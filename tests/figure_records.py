@@ -64,7 +64,9 @@ def row(prior, at=4.0, **more):
 
 
 ROWS = [row("GaussianPrior"), row("MixturePrior", 3.5, elbo_minus_first=-0.5, elbo_minus_first_error=0.1)]
-RUNS = [{"variant": r["variant"], "elbo_nats_per_token": r["elbo_nats_per_token"] + gap} for r in ROWS for gap in (-1, 1)]
+RUNS = [
+    {"variant": r["variant"], "elbo_nats_per_token": r["elbo_nats_per_token"] + gap} for r in ROWS for gap in (-1, 1)
+]
 POINTS = [
     {"variant": prior, "seed": seed, "step": step, "tokens": 100 * step, "seconds": step / 10, "elbo": -5 + step}
     for prior in ("GaussianPrior", "MixturePrior")
