@@ -19,6 +19,7 @@ from ltm_pyro.files import read_json, refuse_links, write_text
 from ltm_pyro.runs.console import say, show
 from ltm_pyro.runs.keeping import NotKeptError, reason_of
 from ltm_pyro.runs.progress import Progress
+from ltm_pyro.training.removed_arguments import as_now
 from ltm_pyro.version import __version__
 
 SETTINGS, RESULTS = "settings.json", "results.json"
@@ -261,9 +262,10 @@ def commit() -> str | None:
 def _settings_in(path: Path) -> dict[str, Any] | None:
     """The settings of the comparison in a folder; None if there is none that can be read."""
     try:
-        return read_json(path / SETTINGS, Settings)["settings"]
+        found: dict[str, Any] = read_json(path / SETTINGS, Settings)["settings"]
     except InputError:
         return None
+    return {**found, "base": as_now(found["base"])} if isinstance(found.get("base"), dict) else found
 
 
 def _variants_in(path: Path) -> dict[str, dict[str, Any]]:

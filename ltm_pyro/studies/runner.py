@@ -23,6 +23,7 @@ from ltm_pyro.runs.progress import Progress
 from ltm_pyro.studies import job
 from ltm_pyro.studies.process import PLAN, RESULT, TAKEN, Result, carry_out, lock_of, write
 from ltm_pyro.studies.trial import Trial
+from ltm_pyro.training.removed_arguments import as_now
 
 if TYPE_CHECKING:
     from ltm_pyro.training.material import Material
@@ -210,7 +211,7 @@ class TrialRunner:
             raise InputError(
                 f"{folder} was begun with other arguments: repeat the study's own command, or choose another folder"
             )
-        if result is None or result["plan"] != self.plans[key]:
+        if result is None or _as_now(result["plan"]) != self.plans[key]:
             return None
         return result if failures or result["status"] == "done" else None
 
@@ -238,7 +239,11 @@ class TrialRunner:
 
 def _learning(plan: Mapping[str, Any]) -> tuple[Settings, str]:
     """The settings that a run's weights hang on, without those of its last measurement."""
-    return without(plan["settings"], "train.final_sequences", "train.draws"), str(plan.get("start_from"))
+    return without(as_now(plan["settings"]), "train.final_sequences", "train.draws"), str(plan.get("start_from"))
+
+
+def _as_now(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {**plan, "settings": as_now(plan.get("settings", {}))}
 
 
 def _close(process: subprocess.Popen) -> None:

@@ -61,6 +61,14 @@ def without_removed(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def as_now(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that an earlier version kept, to compare: those that were removed stay only where they did something."""
+    try:
+        return without_removed(arguments)
+    except InputError:
+        return dict(arguments)
+
+
 def refusal_of(name: str) -> str:
     """What is said of a removed argument; empty for any other name."""
     removed = REMOVED.get(name)

@@ -1,5 +1,6 @@
 """Cells of a study: each is done once, whoever looks for work; a killed one is begun again; one that fails says why."""
 
+import json
 import os
 import sys
 import threading
@@ -141,6 +142,23 @@ def test_other_arguments_are_refused_but_not_another_measurement():
     assert not runner_of(cell, scoring=2).results  # to be scored anew
     with pytest.raises(InputError, match="out/cells/one was begun with other arguments"):
         runner_of(toy("one", "--train.steps 7"))
+
+
+def test_a_trial_begun_with_an_argument_that_was_removed_since_goes_on_if_it_did_nothing():
+    trial = toy("one", "works")
+    runner_of(trial).carry_out()
+    folder = Path("out/cells/one")
+    for value, goes_on in ((0.0, True), (0.3, False)):
+        plan = json.loads((folder / "plan.json").read_text())
+        plan["settings"]["decoder"] = {"token_dropout": value}
+        for name, content in (("plan.json", plan), ("result.json", {"status": "done", "plan": plan, "said": "works"})):
+            (folder / name).write_text(json.dumps(content))
+        now = Trial("one", 0, "one", {**trial.settings, "decoder": {}})
+        if goes_on:
+            assert list(runner_of(now).results) == ["one"]
+        else:
+            with pytest.raises(InputError, match="was begun with other arguments"):
+                runner_of(now)
 
 
 def test_processes_have_one_thread_and_leave_when_the_study_does():
