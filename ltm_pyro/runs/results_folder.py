@@ -113,7 +113,7 @@ class ComparisonFolder:
             InputError: if there is none, or it had other settings.
         """
         try:
-            before = read_json(self.path / SETTINGS, Settings)["settings"]
+            before = _as_now(read_json(self.path / SETTINGS, Settings)["settings"])
             found = read_json(self.path / RESULTS, Results)["pieces"]
         except (InputError, KeyError) as error:
             raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
@@ -262,10 +262,15 @@ def commit() -> str | None:
 def _settings_in(path: Path) -> dict[str, Any] | None:
     """The settings of the comparison in a folder; None if there is none that can be read."""
     try:
-        found: dict[str, Any] = read_json(path / SETTINGS, Settings)["settings"]
+        return _as_now(read_json(path / SETTINGS, Settings)["settings"])
     except InputError:
         return None
-    return {**found, "base": as_now(found["base"])} if isinstance(found.get("base"), dict) else found
+
+
+def _as_now(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of an earlier version, without removed arguments that did nothing."""
+    base = settings.get("base")
+    return {**settings, "base": as_now(base)} if isinstance(base, dict) else settings
 
 
 def _variants_in(path: Path) -> dict[str, dict[str, Any]]:

@@ -62,7 +62,7 @@ def without_removed(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_now(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments that an earlier version kept, to compare: those that were removed stay only where they did something."""
+    """Arguments as an earlier version kept them, without removed ones that did nothing."""
     try:
         return without_removed(arguments)
     except InputError:
