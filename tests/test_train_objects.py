@@ -1,7 +1,10 @@
 """`ltm_pyro.train`: objects built in Python become a run that every command opens, and goes on with bit for bit."""
 
 import os
+import runpy
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -288,3 +291,50 @@ def test_ids_of_a_file_that_are_none_of_the_vocabulary_are_refused(capsys):
     err = capsys.readouterr().err
     assert "Traceback" not in err
     assert "\x1b" not in err
+
+
+TWO = """
+import os
+import sys
+
+import torch
+
+import ltm_pyro
+from ltm_pyro import ELBO, Decoder, FastLoop, GaussianPrior, LatentThoughtModel, MeanFieldGuide, SlowStep
+from ltm_pyro.errors import InputError
+
+
+def trained(folder, seed, slices):
+    torch.manual_seed(seed)
+    decoder = Decoder(vocabulary=20, length=8, width=16, layers=1, heads=2, window=4, thoughts=1, begin=1)
+    model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
+    ids = torch.arange(24 * 8).view(24, 8) % 18 + 2
+    sizes = {"train": {"steps": 4, "batch_size": 4, "evaluate_every": 4, "draws": 2, "final_sequences": 2}}
+    sizes["train"]["accumulate"] = slices
+    loops = FastLoop(ELBO(), steps=2), SlowStep(ELBO(), learning_rate=1e-2)
+    ltm_pyro.train(model, MeanFieldGuide(decoder.z_shape), *loops, ids, folder=folder, settings=sizes)
+
+
+if __name__ == "__main__":
+    try:
+        trained("unlike", int(os.environ["RANK"]), 1)
+    except InputError as error:
+        print(error, file=sys.stderr)
+    trained("together", 0, 1)
+"""
+
+
+def test_two_processes_share_a_batch_as_two_slices_of_one_do():
+    Path("two.py").write_text(TWO)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "two.py"]
+    both = subprocess.run(
+        [sys.executable, *torchrun], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert both.returncode == 0, both.stderr
+    assert "does not begin with the same numbers in all 2 processes: give all of them one seed" in both.stderr
+    assert not Path("unlike").exists()
+    runpy.run_path("two.py")["trained"]("alone", 0, 2)
+    assert [one["objective"] for one in metrics("alone") if "objective" in one] == [
+        one["objective"] for one in metrics("together") if "objective" in one
+    ]

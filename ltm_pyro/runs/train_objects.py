@@ -22,6 +22,7 @@ from ltm_pyro.training.blueprint import Blueprint, assemble
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
 from ltm_pyro.training.held_out import DATA
 from ltm_pyro.training.material import DataRecord, Material
+from ltm_pyro.training.processes import Processes
 from ltm_pyro.training.randomness import seed_everything
 from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
@@ -52,7 +53,8 @@ def train(
 
     The run's `config.yaml` says what the objects were made with, so that it can be opened again: classes of one's own
     must stand in a module that can be imported, and constructors must be given all that shapes weights. The weights
-    start as they are; order and noise follow `train.seed`, and torch's own generator is left as it was.
+    start as they are; order and noise follow `train.seed`, and torch's own generator is left as it was. Several
+    processes, as `torchrun` or `accelerate launch` starts them, share each batch.
 
     Args:
         model, guide, fast, slow: as for `DualRateSVI`.
@@ -97,10 +99,19 @@ def _refuse_unfit(components: Blueprint, config: Namespace, tokenizer: Tokenizer
 
 
 def _trained(components: Blueprint, config: Namespace, material: Material, folder: Path, resume: bool) -> Run:
+    accelerator = make_accelerator(folder, config)
+    processes = Processes(accelerator)
+    _refuse_unlike_processes(processes, components, material)
     with RunLock(folder) as lock:
         goes_on = resume and not is_unbegun(folder)
-        run = _opened(folder, config, material) if goes_on else _made(folder, config, material, lock)
-        session = Session(run, components, material, make_accelerator(folder, config))
+        if not goes_on:
+            refuse_existing(folder, config)
+        goes_on = processes.text_of_first(str(goes_on)) == str(True)  # all have looked before the first makes anything
+        if goes_on:
+            run = _opened(folder, config, material)
+        else:
+            run = _made(folder, config, material, lock) if processes.first else Run(folder, config)
+        session = Session(run, components, material, accelerator)
         if goes_on:
             session.trainer.resume()
             say(session.going_on())
@@ -111,6 +122,19 @@ def _trained(components: Blueprint, config: Namespace, material: Material, folde
         if session.trainer.processes.first:
             session.finish(quietly=True)
     return run
+
+
+def _refuse_unlike_processes(processes: Processes, components: Blueprint, material: Material) -> None:
+    """Refuse processes that were given other sequences, or objects with other weights, than the first one."""
+    if not processes.several:
+        return
+    processes.refuse_different("what is learned from", material.fingerprint)
+    weights = {name: weight.detach() for name, weight in components.named_parameters().items()}
+    if (unlike := processes.first_unlike(weights)) is not None:
+        raise InputError(
+            f"{unlike} does not begin with the same numbers in all {processes.count} processes: give all of them one "
+            "seed, torch.manual_seed(0), before the objects are made"
+        )
 
 
 def _config(components: Blueprint, batches: Any, settings: Mapping[str, Any]) -> Namespace:
@@ -157,7 +181,6 @@ def _material(model: AbstractModel, batches: Any, validation: Any, tokenizer: An
 
 
 def _made(folder: Path, config: Namespace, material: Material, lock: RunLock) -> Run:
-    refuse_existing(folder, config)
     run = Run.create(folder, config, material.tokenizer, {DATA: json.dumps(describe_material(material)) + "\n"})
     keep_held_out(material.validation, folder)
     lock.take()
