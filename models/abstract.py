@@ -36,10 +36,6 @@ class AbstractModel(Recorded, nn.Module, ABC):
         """Let `torch.compile` make the passes; see the decoder."""
         self.decoder.compile_passes(mode)
 
-    def drop_tokens(self, x: Tensor, previous: Tensor | None = None) -> Tensor | None:
-        """What stands in the place of `previous` in all passes over a batch that is learned from; see the decoder."""
-        return self.decoder.drop_tokens(x, previous)
-
     def checked_batch(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """A batch of texts, its ids as int64, and its mask.
 

@@ -41,7 +41,7 @@ class MaskedDiffusionModel(AbstractModel):
         window: a token sees itself and the `window` - 1 tokens on either side in a layer; None sees all.
 
     Raises:
-        InputError: if the decoder has thoughts or drops tokens, or there is no such loss, or nothing is seen.
+        InputError: if the decoder has thoughts, or there is no such loss, or nothing is seen.
     """
 
     exact = False
@@ -52,8 +52,6 @@ class MaskedDiffusionModel(AbstractModel):
         require_instance("decoder", decoder, Decoder, "Decoder(vocabulary=1000, thoughts=0)")
         if decoder.z_shape[1]:
             raise InputError("masked diffusion has no thoughts: build its decoder with thoughts=0")
-        if decoder.token_dropout:
-            raise InputError(f"token_dropout={decoder.token_dropout}: masked diffusion masks by itself; leave it out")
         if loss not in get_args(Loss):
             raise InputError(f"loss={loss!r}: expected one of {', '.join(get_args(Loss))}")
         if window is not None and window < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,14 +47,11 @@ def carry_out(plan: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _about(run: Run, blueprint: Blueprint, which: str) -> dict[str, Any]:
     from ltm_pyro.runs.trials import cost_of
 
-    gates = [block.gate for block in blueprint.model.decoder.blocks]
-    opened = {f"gate_{place}": math.tanh(gate) for place, gate in enumerate(gates, 1) if gate is not None}
     return {
         **cost_of(run),
         "checkpoint_step": int(run.find(which).name.removeprefix("step-")),
         "parameters": sum(parameter.numel() for parameter in blueprint.model.parameters()),
         "parameters_guide": sum(parameter.numel() for parameter in blueprint.guide.parameters()),
-        **opened,
     }
 
 

@@ -174,7 +174,7 @@ class Plan:
             same = all(twin.arguments.get(key) == row.arguments.get(key) for key in SHAPE)
             if same and abs(self.parameters[corpus.name, name] - count) <= WITHIN * count:
                 return name
-        base = {key: value for key, value in self.table.base.items() if key not in ("decoder.gate", "decoder.inner")}
+        base = {key: value for key, value in self.table.base.items() if key != "decoder.inner"}
         shape = {key: row.arguments[key] for key in SHAPE if key in row.own}
         twin = Row("", base).changed("", {**shape, "model": "autoregressive"})
         config = self._configured(corpus, twin)

@@ -109,7 +109,7 @@ def read_table(name: str, over: Mapping[str, Any] | None = None) -> Table:
     except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{path} does not parse as YAML: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("rows"), dict) or not content["rows"]:
-        raise InputError(f"{path}: expected `rows`, each a name with arguments of ltm train, as decoder.gate: 0.0")
+        raise InputError(f"{path}: expected `rows`, each a name with arguments of ltm train, as decoder.window: 4")
     base = {**(content.get("base") or {}), **(over or {})}
     _refuse(path, "base", base, own=False)
     table = Table(path.stem, str(content.get("about", "")), base, [])
@@ -138,7 +138,7 @@ def _row(path: Path, name: str, own: dict[str, Any], table: Table) -> Row:
 
 def _refuse(path: Path, where: str, given: Any, own: bool) -> None:
     if not isinstance(given, dict):
-        raise InputError(f"{path}, {where}: expected arguments of ltm train, as decoder.gate: 0.0")
+        raise InputError(f"{path}, {where}: expected arguments of ltm train, as decoder.window: 4")
     for name in given:
         if name in INSTEAD:
             raise InputError(f"{path}, {where}: {name} is not for a table: {INSTEAD[name]}")

@@ -6,26 +6,27 @@ from ltm_pyro.inference.dual_rate import DualRateSVI
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.natural_gradient import NaturalGradient
+from ltm_pyro.inference.observers import FastStep, Fit, StepObserver
 from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
 from ltm_pyro.inference.table_fit import TableFit, towards_a_bound
-from ltm_pyro.inference.trail import Trail, refusal_of_trail
 from ltm_pyro.inference.updates import update_of
 
 __all__ = [
     "DualRateSVI",
     "FastLoop",
+    "FastStep",
+    "Fit",
     "LogJoint",
     "NaturalGradient",
     "NonFiniteError",
     "Refinement",
     "SharedReading",
     "SlowStep",
+    "StepObserver",
     "TableFit",
-    "Trail",
     "frozen",
-    "refusal_of_trail",
     "refuse_unfit",
     "towards_a_bound",
     "update_of",

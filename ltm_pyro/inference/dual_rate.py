@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ltm_pyro.bounds import Terms
 from ltm_pyro.inference.batch import checked_batch, refuse_unfit
 from ltm_pyro.inference.fast_loop import FastLoop
+from ltm_pyro.inference.observers import StepObserver
 from ltm_pyro.inference.others import Others
 from ltm_pyro.inference.slow_step import SlowStep
 from ltm_pyro.instances import require_instance
@@ -27,6 +28,7 @@ class DualRateSVI:
         fast: the loop on the local parameters.
         slow: the step on the global ones; None for inference alone. Its `steps` are the run's, of which schedules may
             take shares.
+        observers: of every fast loop that a slow step follows.
 
     Raises:
         InputError: if a schedule takes shares of a run whose length `slow` does not say.
@@ -43,12 +45,20 @@ class DualRateSVI:
         torch.Size([3])
     """
 
-    def __init__(self, model: nn.Module, guide: Any, fast: FastLoop, slow: SlowStep | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        guide: Any,
+        fast: FastLoop,
+        slow: SlowStep | None = None,
+        observers: Sequence[StepObserver] = (),
+    ) -> None:
         refuse_unfit(model, guide)
         require_instance("fast", fast, FastLoop, "FastLoop(ELBO()); the order is model, guide, fast, slow")
         if slow is not None:
             require_instance("slow", slow, SlowStep, "SlowStep(ELBO()); the order is model, guide, fast, slow")
         self.model, self.guide, self.fast, self.slow = model, guide, fast, slow
+        self.observers = list(observers)
         if slow is not None:
             for bound in (fast.bound, slow.bound):
                 bound.spread_over(slow.steps)
@@ -92,21 +102,16 @@ class DualRateSVI:
         self.slow.begin()
         parts = []
         for whole in slices:
-            inputs = self._as_read(whole)
-            trail = self.slow.trail()
-            followed: dict[str, Any] = {} if trail is None else {"trail": trail}
-            self.fit(**inputs, **followed)
-            parts.append(self.slow.gradient(self.model, self.guide, tokens=tokens, trail=trail, **inputs))
+            inputs = self._checked(whole)
+            self.fit(**inputs, observers=self.observers)
+            parts.append(self.slow.gradient(self.model, self.guide, tokens=tokens, observers=self.observers, **inputs))
         terms = parts[0] if len(parts) == 1 else Terms.cat(parts)
         if others is not None:
             terms = others.join(terms)
         self.slow.apply(terms, others)
         return terms
 
-    def _as_read(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The batch as all passes over it see it: a model may drop tokens of what it reads, while it learns."""
+    def _checked(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of `fit`, with token ids and mask as the model takes them."""
         x, mask = checked_batch(self.model, self.guide, inputs["x"], inputs.get("mask"))
-        drop: Any = getattr(self.model, "drop_tokens", None)
-        previous = None if drop is None else drop(x, inputs.get("previous"))
-        read = {**inputs, "x": x, "mask": mask}
-        return read if previous is None else {**read, "previous": previous}
+        return {**inputs, "x": x, "mask": mask}

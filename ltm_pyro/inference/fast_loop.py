@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from copy import copy
 from itertools import chain
 from typing import Any
@@ -20,10 +20,10 @@ from ltm_pyro.inference.batch import checked_batch
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
+from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, Watch
 from ltm_pyro.inference.refinement import Refinement
-from ltm_pyro.inference.rows import by_sequence
+from ltm_pyro.inference.resting import Resting
 from ltm_pyro.inference.shared_reading import SharedReading
-from ltm_pyro.inference.trail import Trail
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import FINITE, POSITIVE, SHARE, SHARE_ABOVE_ZERO, bounded, whole
 from ltm_pyro.recorded import Recorded
@@ -35,7 +35,7 @@ class FastLoop(Recorded):
     .. math:: \gamma \leftarrow \gamma + \eta_s \nabla_\gamma\, \mathcal{L}(x;\gamma,\theta), \quad s = 1 \dots T_{fast}
 
     (Kong et al., 2025, arXiv 2502.01567, algorithm 1.) The optimizer starts anew with every batch. θ gets no
-    gradient and none is computed, unless a `Trail` asks for it. Nothing synchronises with the host, unless `tolerance`
+    gradient and none is computed, unless an observer `learns`. Nothing synchronises with the host, unless `tolerance`
     is given.
 
     Args:
@@ -119,7 +119,7 @@ class FastLoop(Recorded):
         x: Tensor,
         mask: Tensor | None = None,
         *,
-        trail: Trail | None = None,
+        observers: Iterable[StepObserver] = (),
         watch: Callable[[int, Terms], None] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -129,7 +129,7 @@ class FastLoop(Recorded):
             model, guide: they share the site `z`.
             x: token ids of any integer type, shape (B, T).
             mask: True where a token is scored, shape (B, T).
-            trail: gathers what each pass says to θ, for a `SlowStep(along=True)`.
+            observers: are called around every step.
             watch: is told the number of each step, from 1, and what the bound was before it; what it reads from the
                 device waits for that. An exception of its own ends the fit.
             kwargs: further arguments of model and guide.
@@ -141,10 +141,9 @@ class FastLoop(Recorded):
         prior = getattr(model, "prior", None)
         with torch.no_grad():
             guide.start(x, mask, prior=None if prior is None else prior())
-        held = frozen(chain(model.parameters(), guide.parameters()))
         if guide.local_parameters():
-            with torch.enable_grad(), held if trail is None else trail.followed(self.bound, guide):
-                self._move(model, guide, {"x": x, "mask": mask, **kwargs}, trail, watch)
+            watching = () if watch is None else (Watch(watch),)
+            self._fit_local(model, guide, {"x": x, "mask": mask, **kwargs}, [*observers, *watching])
         if hasattr(guide, "conclude"):
             with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
                 guide.conclude(LogJoint(model, x, mask, **kwargs))
@@ -157,76 +156,52 @@ class FastLoop(Recorded):
             optimizer.attend(guide)
         return optimizer
 
-    def _move(
-        self,
-        model: nn.Module,
-        guide: Any,
-        batch: dict[str, Any],
-        trail: Trail | None = None,
-        watch: Callable[[int, Terms], None] | None = None,
+    def _fit_local(
+        self, model: nn.Module, guide: Any, batch: dict[str, Any], observers: Sequence[StepObserver]
     ) -> None:
-        local = guide.local_parameters()
-        optimizer = self.make_optimizer(guide)
-        bound, many = self._bound_of(guide), getattr(guide, "fast_particles", None)
-        resting = _Resting(self.tolerance, self.patience) if self.tolerance is not None else None
-        shared = SharedReading(self.tokens, keep=trail is None)
+        """Move the local parameters, with the observers around: first whether rows rest, last the way back."""
+        learns = any(observer.learns for observer in observers)
+        objective, many = self._objective_of(guide), getattr(guide, "fast_particles", None)
+        shared = SharedReading(self.tokens, keep=not learns)
 
-        def draw() -> Terms:
+        def terms() -> Terms:
             with shared:
-                return bound.terms(model, guide, **batch)
+                return objective.terms(model, guide, **batch)
 
-        refinement = Refinement(bound, draw, local, optimizer) if getattr(guide, "refines", False) else None
-        for step in range(self.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = self.rate(step) * getattr(guide, "step_size", 1.0)
-            optimizer.zero_grad()
-            if refinement is not None:
-                refinement.begin()
-            terms = draw()
-            (-terms.objective.sum() * (many or 1)).backward()  # a mean over particles that move each for itself
-            if trail is not None:
-                trail.note(many or 1)
-            moving = resting is None or resting.step(optimizer, local, terms.objective.detach())
-            if resting is None:
-                optimizer.step()
-            if watch is not None:
-                watch(step + 1, terms)
-            if refinement is not None:
-                refinement.end(terms, None if resting is None else resting.moves)
-            if not moving:
-                break
-        if refinement is not None:
-            optimizer.zero_grad()  # the slow step's gradient comes there next
-            guide.attend(refinement)
+        # with many particles the objective is a mean over them, each of which moves for itself
+        fit = Fit(model, guide, self.bound, terms, many or 1, self.make_optimizer(guide))
+        resting = [] if self.tolerance is None else [Resting(self.tolerance, self.patience)]
+        refining = [Refinement(objective, fit)] if getattr(guide, "refines", False) else []
+        observers = [*resting, *observers, *refining]
+        with ExitStack() as stack:
+            stack.enter_context(torch.enable_grad())
+            if not learns:
+                stack.enter_context(frozen(chain(model.parameters(), guide.parameters())))
+            for observer in observers:
+                stack.enter_context(observer.around(fit))
+            self._climb(fit, observers)
 
-    def _bound_of(self, guide: Any) -> AbstractObjective:
-        bound, many = objective_for(guide, self.bound), getattr(guide, "fast_particles", None)
-        return bound if many is None else bound.with_particles(many)
+    def _climb(self, fit: Fit, observers: Sequence[StepObserver]) -> None:
+        """The steps."""
+        factor = getattr(fit.guide, "step_size", 1.0)
+        for number in range(self.steps):
+            step = FastStep(number)
+            for group in fit.optimizer.param_groups:
+                group["lr"] = self.rate(number) * factor
+            fit.optimizer.zero_grad()
+            for observer in observers:
+                observer.before(step)
+            step.terms = fit.terms()
+            (-step.terms.objective.sum() * fit.times).backward()
+            fit.optimizer.step()
+            for observer in observers:
+                observer.after(step)
+            if step.at_rest:
+                return
+
+    def _objective_of(self, guide: Any) -> AbstractObjective:
+        objective, many = objective_for(guide, self.bound), getattr(guide, "fast_particles", None)
+        return objective if many is None else objective.with_particles(many)
 
     def __repr__(self) -> str:
         return f"FastLoop({self.bound}, steps={self.steps}, learning_rate={self.learning_rate})"
-
-
-class _Resting:
-    """Keeps the sequences still whose objective no longer rises, each by its own alone."""
-
-    def __init__(self, tolerance: float, patience: int) -> None:
-        self.tolerance, self.patience = tolerance, patience
-        self.history: deque[Tensor] = deque(maxlen=2 * patience)
-        self.moves: Tensor | None = None  # (B,)
-
-    def step(self, optimizer: Optimizer, local: Iterable[Tensor], objective: Tensor) -> bool:
-        """Step the moving sequences; whether any still moves."""
-        self.history.append(objective)
-        if self.moves is None:
-            self.moves = torch.ones_like(objective, dtype=torch.bool)
-        if len(self.history) == 2 * self.patience:
-            before, after = torch.stack(list(self.history)).unflatten(0, (2, -1)).mean(1)
-            self.moves = self.moves & (after - before >= self.tolerance)
-        rows = list(local)
-        kept = [row.detach().clone() for row in rows]
-        optimizer.step()
-        with torch.no_grad():
-            for row, old in zip(rows, kept, strict=True):
-                row.copy_(torch.where(by_sequence(self.moves, row), row, old))
-        return bool(self.moves.any())

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-from ltm_pyro.bounds import AbstractObjective, Terms
+from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
+from ltm_pyro.inference.observers import FastStep, Fit, StepObserver
 from ltm_pyro.inference.rows import by_sequence
 from ltm_pyro.inference.updates import update_of
 
 Rows = list[Tensor]
 
 
-class Refinement:
+class Refinement(StepObserver):
     r"""The steps of a fast loop on one batch, noted as they are taken, and their derivative.
 
     .. math:: (\gamma_{s+1}, m_{s+1}) = U(\gamma_s, g_s, m_s), \qquad
@@ -32,38 +32,39 @@ class Refinement:
 
     Args:
         objective: what the loop maximises.
-        terms: its terms at the local rows as they stand, with fresh noise.
-        local: the rows, shape (B, ...) each.
-        optimizer: what moves them.
+        fit: the loop on the batch.
 
     Raises:
-        InputError: for an optimizer that it cannot follow; from `end`, for such a gradient.
+        InputError: for an optimizer that it cannot follow; from `after`, for such a gradient.
     """
 
-    def __init__(
-        self, objective: AbstractObjective, terms: Callable[[], Terms], local: Sequence[Tensor], optimizer: Optimizer
-    ) -> None:
-        self.objective, self.terms, self.local, self.optimizer = objective, terms, list(local), optimizer
-        self.update = update_of(optimizer)
+    def __init__(self, objective: AbstractObjective, fit: Fit) -> None:
+        self.objective, self.terms, self.optimizer = objective, fit.terms, fit.optimizer
+        self.local: Rows = list(fit.guide.local_parameters())
+        self.update = update_of(fit.optimizer)
         self._steps: list[_Step] = []
 
-    def begin(self) -> None:
+    @contextmanager
+    def around(self, fit: Fit) -> Iterator[None]:
+        """Hand the noted steps to the guide when the loop is done."""
+        yield
+        self.optimizer.zero_grad()  # the slow step's gradient comes there next
+        fit.guide.attend(self)
+
+    def before(self, step: FastStep) -> None:
         """Note where a step begins, before its noise is drawn."""
         self._before, self._noise = [row.detach().clone() for row in self.local], _Noise(self.local[0].device)
 
-    def end(self, terms: Terms, moves: Tensor | None = None) -> None:
-        """Note the step that has been taken, from the gradients that the rows still hold.
-
-        Args:
-            terms: of this step.
-            moves: the sequences that were moved, shape (B,); None for all.
-        """
-        reason = self.objective.refusal_of_refinement(terms)
+    def after(self, step: FastStep) -> None:
+        """Note the step that has been taken, from the gradients that the rows still hold."""
+        assert step.terms is not None
+        reason = self.objective.refusal_of_refinement(step.terms)
         if reason:
             raise InputError(f"{reason}; or let the encoder learn with through='own'")
         slopes = _filled([row.grad for row in self.local], self.local)
         rate = self.optimizer.param_groups[0]["lr"]
-        self._steps.append(_Step(self._before, self._noise, slopes, rate, None if moves is None else moves.clone()))
+        moves = None if step.moves is None else step.moves.clone()
+        self._steps.append(_Step(self._before, self._noise, slopes, rate, moves))
 
     def backward(self, slopes: Sequence[Tensor | None]) -> Rows:
         """From the slope of a loss by the rows at the end of the loop, to its slope by those at the start.

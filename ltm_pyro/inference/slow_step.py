@@ -16,8 +16,8 @@ from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.batch import checked_batch
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
+from ltm_pyro.inference.observers import StepObserver
 from ltm_pyro.inference.others import Others, Parts
-from ltm_pyro.inference.trail import Trail
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE, SHARE_BELOW_ONE, bounded, whole
 from ltm_pyro.recorded import Recorded
@@ -42,15 +42,7 @@ class SlowStep(Recorded):
     rate mean the same for every batch. The rate rises linearly, then falls as a cosine. Weight decay acts on
     matrices only.
 
-    The gradient is taken at the end of the fast loop, :math:`\gamma_T`, or, with `along`, is the mean over the whole
-    way there, each pass with its own noise, as the paper's released code in effect has it up to its scale:
-
-    .. math:: \frac{1}{T + 1} \Big(\sum_{s=0}^{T-1} \nabla_\theta\, \mathcal{L}_{fast}(x; \gamma_s, \theta)
-              + \nabla_\theta\, \mathcal{L}_{slow}(x; \gamma_T, \theta)\Big)
-
-    The decoder then also learns to read thoughts that say little yet. It costs the weights' gradients in every fast
-    step, and a reading of the text for each. The passes follow the fast loop's own bound: over a prior that learns
-    give both loops the same.
+    The gradient is taken at the end of the fast loop, :math:`\gamma_T`.
 
     Args:
         bound: what the step maximises.
@@ -62,7 +54,6 @@ class SlowStep(Recorded):
         betas: of AdamW.
         clip: the largest norm of the gradient; 0 does not clip.
         optimizer: makes the optimizer, from parameter groups, `lr`, `betas`.
-        along: whether θ follows the mean gradient along the fast loop, and not the one at its end alone.
 
     Raises:
         InputError: for a learning rate that is not positive, or a bound that θ cannot follow.
@@ -88,7 +79,6 @@ class SlowStep(Recorded):
         betas: tuple[float, float] = (0.9, 0.95),
         clip: float = 1.0,
         optimizer: Callable[..., Optimizer] = torch.optim.AdamW,
-        along: bool = False,
     ) -> None:
         require_method("bound", bound, "terms", "ELBO()")
         require_maker("optimizer", optimizer, "torch.optim.AdamW")
@@ -99,7 +89,7 @@ class SlowStep(Recorded):
         self.bound, self.learning_rate = bound, learning_rate
         self.steps, self.warmup, self.final_fraction = steps, warmup, final_fraction
         self.weight_decay, self.betas, self.clip = weight_decay, betas, clip
-        self.make_optimizer, self.along = optimizer, along
+        self.make_optimizer = optimizer
         self.taken = 0
         self._loss: Tensor | None = None
         self.parts: Parts | None = None
@@ -162,10 +152,6 @@ class SlowStep(Recorded):
         self.optimizer.zero_grad()
         self._loss = None
 
-    def trail(self) -> Trail | None:
-        """What a fast loop is handed, where θ is to learn along it."""
-        return Trail(self._learning()) if self.along else None
-
     def gradient(
         self,
         model: nn.Module,
@@ -173,7 +159,7 @@ class SlowStep(Recorded):
         x: Tensor,
         mask: Tensor | None = None,
         tokens: Tensor | int | None = None,
-        trail: Trail | None = None,
+        observers: Iterable[StepObserver] = (),
         **kwargs: Any,
     ) -> Terms:
         """Add what a batch, or a slice of one, has to say to the gradients; nothing moves.
@@ -182,7 +168,7 @@ class SlowStep(Recorded):
             model, guide, x, mask, kwargs: as in `step`.
             tokens: how many are scored in the whole batch, so that its slices' gradients add up to its own; None where
                 this is the whole batch.
-            trail: what the fast loop on it has gathered; None where it was not asked to.
+            observers: of the fast loop on it.
         """
         x, mask = checked_batch(model, guide, x, mask)
         refines = getattr(guide, "refines", False)
@@ -193,9 +179,12 @@ class SlowStep(Recorded):
                 tokens = x.numel() if mask is None else mask.sum()
             loss = -terms.objective.sum() / tokens
             if loss.requires_grad:  # the model may be held while a guide learns, and the guide by its own lesson alone
-                (loss if trail is None else loss / (trail.passes + 1)).backward()
-        if trail is not None:
-            trail.join(tokens)
+                weighed = loss
+                for observer in observers:
+                    weighed = observer.weigh(weighed)
+                weighed.backward()
+        for observer in observers:
+            observer.learned(tokens)
         if hasattr(guide, "teach"):
             with torch.enable_grad(), frozen(model.parameters()):
                 guide.teach(lambda: -bound.terms(model, guide, x=x, mask=mask, **kwargs).objective.sum() / tokens)

@@ -17,7 +17,7 @@ from torch import nn
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_bytes
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
-from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit, refusal_of_trail, update_of
+from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit, update_of
 from ltm_pyro.models import (
     AbstractModel,
     AbstractPrior,
@@ -225,8 +225,6 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
         ) from error
     if blueprint.guide.refines:
         update_of(fast_optimizer)
-    if blueprint.slow.along and (reason := refusal_of_trail(blueprint.fast.bound, blueprint.guide)):
-        raise InputError(reason)
     rehearse(blueprint, config.data.length)
     return blueprint
 
@@ -247,11 +245,10 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
     """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
     config = config.clone()
-    for name in ("recompute", "token_dropout", "initial_scale"):  # shape no weight
+    for name in ("recompute", "initial_scale"):  # shape no weight
         config.decoder.pop(name, None)
-    for name in ("gate", "inner"):  # left out, they are what there was before there was a choice
-        if config.decoder.get(name) is None:
-            config.decoder.pop(name, None)
+    if config.decoder.get("inner") is None:  # left out, it is what there was before there was a choice
+        config.decoder.pop("inner", None)
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + read_bytes(tokenizer_file, TOKENIZER_BYTES)

@@ -19,6 +19,7 @@ from ltm_pyro.guides import AbstractGuide
 from ltm_pyro.known_classes import PACKAGES, classes_named, is_known, known_class
 from ltm_pyro.models import AbstractPrior
 from ltm_pyro.training.parse_errors import no_such_class
+from ltm_pyro.training.removed_arguments import without_removed
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -63,14 +64,14 @@ def checked_arguments(parser: ArgumentParser, given: Mapping[str, Any], trust_co
             place takes is refused then too.
 
     Returns:
-        A copy of the arguments, those behind dots nested; nothing else than this copy is to be parsed.
+        A copy of the arguments, those behind dots nested, without removed ones; only this copy is to be parsed.
 
     Raises:
         InputError: for a path that leads to no class of the kind that its place takes, for a class in a place that
-            takes none, and for arguments of other types, too many or too deep.
+            takes none, and for arguments of other types, too many or too deep, or removed.
     """
     walk = _Walk(trust_code)
-    values = _plain(given)
+    values = without_removed(_plain(given))
     walk.arguments(values, _hints_of(parser), "")
     return Arguments(values, walk.foreign)
 

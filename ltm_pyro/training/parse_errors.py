@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ltm_pyro.bounds import AbstractGradient, AbstractObjective
 from ltm_pyro.guides import AbstractGuide
 from ltm_pyro.models import AbstractPrior
+from ltm_pyro.training.removed_arguments import refusal_of
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -46,7 +47,10 @@ class Complaint(NamedTuple):
 
 def explain(parser: ArgumentParser, error: Exception) -> str:
     """What was wrong and what was expected, then what may have been meant: whole sentences."""
-    complaint = _innermost(" ".join(str(error).split()))
+    message = " ".join(str(error).split())
+    complaint = _innermost(message)
+    if removed := _removed(message, complaint):
+        return _sentences(removed)
     if no_option := NO_OPTION.match(complaint.reason):
         parts = (complaint.key, no_option["group"], no_option["option"])
         return _no_option(parser, ".".join(part for part in parts if part), complaint.class_path)
@@ -125,6 +129,14 @@ def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
     near = _near(option, taken, f"--{owner}.")
     takes = f"It takes: {', '.join(sorted(taken)) or 'none'}"
     return _sentences(f"--{name}: {cls} takes no argument {option!r}", near, takes)
+
+
+def _removed(message: str, complaint: Complaint) -> str:
+    """What is said of a removed argument that a message is about; empty if it is about none."""
+    options = [option.removeprefix("--") for option in re.findall(r"--[\w.]+", message)]
+    if no_option := NO_OPTION.match(complaint.reason):
+        options.append(".".join(part for part in (complaint.key, no_option["group"], no_option["option"]) if part))
+    return next(filter(None, map(refusal_of, options)), "")
 
 
 def _near_option(parser: ArgumentParser, message: str) -> str:

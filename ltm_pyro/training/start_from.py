@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 DECODER = "model.decoder."
-SIZES = ("width", "layers", "heads", "inner", "gate")  # that its weights are of, or computed with
+SIZES = ("width", "layers", "heads", "inner")  # that its weights are of, or computed with
 
 
 class Start(NamedTuple):
@@ -92,8 +92,6 @@ class Start(NamedTuple):
         if config.model != theirs.model and config.model != "latent-thought":
             return f"It attends to thoughts: leave out --model {config.model}, or start from a run of that model"
         unlike = [name for name in SIZES if theirs.decoder[name] != config.decoder[name]]
-        if theirs.decoder.gate is None and "gate" in unlike:
-            unlike.remove("gate")  # a new gate may start anew
         values = {name: "null" if theirs.decoder[name] is None else theirs.decoder[name] for name in unlike}
         words = " ".join(f"--decoder.{name} {value}" for name, value in values.items())
         return f"Give its own sizes, {words}" if words else "Start from another run"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
@@ -31,15 +30,9 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    r"""Self-attention, cross-attention to thoughts, SwiGLU; each behind an RMSNorm and added to the stream.
+    """Self-attention, cross-attention to thoughts, SwiGLU; each behind an RMSNorm and added to the stream."""
 
-    With a `gate` g, what the thoughts answer comes in as :math:`h + \tanh(g)\, a` (Alayrac et al., 2022, arXiv
-    2204.14198, figure 4): one learned number.
-    """
-
-    def __init__(
-        self, width: int, heads: int, thinks: bool, gate: float | None = None, inner: int | None = None
-    ) -> None:
+    def __init__(self, width: int, heads: int, thinks: bool, inner: int | None = None) -> None:
         super().__init__()
         self.thinks = thinks
         self.norm_1 = RMSNorm(width, eps=EPSILON)
@@ -49,7 +42,6 @@ class Block(nn.Module):
             self.cross_attention = CrossAttention(width, heads)
         self.norm_3 = RMSNorm(width, eps=EPSILON)
         self.feed_forward = FeedForward(width, inner)
-        self.gate = None if gate is None else nn.Parameter(torch.tensor(float(gate)))
 
     def forward(
         self,
@@ -72,6 +64,5 @@ class Block(nn.Module):
     def think(self, h: Tensor, asked: Tensor | None, thoughts: tuple[Tensor, Tensor] | None) -> Tensor:
         """Tokens see this layer's thoughts."""
         if asked is not None and thoughts is not None:
-            answer = self.cross_attention(asked, thoughts)
-            h = h + (answer if self.gate is None else self.gate.tanh() * answer)
+            h = h + self.cross_attention(asked, thoughts)
         return h + self.feed_forward(self.norm_3(h))

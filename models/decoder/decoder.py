@@ -25,7 +25,7 @@ from ltm_pyro.models.decoder.norm import RMSNorm
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.models.decoder.writing import WritingBlock
-from ltm_pyro.ranges import FINITE, NOT_NEGATIVE, POSITIVE, SHARE, bounded, whole
+from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, bounded, whole
 from ltm_pyro.recorded import Recorded
 from ltm_pyro.token_ids import token_ids
 
@@ -54,13 +54,6 @@ class Decoder(Recorded, nn.Module):
             decoder's small initial weights, and it learns more slowly than one without thoughts.
         recompute: keep no block's activations for the backward pass, and compute them again there: less memory for
             about a third more time. Values and gradients are the same.
-        gate: where each layer's learned gate on its thoughts starts: what they answer is multiplied by its tanh. At 0
-            the decoder begins as an autoregressive one and lets the thoughts' noise in as it learns what to do with
-            them; there neither q nor the gate has a slope but that of noise, and the first steps leave it by that.
-            None has no gate.
-        token_dropout: the probability that a token which the decoder reads, not the one it predicts, is replaced by
-            `begin` while it learns (Bowman et al., 2016, arXiv 1511.06349, section 3.1): what context no longer tells,
-            thoughts are asked for. See `drop_tokens`.
         inner: channels between the two matrices of every SwiGLU; 8D/3 rounded up to a multiple of 32 if None.
         initial_scale: standard deviation of the initial weights. None takes 0.02 √(512/D): the paper's 0.02 at its
             width of 512, and in narrower decoders what lets a product with D channels come out as large as there.
@@ -85,8 +78,6 @@ class Decoder(Recorded, nn.Module):
         length=whole(1),
         begin=whole(0),
         thought_scale=NOT_NEGATIVE,
-        gate=FINITE,
-        token_dropout=SHARE,
         inner=whole(1),
         initial_scale=POSITIVE,
     )
@@ -102,22 +93,20 @@ class Decoder(Recorded, nn.Module):
         begin: int = 0,
         thought_scale: float = 1.0,
         recompute: bool = False,
-        gate: float | None = None,
-        token_dropout: float = 0.0,
         inner: int | None = None,
         initial_scale: float | None = None,
     ) -> None:
         super().__init__()
         _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin)
-        _check_options(thoughts, gate, token_dropout, inner, initial_scale)
+        _check_options(inner, initial_scale)
         self.z_shape = (layers, thoughts, width)
         self.window, self.length, self.begin, self.thought_scale = window, length, begin, thought_scale
-        self.recompute, self.token_dropout = recompute, token_dropout
+        self.recompute = recompute
         self.initial_scale = INITIAL_SCALE * math.sqrt(PAPER_WIDTH / width) if initial_scale is None else initial_scale
         self.flexible: FlexibleWindow | None = None
         self.embedding = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList(  # type: ignore[assignment]  # seen as what it holds
-            Block(width, heads, thoughts > 0, gate, inner) for _ in range(layers)
+            Block(width, heads, thoughts > 0, inner) for _ in range(layers)
         )
         self.norm = RMSNorm(width, eps=EPSILON)
         channels = width // heads
@@ -256,8 +245,8 @@ class Decoder(Recorded, nn.Module):
         Args:
             x: token ids.
             z: thoughts, with any leading particle dimensions.
-            previous: the token that stands before each sequence, or, shape (B, T), what is read before each token, as
-                `drop_tokens` makes it; `begin` if None.
+            previous: the token that stands before each sequence, or, shape (B, T), what is read before each token;
+                `begin` if None.
             reading: of `inputs(x, previous)`, where it is known already.
             places: the positions to score; None scores all.
 
@@ -293,23 +282,6 @@ class Decoder(Recorded, nn.Module):
                 f"a sequence of {x.shape[-1]} tokens is longer than the decoder's {self.length}: "
                 f"cut the text to {self.length} tokens, or build the decoder with length={x.shape[-1]}"
             )
-
-    def drop_tokens(self, x: Tensor, previous: Tensor | None = None) -> Tensor | None:
-        """What is read of a batch while the decoder learns, shape (..., T), with `token_dropout`.
-
-        It is drawn once a batch, and every pass over the batch, fast and slow, reads the same: q is then fitted to the
-        very bound that the weights follow, that of log p(x | what is left), and the slow gradient is the gradient of
-        one function, at its highest point over γ. Were only the slow step to drop, it would follow a bound at a
-        posterior that was fitted to another one.
-
-        Returns:
-            For the place of `previous`, which comes back as it is without dropout and in evaluation mode; no random
-            number is drawn then.
-        """
-        if not (self.training and self.token_dropout):
-            return previous
-        read = self.inputs(x, previous)
-        return read.masked_fill(torch.rand(read.shape, device=read.device) < self.token_dropout, self.begin)
 
     @torch.no_grad()
     def read(
@@ -384,13 +356,7 @@ def _check_sizes(
         raise InputError(f"begin={begin} is not a token id of a vocabulary of {vocabulary}")
 
 
-def _check_options(
-    thoughts: int, gate: float | None, token_dropout: float, inner: int | None, initial_scale: float | None
-) -> None:
-    if gate is not None and not thoughts:
-        raise InputError(f"gate={gate}: a decoder with thoughts=0 has nothing to let in; leave the gate out")
-    if not 0 <= token_dropout <= 1:
-        raise InputError(f"token_dropout={token_dropout}: expected a probability from 0 (off) to 1")
+def _check_options(inner: int | None, initial_scale: float | None) -> None:
     if inner is not None and inner < 1:
         raise InputError(f"inner={inner}: expected a positive whole number, or none for 8/3 of the width")
     if initial_scale is not None and initial_scale <= 0:

@@ -32,8 +32,6 @@ class WritingBlock:
         if block.thinks:
             self.ask = block.cross_attention.query.weight * block.norm_2.weight
             self.answer = block.cross_attention.output.weight
-        if block.gate is not None:
-            self.answer = self.answer * block.gate.tanh()
         self.gate_up = torch.cat((forward.gate.weight, forward.up.weight)) * block.norm_3.weight
         self.down = forward.down.weight
 

@@ -64,10 +64,10 @@ def test_a_class_that_is_named_anew_takes_no_argument_of_the_one_before():
         ({"a": {"start_from": "b"}, "b": {}}, "start_from='b': expected the name of a row above it"),
         ({"a": {"tokens": 2}}, "tokens=2: expected a share"),
         (
-            {"a": {"decoder.gates": 0}},
-            "there is no argument --decoder.gates. Did you mean --decoder.gate",
+            {"a": {"decoder.windows": 0}},
+            "there is no argument --decoder.windows. Did you mean --decoder.window",
         ),
-        ({"a b": {}, "a-b": {"decoder.gate": 0.0}}, "another has the same name, but for signs"),
+        ({"a b": {}, "a-b": {"decoder.window": 3}}, "another has the same name, but for signs"),
         ({}, "expected `rows`"),
     ],
 )
@@ -77,8 +77,8 @@ def test_what_a_table_may_not_say_is_refused(rows, reason, tmp_path, corpus):
 
 
 def test_an_unknown_table_is_refused_with_those_that_come_near():
-    with pytest.raises(InputError, match="there is no table gates: did you mean 'gate'"):
-        read_table("gates")
+    with pytest.raises(InputError, match="there is no table steppes: did you mean 'steps'"):
+        read_table("steppes")
 
 
 def test_some_rows_of_a_table_bring_what_they_start_from():
@@ -95,14 +95,12 @@ def test_some_rows_of_a_table_bring_what_they_start_from():
     "settings",
     [
         recipe(),
-        merged(recipe(), {"decoder.gate": 0.0}),
         merged(recipe(), {"prior": "MixturePrior", "prior.components": 8}),
         recipe("large"),
     ],
 )
 def test_the_twin_has_as_many_parameters(settings):
     ours, twin = (complete(merged(settings, {"model": model})) for model in ("latent-thought", "autoregressive"))
-    twin.decoder.gate = None
     count = parameters_of(ours, 2048)
     inner = matched_inner(twin, count, 2048)
     assert parameters_of(with_inner(twin, inner), 2048) == pytest.approx(count, rel=0.02)
@@ -117,7 +115,7 @@ def test_where_none_comes_near_that_is_said():
 
 
 def test_rows_share_a_twin_where_one_serves(tmp_path, corpus):
-    rows = {"a": {}, "b": {"decoder.gate": 0.0}, "c": {"decoder.window": 8}, "d": {"model": "autoregressive"}}
+    rows = {"a": {}, "b": {"thought_width": 8}, "c": {"decoder.window": 8}, "d": {"model": "autoregressive"}}
     found = Plan(read_table(table_of(tmp_path, **rows), QUICK), [Corpus.named(corpus)], 2, 256, Scoring()).cells()
     twins = {cell.row: cell.twin for cell in found}
     assert twins["a"] == twins["b"] != twins["c"]
@@ -216,7 +214,7 @@ def earn(*words):
 @pytest.mark.slow  # four runs, each in a process of its own
 @pytest.mark.figures
 def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, monkeypatch):
-    table = table_of(tmp_path, plain={"model": "autoregressive"}, later={"start_from": "plain", "decoder.gate": 0.1})
+    table = table_of(tmp_path, plain={"model": "autoregressive"}, later={"start_from": "plain"})
     out, words = tmp_path / "out", ("--corpus", corpus, "--quick", "--out", tmp_path / "out", "--jobs", "2")
     assert earn(table, *words) == 0
     printed = capsys.readouterr()

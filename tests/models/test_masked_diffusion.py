@@ -277,7 +277,6 @@ def test_choose_follows_intensities():
     ("sizes", "loss", "message"),
     [
         ({"thoughts": 2}, "masked", "thoughts=0"),
-        ({"thoughts": 0, "token_dropout": 0.1}, "masked", "token_dropout=0.1"),
         ({"thoughts": 0}, "l2", "loss='l2': expected one of masked, score-entropy"),
     ],
 )

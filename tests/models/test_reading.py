@@ -99,7 +99,7 @@ from ltm_pyro.models import Decoder
 if sys.argv[1] != "inductor":
     torch.compile = partial(torch.compile, backend=sys.argv[1])
 torch.manual_seed(0)
-decoder = Decoder(20, width=16, layers=1, heads=2, thoughts=2, window=4, length=16, gate=0.5).double()
+decoder = Decoder(20, width=16, layers=1, heads=2, thoughts=2, window=4, length=16).double()
 x = torch.randint(20, (3, 16))
 
 def results(x):

@@ -142,7 +142,7 @@ def test_a_constructors_own_reason_comes_first_and_its_crash_last():
         "--fast.patience 0",
         "--decoder.window 0",
         "--decoder.thoughts -1",
-        "--decoder.token_dropout 1.5",
+        "--decoder.thought_scale -1",
         "--thought_width 0",
         "--data.seed -1",
         "--data.validation nan",

@@ -23,10 +23,10 @@ def later(shelf, folder, *words, **settings):
 
 
 def test_a_decoder_gets_its_thoughts_later(shelf, tmp_path, capsys):
-    assert later(shelf, tmp_path / "run", "--decoder.gate", "0", slow__learning_rate=1e-30) == 0
+    assert later(shelf, tmp_path / "run", slow__learning_rate=1e-30) == 0
     told = capsys.readouterr().err
-    assert f"Beginning with {shelf / 'ar'} after step 6: 12,592 parameters taken, 2,082 start anew: " in told
-    assert "decoder.blocks.*.gate, decoder.blocks.*.norm_2, decoder.blocks.*.cross_attention\n" in told
+    assert f"Beginning with {shelf / 'ar'} after step 6: 12,592 parameters taken, 2,080 start anew: " in told
+    assert ": decoder.blocks.*.norm_2, decoder.blocks.*.cross_attention\n" in told
     before, after = checkpoint(shelf / "ar").weights, checkpoint(tmp_path / "run").weights
     assert set(before) < set(after)
     for name, weight in before.items():
@@ -39,7 +39,7 @@ def test_the_seed_makes_what_starts_anew_and_a_resumed_run_does_not_start_again(
     corpus, source = shelf / "corpus.jsonl", tmp_path / "ar"
     shutil.copytree(shelf / "ar", source)
     for name in ("one", "other"):
-        words = ("--train.start_from", source, "--decoder.token_dropout", "0.4", "--decoder.gate", "0.1")
+        words = ("--train.start_from", source)
         assert train(corpus, tmp_path / name, *words, train__keep=9) == 0
     shutil.rmtree(source)  # it is needed no more
     assert ltm("train", "--resume", tmp_path / "other" / "checkpoints" / "step-00000004") == 0

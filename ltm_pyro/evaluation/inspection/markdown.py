@@ -22,8 +22,8 @@ def verdict(found: Inspection) -> str:
         return (
             f"**Collapsed.** The decoder ignores its thoughts: KL {found.kl_per_token:.4f} nats/token, "
             f"{int(found.active.sum())} of {found.active.numel()} dimensions active. What follows is noise. To try: a "
-            "gate, token dropout or a start from an autoregressive run (docs/thoughts.md), a rising KL weight or free "
-            "bits (docs/bounds.md), or more fast steps."
+            "start from an autoregressive run (docs/thoughts.md), a rising KL weight or free bits (docs/bounds.md), or "
+            "more fast steps."
         )
     return (
         f"The thoughts carry {found.kl_per_token:.4f} nats/token of KL in {int(found.active.sum())} of "

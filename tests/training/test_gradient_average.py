@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from toys import TinyModel
+from toys import TinyModel, autoregressive_with
 
 from ltm_pyro import (
     ELBO,
     ChiUpper,
     DualRateSVI,
+    EmptyGuide,
     FastLoop,
     InputError,
     KLWeighted,
@@ -17,6 +18,8 @@ from ltm_pyro import (
     SlowStep,
     SVGDGuide,
 )
+from ltm_pyro.inference import StepObserver
+from ltm_pyro.training.observers import GradientAverage
 
 RATE = 0.1
 
@@ -31,10 +34,11 @@ def tiny_with(guide=None):
     return tiny
 
 
-def svi_of(tiny, fast, steps, slow=None, **options):
+def svi_of(tiny, fast, steps, slow=None, averages=True, **options):
     optimizer = torch.optim.SGD
     loop = FastLoop(fast, steps, learning_rate=RATE, final_fraction=1.0, optimizer=optimizer, **options)
-    return DualRateSVI(tiny.model, tiny.guide, loop, SlowStep(slow or fast, clip=0.0, along=True))
+    observers = [GradientAverage()] if averages else []
+    return DualRateSVI(tiny.model, tiny.guide, loop, SlowStep(slow or fast, clip=0.0), observers)
 
 
 def by_hand(tiny, fast, slow, steps, mask):
@@ -90,10 +94,10 @@ def test_slices_give_the_gradient_of_the_whole_batch():
 def test_particles_that_move_each_for_themselves_weigh_as_a_mean():
     """Where the loop does not get anywhere, the mean along it is the gradient at its end."""
     found = []
-    for along in (True, False):
+    for averages in (True, False):
         tiny = tiny_with(lambda shape: SVGDGuide(shape, particles=4))
-        svi = svi_of(tiny, ELBO(), 3, ELBO(4))
-        svi.fast.learning_rate, svi.slow.along = 1e-12, along
+        svi = svi_of(tiny, ELBO(), 3, ELBO(4), averages)
+        svi.fast.learning_rate = 1e-12
         torch.manual_seed(1)
         found.append(gradients(tiny, svi, [slice(0, 3)]))
     torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=1e-9)
@@ -117,16 +121,46 @@ def test_a_part_of_the_positions_is_an_unbiased_part_of_the_gradient():
 
 def test_without_local_parameters_it_is_the_gradient_at_the_end():
     tiny = tiny_with()
-    svi = DualRateSVI(tiny.model, tiny.guide, FastLoop(ELBO(), 0), SlowStep(ELBO(), along=True))
-    assert svi.slow.trail().passes == 0
-    assert svi.step(tiny.x).elbo.isfinite().all()
+    found = []
+    for averages in (True, False):
+        tiny = tiny_with(EmptyGuide)
+        tiny.model = autoregressive_with()
+        torch.manual_seed(1)
+        found.append(gradients(tiny, svi_of(tiny, ELBO(), 3, averages=averages), [slice(0, 3)]))
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_what_it_does_not_go_with_is_refused():
     tiny = tiny_with()
-    with pytest.raises(InputError, match=r"slow.along lets the weights follow the fast loop's bound too: ChiUpper"):
+    with pytest.raises(
+        InputError, match=r"GradientAverage lets the weights follow the fast loop's bound too: ChiUpper"
+    ):
         svi_of(tiny, ChiUpper(2), 1, ELBO()).step(tiny.x)
     tiny.guide = SemiAmortisedGuide(tiny.decoder.z_shape, 30, through="refinement").double()
-    with pytest.raises(InputError, match=r"slow.along does not go with SemiAmortisedGuide, .*through='own'"):
+    with pytest.raises(InputError, match=r"GradientAverage does not go with SemiAmortisedGuide, .*through='own'"):
         svi_of(tiny, ELBO(), 1).step(tiny.x)
     assert all(weight.grad is None for weight in tiny.model.parameters())
+
+
+def test_an_observer_of_steps_alone_is_called_around_each_and_changes_no_number():
+    class Counted(StepObserver):
+        def __init__(self):
+            self.calls = []
+
+        def before(self, step):
+            assert step.terms is None
+            self.calls.append(("before", step.number))
+
+        def after(self, step):
+            assert step.terms.elbo.shape == (3,)
+            self.calls.append(("after", step.number))
+
+    counted, found = Counted(), []
+    for observers in ([], [counted]):
+        tiny = tiny_with()
+        svi = DualRateSVI(tiny.model, tiny.guide, FastLoop(ELBO(), 2), SlowStep(ELBO()), observers)
+        torch.manual_seed(1)
+        svi.step(tiny.x)
+        found.append([weight.detach().clone() for weight in tiny.model.parameters()])
+    assert counted.calls == [("before", 0), ("after", 0), ("before", 1), ("after", 1)]
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

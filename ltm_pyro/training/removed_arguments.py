@@ -1,0 +1,74 @@
+"""Removed arguments of a run: configurations that never used one are still read, any other use is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ltm_pyro.errors import InputError
+
+LAST_COMMIT = "bdf98b1"  # the last one in which these arguments existed
+
+
+class Removed(NamedTuple):
+    """A removed argument.
+
+    Attributes:
+        neutral: the values with which it changed nothing; an older `config.yaml` holds one of them.
+        finding: why the argument was removed.
+        remedy: what to do instead.
+    """
+
+    neutral: tuple[Any, ...]
+    finding: str
+    remedy: str
+
+
+REMOVED = {
+    "decoder.gate": Removed(
+        (None, False),
+        "thoughts behind a learned gate were worth half as much, at a bound that was level",
+        "Leave it out; a small decoder.thought_scale also weakens the noise of early thoughts",
+    ),
+    "decoder.token_dropout": Removed(
+        (0, 0.0),
+        "token dropout cost 0.07 nats/token",
+        "Leave it out; a shorter decoder.window also leaves more to the thoughts",
+    ),
+    "slow.along": Removed(
+        (False,),
+        "thoughts were worth half as much where the weights followed the mean gradient along the fast loop",
+        "Leave it out; in Python, DualRateSVI(..., observers=[GradientAverage()]) of ltm_pyro.training.observers does "
+        "the same",
+    ),
+}
+
+
+def without_removed(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested arguments of a run without the removed ones.
+
+    Raises:
+        InputError: for a removed argument whose value is not neutral.
+    """
+    kept = dict(arguments)
+    for name, removed in REMOVED.items():
+        group, _, key = name.rpartition(".")
+        values = kept.get(group)
+        if isinstance(values, Mapping) and key in values:
+            if not any(type(values[key]) is type(value) and values[key] == value for value in removed.neutral):
+                raise InputError(_refusal(f"{name}={values[key]}", removed))
+            kept[group] = {other: value for other, value in values.items() if other != key}
+    return kept
+
+
+def refusal_of(name: str) -> str:
+    """What is said of a removed argument; empty for any other name."""
+    removed = REMOVED.get(name)
+    return "" if removed is None else _refusal(f"--{name}", removed)
+
+
+def _refusal(what: str, removed: Removed) -> str:
+    return (
+        f"{what}: this argument was removed, since {removed.finding} (docs/thoughts.md; commit {LAST_COMMIT} is the "
+        f"last that has it). {removed.remedy}"
+    )
