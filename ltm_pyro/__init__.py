@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     )
     from ltm_pyro.inference import DualRateSVI, FastLoop, NaturalGradient, NonFiniteError, SlowStep
     from ltm_pyro.models import (
+        AbstractDecoder,
         AbstractModel,
         AbstractPrior,
         AutoregressiveModel,
@@ -108,6 +109,7 @@ __all__ = [
     "ELBO",
     "VIMCO",
     "AbstractBound",
+    "AbstractDecoder",
     "AbstractGradient",
     "AbstractGuide",
     "AbstractModel",

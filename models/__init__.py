@@ -12,7 +12,7 @@ if __name__ != "ltm_pyro.models":
 
 from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.autoregressive import AutoregressiveModel
-from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.decoder import AbstractDecoder, Decoder
 from ltm_pyro.models.latent_thought import LatentThoughtModel
 from ltm_pyro.models.masked_diffusion import MaskedDiffusionModel
 from ltm_pyro.models.masked_sequence import MaskedSequence
@@ -43,6 +43,7 @@ from ltm_pyro.models.priors import (
 from ltm_pyro.models.token_sequence import TokenSequence
 
 __all__ = [
+    "AbstractDecoder",
     "AbstractModel",
     "AbstractPrior",
     "AutoregressiveModel",

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.decoder import AbstractDecoder
 from ltm_pyro.models.priors import AbstractPrior
 from ltm_pyro.models.token_sequence import check_mask
 from ltm_pyro.recorded import Recorded
@@ -25,7 +25,7 @@ class AbstractModel(Recorded, nn.Module, ABC):
 
     exact = True
 
-    decoder: Decoder
+    decoder: AbstractDecoder
     prior: AbstractPrior | None
 
     def thoughts(self, z: Tensor) -> Tensor:

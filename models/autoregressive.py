@@ -8,26 +8,26 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.instances import require_instance
 from ltm_pyro.models.abstract import AbstractModel
-from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.decoder import AbstractDecoder
 from ltm_pyro.models.token_sequence import TokenSequence
 
 
 class AutoregressiveModel(AbstractModel):
-    r"""A causal Transformer, :math:`p_\theta(x) = \prod_t p_\theta(x_t \mid x_{t-w:t-1})`.
+    r"""A decoder without thoughts, :math:`p_\theta(x) = \prod_t p_\theta(x_t \mid x_{t-w:t-1})`.
 
     It has no latent site, so that its "bound" is its exact log-likelihood.
     Site: `x`, batch (B,), event (T,).
 
     Args:
-        decoder: a `Decoder` with `thoughts=0`.
+        decoder: one without thoughts, such as a `Decoder` with `thoughts=0`.
 
     Raises:
         InputError: if the decoder has thoughts.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: AbstractDecoder) -> None:
         super().__init__()
-        require_instance("decoder", decoder, Decoder, "Decoder(vocabulary=1000, thoughts=0)")
+        require_instance("decoder", decoder, AbstractDecoder, "Decoder(vocabulary=1000, thoughts=0)")
         if decoder.z_shape[1]:
             raise InputError("an autoregressive model has no thoughts: build its decoder with thoughts=0")
         self.decoder, self.prior = decoder, None

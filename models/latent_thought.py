@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ltm_pyro.errors import InputError
 from ltm_pyro.instances import require_instance
 from ltm_pyro.models.abstract import AbstractModel
-from ltm_pyro.models.decoder import Decoder
+from ltm_pyro.models.decoder import AbstractDecoder
 from ltm_pyro.models.priors import AbstractPrior
 from ltm_pyro.models.token_sequence import TokenSequence
 
@@ -26,7 +26,7 @@ class LatentThoughtModel(AbstractModel):
 
     Args:
         prior: a module whose forward returns p(z), of event shape `prior.z_shape`: (L, K) as the decoder's, any width.
-        decoder: the Transformer.
+        decoder: the likelihood of a text given its thoughts, such as a `Decoder`.
 
     Attributes:
         projection: that matrix; None where thoughts go to the decoder as they are.
@@ -45,10 +45,10 @@ class LatentThoughtModel(AbstractModel):
     prior: AbstractPrior
     projection: nn.Linear | None
 
-    def __init__(self, prior: AbstractPrior, decoder: Decoder) -> None:
+    def __init__(self, prior: AbstractPrior, decoder: AbstractDecoder) -> None:
         super().__init__()
         require_instance("prior", prior, AbstractPrior, "GaussianPrior(decoder.z_shape)")
-        require_instance("decoder", decoder, Decoder, "Decoder(vocabulary=1000)")
+        require_instance("decoder", decoder, AbstractDecoder, "Decoder(vocabulary=1000)")
         if tuple(prior.z_shape[:2]) != tuple(decoder.z_shape[:2]):
             raise InputError(
                 f"the prior models z of shape {tuple(prior.z_shape)}, the decoder expects (L, K, D) = "

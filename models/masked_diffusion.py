@@ -46,6 +46,8 @@ class MaskedDiffusionModel(AbstractModel):
 
     exact = False
 
+    decoder: Decoder  # whose blocks are used
+
     @bounded(window=whole(1))
     def __init__(self, decoder: Decoder, loss: Loss = "masked", window: int | None = None) -> None:
         super().__init__()

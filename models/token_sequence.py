@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -11,8 +12,7 @@ from torch.distributions import constraints
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.instances import require_instance
-from ltm_pyro.models.decoder import Decoder
-from ltm_pyro.models.decoder.reading import Reading
+from ltm_pyro.models.decoder import AbstractDecoder
 from ltm_pyro.models.drawing import draw
 from ltm_pyro.token_ids import check_range, token_ids
 
@@ -25,7 +25,7 @@ class TokenSequence(TorchDistribution):
     Batch shape (B,), or (S, B) with S particles of z; event shape (T,).
 
     Args:
-        decoder: a `Decoder`.
+        decoder: the likelihood.
         z: thoughts, shape (..., B, L, K, D); None for a decoder without thoughts.
         mask: True where a token is scored, shape (B, T); None scores all. Tokens that are not
             scored are still read: padding at the end changes nothing, a masked prefix is context.
@@ -35,6 +35,7 @@ class TokenSequence(TorchDistribution):
         batch_shape: needed where z is None.
 
     Example:
+        >>> from ltm_pyro.models import Decoder
         >>> decoder = Decoder(vocabulary=10, width=8, layers=1, heads=2, thoughts=2, length=6)
         >>> text = TokenSequence(decoder, torch.zeros(3, *decoder.z_shape)).sample()
         >>> text.shape, TokenSequence(decoder, torch.zeros(3, *decoder.z_shape)).log_prob(text).shape
@@ -47,7 +48,7 @@ class TokenSequence(TorchDistribution):
 
     def __init__(
         self,
-        decoder: Decoder,
+        decoder: AbstractDecoder,
         z: Tensor | None = None,
         mask: Tensor | None = None,
         previous: Tensor | None = None,
@@ -55,9 +56,9 @@ class TokenSequence(TorchDistribution):
         batch_shape: torch.Size | tuple[int, ...] | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        require_instance("decoder", decoder, Decoder, "model.decoder")
+        require_instance("decoder", decoder, AbstractDecoder, "model.decoder")
         self.decoder, self.z, self.mask, self.previous = decoder, z, mask, previous
-        self.reading: Reading | None = None
+        self.reading: Any = None
         self.places: Tensor | None = None
         if z is not None and tuple(z.shape[-3:]) != decoder.z_shape:
             raise InputError(
@@ -79,11 +80,11 @@ class TokenSequence(TorchDistribution):
         return new
 
     @torch.no_grad()
-    def read(self, x: Tensor) -> Reading:
+    def read(self, x: Tensor) -> Any:
         """What scoring x computes before z matters, without history: for many passes over x while the weights hold."""
         return self.decoder.look_back(self.decoder.inputs(x, self.previous))
 
-    def after(self, reading: Reading | None, places: Tensor | None = None) -> TokenSequence:
+    def after(self, reading: Any, places: Tensor | None = None) -> TokenSequence:
         """The same distribution, to score the text of a reading alone, without reading it again.
 
         Args:
@@ -116,7 +117,7 @@ class TokenSequence(TorchDistribution):
 
     @torch.inference_mode()
     def _write(self, batch_shape: torch.Size) -> Tensor:
-        count, device = batch_shape.numel(), self.decoder.embedding.weight.device
+        count, device = batch_shape.numel(), self.decoder.device
         z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape)
         z = None if z is None else z.reshape(count, *self.decoder.z_shape)
         previous = torch.full((count,), self.decoder.begin, device=device)

@@ -22,7 +22,7 @@ from ltm_pyro import (
     SlowStep,
 )
 from ltm_pyro.models.exact import LinearGaussian
-from ltm_pyro.testing import check_bound, check_guide, check_prior
+from ltm_pyro.testing import check_bound, check_decoder, check_guide, check_prior
 from ltm_pyro.training.blueprint import Blueprint
 from ltm_pyro.training.own_classes import check_own_classes
 
@@ -146,6 +146,16 @@ def test_the_guide_of_the_example_is_one():
     toy = toy.double()
     assert (fitted - cold).min() > 2
     assert (toy.evidence(toy.x) - fitted).min() > -0.1
+
+
+def test_the_decoder_of_the_example_is_one():
+    space = {"__name__": "docs"}
+    exec(python_blocks(ROOT / "CONTRIBUTING.md")[2], space)
+    decoder = space["GRUDecoder"](20, length=9, begin=3, width=8, thoughts=2)
+    check_decoder(decoder)
+    check_decoder(space["GRUDecoder"](20, length=9, thoughts=0))
+    x, z = torch.randint(20, (2, 9)), torch.randn(2, 2, 1, 2, 8)
+    assert not torch.allclose(decoder.token_log_prob(x, z[0]), decoder.token_log_prob(x, z[1]))
 
 
 def classes_of(code):

@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import graphlib
 import importlib
 import os
 import subprocess
@@ -202,6 +203,34 @@ def test_imports_run_one_way(path):
 )
 def test_an_import_the_other_way_would_be_noticed(floor, source):
     assert len(list(faults(source, floor))) == 1
+
+
+def circle(sources):
+    """Modules that import one another in a circle, those for type checkers included; None if there is none.
+
+    Args:
+        sources: the text of every module by its name.
+    """
+    known = {
+        name: {
+            f"{module}.{part}" if f"{module}.{part}" in sources else module for module, part in imports(ast.parse(text))
+        }
+        for name, text in sources.items()
+    }
+    try:
+        graphlib.TopologicalSorter({name: found & set(sources) for name, found in known.items()}).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return None
+
+
+def test_no_import_circle_is_within_the_decoder():
+    folder = PACKAGE / "models" / "decoder"
+    sources = {module_of(path): path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
+    assert len(sources) > 10
+    assert circle(sources) is None
+    one, other = "ltm_pyro.models.decoder.cache", "ltm_pyro.models.decoder.incremental"
+    assert one in circle({**sources, one: f"if TYPE_CHECKING:\n    from {other} import DecoderCache\n"})
 
 
 def test_all_floors_were_seen():

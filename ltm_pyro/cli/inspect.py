@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import parse, refuse_below
+from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.inspection.figures import draw
 from ltm_pyro.evaluation.inspection.report import report
 from ltm_pyro.runs.console import say
@@ -35,6 +36,11 @@ def main(words: Sequence[str]) -> int:
     run = open_run(options.run, options.trust_code)
     blueprint, device = load(run, options.checkpoint)
     model, guide, fast, _ = blueprint.with_fast_steps(options.fast_steps)
+    if options.detail and model.prior is not None and not model.decoder.has_attention_on_thoughts:
+        raise InputError(
+            f"--detail {options.detail}: a {type(model.decoder).__name__} says nothing of its attention to thoughts, "
+            "which a closer look shows: give --detail 0"
+        )
     inspector = Inspector(model, guide, fast, options.draws, options.seed)
     text = scored_text(run, options)
     sequences = text.sequences

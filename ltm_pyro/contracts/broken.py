@@ -17,7 +17,7 @@ LONGEST = 300  # characters of another library's message
 
 
 class BrokenContractError(AssertionError):
-    """A prior, guide or bound does not keep its contract; the message says what does not hold."""
+    """A decoder, prior, guide or bound does not keep its contract; the message says what does not hold."""
 
 
 def require(holds: bool, message: str) -> None:

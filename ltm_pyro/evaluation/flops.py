@@ -13,28 +13,28 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
-from ltm_pyro.models import AbstractModel, Decoder, MaskedDiffusionModel
+from ltm_pyro.models import AbstractDecoder, AbstractModel, Decoder, MaskedDiffusionModel
 
 ATEN = torch.ops.aten
 TEXTS = 2  # that are counted over; of masked diffusion, in which how much is masked is drawn, more
 TEXTS_OF_DIFFUSION = 32
 
 
-def paper_flops_per_token(decoder: Decoder, fast_steps: int) -> float:
+def paper_flops_per_token(decoder: AbstractDecoder, fast_steps: int) -> float:
     r"""Training FLOPs for each token as Kong et al. (2025, arXiv 2502.01567, table 1) count them.
 
     .. math:: (T_{fast} + 1)\,(6 N + 6\, L\, D\, T)
 
-    with N all parameters, the embedding once: forward, backward and weight gradients in every pass, and causal
-    attention over the whole text, T / 2 keys for each query, whatever the window. It gives the paper's 4.07, 5.52 and
-    32.2 G for its three models. An autoregressive model has no fast steps.
+    with N all parameters, the embedding once, L and D those of the thoughts: forward, backward and weight gradients in
+    every pass, and causal attention over the whole text, T / 2 keys for each query, whatever the window. It gives the
+    paper's 4.07, 5.52 and 32.2 G for its three models. An autoregressive model has no fast steps.
 
     Args:
         decoder: of the model; on any device, `meta` too.
         fast_steps: T_fast.
     """
     parameters = sum(parameter.numel() for parameter in decoder.parameters())
-    layers, width = len(decoder.blocks), decoder.embedding.embedding_dim
+    layers, _, width = decoder.z_shape
     return (fast_steps + 1) * (6.0 * parameters + 6.0 * layers * width * decoder.length)
 
 

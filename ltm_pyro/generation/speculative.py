@@ -13,7 +13,7 @@ from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.generation.texts import Texts
 from ltm_pyro.generation.writer import checked_prompt, held_thoughts, ordinary
 from ltm_pyro.instances import refuse_class
-from ltm_pyro.models import AbstractModel, Decoder
+from ltm_pyro.models import AbstractDecoder, AbstractModel
 from ltm_pyro.models.drawing import draw
 
 
@@ -107,9 +107,9 @@ def write_speculatively(
 class _Pair:
     """A decoder and its draft, which have read the same texts."""
 
-    decoder: Decoder
+    decoder: AbstractDecoder
     thoughts: Tensor | None
-    draft: Decoder
+    draft: AbstractDecoder
     draft_thoughts: Tensor | None
     sampling: Sampling
     ahead: int

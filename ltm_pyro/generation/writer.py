@@ -12,7 +12,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.generation.sampling import Sampling
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.instances import refuse_class
-from ltm_pyro.models import AbstractModel, Decoder
+from ltm_pyro.models import AbstractDecoder, AbstractModel
 from ltm_pyro.token_ids import check_range, token_ids
 
 
@@ -105,7 +105,7 @@ def checked_prompt(
     return prompt
 
 
-def _check_room(decoder: Decoder, prompt: Tensor, tokens: int, of: str) -> None:
+def _check_room(decoder: AbstractDecoder, prompt: Tensor, tokens: int, of: str) -> None:
     if prompt.shape[1] + tokens > decoder.length:
         raise InputError(
             f"a prompt of {prompt.shape[1]} tokens and {tokens} new ones exceed the {decoder.length} tokens {of} "
@@ -121,7 +121,7 @@ def ordinary(written: Iterator[Tensor]) -> Iterator[Tensor]:
 
 @torch.inference_mode()
 def _written(
-    decoder: Decoder,
+    decoder: AbstractDecoder,
     thoughts: Tensor | None,
     prompt: Tensor,
     tokens: int,

@@ -15,6 +15,7 @@ from ltm_pyro.training.diagnosis import DivergedError
 from ltm_pyro.training.material import Material
 from ltm_pyro.training.processes import LostProcessError
 from ltm_pyro.training.run import Run
+from ltm_pyro.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -35,13 +36,13 @@ class Session:
         from ltm_pyro.training.trainer import Trainer
 
         self.run, self.material, self.accelerator = run, material, accelerator
-        self.blueprint, self.settings = blueprint, run.config.train
+        self.blueprint, self.settings = blueprint, TrainSettings(**vars(run.config.train))
         if run.config.compile:
             blueprint.model.compile_passes(run.config.compile)
         if self.settings.trackers:
             accelerator.init_trackers("trackers")
         batches = Batches(material.training, self.settings.batch_size, self.settings.seed)
-        self.trainer = Trainer(run, blueprint, batches, accelerator, self._validate, self._show)
+        self.trainer = Trainer(blueprint, batches, accelerator, self.settings, run, self._validate, self._show)
         self.progress = Progress(self.settings.steps)
         self.draws = True
         self.table_follows = False  # after the last step, so that its validation need not be shown
@@ -163,7 +164,7 @@ class Session:
         draws, seed = self.settings.draws, self.settings.seed
         model, guide, fast, _ = blueprint
         numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=last, check_fit=CHECKED if last else 0)
-        numbers.protocol_steps = self.run.config.fast.steps
+        numbers.protocol_steps = self.blueprint.fast.steps
         batches = in_order(self.material.validation, max(self.settings.batch_size, 32), limit)
         scored = numbers.evaluate(batch.to(self.accelerator.device) for batch in batches)
         return replace(scored, lost=self.material.validation.lost)

@@ -163,7 +163,7 @@ def _material(model: AbstractModel, batches: Any, validation: Any, tokenizer: An
     from ltm_pyro.data import id_sequences, id_tokenizer, parted
 
     decoder = model.decoder
-    vocabulary, begin = decoder.embedding.num_embeddings, decoder.begin
+    vocabulary, begin = decoder.vocabulary, decoder.begin
     if tokenizer is None:
         tokenizer = id_tokenizer(vocabulary, begin)
     if (tokenizer.vocabulary, tokenizer.begin) != (vocabulary, begin):

@@ -28,23 +28,25 @@ if TYPE_CHECKING:
     from ltm_pyro.data import Batch, Batches
     from ltm_pyro.training.blueprint import Blueprint
     from ltm_pyro.training.checkpoints import Checkpoint
-    from ltm_pyro.training.run import Run
+    from ltm_pyro.training.settings import TrainSettings
+    from ltm_pyro.training.storage import TrainingStorage
 
 
 ECHO = 2.0  # seconds in which a launcher has passed on a signal to all of its processes
 
 
 class Trainer:
-    """Trains a run, from its first step or from a checkpoint.
+    """Trains the objects of a run, from the first step or from a checkpoint.
 
     A resumed run repeats, bit for bit, what the uninterrupted one would have done with as many threads of torch: sums
     that are cut into another number of parts are rounded otherwise.
 
     Args:
-        run: where everything is kept.
-        blueprint: the run's objects.
+        blueprint: model, guide, fast loop and slow step.
         batches: endless training batches, with a state of their own.
         accelerator: device, precision and trackers.
+        settings: how long, how much at once, and when to validate and to save.
+        storage: of checkpoints and metrics.
         validate: called after every `evaluate_every` steps and after the last; returns the metrics to log,
             `elbo` among them, or `predictive` where there is none (nats per token, higher is better). It must leave the
             random state as it was.
@@ -53,16 +55,17 @@ class Trainer:
 
     def __init__(
         self,
-        run: Run,
         blueprint: Blueprint,
         batches: Batches,
         accelerator: Accelerator,
+        settings: TrainSettings,
+        storage: TrainingStorage,
         validate: Callable[[], dict[str, Any]],
         listener: Callable[[dict[str, Any]], None] = lambda record: None,
     ) -> None:
-        self.run, self.blueprint, self.batches = run, blueprint, batches
-        self.accelerator, self.validate, self.listener = accelerator, validate, listener
-        self.settings, self.processes = run.config.train, Processes(accelerator)
+        self.blueprint, self.batches, self.accelerator = blueprint, batches, accelerator
+        self.settings, self.storage = settings, storage
+        self.validate, self.listener, self.processes = validate, listener, Processes(accelerator)
         size, accumulate, count = self.settings.batch_size, self.settings.accumulate, self.processes.count
         self.slices = count_slices(size, accumulate, count, len(batches.sequences))
         refuse_unshared(blueprint, self.slices, count)
@@ -86,13 +89,13 @@ class Trainer:
         Raises:
             InputError: if there is none, or it is damaged or of another configuration.
         """
-        path = self.run.find(which)
+        path = self.storage.find(which)
         parameters = None if self.shards else self.blueprint.named_parameters()  # of which shards are but a part
-        checkpoint = self.run.checkpoints.load(path, self.run.fingerprint, parameters)
+        checkpoint = self.storage.checkpoints.load(path, self.storage.fingerprint, parameters)
         if "slow" not in checkpoint.state:
             raise InputError(
-                f"{self.run.folder} holds weights alone, without the state of their optimizer: begin a run with them "
-                f"by `ltm train --train.start_from {self.run.folder}`"
+                f"{self.storage.folder} holds weights alone, without the state of their optimizer: begin a run with "
+                f"them by `ltm train --train.start_from {self.storage.folder}`"
             )
         try:
             self._restore(checkpoint)
@@ -104,8 +107,8 @@ class Trainer:
             ) from error
         self.processes.refuse_different("the checkpoint", str(self.step))  # and by now all have read theirs
         if self.processes.first:
-            self.run.metrics.truncate_after(self.step)
-            self.run.checkpoints.discard_after(self.step)
+            self.storage.metrics.truncate_after(self.step)
+            self.storage.checkpoints.discard_after(self.step)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Put weights, optimizer, batches and random numbers where a checkpoint has them."""
@@ -161,7 +164,8 @@ class Trainer:
             if self.processes.first:
                 place = {"batches": self.batches.state_dict(), "random": random_state(), "tokens": self.tokens}
                 place["threads"] = torch.get_num_threads()
-                self.run.checkpoints.save(self.step, weights, {"slow": slow, **place}, loss, self.run.fingerprint)
+                state, fingerprint = {"slow": slow, **place}, self.storage.fingerprint
+                self.storage.checkpoints.save(self.step, weights, state, loss, fingerprint)
 
     def _whole_weights(self) -> AbstractContextManager[None]:
         """Within, this process has all weights, whole."""
@@ -238,12 +242,12 @@ class Trainer:
                 return None
             record = self.validate()
         self._log({"step": self.step, "validation": record})
-        return -record.get("elbo", record["predictive"])
+        return -(record["elbo"] if "elbo" in record else record["predictive"])
 
     def _log(self, record: dict[str, Any]) -> None:
         if not self.processes.first:
             return
-        self.run.metrics.append(record)
+        self.storage.metrics.append(record)
         self.accelerator.log(flat(record), step=self.step)
         self.listener(record)
 
@@ -256,7 +260,7 @@ class Trainer:
             self.svi.fit(**inputs)
         ids = batch.ids[rows].tolist()
         where = first_non_finite(self.blueprint.model, self.blueprint.guide, **inputs)
-        latest = self.run.checkpoints.latest()
+        latest = self.storage.checkpoints.latest()
         last = f"the last good checkpoint is {latest}" if latest else "no checkpoint had been saved yet"
         return DivergedError(
             f"step {self.step + 1}: {error.what} is not finite, first at: {where}; sequence ids: {ids}. "

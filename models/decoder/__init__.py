@@ -1,6 +1,8 @@
-"""The Transformer decoder: attention, rotary positions, blocks and the writing cache."""
+"""Decoders: the contract of all, and the Transformer: attention, rotary positions, blocks, incremental decoding."""
 
-from ltm_pyro.models.decoder.cache import DecoderCache
+from ltm_pyro.models.decoder.abstract import AbstractDecoder
+from ltm_pyro.models.decoder.abstract_cache import AbstractCache
 from ltm_pyro.models.decoder.decoder import Decoder
+from ltm_pyro.models.decoder.incremental import DecoderCache
 
-__all__ = ["Decoder", "DecoderCache"]
+__all__ = ["AbstractCache", "AbstractDecoder", "Decoder", "DecoderCache"]

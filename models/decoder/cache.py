@@ -1,15 +1,9 @@
-"""What a decoder remembers while it writes: the window's keys and values, and the thoughts' own."""
+"""The key-value cache of a window: a ring of slots, and each layer's keys and values in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from ltm_pyro.models.decoder.writing import WritingBlock
 
 NOWHERE = torch.iinfo(torch.long).max  # the position of an empty slot's token: later than that of all who look
 
@@ -87,28 +81,3 @@ class LayerCache:
         keys.scatter_(2, slots, k[:, :, -slots.shape[2] :])
         values.scatter_(2, slots, v[:, :, -slots.shape[2] :])
         return (k, v) if self.places.alone else (keys, values)
-
-
-class DecoderCache:
-    """The state of texts being written.
-
-    Attributes:
-        blocks: each layer's `WritingBlock`, with its own `LayerCache`.
-        places: of the texts' tokens, which all layers share.
-    """
-
-    def __init__(self, blocks: Sequence[WritingBlock], places: Places) -> None:
-        self.blocks, self.places = blocks, places
-
-    @property
-    def position(self) -> int:
-        """How many tokens have been read, of the text that has most of them."""
-        return self.places.furthest
-
-    def rewind(self, read: Tensor) -> None:
-        """Forget the last tokens of each text, up to 1 + `ahead` of them; the host waits for the device.
-
-        Args:
-            read: how many tokens of each text stay read, shape (N,).
-        """
-        self.places.read, self.places.furthest = read[:, None], int(read.max())

@@ -14,25 +14,25 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.models.decoder.abstract import AbstractDecoder
 from ltm_pyro.models.decoder.attention import window_mask
 from ltm_pyro.models.decoder.banded import band_masks
 from ltm_pyro.models.decoder.block import EPSILON, Block
-from ltm_pyro.models.decoder.cache import DecoderCache, LayerCache, Places
+from ltm_pyro.models.decoder.cache import Places
 from ltm_pyro.models.decoder.cross_entropy import token_nats
 from ltm_pyro.models.decoder.flexible import FlexibleWindow, flexible_window
+from ltm_pyro.models.decoder.incremental import DecoderCache
 from ltm_pyro.models.decoder.modes import refuse_unknown_mode
 from ltm_pyro.models.decoder.norm import RMSNorm
 from ltm_pyro.models.decoder.reading import Reading
 from ltm_pyro.models.decoder.rotary import rotary_table
-from ltm_pyro.models.decoder.writing import WritingBlock
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, bounded, whole
-from ltm_pyro.recorded import Recorded
 from ltm_pyro.token_ids import token_ids
 
 INITIAL_SCALE, PAPER_WIDTH = 0.02, 512  # the paper's standard deviation of the initial weights, and its width
 
 
-class Decoder(Recorded, nn.Module):
+class Decoder(AbstractDecoder):
     r"""A causal Transformer with a sliding window and a cross-attention to thoughts in every layer.
 
     .. math:: p_\theta(x \mid z) = \prod_t p_\theta(x_t \mid x_{t-w:t-1}, z)
@@ -61,6 +61,8 @@ class Decoder(Recorded, nn.Module):
     Raises:
         InputError: for sizes that do not fit together.
     """
+
+    has_attention_on_thoughts = True
 
     blocks: Sequence[Block]
     rotary: Tensor
@@ -96,12 +98,10 @@ class Decoder(Recorded, nn.Module):
         inner: int | None = None,
         initial_scale: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__((layers, thoughts, width), vocabulary, length, begin)
         _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin)
         _check_options(inner, initial_scale)
-        self.z_shape = (layers, thoughts, width)
-        self.window, self.length, self.begin, self.thought_scale = window, length, begin, thought_scale
-        self.recompute = recompute
+        self.window, self.thought_scale, self.recompute = window, thought_scale, recompute
         self.initial_scale = INITIAL_SCALE * math.sqrt(PAPER_WIDTH / width) if initial_scale is None else initial_scale
         self.flexible: FlexibleWindow | None = None
         self.embedding = nn.Embedding(vocabulary, width)
@@ -118,11 +118,6 @@ class Decoder(Recorded, nn.Module):
         self.register_buffer("bands", band_masks(length, window), persistent=False)
         self.reset_parameters()
 
-    @property
-    def vocabulary(self) -> int:
-        """V, the number of token ids."""
-        return self.embedding.num_embeddings
-
     def reset_parameters(self) -> None:
         """Draw weights from N(0, s²), s the `initial_scale`, or 1/√(2L) of it where a residual branch ends."""
         for name, parameter in self.named_parameters():
@@ -131,12 +126,16 @@ class Decoder(Recorded, nn.Module):
                 depth = math.sqrt(2 * len(self.blocks)) if ends_branch else 1.0
                 nn.init.normal_(parameter, std=self.initial_scale / depth)
 
-    def forward(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
+    def features(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
         """Hidden states after each token, shape (B, T, D), or (S, B, T, D) with S particles of z."""
         return self.think(self.look_back(tokens), z)
 
+    def unembed(self, h: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
+        """Logits of the next token, from hidden states by the embedding's own weights."""
+        return linear(h, self.embedding.weight)
+
     def look_back(self, tokens: Int[Tensor, "*B T"]) -> Reading:
-        """What no thought touches: the pass up to the first block's cross-attention."""
+        """Prefix states: the pass up to the first block's cross-attention, which no thought touches."""
         return self._look_back(self.blocks[0], self.embedding(tokens))
 
     def think(
@@ -228,10 +227,6 @@ class Decoder(Recorded, nn.Module):
                 reading = self._layer(block, self.blocks[place + 1], reading, thoughts)
         return torch.stack(shares, -3)
 
-    def logits(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
-        """Logits of the token after each of `tokens`, shape (..., B, T, V)."""
-        return linear(self(tokens, z), self.embedding.weight)
-
     def token_log_prob(
         self,
         x: Integer[Tensor, "*B T"],
@@ -240,19 +235,7 @@ class Decoder(Recorded, nn.Module):
         reading: Reading | None = None,
         places: Int[Tensor, " N"] | None = None,
     ) -> Tensor:
-        """Log-probability of every token given those before it, in nats; the logits are never all in memory.
-
-        Args:
-            x: token ids.
-            z: thoughts, with any leading particle dimensions.
-            previous: the token that stands before each sequence, or, shape (B, T), what is read before each token;
-                `begin` if None.
-            reading: of `inputs(x, previous)`, where it is known already.
-            places: the positions to score; None scores all.
-
-        Returns:
-            Shape (B, T), or (S, B, T) with S particles of z; (..., N) at places.
-        """
+        """Log-probability of every token given those before it, in nats; the logits are never all in memory."""
         x = token_ids(x)
         if reading is None:
             reading = self.look_back(self.inputs(x, previous))
@@ -261,78 +244,27 @@ class Decoder(Recorded, nn.Module):
         nats = token_nats(h.flatten(0, -2), self.embedding.weight, targets.expand(h.shape[:-1]).flatten())
         return nats.view(h.shape[:-1])
 
-    def inputs(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
-        """What the decoder reads to predict x: x moved one place to the right, shape (..., T).
-
-        Args:
-            x: token ids.
-            previous: the token before each sequence, shape (...); or all that is read, shape (..., T), which is given
-                back. `begin` if None.
-        """
-        self.refuse_longer(x)
-        if previous is not None and previous.dim() == x.dim():
-            return previous
-        first = torch.full_like(x[..., 0], self.begin) if previous is None else previous.expand(x.shape[:-1])
-        return torch.cat((first[..., None], x[..., :-1]), dim=-1)
-
-    def refuse_longer(self, x: Tensor) -> None:
-        """Raises InputError if texts, shape (..., T), are longer than the decoder's."""
-        if x.shape[-1] > self.length:
-            raise InputError(
-                f"a sequence of {x.shape[-1]} tokens is longer than the decoder's {self.length}: "
-                f"cut the text to {self.length} tokens, or build the decoder with length={x.shape[-1]}"
-            )
-
     @torch.no_grad()
     def read(
         self, tokens: Int[Tensor, "N T"], z: Float[Tensor, "N L K D"] | None, ahead: int = 0
     ) -> tuple[Tensor, DecoderCache]:
-        """Read the beginning of texts and remember it.
-
-        Args:
-            tokens: token ids.
-            z: thoughts.
-            ahead: how many tokens beyond the first `steps` may then read at once, and the cache may forget.
-
-        Returns:
-            Logits of the next token, shape (N, V), and the cache to `step` with.
-        """
+        """Prefill: read the beginning of texts at once, into a cache of the window."""
         places = Places(len(tokens), self.window, ahead, tokens.device)
-        pairs = zip(self.blocks, self.thoughts(z), strict=True)
-        cache = DecoderCache([WritingBlock(block, its, LayerCache(places)) for block, its in pairs], places)
-        return self._advance(tokens, cache, last=True)[:, 0], cache
-
-    def step(self, token: Int[Tensor, " N"], cache: DecoderCache) -> Tensor:
-        """Read one more token: logits of the next one, shape (N, V)."""
-        return self._advance(token[:, None], cache)[:, 0]
-
-    def steps(self, tokens: Int[Tensor, "N T"], cache: DecoderCache) -> Tensor:
-        """Read several more tokens at once: logits of the one after each, shape (N, T, V)."""
-        return self._advance(tokens, cache)
+        cache = DecoderCache.of(self.blocks, self.thoughts(z), places)
+        self._refuse_beyond(tokens, cache)
+        h = cache.prefill(self.embedding(tokens), self.rotary, self._mask(tokens.shape[-1]))
+        return self.unembed(self.norm(h[:, -1:]))[:, 0], cache
 
     @torch.no_grad()
-    def _advance(self, tokens: Tensor, cache: DecoderCache, last: bool = False) -> Tensor:
-        begin, end = cache.position, cache.position + tokens.shape[-1]
+    def steps(self, tokens: Int[Tensor, "N T"], cache: DecoderCache) -> Tensor:
+        """Decode steps of several tokens at once: logits of the one after each, shape (N, T, V)."""
+        self._refuse_beyond(tokens, cache)
+        return self.unembed(self.norm(cache.decode(self.embedding(tokens), self.rotary)))
+
+    def _refuse_beyond(self, tokens: Tensor, cache: DecoderCache) -> None:
+        end = cache.position + tokens.shape[-1]
         if end > self.length + cache.places.ahead:  # tokens ahead of a text's end are forgotten again
             raise InputError(f"this decoder writes texts of up to {self.length} tokens, not {end}")
-        table, mask = self._first_places(end, cache) if begin == 0 else self._next_places(end - begin, cache)
-        h = self.embedding(tokens)
-        for block in cache.blocks:
-            h = block(h, table, mask)
-        return linear(self.norm(h[:, -1:] if last else h), self.embedding.weight)
-
-    def _first_places(self, count: int, cache: DecoderCache) -> tuple[Tensor, Tensor]:
-        """Rotary table and mask of the first tokens, which see each other."""
-        cache.places.begin(count)
-        return self.rotary[:count], self._mask(count)
-
-    def _next_places(self, count: int, cache: DecoderCache) -> tuple[Tensor, Tensor]:
-        """Rotary tables and masks of more tokens, which see the ring; of each text its own."""
-        positions, sees = cache.places.go_on(count)
-        if cache.position > self.length:
-            positions = positions.clamp_max(self.length - 1)
-        mask = torch.zeros_like(sees, dtype=self.rotary.dtype).masked_fill_(~sees, -torch.inf)  # once for all layers
-        return self.rotary[positions][:, None], mask  # (N, 1, T, channels / 2, 2): all heads alike
 
 
 def _check_sizes(

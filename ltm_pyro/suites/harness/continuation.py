@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.errors import InputError
@@ -117,7 +116,7 @@ class Continuations:
         decoder = self.model.decoder
         x = self._ids([*beginning, *continuation])
         places = torch.arange(len(beginning), x.shape[1], device=x.device)  # logits of no other are ever in memory
-        logits = linear(decoder.think(decoder.look_back(decoder.inputs(x)), thoughts, places), decoder.embedding.weight)
+        logits = decoder.unembed(decoder.think(decoder.look_back(decoder.inputs(x)), thoughts, places))
         each = logits.double().log_softmax(-1).view(-1, len(continuation), decoder.vocabulary)  # (S, C, V)
         asked = x[0, len(beginning) :]
         nats = each.gather(-1, asked[None, :, None].expand(len(each), -1, 1))[..., 0].cumsum(-1)  # (S, C)

@@ -1,14 +1,20 @@
-"""A block as it writes: the mathematics of `Block`, in as few operations as there can be."""
+"""Incremental decoding: prefill and decode steps of texts that are being written, on a key-value cache.
+
+The mathematics is that of `Block`, in as few operations as there can be.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 
+from ltm_pyro.models.decoder.abstract_cache import AbstractCache
 from ltm_pyro.models.decoder.banded import banded_attention
 from ltm_pyro.models.decoder.block import EPSILON, Block
-from ltm_pyro.models.decoder.cache import LayerCache
+from ltm_pyro.models.decoder.cache import LayerCache, Places
 from ltm_pyro.models.decoder.rotary import rotate
 
 
@@ -60,6 +66,63 @@ class WritingBlock:
     def _think(self, h: Tensor, table: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
         q = rotate(linear(h, self.ask).unflatten(-1, (self.heads, -1)).transpose(1, 2), table)
         return linear(_merge(scaled_dot_product_attention(q, *thoughts)), self.answer)
+
+
+class DecoderCache(AbstractCache):
+    """The state of texts being written.
+
+    Attributes:
+        blocks: each layer's `WritingBlock`, with its own `LayerCache`.
+        places: of the texts' tokens, which all layers share.
+    """
+
+    def __init__(self, blocks: Sequence[WritingBlock], places: Places) -> None:
+        self.blocks, self.places = blocks, places
+
+    @classmethod
+    def of(
+        cls, blocks: Iterable[Block], thoughts: Iterable[tuple[Tensor, Tensor] | None], places: Places
+    ) -> DecoderCache:
+        """An empty cache of blocks, whose thoughts' keys and values are known."""
+        pairs = zip(blocks, thoughts, strict=True)
+        return cls([WritingBlock(block, its, LayerCache(places)) for block, its in pairs], places)
+
+    @property
+    def position(self) -> int:
+        return self.places.furthest
+
+    def rewind(self, read: Tensor) -> None:
+        self.places.read, self.places.furthest = read[:, None], int(read.max())
+
+    def prefill(self, h: Tensor, rotary: Tensor, mask: Tensor) -> Tensor:
+        """States of the first tokens, which see each other, shape (N, T, D).
+
+        Args:
+            h: their embeddings.
+            rotary: table of all positions.
+            mask: where they see each other, as `WritingBlock` takes it.
+        """
+        count = h.shape[1]
+        self.places.begin(count)
+        return self._through(h, rotary[:count], mask)
+
+    def decode(self, h: Tensor, rotary: Tensor) -> Tensor:
+        """States of more tokens, which see the ring, each text at a position of its own, shape (N, T, D).
+
+        Args:
+            h: their embeddings.
+            rotary: table of all positions; tokens beyond the last are at the last, and are forgotten again.
+        """
+        positions, sees = self.places.go_on(h.shape[1])
+        if self.position > len(rotary):
+            positions = positions.clamp_max(len(rotary) - 1)
+        mask = torch.zeros_like(sees, dtype=rotary.dtype).masked_fill_(~sees, -torch.inf)  # once for all layers
+        return self._through(h, rotary[positions][:, None], mask)  # (N, 1, T, channels / 2, 2): all heads alike
+
+    def _through(self, h: Tensor, table: Tensor, mask: Tensor) -> Tensor:
+        for block in self.blocks:
+            h = block(h, table, mask)
+        return h
 
 
 def _norm(h: Tensor) -> Tensor:

@@ -1,0 +1,24 @@
+"""The cache of a decoder: its state of texts that are being written."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class AbstractCache(ABC):
+    """State of N texts that are being written, as `AbstractDecoder.read` makes it for `step` and `steps`."""
+
+    @property
+    @abstractmethod
+    def position(self) -> int:
+        """How many tokens have been read, of the text that has most of them."""
+
+    @abstractmethod
+    def rewind(self, read: Tensor) -> None:
+        """Forget the last tokens of each text, up to 1 + `ahead` of them; the host waits for the device.
+
+        Args:
+            read: how many tokens of each text stay read, shape (N,).
+        """
