@@ -22,6 +22,7 @@ from ltm_pyro.runs.progress import Progress
 from ltm_pyro.version import __version__
 
 SETTINGS, RESULTS = "settings.json", "results.json"
+RENAMED = {"sequences": "limit"}  # settings that had another name in an earlier version
 
 
 class Settings(TypedDict):
@@ -112,7 +113,7 @@ class ComparisonFolder:
             InputError: if there is none, or it had other settings.
         """
         try:
-            before = read_json(self.path / SETTINGS, Settings)["settings"]
+            before = _renamed(read_json(self.path / SETTINGS, Settings)["settings"])
             found = read_json(self.path / RESULTS, Results)["pieces"]
         except (InputError, KeyError) as error:
             raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
@@ -250,9 +251,14 @@ def commit() -> str | None:
 def _settings_in(path: Path) -> dict[str, Any] | None:
     """The settings of the comparison in a folder; None if there is none that can be read."""
     try:
-        return read_json(path / SETTINGS, Settings)["settings"]
+        return _renamed(read_json(path / SETTINGS, Settings)["settings"])
     except InputError:
         return None
+
+
+def _renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names that they have now."""
+    return {RENAMED.get(name, name): value for name, value in settings.items()}
 
 
 def _variants_in(path: Path) -> dict[str, dict[str, Any]]:
