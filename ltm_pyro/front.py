@@ -56,5 +56,5 @@ def _fetched(spec: str, folder: Path | str | None) -> Path:
 
     place = Path(folder or Path("runs") / RepositoryName.parse(spec).name)
     if not (place / CONFIG).is_file():
-        pull(spec, place)
+        pull(spec, run=str(place))
     return place

@@ -1,18 +1,19 @@
-"""What numbers an argument may be: declared beside its constructor, and checked when that is called."""
+"""What numbers an argument may be: declared at a constructor or in the annotations of a function, checked at a call."""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from numbers import Real
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from ltm_pyro.errors import InputError
 
 LARGEST = 2**31 - 1  # of any size or count: what 32 bits hold, and nobody has asked for more
 Constructor = TypeVar("Constructor", bound=Callable[..., None])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Range(NamedTuple):
@@ -33,6 +34,12 @@ class Range(NamedTuple):
         above = number > self.least if self.without_least else number >= self.least
         below = number < self.most if self.without_most else number <= self.most
         return above and below
+
+    def missed(self, number: float) -> str:
+        """What a number outside it should have been: of a range of counts the end that it is beyond, else all of it."""
+        if self.most == math.inf or self.without_least or self.without_most:
+            return str(self)
+        return f"{self.least:g} or more" if number < self.least else f"{self.most:.15g} or less"
 
     def __str__(self) -> str:
         if self.most >= LARGEST and self.most < math.inf:
@@ -106,6 +113,35 @@ def refuse_outside(
         for number in _numbers(given.get(name)):
             if not (_unending(limits) if hopeless else limits).holds(number):
                 raise InputError(f"{prefix}{name}={given[name]}: expected {limits}")
+
+
+def in_range(function: Function) -> Function:
+    """Decorates a function whose annotations state ranges: `draws: Annotated[int, whole(1)] = 16`.
+
+    Raises:
+        InputError: when it is called with a number outside its range, before anything else.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        refuse_outside(signature.bind(*args, **kwargs).arguments, ranges_of(function))
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+def ranges_of(function: Callable[..., Any]) -> dict[str, Range]:
+    """The ranges that a function's annotations state, by argument."""
+    hints = get_type_hints(function, include_extras=True)
+    stated = ((name, one) for name, hint in hints.items() for one in getattr(hint, "__metadata__", ()))
+    return {name: one for name, one in stated if isinstance(one, Range)}
+
+
+def outside(given: Mapping[str, Any], ranges: Mapping[str, Range]) -> Iterator[tuple[str, Any, Range]]:
+    """Each of the given numbers that is outside its range, with its argument and the range."""
+    for name, limits in ranges.items():
+        yield from ((name, number, limits) for number in _numbers(given.get(name)) if not limits.holds(number))
 
 
 def _numbers(value: Any) -> Iterable[Any]:

@@ -212,9 +212,9 @@ def test_guides_are_compared_as_by_the_command(run, shelf, tmp_path, monkeypatch
 
     narrow = {"guide": {"class_path": "MeanFieldGuide", "init_args": {"sigma": 0.1}}}
     named = {"MeanFieldGuide": {}, "MeanFieldGuide(sigma=0.1)": narrow}
-    found = ltm_pyro.studies.compare_guides(run, named, sequences=3, sizes=Sizes(**FEW)).to_records()
+    found = ltm_pyro.studies.compare_guides(run, named, limit=3, sizes=Sizes(**FEW)).to_records()
     words = [f"--sizes.{name}={list(value) if isinstance(value, tuple) else value}" for name, value in FEW.items()]
-    command = ("compare", "guides", shelf / "windows", "--guides", *named, "--sequences", "3", "--out", tmp_path / "g")
+    command = ("compare", "guides", shelf / "windows", "--guides", *named, "--limit", "3", "--out", tmp_path / "g")
     assert ltm(*command, *words) == 0
     pieces = json.loads((tmp_path / "g" / "results.json").read_text())["pieces"]
     everything = [record for piece in pieces.values() for record in piece]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ltm_pyro.cli.renamed import refuse_renamed
 from ltm_pyro.errors import InputError
-from ltm_pyro.ranges import LARGEST, SEED
+from ltm_pyro.runs.arguments import TRUST
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -22,6 +23,7 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
 
     from ltm_pyro.training.parse_errors import explain
 
+    refuse_renamed(parser.prog, words)
     try:
         return parser.parse_args(list(words))
     except SyntaxError as error:  # in a module that an import path leads to
@@ -30,15 +32,13 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         raise InputError(f"{explain(parser, error)} `{parser.prog} --help` lists all arguments") from error
 
 
-def refuse_below(options: Namespace, **least: int) -> None:
-    """Refuse numbers that are too small, or beyond every size; None stands for a default and passes.
+def add_trust_code(parser: ArgumentParser) -> None:
+    """Give a parser `--trust_code`, as commands have it that are made of functions."""
+    parser.add_argument("--trust_code", action="store_true", help=TRUST)
 
-    Raises:
-        InputError: naming the argument.
-    """
-    for name, smallest in least.items():
-        number, most = options[name], SEED.most if name == "seed" else LARGEST
-        if number is not None and number < smallest:
-            raise InputError(f"--{name} {number}: expected {smallest} or more")
-        if number is not None and not number <= most:
-            raise InputError(f"--{name} {number}: expected {most} or less")
+
+def add_device(parser: ArgumentParser) -> None:
+    """Give a parser `--device`, which `ltm` itself reads before it calls a command."""
+    parser.add_argument(
+        "--device", type=str | None, default=None, help="cpu, cuda, cuda:1; a GPU if there is one, if left out"
+    )

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.cli.result_folders import comparison_folder
+from ltm_pyro.cli.command import Command
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.names import did_you_mean
-from ltm_pyro.runs.results_folder import ComparisonFolder
 
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
-
-    from ltm_pyro.training.run import Run
-
-SUITES = {
-    "zero-shot": "perplexity on the field's text sets, nothing learned from them",
-    "generation": "what the text that a run writes is like, beside real text",
-    "gsm8k": "arithmetic in words, behind a few answered problems",
-    "harness": "tasks of lm-evaluation-harness",
-}
+SUITES = ("zero-shot", "generation", "gsm8k", "harness")  # each `evaluate` of `ltm_pyro.suites.NAME.suite`
 
 
 def named_suite(words: Sequence[str]) -> str | None:
@@ -39,14 +28,8 @@ def named_suite(words: Sequence[str]) -> str | None:
     return name
 
 
-def folder_of(
-    run: Run, stem: str, options: Namespace, parser: ArgumentParser, settings: dict[str, Any]
-) -> ComparisonFolder:
-    """Where a suite's results are: in the run's folder, by how much was scored and how well.
-
-    Args:
-        run, options, parser: of the suite.
-        stem: its folder's name, with all at their defaults.
-        settings: as `settings_of` gives them.
-    """
-    return comparison_folder(run.folder / stem, options, parser, settings, run)
+def suite_command(name: str) -> Command:
+    """A suite's command, which takes `--suite NAME` too."""
+    suite = import_module(f"ltm_pyro.suites.{name.replace('-', '_')}.suite")
+    besides = {"suite": {"default": name, "help": "this one"}}
+    return Command(suite.evaluate, f"ltm evaluate RUN --suite {name}", besides=besides)

@@ -14,26 +14,8 @@ from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     import torch
-    from jsonargparse import ArgumentParser
 
     from ltm_pyro.training.blueprint import Blueprint
-
-
-def add_trust_code(parser: ArgumentParser, what: str = "the run names") -> None:
-    """Give a parser `--trust_code`, with which `open_run` takes runs that name classes of other packages."""
-    parser.add_argument(
-        "--trust_code",
-        action="store_true",
-        help=f"import the classes of other packages that {what}, which runs their code; the current folder is looked "
-        "through for it",
-    )
-
-
-def add_device(parser: ArgumentParser) -> None:
-    """Give a parser `--device`, which `ltm` itself reads before it calls a command."""
-    parser.add_argument(
-        "--device", type=str | None, default=None, help="cpu, cuda, cuda:1; a GPU if there is one, if left out"
-    )
 
 
 def open_run(folder: Path | str, trust_code: bool = False) -> Run:

@@ -10,51 +10,44 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.data.sources import BUILT_IN, divide
+from ltm_pyro.runs.arguments import Call
 from ltm_pyro.runs.names import slug
 
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
-
     from ltm_pyro.training.run import Run
 
 NO_PART = (
-    "device",
     "run",
     "runs",
     "corpus",
     "corpus_at",
-    "suite",
     "resume",
     "out",
-    "config",
     "trust_code",
     "batch_size",
+    "command",
 )
 LONGEST = 120  # letters of a name; file systems have room for some more
 LONGEST_VALUE = 32
 
 
-def result_name(
-    stem: str, options: Namespace, parser: ArgumentParser, run: Run | None = None, left_out: Collection[str] = ()
-) -> str:
-    """A result's name: what was looked at, and every option that is not at its default.
+def result_name(stem: str, call: Call, run: Run | None = None, left_out: Collection[str] = ()) -> str:
+    """A result's name: what was looked at, and every argument that is not at its default.
 
     Args:
         stem: what was looked at, as `place_name` or `RunText` name it, or which suite.
-        options: of the command.
-        parser: of the command, which knows the defaults.
+        call: of the function that found it.
         run: whose checkpoint `latest` is named by its step.
-        left_out: options on which the result does not depend, besides those of no command's results.
+        left_out: arguments on which the result does not depend, besides those of no result.
     """
-    defaults = dict(parser.get_defaults().items())
-    words = []
-    for key, value in options.items():
-        if key in (*NO_PART, *left_out) or value == defaults.get(key):
+    parts = []
+    for key, value in call.given.items():
+        if key in (*NO_PART, *left_out) or value == call.defaults[key]:
             continue
         if key == "checkpoint" and run is not None:
             key, value = "step", int(run.find(value).name.removeprefix("step-"))
-        words.append(_worded(key.rsplit(".", 1)[-1], value))
-    return _shortened("-".join([stem, *words]))
+        parts.append(_worded(key, value))
+    return _shortened("-".join([stem, *parts]))
 
 
 def place_name(corpus: str) -> str:

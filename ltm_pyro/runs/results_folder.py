@@ -23,6 +23,7 @@ from ltm_pyro.training.removed_arguments import as_now
 from ltm_pyro.version import __version__
 
 SETTINGS, RESULTS = "settings.json", "results.json"
+RENAMED = {"sequences": "limit"}  # settings that had another name in an earlier version
 
 
 class Settings(TypedDict):
@@ -267,10 +268,10 @@ def _settings_in(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _as_now(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of an earlier version, without removed arguments that did nothing."""
-    base = settings.get("base")
-    return {**settings, "base": as_now(base)} if isinstance(base, dict) else settings
+def _as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an earlier version by the names that they have now, without removed arguments that did nothing."""
+    now = {RENAMED.get(name, name): value for name, value in settings.items()}
+    return {**now, "base": as_now(now["base"])} if isinstance(now.get("base"), dict) else now
 
 
 def _variants_in(path: Path) -> dict[str, dict[str, Any]]:

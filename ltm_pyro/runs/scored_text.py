@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.data.sources import divide
@@ -14,8 +14,6 @@ from ltm_pyro.runs.result_names import place_name
 from ltm_pyro.training.held_out import RunText
 
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
-
     from ltm_pyro.data import Sequences
     from ltm_pyro.training.run import Run
 
@@ -36,28 +34,38 @@ class ScoredText(NamedTuple):
     held_out: RunText | None = None
 
 
-def scored_text(run: Run, options: Namespace) -> ScoredText:
-    """What the run held out, or the sequences of the corpus that the options name, cut as the run's own."""
-    if options.corpus is None:
-        text = held_out_text(run, options.corpus_at)
+def scored_text(run: Run, corpus: str | None = None, corpus_at: str | None = None, field: str = "") -> ScoredText:
+    """What the run held out, or the sequences of a corpus, cut as the run's own.
+
+    Args:
+        run: which scores it.
+        corpus: as for `ltm train`; what the run held out if None.
+        corpus_at: where the run's own corpus lies now, if it has been moved.
+        field: of the corpus that holds the text; `text` if empty.
+
+    Raises:
+        InputError: for two texts, or one that gives no sequence.
+    """
+    if corpus is None:
+        text = held_out_text(run, corpus_at)
         return ScoredText(text.held_out, text.name, text.about, text)
-    if options.corpus_at is not None:
+    if corpus_at is not None:
         raise InputError(
-            f"{options.corpus} and --corpus_at {options.corpus_at} are two texts: the first is scored as it is, the "
+            f"{corpus} and --corpus_at {corpus_at} are two texts: the first is scored as it is, the "
             "second is where the run's own corpus lies now. Give one of them"
         )
     from ltm_pyro import data
 
-    paths = divide(options.corpus)
-    corpus = data.Corpus(paths, options.data.field or None)
-    documents = list(corpus)
-    for remark in corpus.remarks:
+    paths = divide(corpus)
+    read = data.Corpus(paths, field or None)
+    documents = list(read)
+    for remark in read.remarks:
         say(f"  {remark}")
     sequences = data.cut(run.config.data.mode, documents, run.tokenizer, run.config.data.length)
     if not len(sequences):
-        raise InputError(f"{options.corpus} gives no sequence to score: it is too small")
+        raise InputError(f"{corpus} gives no sequence to score: it is too small")
     named = ", ".join(part if part.startswith(PREFIX) else Path(part).name for part in paths)  # tables are shared
-    return ScoredText(sequences, place_name(options.corpus), f"{named}, {len(documents):,} documents")
+    return ScoredText(sequences, place_name(corpus), f"{named}, {len(documents):,} documents")
 
 
 def held_out_text(run: Run, place: str | None = None) -> RunText:
@@ -68,15 +76,3 @@ def held_out_text(run: Run, place: str | None = None) -> RunText:
     if text.name != "validation":
         say(f"{run.folder}: {text.about}.")
     return text
-
-
-def add_corpus_at(parser: ArgumentParser, **further: Any) -> None:
-    """Give a parser the argument that says where a run's corpus lies now."""
-    parser.add_argument(
-        "--corpus_at",
-        type=str | None,
-        default=None,
-        metavar="PLACE",
-        help="where the run's own corpus lies now, if it has been moved: what was held out of it is scored",
-        **further,
-    )

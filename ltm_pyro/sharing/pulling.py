@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.sharing.hub import RepositoryName, fetch
@@ -13,26 +14,36 @@ from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.run import CONFIG, Run, refuse_existing, run_parser
 
 
-def pull(spec: str, folder: Path, revision: str | None = None) -> list[NamedClass]:
-    """Fetch a run and check its sums.
+class Pulled(NamedTuple):
+    """A run that was fetched.
+
+    Attributes:
+        folder: where it is.
+        foreign: the classes of other packages that it names; their code is not fetched.
+    """
+
+    folder: Path
+    foreign: list[NamedClass]
+
+
+def pull(repository: str, *, run: str | None = None, revision: str | None = None) -> Pulled:
+    """Fetch a run from the Hugging Face hub and check its sums.
 
     Args:
-        spec: `hf:USER/NAME`.
-        folder: to be made.
-        revision: a branch, a tag or a commit; the newest if None.
-
-    Returns:
-        The classes of other packages that it names; their code is not fetched.
+        repository: hf:USER/NAME, as ltm push wrote it.
+        run: the run's folder; runs/NAME if left out.
+        revision: a branch, a tag or a commit; the newest.
 
     Raises:
         InputError: if the folder exists or cannot be made, or if there is no such run, or a damaged one.
     """
-    repository = RepositoryName.parse(spec)
+    named = RepositoryName.parse(repository)
+    folder = Path(run or Path("runs") / named.name)
     refuse_existing(folder)
     try:
         with made_aside(folder) as beside:
-            fetch(repository, beside, revision)
-            return _checked(beside, spec)
+            fetch(named, beside, revision)
+            return Pulled(folder, _checked(beside, repository))
     except InputError:
         raise
     except (OSError, ValueError) as error:

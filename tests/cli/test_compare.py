@@ -8,9 +8,11 @@ from runs import comparison, ltm
 
 from ltm_pyro.cli import compare_bounds as command
 from ltm_pyro.runs.results_folder import ComparisonFolder
+from ltm_pyro.studies.bounds.sizes import QUICK
+from ltm_pyro.studies.bounds.toys import TOYS
 
 TINY = (
-    "--sequences=3", "--sizes.particles=[1,2]", "--sizes.repeats=2", "--sizes.gradient_particles=[1,2]",
+    "--limit=3", "--sizes.particles=[1,2]", "--sizes.repeats=2", "--sizes.gradient_particles=[1,2]",
     "--sizes.gradient_draws=6", "--sizes.gradient_draws_theta=4", "--sizes.at_particles=2", "--sizes.rounds=1",
     "--sizes.inference_passes=4", "--sizes.measures=2", "--sizes.measure_draws=2", "--sizes.gradient_steps=1",
 )  # fmt: skip
@@ -59,7 +61,7 @@ def test_equal_seeds_give_equal_results(run):
     assert first == again != other
 
 
-@pytest.mark.parametrize("toy", command.TOYS)
+@pytest.mark.parametrize("toy", TOYS)
 def test_toys_know_the_truth(toy, capsys):
     few = ("--estimators", "elbo-score", "iwae-vimco", "--fast_steps", "3")
     assert ltm("compare", "bounds", "--toy", toy, *few, *TINY) == 0
@@ -106,8 +108,8 @@ def test_learning_is_on_request(run, capsys):
 
 def test_quick_is_smaller_and_yields_to_what_is_said():
     words = ["--toy", "linear-gaussian", "--quick", "--sizes.rounds", "2"]
-    sizes = command.parse(command._parser(words), words).sizes
-    assert sizes.repeats == command.QUICK["repeats"]
+    sizes = command.main.read(words)["sizes"]
+    assert sizes.repeats == QUICK["repeats"]
     assert sizes.rounds == 2
 
 
@@ -125,7 +127,8 @@ def test_quick_is_smaller_and_yields_to_what_is_said():
         (("bounds", "--toy", "finite-mixture", "--parts", "gradient"), "expected some of tightness"),
         (("bounds", "--toy", "finite-mixture", "--learning_passes", "9"), "a toy has no corpus"),
         (("bounds", "--toy", "finite-mixture", "--resume"), "holds nothing to go on with"),
-        (("bounds", "--toy", "finite-mixture", "--sequences", "0"), "--sequences 0: expected 1 or more"),
+        (("bounds", "--toy", "finite-mixture", "--limit", "0"), "--limit 0: expected 1 or more"),
+        (("bounds", "--toy", "finite-mixture", "--sequences", "8"), "--sequences is --limit now"),
     ],
 )
 def test_bad_input_is_told_in_one_line(words, message, capsys):

@@ -7,7 +7,7 @@ import pytest
 from runs import comparison, ltm
 
 TINY = (
-    "--sequences=3", "--sizes.passes=4", "--sizes.long_steps=6", "--sizes.draws=4", "--sizes.long_draws=4",
+    "--limit=3", "--sizes.passes=4", "--sizes.long_steps=6", "--sizes.draws=4", "--sizes.long_draws=4",
     "--sizes.curve=[0,2]", "--sizes.curve_sequences=2", "--sizes.rounds=1", "--training_steps=2",
 )  # fmt: skip
 NARROW = "MeanFieldGuide(sigma=0.1) --fast.learning_rate 1.0"
@@ -82,7 +82,8 @@ def test_a_comparison_goes_on_with_further_guides_and_keeps_what_it_trained(run,
         (["--guides", "MeanFieldGuide --prior LaplacePrior"], "--prior is the run's"),
         (["--guides", "StraightThroughGuide"], "continuous thoughts"),
         (["--guides", "LowRankGuide --fast.optimizer ltm_pyro.NaturalGradient"], "no natural gradient in closed form"),
-        (["--sequences", "1"], "--sequences 1"),
+        (["--limit", "1"], "--limit 1"),
+        (["--sequences", "8"], "--sequences is --limit now"),
         (["--sizes.passes", "0"], "passes=0"),
     ],
 )

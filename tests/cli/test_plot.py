@@ -54,7 +54,8 @@ def test_what_cannot_be_drawn_is_refused(run, capsys):
     for words, told in (
         (["nowhere"], "is not a run"),
         ([run, run], "named twice"),
-        ([run, "--limit", 0], "--limit 0"),
+        ([run, "--points", 0], "--points 0"),
+        ([run, "--limit", 8], "--limit is --points now"),
         ([run, "--against", "flops"], "against"),
     ):
         assert ltm("plot", *words) == 2

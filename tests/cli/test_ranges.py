@@ -6,7 +6,9 @@ from importlib import import_module
 import pytest
 from runs import ltm
 
-COMMANDS = {  # by the module of its parser, the words before its options
+from ltm_pyro.cli.suites import SUITES, suite_command
+
+COMMANDS = {  # by its module, or the suite, the words before its options
     "compare_bounds": ["compare", "bounds", "nowhere"],
     "compare_guides": ["compare", "guides", "nowhere"],
     "compare_models": ["compare", "models", "nowhere", "elsewhere"],
@@ -16,10 +18,10 @@ COMMANDS = {  # by the module of its parser, the words before its options
     "inspect": ["inspect", "nowhere"],
     "plot": ["plot", "nowhere"],
     "serve": ["serve", "nowhere"],
-    "suite_generation": ["evaluate", "nowhere", "--suite", "generation"],
-    "suite_gsm8k": ["evaluate", "nowhere", "--suite", "gsm8k"],
-    "suite_harness": ["evaluate", "nowhere", "--suite", "harness", "--tasks", "sciq"],
-    "suite_zero_shot": ["evaluate", "nowhere", "--suite", "zero-shot"],
+    "generation": ["evaluate", "nowhere", "--suite", "generation"],
+    "gsm8k": ["evaluate", "nowhere", "--suite", "gsm8k"],
+    "harness": ["evaluate", "nowhere", "--suite", "harness", "--tasks", "sciq"],
+    "zero-shot": ["evaluate", "nowhere", "--suite", "zero-shot"],
 }
 BY_HAND = [
     "compare priors --seeds",
@@ -28,13 +30,25 @@ BY_HAND = [
 ]
 
 
+def parser_of(module):
+    if module in SUITES:
+        return suite_command(module).parser()
+    commands = import_module(f"ltm_pyro.cli.{module}")
+    return getattr(commands, "command", commands.main).parser()
+
+
 def numbers(module):
     """The options of a command that are numbers, and whether they may be fractions."""
-    parser = import_module(f"ltm_pyro.cli.{module}")._parser
-    for action in (parser([]) if module in ("compare_bounds", "compare_guides") else parser())._actions:
+    for action in parser_of(module)._actions:
         kind = str(getattr(action, "type", None) or getattr(action, "_typehint", ""))
         if re.search(r"\b(int|float)\b", kind) and action.option_strings:
             yield action.option_strings[0], "float" in kind, re.search(r"tuple|list", kind) is not None
+
+
+@pytest.mark.parametrize("module", [*COMMANDS, "pull", "push"])
+def test_every_argument_says_what_it_is(module):
+    unsaid = [action.dest for action in parser_of(module)._actions if not action.help]
+    assert unsaid == []
 
 
 def test_the_walk_finds_what_it_is_for():
@@ -42,8 +56,8 @@ def test_the_walk_finds_what_it_is_for():
     assert found >= {
         "evaluate --draws",
         "generate --temperature",
-        "plot --limit",
-        "suite_gsm8k --shots",
+        "plot --points",
+        "gsm8k --shots",
         "serve --port",
     }
     assert len(found) > 60

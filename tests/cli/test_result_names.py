@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import pytest
 from runs import ltm
 
-from ltm_pyro.cli.evaluate import _parser
-from ltm_pyro.cli.result_folders import comparison_folder
+from ltm_pyro.cli.evaluate import command
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.arguments import Call
+from ltm_pyro.runs.evaluate import evaluate
+from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.result_names import LONGEST, place_name, result_name
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.sharing.card import _numbers
@@ -21,8 +23,7 @@ FEW = ("--draws", "2", "--limit", "2", "--fixed_noise", "false")
 
 
 def names(*words):
-    parser = _parser()
-    return result_name("validation", parser.parse_args(["run", *words]), parser)
+    return result_name("validation", Call(evaluate, command.read(["run", *words])))
 
 
 def test_every_option_that_changes_the_numbers_is_in_the_name_and_none_else():
@@ -74,27 +75,18 @@ def test_files_of_one_name_have_results_of_their_own(run):
     assert all(table.startswith("test.txt, 1 documents; weights after step") for table in tables)
 
 
-def options(**given):
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser()
-    for name, default in {"limit": None, "quick": False, "out": None, "resume": False, "shots": 3}.items():
-        parser.add_argument(
-            f"--{name}", type=type(default) if default is not None else (int | str | None), default=default
-        )
-    chosen = parser.get_defaults()
-    for name, value in given.items():
-        chosen[name] = value
-    return chosen, parser
+def compare(*, limit=None, quick=False, out=None, resume=False, shots=3):
+    """A function whose results are named by its arguments."""
+    return Call(compare, locals())
 
 
 def test_comparisons_keep_apart_and_a_named_folder_is_not_replaced():
     def begun(**given):
-        chosen, parser = options(**given)
-        settings = {key: chosen[key] for key in ("limit", "quick", "shots")}
-        folder = comparison_folder(Path("guides"), chosen, parser, settings)
+        call = compare(**given)
+        settings = {key: call.given[key] for key in ("limit", "quick", "shots")}
+        folder = comparison_folder(Path("guides"), call, settings)
         folder.begin(["compare"])
-        folder.keep({"piece": [{"limit": chosen.limit}]})
+        folder.keep({"piece": [{"limit": call.given["limit"]}]})
         return folder.path
 
     assert begun() == begun() == Path("guides")
@@ -112,10 +104,19 @@ def test_comparisons_keep_apart_and_a_named_folder_is_not_replaced():
 def test_what_an_earlier_version_began_is_gone_on_with_where_it_lies():
     old = ComparisonFolder(Path("guides"), {"limit": 8})
     old.begin(["compare"])
-    chosen, parser = options(limit=8, resume=True)
-    assert comparison_folder(Path("guides"), chosen, parser, {"limit": 8}).path == Path("guides")
+    call = compare(limit=8, resume=True)
+    assert comparison_folder(Path("guides"), call, {"limit": 8}).path == Path("guides")
     shutil.rmtree("guides")
-    assert comparison_folder(Path("guides"), chosen, parser, {"limit": 8}).path == Path("guides-limit-8")
+    assert comparison_folder(Path("guides"), call, {"limit": 8}).path == Path("guides-limit-8")
+
+
+def test_sequences_are_called_limit_now_and_what_they_began_is_gone_on_with():
+    old = ComparisonFolder(Path("guides-sequences-8"), {"sequences": 8, "quick": False})
+    old.begin(["compare"])
+    old.keep({"piece": [{"limit": 8}]})
+    folder = comparison_folder(Path("guides"), compare(limit=8, resume=True), {"limit": 8, "quick": False})
+    assert folder.path == Path("guides-sequences-8")
+    assert folder.done() == {"piece": [{"limit": 8}]}
 
 
 def test_a_run_is_itself_by_every_path_to_it(tmp_path):

@@ -16,11 +16,10 @@ import torch
 from legibility import CHART_FAULTS
 from runs import ltm
 
-from ltm_pyro.cli import serve
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import great_circle
 from ltm_pyro.runs.loading import load
-from ltm_pyro.serving import Desk, Worker, make_app, server_config
+from ltm_pyro.serving import Desk, Worker, make_app, serve, server_config
 from ltm_pyro.serving.worker import WAITING, BusyError
 from ltm_pyro.training.run import Run
 
@@ -279,9 +278,9 @@ def test_what_cannot_be_served_is_refused(trained, reference, capsys, tmp_path):
     assert "has no thoughts to show" in capsys.readouterr().err
     assert ltm("serve", trained, "--host", "0.0.0.0", "--port", 0) == 2
     assert "give --names" in capsys.readouterr().err
-    assert serve._hosts("0.0.0.0", ["box"]) == ["127.0.0.1", "localhost", "box"]
+    assert serve.hosts_of("0.0.0.0", ["box"]) == ["127.0.0.1", "localhost", "box"]
     with pytest.raises(InputError):
-        serve._listen("203.0.113.7", 0)
+        serve.listen("203.0.113.7", 0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from runs import ltm, train
 
-from ltm_pyro.suites import generation as text_quality
 from ltm_pyro.suites.generation import measure
+from ltm_pyro.suites.generation import suite as text_quality
 from ltm_pyro.suites.generation import texts as quality_texts
 from ltm_pyro.suites.generation.texts import INTERPOLATED, PROMPTED, REAL, REAL_REST, UNPROMPTED, QualityTexts
 
@@ -130,7 +130,8 @@ def test_models_without_thoughts(reference, tmp_path, corpus, capsys):
         (("--steps", "3"), "only masked diffusion writes in steps"),
         (("--tokens", "3"), "expected more than the prompt's 4, and at most the 16"),
         (("--limit", "1"), "--limit 1: expected 2 or more"),
-        (("--samples", "0"), "--limit 0: expected 2 or more"),
+        (("--limit", "0"), "--limit 0: expected 2 or more"),
+        (("--samples", "8"), "--samples is --limit now"),
         (("--judge", "nowhere"), "nowhere cannot be loaded as a judge"),
         (("--embedder", "nowhere"), "nowhere cannot be loaded as an embedder"),
     ],

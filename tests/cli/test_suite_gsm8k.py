@@ -52,12 +52,12 @@ def test_all_problems_are_attempted_and_told(run, files, capsys):
 def test_a_model_that_knows_is_right_and_one_that_does_not_is_not(run, files, monkeypatch):
     """By what is written, whatever the model: the texts are put in its place."""
 
-    def written(run, blueprint, prompts, place, options, sampling):
-        asked = [run.tokenizer.decode(prompt.tokens) for prompt in prompts]
+    def written(attempts, prompts, place):
+        asked = [attempts.run.tokenizer.decode(prompt.tokens) for prompt in prompts]
         numbers = [text.rpartition("war ")[2].split(" ")[0] for text in asked]
         return [[f"#### {number}", f"say {number}", "#### 3"] for number in numbers]
 
-    monkeypatch.setattr(suite, "_texts", written)
+    monkeypatch.setattr(suite.Attempts, "texts", written)
     words = ("--tokens", "2", "--shots", "0")
     assert evaluate(run, files, *words) == 0
     for (record,) in results(run).values():
@@ -68,7 +68,7 @@ def test_a_model_that_knows_is_right_and_one_that_does_not_is_not(run, files, mo
 def test_an_interrupted_evaluation_goes_on_and_equals_an_uninterrupted_one(run, files, tmp_path, monkeypatch, capsys):
     whole = shutil.copytree(run, tmp_path / "whole")
     assert evaluate(whole, files, "--batch_size", "3") == 0
-    write, calls = suite._texts, []
+    write, calls = suite.Attempts.texts, []
 
     def interrupted(*given):
         calls.append(given)
@@ -76,7 +76,7 @@ def test_an_interrupted_evaluation_goes_on_and_equals_an_uninterrupted_one(run, 
             raise KeyboardInterrupt
         return write(*given)
 
-    monkeypatch.setattr(suite, "_texts", interrupted)
+    monkeypatch.setattr(suite.Attempts, "texts", interrupted)
     assert evaluate(run, files, "--batch_size", "3") == 130
     assert "2 of 10 are done" in capsys.readouterr().err
     assert evaluate(run, files, "--batch_size", "3", "--resume") == 0

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import LARGEST
+
+QUICK = {
+    "particles": [1, 2, 8], "repeats": 4, "gradient_particles": [1, 8], "gradient_draws": 12,
+    "gradient_draws_theta": 6, "rounds": 3, "timing_sequences": 2, "inference_passes": 32,
+    "inference_sequences": 4, "measures": 4, "measure_draws": 4,
+}  # fmt: skip
+FOR_TOYS = {
+    "particles": [1, 2, 4, 8, 16, 32, 64], "repeats": 256, "gradient_particles": [1, 2, 4, 8, 16, 32],
+    "gradient_draws": 1000, "gradient_draws_theta": 100, "gradient_steps": 0, "gradient_sequences": 4,
+    "timing_sequences": 64, "inference_passes": 1024, "inference_sequences": 64, "measures": 12,
+    "measure_draws": 256, "at_once": 16384,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,3 +73,8 @@ class Sizes:
                 raise InputError(f"{name}={value}: expected {smallest} or more, and {LARGEST} or less")
         object.__setattr__(self, "particles", tuple(sorted(set(self.particles))))
         object.__setattr__(self, "gradient_particles", tuple(sorted(set(self.gradient_particles))))
+
+
+def usual_sizes(toy: bool, quick: bool) -> dict[str, Any]:
+    """The sizes that are others than `Sizes` has them: a toy takes more draws, a first look fewer."""
+    return {**(FOR_TOYS if toy else {}), **(QUICK if quick else {})}

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import LARGEST
+
+QUICK: dict[str, Any] = {
+    "passes": 16, "long_steps": 48, "draws": 16, "long_draws": 32, "curve": [0, 4, 16], "curve_sequences": 4,
+    "rounds": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

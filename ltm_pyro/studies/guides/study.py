@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.ranges import SEED, refuse_outside, whole
+from ltm_pyro.ranges import refuse_outside, whole
 from ltm_pyro.runs.config import as_dict, complete, merged
 from ltm_pyro.runs.loading import load
 from ltm_pyro.runs.progress import Progress
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ltm_pyro.runs.trained import TrainedRun
 
 
-RANGES = {"sequences": whole(2), "training_steps": whole(1), "seed": SEED}
 LOOP = ("optimizer", "learning_rate", "final_fraction", "bound", "tolerance")  # of the fast loop, that tables choose
 
 
@@ -35,7 +34,7 @@ def compare_guides(
     run: TrainedRun,
     guides: Mapping[str, Mapping[str, Any]] | Sequence[str] | None = None,
     *,
-    sequences: int = 32,
+    limit: int = 32,
     sizes: Sizes | None = None,
     training_steps: int = 400,
     seed: int = 0,
@@ -46,7 +45,7 @@ def compare_guides(
         run: with thoughts.
         guides: by name, what each changes in the run's settings, its guide first of all; or classes of guides, with
             their arguments at their defaults; all of ours that suit the run's prior if None.
-        sequences: held-out sequences.
+        limit: held-out sequences, the first.
         sizes: how much is measured.
         training_steps: slow steps for guides with parameters of their own.
         seed: of all noise.
@@ -58,7 +57,7 @@ def compare_guides(
         InputError: for a run without thoughts, or guides that do not suit it.
     """
     variants = None if guides is None else as_variants("guide", guides)
-    study = GuideStudy(run.run, variants, sequences=sequences, training_steps=training_steps, seed=seed)
+    study = GuideStudy(run.run, variants, limit=limit, training_steps=training_steps, seed=seed)
     comparison = GuideComparison(study.model, study.candidates(), study.held_out(), sizes, seed)
     comparison.carry_out()
     return comparison
@@ -70,7 +69,7 @@ class GuideStudy:
     Args:
         run: with thoughts.
         variants: what each guide changes in the run's settings; all of ours that suit its prior if None.
-        sequences: held-out sequences.
+        limit: held-out sequences, the first.
         training_steps: slow steps for guides with parameters of their own.
         checkpoint: `best`, `latest` or a step.
         seed: of all noise.
@@ -85,19 +84,19 @@ class GuideStudy:
         run: Run,
         variants: Sequence[Variant] | None = None,
         *,
-        sequences: int = 32,
+        limit: int = 32,
         training_steps: int = 400,
         checkpoint: str = "best",
         seed: int = 0,
         place: str | None = None,
     ) -> None:
         refuse_outside(
-            {"sequences": sequences, "training_steps": training_steps},
-            {"sequences": whole(2), "training_steps": whole(1)},
+            {"limit": limit, "training_steps": training_steps},
+            {"limit": whole(2), "training_steps": whole(1)},
         )
         if run.config.model != "latent-thought":
             raise InputError(f"{run.folder} has no thoughts, so that there is nothing to infer. Give another run")
-        self.run, self.sequences, self.training_steps, self.seed = run, sequences, training_steps, seed
+        self.run, self.limit, self.training_steps, self.seed = run, limit, training_steps, seed
         self.blueprint, self.device = load(run, checkpoint)
         self.model = self.blueprint.model
         assert self.model.prior is not None
@@ -111,7 +110,7 @@ class GuideStudy:
         """The first held-out sequences."""
         from ltm_pyro.data import in_order
 
-        return next(in_order(self.text.held_out, self.sequences, self.sequences)).to(self.device)
+        return next(in_order(self.text.held_out, self.limit, self.limit)).to(self.device)
 
     def candidates(
         self, folder: ComparisonFolder | None = None, pieces: dict[str, Any] | None = None

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ltm_pyro.runs.trained import TrainedRun
 
 BUDGETS = "Validation cost of each run in bits per byte against what training has spent. Costs: lower is better."
-RANGES = {"budgets": whole(1), "measure": whole(0), "draws": whole(1), "limit": whole(1), "seed": SEED}
 Pieces = dict[str, list[dict[str, Any]]]
 
 

@@ -5,6 +5,7 @@ from ltm_pyro.suites.generation.embedder import Embedder, mauve_score
 from ltm_pyro.suites.generation.judge import Judge
 from ltm_pyro.suites.generation.measures import MEASURES, measure
 from ltm_pyro.suites.generation.sample import Sample
+from ltm_pyro.suites.generation.suite import evaluate
 from ltm_pyro.suites.generation.table import table
 from ltm_pyro.suites.generation.variety import distinct, entropy, repetition, self_bleu, words
 
@@ -16,6 +17,7 @@ __all__ = [
     "Sample",
     "distinct",
     "entropy",
+    "evaluate",
     "mauve_score",
     "mean_interval",
     "measure",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.detokenising import whole_texts
-from ltm_pyro.runs.loading import load
 from ltm_pyro.runs.progress import Progress
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scored_text import held_out_text
@@ -16,7 +15,6 @@ from ltm_pyro.training.randomness import seed_torch
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from jsonargparse import Namespace
     from torch import Tensor
 
     from ltm_pyro.generation import Sampling
@@ -33,9 +31,15 @@ class QualityTexts:
     """Writes a run's texts of every kind, and takes real ones from what it held out.
 
     Args:
-        run: what writes.
-        options: those of the suite.
+        run, components: a run and its trained objects.
         sampling: how a token is drawn.
+        limit: texts of each kind.
+        tokens: the most of a text; the run's length if None.
+        prompt_tokens: of held-out text before what is prompted.
+        steps: of masked diffusion; one for each token if None.
+        batch_size: texts at once.
+        corpus_at: where the run's own corpus lies now, if it has been moved.
+        seed: of all noise.
 
     Attributes:
         others: by kind of real text, more of it that is no sample here, to compare with.
@@ -44,23 +48,36 @@ class QualityTexts:
         InputError: for too little held-out text, or a length that the run's texts do not have.
     """
 
-    def __init__(self, run: Run, options: Namespace, sampling: Sampling) -> None:
-        self.run, self.options, self.sampling = run, options, sampling
-        blueprint, self.device = load(run, options.checkpoint)
-        self.blueprint: Blueprint = blueprint.with_fast_steps(options.fast_steps)
-        length = blueprint.model.decoder.length
-        self.tokens = options.tokens or length
-        if not options.prompt_tokens < self.tokens <= length:
+    def __init__(
+        self,
+        run: Run,
+        components: Blueprint,
+        sampling: Sampling,
+        *,
+        limit: int,
+        tokens: int | None,
+        prompt_tokens: int,
+        steps: int | None,
+        batch_size: int,
+        corpus_at: str | None,
+        seed: int,
+    ) -> None:
+        self.run, self.components, self.sampling = run, components, sampling
+        self.limit, self.steps, self.batch_size, self.seed = limit, steps, batch_size, seed
+        self.device = next(components.model.parameters()).device
+        length = components.model.decoder.length
+        self.tokens, self.prompt_tokens = tokens or length, prompt_tokens
+        if not prompt_tokens < self.tokens <= length:
             raise InputError(
-                f"--tokens {self.tokens}: expected more than the prompt's {options.prompt_tokens}, and at most the "
+                f"--tokens {self.tokens}: expected more than the prompt's {prompt_tokens}, and at most the "
                 f"{length} that this run's texts hold"
             )
-        first, second = self._held_out(held_out_text(run, options.corpus_at).held_out)
+        first, second = self._held_out(held_out_text(run, corpus_at).held_out)
         self.real, self.pairs = first, list(zip(first, second, strict=True))
-        self.long = [ids for ids in first if len(ids) > options.prompt_tokens]
+        self.long = [ids for ids in first if len(ids) > prompt_tokens]
         self.others = {
             REAL: [self._text(ids) for ids in second],
-            REAL_REST: [self._split(ids)[1] for ids in second if len(ids) > options.prompt_tokens],
+            REAL_REST: [self._split(ids)[1] for ids in second if len(ids) > prompt_tokens],
         }
 
     def _held_out(self, sequences: Any) -> tuple[list[Tensor], list[Tensor]]:
@@ -73,18 +90,18 @@ class QualityTexts:
         for batch in in_order(sequences, 32, None):
             masks = torch.ones_like(batch.x, dtype=torch.bool) if batch.mask is None else batch.mask
             rows += [x[mask][: self.tokens] for x, mask in zip(batch.x, masks, strict=True)]
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.options.seed)).tolist()
-        count = min(self.options.limit, len(rows) // 2)
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed)).tolist()
+        count = min(self.limit, len(rows) // 2)
         if count < 2:
             raise InputError(f"{self.run.folder} held out {len(rows)} texts; two sets of them need 4 or more")
-        if count < self.options.limit:
-            say(f"{len(rows)} texts were held out: {count} of each kind are taken, not {self.options.limit}")
+        if count < self.limit:
+            say(f"{len(rows)} texts were held out: {count} of each kind are taken, not {self.limit}")
         return [rows[place] for place in order[:count]], [rows[place] for place in order[count : 2 * count]]
 
     def write_all(self, found: Found, folder: ComparisonFolder) -> None:
         """Write every kind that there is not yet, batch by batch; each batch is kept."""
         kinds = {UNPROMPTED: self._unprompted, PROMPTED: self._prompted, INTERPOLATED: self._interpolated}
-        if self.blueprint.model.prior is None:
+        if self.components.model.prior is None:
             del kinds[INTERPOLATED]
         if not self.long:
             del kinds[PROMPTED]
@@ -97,8 +114,8 @@ class QualityTexts:
             for kind, write in kinds.items():
                 own = found.setdefault(kind, [])
                 while len(own) < sizes[kind]:
-                    begun, ended = len(own), min(len(own) + self.options.batch_size, sizes[kind])
-                    seed_torch(self.options.seed, list(kinds).index(kind), begun)
+                    begun, ended = len(own), min(len(own) + self.batch_size, sizes[kind])
+                    seed_torch(self.seed, list(kinds).index(kind), begun)
                     own += self._records(write(begun, ended))
                     folder.keep(found)
                     progress.update(sum(len(found.get(kind, [])) for kind in kinds), kind)
@@ -111,14 +128,14 @@ class QualityTexts:
     def _unprompted(self, begun: int, ended: int) -> Iterator[tuple[str, str]]:
         from ltm_pyro.generation import thoughts_from_prior
 
-        z = thoughts_from_prior(self.blueprint.model, ended - begun)
+        z = thoughts_from_prior(self.components.model, ended - begun)
         yield from self._written(z, [""] * (ended - begun), self._ids([self.real[0][:0]] * (ended - begun)))
 
     def _prompted(self, begun: int, ended: int) -> Iterator[tuple[str, str]]:
         from ltm_pyro.generation import thoughts_from_prompts
 
-        model, guide, fast, _ = self.blueprint
-        ids = self._ids([row[: self.options.prompt_tokens] for row in self.long[begun:ended]])
+        model, guide, fast, _ = self.components
+        ids = self._ids([row[: self.prompt_tokens] for row in self.long[begun:ended]])
         prompts = [self._split(row)[0] for row in self.long[begun:ended]]
         yield from self._written(thoughts_from_prompts(model, guide, fast, ids), prompts, ids)
 
@@ -129,7 +146,7 @@ class QualityTexts:
 
         ends = [self._fitted([pair[side] for pair in self.pairs[begun:ended]]) for side in (0, 1)]
         share = torch.tensor([WAYS[place % len(WAYS)] for place in range(begun, ended)], device=self.device)
-        way = crossing if getattr(self.blueprint.model.prior, "discrete", False) else great_circle
+        way = crossing if getattr(self.components.model.prior, "discrete", False) else great_circle
         ids = self._ids([self.real[0][:0]] * (ended - begun))
         yield from self._written(way(ends[0], ends[1], share), [""] * (ended - begun), ids)
 
@@ -139,7 +156,7 @@ class QualityTexts:
 
         from ltm_pyro.generation import thoughts_from_prompts
 
-        model, guide, fast, _ = self.blueprint
+        model, guide, fast, _ = self.components
         lengths = [len(row) for row in rows]
         z: dict[int, Tensor] = {}
         for length in sorted(set(lengths)):
@@ -154,10 +171,10 @@ class QualityTexts:
         from ltm_pyro.generation import write, write_by_diffusion
         from ltm_pyro.models import MaskedDiffusionModel
 
-        model, end = self.blueprint.model, self.run.tokenizer.end
+        model, end = self.components.model, self.run.tokenizer.end
         tokens = self.tokens - ids.shape[1]
         if isinstance(model, MaskedDiffusionModel):
-            written = write_by_diffusion(model, ids, tokens, self.sampling, end, self.options.steps)
+            written = write_by_diffusion(model, ids, tokens, self.sampling, end, self.steps)
         else:
             written = write(model, z, ids, tokens, self.sampling, end)
         yield from zip(prompts, whole_texts(self.run.tokenizer, ids, written), strict=True)
@@ -171,7 +188,7 @@ class QualityTexts:
         """A real text's prompt, and what stands behind it."""
         from ltm_pyro.data import continuation
 
-        prompt, rest = ids.tolist()[: self.options.prompt_tokens], ids.tolist()[self.options.prompt_tokens :]
+        prompt, rest = ids.tolist()[: self.prompt_tokens], ids.tolist()[self.prompt_tokens :]
         return self.run.tokenizer.decode(prompt), continuation(self.run.tokenizer, prompt, rest)
 
     def _text(self, ids: Tensor) -> str:

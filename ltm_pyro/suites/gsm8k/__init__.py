@@ -11,6 +11,7 @@ from ltm_pyro.suites.gsm8k.attempts import Attempted, judged
 from ltm_pyro.suites.gsm8k.pass_at_k import mean_pass_at_k, pass_at_k
 from ltm_pyro.suites.gsm8k.problems import Problem, read_problems
 from ltm_pyro.suites.gsm8k.prompts import Prompt, few_shot_prompt
+from ltm_pyro.suites.gsm8k.suite import evaluate
 from ltm_pyro.suites.gsm8k.table import MEASURES, score_records, table
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Problem",
     "Prompt",
     "commonest_answer",
+    "evaluate",
     "few_shot_prompt",
     "final_number",
     "final_number_written",

@@ -2,83 +2,191 @@
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.generation import Sampling, thoughts_from_prompts, write
+from ltm_pyro.ranges import in_range, whole
+from ltm_pyro.runs.arguments import (
+    Argument,
+    BatchSize,
+    Call,
+    Checkpoint,
+    FastSteps,
+    Limit,
+    Resume,
+    RunFolder,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
+    TrustCode,
+)
+from ltm_pyro.runs.console import say
 from ltm_pyro.runs.detokenising import whole_texts
-from ltm_pyro.runs.loading import load
+from ltm_pyro.runs.loading import load, open_run
 from ltm_pyro.runs.progress import Progress
+from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
+from ltm_pyro.suites.gsm8k.answers import commonest_answer, spelled
+from ltm_pyro.suites.gsm8k.attempts import Attempted, judged
+from ltm_pyro.suites.gsm8k.problems import Problem, read_problems
+from ltm_pyro.suites.gsm8k.prompts import Prompt, few_shot_prompt
+from ltm_pyro.suites.gsm8k.table import MEASURES, score_records, table
+from ltm_pyro.suites.result import SuiteResult
+from ltm_pyro.suites.settings import settings_of
 from ltm_pyro.training.randomness import seed_torch
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from jsonargparse import Namespace
-
-    from ltm_pyro.generation import Sampling
-    from ltm_pyro.suites.gsm8k import Problem, Prompt
     from ltm_pyro.training.blueprint import Blueprint
 
 
+FOLDER = "evaluation/gsm8k"
+HUB = {"train": "hf:openai/gsm8k:main:train", "test": "hf:openai/gsm8k:main:test"}
+FILES = Argument("train=PATH and test=PATH in the place of the hub's: .jsonl with `question` and `answer`", "PART=PATH")
 PASS_AT_K = "Problems solved by at least one of k attempts. Bars: one standard error over problems."
-
-
 SECONDS = 20.0  # between two times that what is done is kept
-
-
 Found = dict[str, list[dict[str, Any]]]  # problems by `SHOTS/PLACE`, a record each
 
 
-def refuse_shared(train: Sequence[Problem], test: Sequence[Problem]) -> None:
-    """Demonstrations must not tell what is asked."""
+@in_range
+def evaluate(
+    run: RunFolder,
+    *,
+    shots: Annotated[Sequence[int], Argument("demonstrations before a problem"), whole(0)] = (0, 5, 10),
+    attempts: Annotated[int, whole(1)] = 5,
+    files: Annotated[Mapping[str, str], FILES] = {},  # nothing is written to it
+    limit: Limit = None,
+    tokens: Annotated[int, whole(1)] = 160,
+    temperature: Temperature = 1.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    fast_steps: FastSteps = None,
+    batch_size: BatchSize = 32,
+    checkpoint: Checkpoint = "best",
+    seed: Seed = 0,
+    resume: Resume = False,
+    trust_code: TrustCode = False,
+    command: Sequence[str] = (),
+) -> SuiteResult:
+    """Arithmetic in words, behind a few answered problems.
+
+    What there is when it is interrupted is shown and kept in the run's folder.
+
+    Args:
+        attempts: n, at each problem; pass@k is told for k up to n.
+        limit: the most problems.
+        tokens: the most to write; the rest is for the prompt.
+        batch_size: attempts at once.
+        seed: of the demonstrations and all noise.
+        resume: go on with an interrupted evaluation.
+        command: that this can be repeated by.
+
+    Raises:
+        InputError: for a run that does not continue a prompt, or problems that are shown and asked.
+    """
+    call = Call(evaluate, locals())
+    sampling = Sampling(temperature, top_k, top_p)
+    opened = open_run(run, trust_code)
+    if opened.config.model == "masked-diffusion":
+        raise InputError("masked diffusion does not continue a prompt from left to right: give another run")
+    train, test = _problems(files, limit)
+    settings = {**settings_of(opened, call), "files": [f"{part}={path}" for part, path in files.items()]}
+    folder = comparison_folder(opened.folder / FOLDER, call, settings, opened)
+    found: Found = folder.done() if resume else {}
+    folder.begin(command)
+    counts = list(dict.fromkeys(shots))
+    order = random.Random(seed).sample(train, min(max(counts), len(train)))
+    components, _ = load(opened, checkpoint)
+    suite = Attempts(opened, components.with_fast_steps(fast_steps), attempts, tokens, seed, sampling)
+    try:
+        suite.attempt_all({number: order[:number] for number in counts}, test, batch_size, found, folder)
+    except KeyboardInterrupt:
+        say(f"interrupted: {len(found)} of {len(test) * len(counts)} are done; the same command with --resume goes on")
+        _finish(folder, found, train, test, opened)
+        raise
+    return _finish(folder, found, train, test, opened)
+
+
+def _problems(files: Mapping[str, str], limit: int | None) -> tuple[list[Problem], list[Problem]]:
+    """Those that are shown and those that are asked, which share none."""
+    for part, path in files.items():
+        if part not in HUB:
+            raise InputError(f"--files {part}={path}: expected train=PATH or test=PATH")
+    sources = HUB | dict(files)
+    test, train = read_problems(sources["test"], limit), read_problems(sources["train"])
     if shared := {problem.question for problem in train} & {problem.question for problem in test}:
         raise InputError(
             f"{len(shared)} problems are in train and in test, {min(shared)[:60]!r} say: give two files that share none"
         )
+    return train, test
 
 
-def attempt_all(
-    run: Run,
-    options: Namespace,
-    sampling: Sampling,
-    demonstrations: dict[int, list[Problem]],
-    test: Sequence[Problem],
-    found: Found,
-    folder: ComparisonFolder,
-) -> None:
-    """Attempt what has not been, prompts of one length at once; what is done is kept now and then, and at the end."""
-    from ltm_pyro.suites.gsm8k import Attempted, few_shot_prompt, judged
+class Attempts:
+    """A run's attempts at problems.
 
-    blueprint, _ = load(run, options.checkpoint)
-    blueprint = blueprint.with_fast_steps(options.fast_steps)
-    room = blueprint.model.decoder.length - options.tokens
-    if room < 1:
-        raise InputError(
-            f"--tokens {options.tokens}: this run's texts hold {blueprint.model.decoder.length}, the prompt "
-            "included: write less"
-        )
-    progress, kept = Progress(len(test) * len(demonstrations), len(found)), time.monotonic()
-    try:
-        for shots, shown in demonstrations.items():
-            todo = [place for place in range(len(test)) if _key(shots, place) not in found]
-            prompts = {p: few_shot_prompt(shown, test[p], run.tokenizer.encode, room) for p in todo}
-            for places in _alike(prompts, max(1, options.batch_size // options.attempts)):
-                texts = _texts(
-                    run, blueprint, [prompts[p] for p in places], (options.seed, shots, places[0]), options, sampling
-                )
-                for place, own in zip(places, texts, strict=True):
-                    attempted = Attempted(prompts[place], test[place], _other(test, place), own)
-                    found[_key(shots, place)] = [judged(attempted)]
-                progress.update(len(found), f"{shots} shots")
-                if time.monotonic() - kept > SECONDS:
-                    folder.keep(found)
-                    kept = time.monotonic()
-    finally:
-        progress.clear()
-        folder.keep(found)
+    Args:
+        run, components: a run and its trained objects.
+        count: attempts at each problem.
+        tokens: the most to write.
+        seed: of all noise.
+        sampling: how a token is drawn.
+    """
+
+    def __init__(self, run: Run, components: Blueprint, count: int, tokens: int, seed: int, sampling: Sampling) -> None:
+        self.run, self.components, self.count = run, components, count
+        self.tokens, self.seed, self.sampling = tokens, seed, sampling
+        self.room = components.model.decoder.length - tokens
+        if self.room < 1:
+            raise InputError(
+                f"--tokens {tokens}: this run's texts hold {components.model.decoder.length}, the prompt "
+                "included: write less"
+            )
+
+    def attempt_all(
+        self,
+        demonstrations: Mapping[int, Sequence[Problem]],
+        test: Sequence[Problem],
+        batch_size: int,
+        found: Found,
+        folder: ComparisonFolder,
+    ) -> None:
+        """Attempt what has not been, prompts of one length at once; it is kept now and then, and at the end."""
+        progress, kept = Progress(len(test) * len(demonstrations), len(found)), time.monotonic()
+        try:
+            for shots, shown in demonstrations.items():
+                todo = [place for place in range(len(test)) if _key(shots, place) not in found]
+                prompts = {p: few_shot_prompt(shown, test[p], self.run.tokenizer.encode, self.room) for p in todo}
+                for places in _alike(prompts, max(1, batch_size // self.count)):
+                    texts = self.texts([prompts[place] for place in places], (shots, places[0]))
+                    for place, own in zip(places, texts, strict=True):
+                        attempted = Attempted(prompts[place], test[place], _other(test, place), own)
+                        found[_key(shots, place)] = [judged(attempted)]
+                    progress.update(len(found), f"{shots} shots")
+                    if time.monotonic() - kept > SECONDS:
+                        folder.keep(found)
+                        kept = time.monotonic()
+        finally:
+            progress.clear()
+            folder.keep(found)
+
+    def texts(self, prompts: Sequence[Prompt], place: tuple[int, ...]) -> list[list[str]]:
+        """All attempts at some problems, each with a posterior inference of its own."""
+        seed_torch(self.seed, *place)
+        model, guide, fast, _ = self.components
+        device = next(model.parameters()).device
+        ids = torch.tensor([prompt.tokens for prompt in prompts], device=device).repeat_interleave(self.count, 0)
+        z = thoughts_from_prompts(model, guide, fast, ids)
+        written = write(model, z, ids, self.tokens, self.sampling, self.run.tokenizer.end)
+        texts = list(whole_texts(self.run.tokenizer, ids, written))
+        return [texts[begun : begun + self.count] for begun in range(0, len(texts), self.count)]
 
 
 def _key(shots: int, place: int) -> str:
@@ -100,38 +208,16 @@ def _alike(prompts: dict[int, Prompt], most: int) -> Iterator[list[int]]:
         yield from (places[begun : begun + most] for begun in range(0, len(places), most))
 
 
-def _texts(
-    run: Run,
-    blueprint: Blueprint,
-    prompts: Sequence[Prompt],
-    place: tuple[int, ...],
-    options: Namespace,
-    sampling: Sampling,
-) -> list[list[str]]:
-    """All attempts at some problems, each with a posterior inference of its own."""
-    import torch
-
-    from ltm_pyro.generation import thoughts_from_prompts, write
-
-    seed_torch(*place)
-    model, guide, fast, _ = blueprint
-    device = next(model.parameters()).device
-    ids = torch.tensor([prompt.tokens for prompt in prompts], device=device).repeat_interleave(options.attempts, 0)
-    z = thoughts_from_prompts(model, guide, fast, ids)
-    written = write(model, z, ids, options.tokens, sampling, run.tokenizer.end)
-    texts = list(whole_texts(run.tokenizer, ids, written))
-    return [texts[begun : begun + options.attempts] for begun in range(0, len(texts), options.attempts)]
-
-
-def finish(folder: ComparisonFolder, found: Found, train: Sequence[Problem], test: Sequence[Problem], run: Run) -> None:
+def _finish(
+    folder: ComparisonFolder, found: Found, train: Sequence[Problem], test: Sequence[Problem], run: Run
+) -> SuiteResult:
     from ltm_pyro.plots import plot_pass_at_k, save_figure
-    from ltm_pyro.suites.gsm8k import MEASURES, commonest_answer, score_records, spelled, table
 
     by_shots: dict[int, list[dict[str, Any]]] = {}
     for key, (record,) in found.items():
         by_shots.setdefault(int(key.partition("/")[0]), []).append(record)
     if not by_shots:
-        return
+        return SuiteResult("", [], folder.path)
     guess = commonest_answer(problem.number for problem in train)
     share = 100 * sum(problem.number == guess for problem in test) / len(test)
     records = score_records(by_shots)
@@ -142,3 +228,4 @@ def finish(folder: ComparisonFolder, found: Found, train: Sequence[Problem], tes
 
     shown = table(by_shots, (spelled(guess), share), run.config.model == "latent-thought")
     folder.finish(shown, records, draw)
+    return SuiteResult(shown, records, folder.path)

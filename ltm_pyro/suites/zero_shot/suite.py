@@ -3,54 +3,146 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs.loading import load
+from ltm_pyro.ranges import in_range, whole
+from ltm_pyro.runs.arguments import (
+    Argument,
+    BatchSize,
+    Call,
+    Checkpoint,
+    Draws,
+    FastSteps,
+    Limit,
+    Resume,
+    RunFolder,
+    Seed,
+    TrustCode,
+)
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import load, open_run
+from ltm_pyro.runs.names import did_you_mean
+from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.runs.scoring import score_run
+from ltm_pyro.suites.result import SuiteResult
+from ltm_pyro.suites.settings import settings_of
+from ltm_pyro.suites.zero_shot.sets import SETS, TextSet
+from ltm_pyro.suites.zero_shot.table import records_of, table
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from jsonargparse import Namespace
-
     from ltm_pyro.data import Sequences
-    from ltm_pyro.suites.zero_shot import TextSet
+    from ltm_pyro.evaluation import Evaluation
 
 
-SETS = "Cost of each text set. Bars: one standard error over sequences. Costs: lower is better."
+FOLDER = "evaluation/zero-shot"
+CAPTION = "Cost of each text set. Bars: one standard error over sequences. Costs: lower is better."
+Found = dict[str, list[dict[str, Any]]]  # records by a set's title
+FILES = Argument("a local file or folder in the place of a set's data on the hub, spelled as that is", "SET=PATH")
 
 
-def score(
-    run: Run,
-    options: Namespace,
+@in_range
+def evaluate(
+    run: RunFolder,
+    *,
+    sets: Annotated[Sequence[str], Argument(f"which: {', '.join(SETS)}")] = tuple(SETS),
+    files: Annotated[Mapping[str, str], FILES] = {},  # nothing is written to it
+    mode: str | None = None,
+    documents: Annotated[int | None, whole(1)] = None,
+    limit: Limit = None,
+    draws: Draws = 16,
+    fast_steps: FastSteps = None,
+    batch_size: BatchSize = 32,
+    checkpoint: Checkpoint = "best",
+    seed: Seed = 0,
+    resume: Resume = False,
+    trust_code: TrustCode = False,
+    command: Sequence[str] = (),
+) -> SuiteResult:
+    """Perplexity on the field's text sets, nothing learned from them.
+
+    What there is when it is interrupted is shown and kept in the run's folder.
+
+    Args:
+        mode: windows or documents; the run's own if left out.
+        documents: the most documents to read of each set.
+        limit: the most sequences to score of each set.
+        resume: go on with an interrupted evaluation, or add sets.
+        command: that this can be repeated by.
+
+    Raises:
+        InputError: for a set that there is not, a file that cannot be read, or if none of the sets can be had.
+    """
+    call = Call(evaluate, locals())
+    chosen = _chosen(sets, mode)
+    opened = open_run(run, trust_code)
+    _refuse_other(files, sets)
+    folder = comparison_folder(opened.folder / FOLDER, call, settings_of(opened, call, "sets", "files"), opened)
+    found = folder.done() if resume else folder.others(SETS[name].title for name in chosen)
+    folder.begin(command)
+    missing: dict[str, str] = {}
+    for name, file in files.items():
+        field_of(SETS[name], file)  # before anything is scored
+    sizes: dict[str, Any] = {"draws": draws, "limit": limit, "batch_size": batch_size, "seed": seed}
+
+    def score(sequences: Sequences) -> Evaluation:
+        components, device = load(opened, checkpoint)
+        return score_run(opened, components.with_fast_steps(fast_steps), device, sequences, **sizes)
+
+    try:
+        for name in chosen:
+            cut = partial(_sequences, opened, SETS[name], files.get(name), mode, documents)
+            _score(name, files.get(name), cut, score, found, missing)
+            folder.keep(found)
+    except KeyboardInterrupt:
+        say(f"interrupted: {len(found)} of {len(chosen)} sets are scored; go on with the same command and --resume")
+        _finish(folder, found, missing)
+        raise
+    return _finish(folder, found, missing)
+
+
+def _chosen(sets: Sequence[str], mode: str | None) -> list[str]:
+    if mode not in (None, "windows", "documents"):
+        raise InputError(f"--mode {mode}: expected windows or documents")
+    for name in sets:
+        if name not in SETS:
+            raise InputError(f"--sets {name}: {did_you_mean(name, SETS)}The sets are {', '.join(SETS)}")
+    return list(dict.fromkeys(sets))
+
+
+def _refuse_other(files: Mapping[str, str], sets: Sequence[str]) -> None:
+    for name, path in files.items():
+        if name not in sets:
+            raise InputError(f"--files {name}={path}: expected SET=PATH, with one of {', '.join(sets)}")
+
+
+def _score(
     name: str,
     file: str | None,
-    found: dict[str, list[dict[str, Any]]],
+    cut: Callable[[], Sequences],
+    score: Callable[[Sequences], Evaluation],
+    found: Found,
     missing: dict[str, str],
 ) -> None:
     """Score one set, unless it has been, or it is not to be had."""
-    from ltm_pyro.suites.zero_shot import SETS, records_of
-
-    chosen = SETS[name]
-    source = file or chosen.hub
-    if chosen.title in found:
-        if (before := found[chosen.title][0].get("source", source)) != source:
-            raise InputError(f"{chosen.title} was scored from {before}, not from {source}: leave out --resume")
+    title, source = SETS[name].title, file or SETS[name].hub
+    if title in found:
+        if (before := found[title][0].get("source", source)) != source:
+            raise InputError(f"{title} was scored from {before}, not from {source}: leave out --resume")
         return
     try:
-        sequences = _sequences(run, chosen, file, options)
+        sequences = cut()
     except InputError as error:
         if file is not None:
             raise
-        missing[chosen.title] = f"{error}; as --files {name}=PATH"
+        missing[title] = f"{error}; as --files {name}=PATH"
         return
-    blueprint, device = load(run, options.checkpoint)
-    sizes = {"draws": options.draws, "limit": options.limit, "batch_size": options.batch_size, "seed": options.seed}
-    evaluation = score_run(run, blueprint.with_fast_steps(options.fast_steps), device, sequences, **sizes)
-    found[chosen.title] = [{**record, "source": source} for record in records_of(evaluation)]
+    found[title] = [{**record, "source": source} for record in records_of(score(sequences))]
 
 
 def field_of(chosen: TextSet, file: str) -> str | None:
@@ -75,31 +167,33 @@ def field_of(chosen: TextSet, file: str) -> str | None:
     return chosen.field
 
 
-def _sequences(run: Run, chosen: TextSet, file: str | None, options: Namespace) -> Sequences:
+def _sequences(run: Run, chosen: TextSet, file: str | None, mode: str | None, documents: int | None) -> Sequences:
     """A set's text after its de-tokenisation, cut as the run's own."""
     from ltm_pyro import data
 
     source = chosen.hub if file is None else file
     field = chosen.field if file is None else field_of(chosen, file)
-    plain = list(islice(data.Corpus(source, field), options.documents))
+    plain = list(islice(data.Corpus(source, field), documents))
     texts = (document._replace(text=chosen.detokenise(document.text)) for document in plain)
-    documents = [text for text in texts if text.text.strip()]
-    sequences = data.cut(options.mode or run.config.data.mode, documents, run.tokenizer, run.config.data.length)
+    kept = [text for text in texts if text.text.strip()]
+    cut: Any = mode or run.config.data.mode
+    sequences = data.cut(cut, kept, run.tokenizer, run.config.data.length)
     if not len(sequences):
         raise InputError(f"{source} gives no sequence to score: it is too small")
     return sequences
 
 
-def finish(folder: ComparisonFolder, found: dict[str, list[dict[str, Any]]], missing: dict[str, str]) -> None:
+def _finish(folder: ComparisonFolder, found: Found, missing: dict[str, str]) -> SuiteResult:
     from ltm_pyro.plots import plot_text_sets, save_figure
-    from ltm_pyro.suites.zero_shot import table
 
+    shown = table(found, missing)
     if not found:
-        sys.stdout.write(table(found, missing) + "\n")
+        sys.stdout.write(shown + "\n")
         raise InputError("none of the sets could be had; give files of them, --files SET=PATH")
     records = [{"set": title, **record} for title, own in found.items() for record in own]
 
     def draw() -> list[str]:
-        return [path.name for path in save_figure(folder.path / "sets", [partial(plot_text_sets, records)], SETS)]
+        return [path.name for path in save_figure(folder.path / "sets", [partial(plot_text_sets, records)], CAPTION)]
 
-    folder.finish(table(found, missing), records, draw)
+    folder.finish(shown, records, draw)
+    return SuiteResult(shown, records, folder.path)

@@ -1,0 +1,84 @@
+"""The page of a run, served until it is interrupted."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+from typing import Annotated
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.optional import import_extra
+from ltm_pyro.ranges import Range, in_range
+from ltm_pyro.runs.arguments import Argument, Checkpoint, RunFolder, TrustCode
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import load, open_run
+from ltm_pyro.serving.app import make_app
+from ltm_pyro.serving.desk import Desk
+from ltm_pyro.serving.server import server_config
+
+LOOPBACK = ("127.0.0.1", "localhost")
+EVERYWHERE = ("0.0.0.0", "::")
+
+
+@in_range
+def serve(
+    run: RunFolder,
+    *,
+    port: Annotated[int, Range(0, 65535)] = 8000,
+    host: str = "127.0.0.1",
+    names: Annotated[Sequence[str], Argument("further names under which the page may be asked for", "NAME")] = (),
+    checkpoint: Checkpoint = "best",
+    trust_code: TrustCode = False,
+) -> None:
+    """A page to play with a run's thoughts.
+
+    Args:
+        port: 0 takes a free one.
+        host: the address to listen at; others than this machine's own let others in.
+
+    Raises:
+        InputError: if the port is taken, the address is not this machine's, or a package is missing.
+    """
+    uvicorn = import_extra("uvicorn", "serve", "ltm serve")
+    hosts = hosts_of(host, names)
+    opened = open_run(run, trust_code)
+    components, _ = load(opened, checkpoint)
+    app = make_app(Desk(opened.folder.resolve().name, components, opened.tokenizer), hosts)
+    listening = listen(host, port)
+    with listening:
+        taken = listening.getsockname()[1]
+        say(f"http://{host if host != '0.0.0.0' else hosts[-1]}:{taken}  (Ctrl-C ends it)")
+        if not _is_loopback(host):
+            say("Others can reach this: anyone who can reach this machine can use its processor.")
+        uvicorn.Server(server_config(app)).run(sockets=[listening])
+
+
+def hosts_of(host: str, names: Sequence[str]) -> list[str]:
+    """The names that requests may be addressed to."""
+    if host in EVERYWHERE and not names:
+        raise InputError(
+            f"--host {host} listens everywhere: give --names, the names by which this machine is asked for"
+        )
+    return list(dict.fromkeys([*LOOPBACK, *([] if host in EVERYWHERE else [host]), *names]))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        InputError: if the port is taken, or the address is not this machine's.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"{host}:{port} cannot be listened at: {error}. Give another --port, 0 for a free one"
+        ) from error

@@ -1,0 +1,171 @@
+"""Bounds compared on a trained run or on a toy, with results that are kept and gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import POSITIVE, in_range, whole
+from ltm_pyro.runs.arguments import (
+    Argument,
+    Call,
+    Checkpoint,
+    CorpusAt,
+    FastSteps,
+    Out,
+    Quick,
+    Resume,
+    Seed,
+    TrustCode,
+)
+from ltm_pyro.runs.loading import load, open_run
+from ltm_pyro.runs.result_folders import comparison_folder
+from ltm_pyro.runs.scored_text import held_out_text
+from ltm_pyro.studies.bounds.comparison import PARTS, Comparison, compare_bounds
+from ltm_pyro.studies.bounds.estimators import named_estimators
+from ltm_pyro.studies.bounds.figures import draw
+from ltm_pyro.studies.bounds.learning import Learning
+from ltm_pyro.studies.bounds.sizes import Sizes, usual_sizes
+from ltm_pyro.studies.bounds.toys import TOYS, toy_named
+from ltm_pyro.training.run import Run
+
+if TYPE_CHECKING:
+    from ltm_pyro.inference import FastLoop
+    from ltm_pyro.training.held_out import RunText
+
+ESTIMATORS = (
+    "BOUND[NUMBER][-GRADIENT] such as elbo-stl, iwae-dreg, renyi0.5; import paths; or all. A sensible list if left out"
+)
+PASSES = "also train the run's model anew by every estimator, each with this many decoder passes (long)"
+Budget = Annotated[float | None, Argument("the same with so many seconds each"), POSITIVE]
+
+
+class Subject(NamedTuple):
+    """What bounds are compared on, and where the results go."""
+
+    model: Any
+    guide: Any
+    batch: Any
+    fast: FastLoop
+    folder: Path
+    learning: Learning | None = None
+    run: Run | None = None
+
+
+@in_range
+def study_bounds(
+    run: str | None = None,
+    *,
+    toy: Annotated[str | None, Argument(f"instead of a run: {' or '.join(TOYS)}")] = None,
+    estimators: Annotated[Sequence[str] | None, Argument(ESTIMATORS)] = None,
+    parts: Annotated[Sequence[str], Argument("what to measure")] = PARTS,
+    out: Out = None,
+    corpus_at: CorpusAt = None,
+    checkpoint: Checkpoint = "best",
+    limit: Annotated[int, whole(1)] = 16,
+    fast_steps: FastSteps = None,
+    seed: Seed = 0,
+    quick: Quick = False,
+    resume: Resume = False,
+    learning_passes: Annotated[int | None, Argument(PASSES), whole(1)] = None,
+    learning_seconds: Budget = None,
+    sizes: Sizes | None = None,
+    trust_code: TrustCode = False,
+    command: Sequence[str] = (),
+) -> Comparison:
+    """Bounds and gradient estimators on a trained run, or on a model whose answers are known.
+
+    What there is when it is interrupted is shown and kept.
+
+    Args:
+        run: the run's folder.
+        out: where to; RUN/comparisons/bounds if left out.
+        limit: held-out sequences, the first.
+        sizes: how much is drawn and measured.
+        resume: go on with an interrupted comparison.
+        command: that this can be repeated by.
+
+    Raises:
+        InputError: for a run without thoughts, or names that there are not.
+    """
+    if sizes is None:
+        sizes = Sizes(**usual_sizes(toy is not None, quick))
+    call = Call(study_bounds, locals())
+    _check(run, toy, learning_passes or learning_seconds)
+    named_estimators(estimators or [])  # an unknown name is told before any work is done
+    if toy is not None:
+        subject = Subject(*toy_named(toy, limit, fast_steps, seed), Path(f"comparisons/bounds-{toy}"))
+    else:
+        opened = open_run(str(run), trust_code)
+        subject = _of_run(opened, checkpoint, limit, fast_steps, corpus_at, (learning_passes, learning_seconds))
+    settings = {**call.without("resume", "out", "corpus_at", "trust_code", "command"), "sizes": asdict(sizes)}
+    folder = comparison_folder(subject.folder, call, settings, subject.run)
+    comparison = Comparison(folder.done() if resume else {})
+    folder.begin(command)
+    try:
+        return compare_bounds(
+            subject.model,
+            subject.guide,
+            subject.batch,
+            estimators,
+            fast=subject.fast,
+            sizes=sizes,
+            learning=subject.learning,
+            parts=parts,
+            seed=seed,
+            done=comparison,
+            listener=folder.listener(comparison.pieces),
+        )
+    finally:
+        if comparison.pieces:
+            folder.keep(comparison.pieces)
+            folder.finish(comparison.table(), comparison.to_records(), lambda: draw(comparison, folder.path))
+
+
+def _check(run: str | None, toy: str | None, learns: float | None) -> None:
+    if (run is None) == (toy is None):
+        raise InputError(f"give either a run's folder, or --toy with one of {', '.join(TOYS)}")
+    if toy is not None and toy not in TOYS:
+        raise InputError(f"--toy {toy}: expected one of {', '.join(TOYS)}")
+    if toy and learns:
+        raise InputError("--learning_passes and --learning_seconds train a run's model: a toy has no corpus")
+
+
+def _of_run(
+    run: Run,
+    checkpoint: str,
+    limit: int,
+    fast_steps: int | None,
+    corpus_at: str | None,
+    budget: tuple[int | None, float | None],
+) -> Subject:
+    from ltm_pyro.data import in_order
+
+    if run.config.model != "latent-thought":
+        raise InputError(f"{run.folder} has no thoughts, so that bounds do not differ. Give another run")
+    components, device = load(run, checkpoint)
+    components = components.with_fast_steps(fast_steps)
+    text = held_out_text(run, corpus_at)
+    batch = next(in_order(text.held_out, limit, limit)).to(device)
+    learning = None if budget == (None, None) else _learning(text, components.fast, device, *budget)
+    folder = run.folder / "comparisons" / "bounds"
+    return Subject(components.model, components.guide, batch, components.fast, folder, learning, run)
+
+
+def _learning(text: RunText, fast: FastLoop, device: Any, passes: int | None, seconds: float | None) -> Learning:
+    from ltm_pyro.data import Batches
+    from ltm_pyro.training.randomness import seed_everything
+
+    run = text.run
+
+    def start() -> Any:
+        seed_everything(run.config.train.seed)
+        return run.assemble().to(device)
+
+    def batches() -> Batches:
+        return Batches(text.training, run.config.train.batch_size, run.config.train.seed)
+
+    return Learning(start, batches, fast, passes, seconds)

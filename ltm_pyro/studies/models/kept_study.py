@@ -1,0 +1,96 @@
+"""Trained runs compared, with results that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.ranges import in_range, whole
+from ltm_pyro.runs.arguments import Argument, Call, Checkpoint, CorpusAt, Limit, Out, Seed, TrustCode
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import open_run
+from ltm_pyro.runs.names import slug
+from ltm_pyro.runs.result_folders import comparison_folder
+from ltm_pyro.runs.results_folder import ComparisonFolder
+from ltm_pyro.studies.models.study import ModelComparison
+from ltm_pyro.training.run import Run
+
+ROUNDS = 15  # of measured steps, if no number is said
+MEASURE = "rounds in which each run takes a training step here; their median is its speed, not that of its log"
+
+
+@in_range
+def study_models(
+    runs: Sequence[str],
+    *,
+    budgets: Annotated[int, whole(1)] = 4,
+    device_name: str | None = None,
+    measure: Annotated[int, Argument(MEASURE, alone=ROUNDS), whole(0)] = 0,
+    corpus_at: CorpusAt = None,
+    checkpoint: Checkpoint = "best",
+    draws: Annotated[int, whole(1)] = 16,
+    limit: Limit = None,
+    seed: Seed = 0,
+    out: Out = None,
+    trust_code: TrustCode = False,
+    command: Sequence[str] = (),
+) -> ModelComparison:
+    """Trained runs of any kind, at equal tokens, compute and time.
+
+    What there is when it is interrupted is shown and kept.
+
+    Args:
+        runs: the runs' folders; the first is what the others are compared with.
+        budgets: of each kind, at equal ratios.
+        device_name: of what the runs were trained on.
+        draws: S, samples of z, or of what is masked, per sequence.
+        limit: the most held-out sequences to score.
+        out: where to; comparisons/models-RUN-RUN... if left out.
+        command: that this can be repeated by.
+
+    Raises:
+        InputError: if nothing can be compared, or if the runs held out different documents.
+    """
+    call = Call(study_models, locals())
+    comparison = ModelComparison(
+        _named(runs, trust_code),
+        budgets=budgets,
+        measure=measure,
+        device_name=device_name,
+        checkpoint=checkpoint,
+        draws=draws,
+        limit=limit,
+        seed=seed,
+        place=corpus_at,
+    )
+    settings = {**call.without("out", "corpus_at", "trust_code", "command"), "device_name": comparison.device_name}
+    place = Path("comparisons") / f"models-{'-'.join(map(slug, comparison.runs))}"
+    folder = comparison_folder(place, call, settings)
+    folder.begin(command)
+    try:
+        comparison.carry_out()
+    except KeyboardInterrupt:
+        done = len(comparison.evaluations)
+        say(f"interrupted: {done} of {len(comparison.runs)} runs were scored on the held-out text")
+        _finish(folder, comparison)
+        raise
+    _finish(folder, comparison)
+    return comparison
+
+
+def _named(folders: Sequence[str], trust_code: bool) -> dict[str, Run]:
+    """The runs by the shortest names that tell them apart."""
+    names = [Path(folder).resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = list(folders)
+    if len(set(names)) < len(names):
+        raise InputError("a run is named twice: give each once")
+    return {name: open_run(folder, trust_code) for name, folder in zip(names, folders, strict=True)}
+
+
+def _finish(folder: ComparisonFolder, comparison: ModelComparison) -> None:
+    if pieces := comparison.pieces():
+        folder.keep(pieces)
+    folder.finish(comparison.table(), comparison.to_records(), lambda: comparison.draw(folder.path))

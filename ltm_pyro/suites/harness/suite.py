@@ -1,0 +1,193 @@
+"""Tasks of lm-evaluation-harness on a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.optional import import_extra
+from ltm_pyro.ranges import in_range, whole
+from ltm_pyro.runs.arguments import (
+    Argument,
+    Call,
+    Checkpoint,
+    Draws,
+    FastSteps,
+    Limit,
+    Resume,
+    RunFolder,
+    Seed,
+    TrustCode,
+)
+from ltm_pyro.runs.console import say
+from ltm_pyro.runs.loading import load, open_run
+from ltm_pyro.runs.progress import Progress
+from ltm_pyro.runs.result_folders import comparison_folder
+from ltm_pyro.runs.results_folder import ComparisonFolder, commit
+from ltm_pyro.suites.harness.report import finish
+from ltm_pyro.suites.result import SuiteResult
+from ltm_pyro.suites.settings import settings_of
+
+if TYPE_CHECKING:
+    from lm_eval.tasks import TaskManager
+
+    from ltm_pyro.suites.harness.model import HarnessModel
+
+FOLDER = "evaluation/harness"
+SECONDS = 15.0  # between two times that what is done is kept
+UNFINISHED = "Interrupted: of each task its first questions alone, as many as had all their answers."
+Known = dict[str, list[dict[str, Any]]]  # answers by request
+
+
+@in_range
+def evaluate(
+    run: RunFolder,
+    *,
+    tasks: Annotated[Sequence[str], Argument("by name; lm-evaluation-harness lists them")],
+    include_path: str | None = None,
+    num_fewshot: Annotated[int | None, whole(0)] = None,
+    limit: Limit = None,
+    draws: Draws = 16,
+    fast_steps: FastSteps = None,
+    checkpoint: Checkpoint = "best",
+    seed: Seed = 0,
+    resume: Resume = False,
+    trust_code: TrustCode = False,
+    command: Sequence[str] = (),
+) -> SuiteResult:
+    """Tasks of lm-evaluation-harness.
+
+    What there is when it is interrupted is shown and kept in the run's folder.
+
+    Args:
+        include_path: a folder with tasks of your own, in YAML.
+        num_fewshot: demonstrations; the task's own if left out.
+        limit: the most questions of each task.
+        draws: S, samples of z for each context.
+        seed: of demonstrations and all noise.
+        resume: go on with an interrupted evaluation.
+        command: that this can be repeated by.
+
+    Raises:
+        InputError: if lm-evaluation-harness is not installed, for a task that it does not know, or whose data is not to
+            be had.
+    """
+    call = Call(evaluate, locals())
+    import_extra("lm_eval", "harness", "this suite")
+    opened = open_run(run, trust_code)
+    from ltm_pyro.suites.harness.model import HarnessModel  # which opens a socket as it is imported
+
+    folder = comparison_folder(opened.folder / FOLDER, call, settings_of(opened, call), opened)
+    known: Known = folder.done() if resume else {}
+    folder.begin(command)
+    components, _ = load(opened, checkpoint)
+    listener = _keeper(folder, known)
+    model = HarnessModel(opened, components.with_fast_steps(fast_steps), draws, seed, known, listener)
+    ask = partial(_evaluate, model, _manager(tasks, include_path), num_fewshot=num_fewshot, seed=seed)
+    try:
+        results = ask(tasks, limit)
+    except KeyboardInterrupt:
+        say(f"interrupted: {len(known)} answers are kept; the same command with --resume goes on")
+        folder.keep(known)
+        if results := _so_far(model, ask):
+            finish(folder, results, opened, draws, [UNFINISHED, *_cut(model)])
+        raise
+    finally:
+        folder.keep(known)
+    return finish(folder, results, opened, draws, _cut(model))
+
+
+def _keeper(folder: ComparisonFolder, known: Known) -> Callable[[int, int], None]:
+    """A listener to answers, which shows how many there are, and keeps them now and then."""
+    kept, shown = [time.monotonic()], [Progress(0)]
+
+    def listen(done: int, total: int) -> None:
+        if done <= 1 or shown[0].total != total:  # requests of another kind
+            shown[0] = Progress(total)
+        shown[0].update(done, "answers")
+        if done == total:
+            shown[0].clear()
+        if time.monotonic() - kept[0] > SECONDS:
+            kept[0] = time.monotonic()
+            folder.keep(known)
+
+    return listen
+
+
+def _manager(tasks: Sequence[str], include_path: str | None) -> TaskManager:
+    """What lm-evaluation-harness knows.
+
+    Raises:
+        InputError: for a task that it does not.
+    """
+    from lm_eval.tasks import TaskManager
+
+    if include_path:
+        own = TaskManager(include_path=include_path, include_defaults=False)
+        if set(tasks) <= set(own.all_subtasks):
+            return own  # without the ten seconds in which all others are read
+    manager = TaskManager(include_path=include_path)
+    unknown = [task for task in tasks if task not in manager.all_tasks]
+    if unknown:
+        raise InputError(
+            f"--tasks {unknown[0]}: lm-evaluation-harness has no such task; give --include_path, a folder with its YAML"
+        )
+    return manager
+
+
+def _evaluate(
+    model: HarnessModel,
+    manager: TaskManager,
+    tasks: Sequence[str],
+    limit: int | None,
+    num_fewshot: int | None,
+    seed: int,
+) -> dict[str, Any]:
+    """What lm-evaluation-harness says.
+
+    Raises:
+        InputError: for a task whose data is not to be had.
+    """
+    from lm_eval import evaluator, simple_evaluate
+
+    evaluator.get_git_commit_hash = commit  # theirs lets git complain to the terminal where there is no repository
+    seeds = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
+    try:
+        results: dict[str, Any] = simple_evaluate(
+            model,
+            tasks=list(tasks),
+            num_fewshot=num_fewshot,
+            limit=limit,
+            task_manager=manager,
+            log_samples=False,
+            bootstrap_iters=1000,
+            **dict.fromkeys(seeds, seed),
+        )
+    except (ConnectionError, FileNotFoundError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"the data of {', '.join(tasks)} cannot be had: {reason}. Give a task over local files by --include_path"
+        ) from error
+    return results
+
+
+def _so_far(model: HarnessModel, ask: Callable[[Sequence[str], int], dict[str, Any]]) -> dict[str, Any]:
+    """Of each task the results of as many first questions as have all their answers; empty if none has."""
+    counts, model.listener = model.answered(), lambda done, total: None
+    model.asked = model.cut = 0
+    found: dict[str, Any] = {}
+    for task, count in counts.items():
+        if count:
+            own = ask([task], count)
+            for part in ("results", "n-shot", "n-samples"):
+                found.setdefault(part, {}).update(own[part])
+    return found
+
+
+def _cut(model: HarnessModel) -> list[str]:
+    """What is to be said of contexts that were too long, and of text that the tokenizer does not keep."""
+    cut = f"{model.cut} of {model.asked} contexts were too long, and lost their first tokens."
+    return [*([cut] if model.cut else []), *filter(None, [model.round_trip.remark()])]
