@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
@@ -14,6 +15,7 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from ltm_pyro.cli.arguments import add_device, parse
+from ltm_pyro.cli.renamed import refuse_renamed
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import outside, ranges_of
 from ltm_pyro.runs.arguments import Argument
@@ -39,6 +41,9 @@ class Command:
         presets: gives defaults for a command line, by option, those of a dataclass behind a dot.
         besides: options that are no parameters, for the help alone: the arguments of `add_argument` by name.
         device: whether it works on one.
+        others: the parameter that takes all words that are no options of the function, which `prepare` reads.
+        inner: parameters that no option gives, but `prepare` may.
+        usage: what follows the command's name in its help.
         epilog: below the help.
     """
 
@@ -53,11 +58,15 @@ class Command:
         presets: Callable[[Sequence[str]], Mapping[str, Any]] = lambda words: {},
         besides: Mapping[str, Mapping[str, Any]] | None = None,
         device: bool = True,
+        others: str | None = None,
+        inner: Sequence[str] = (),
+        usage: str | None = None,
         epilog: str | None = None,
     ) -> None:
         self.function, self.name, self.show = function, name, show
         self.names, self.prepare, self.presets = names or {}, prepare, presets
         self.besides, self.device, self.epilog = besides or {}, device, epilog
+        self.others, self.inner, self.usage = others, inner, usage
 
     def __call__(self, words: Sequence[str]) -> int:
         """Call the function; returns the exit code."""
@@ -73,11 +82,34 @@ class Command:
         Raises:
             InputError: for words that cannot be parsed, or a number outside its range.
         """
+        refuse_renamed(self.name, words)
+        words, others = self._divided(words)
         options = parse(self.parser(words), words)
         given = {name: _value(name, hint, options[self.names.get(name, name)]) for name, hint in self._hints().items()}
         for name, number, limits in outside(given, ranges_of(self.function)):
             raise InputError(f"--{self.names.get(name, name)} {number}: expected {limits.missed(number)}")
-        return given
+        return given if self.others is None else {**given, self.others: others}
+
+    def _divided(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The function's own options with their values, and all other words, where the function takes any."""
+        if self.others is None:
+            return list(words), []
+        room = {f"--{self.names.get(name, name)}": _values(hint) for name, hint in self._hints().items()}
+        own: list[str] = []
+        others: list[str] = []
+        left = 0.0  # values that the option before may still take
+        for word in words:
+            option, equals, _ = word.partition("=")
+            if option in room or word in ("-h", "--help"):
+                left = 0 if equals else room.get(option, 0)
+                own.append(word)
+            elif left and not word.startswith("--"):
+                left -= 1
+                own.append(word)
+            else:
+                left = 0
+                others.append(word)
+        return own, others
 
     def parser(self, words: Sequence[str] = ()) -> ArgumentParser:
         """The parser of a command line."""
@@ -101,14 +133,15 @@ class Command:
         if self.device:
             add_device(parser)
         positional = [one for one in positional if one not in self.name.split()]
-        parser.usage = " ".join([self.name, *positional, "[--ARGUMENT VALUE ...]"])
+        parser.usage = " ".join([self.name, self.usage or " ".join([*positional, "[--ARGUMENT VALUE ...]"])])
         parser.set_defaults(dict(self.presets(words)))
         return parser
 
     def _hints(self) -> dict[str, Any]:
         """The annotation of each parameter that a command line can give."""
         hints = get_type_hints(self.function, include_extras=True)
-        return {name: hints[name] for name in inspect.signature(self.function).parameters if name != OURS}
+        named = inspect.signature(self.function).parameters
+        return {name: hints[name] for name in named if name not in (OURS, self.others, *self.inner)}
 
 
 class _Help(RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -140,6 +173,12 @@ def _add(parser: ArgumentParser, parameter: inspect.Parameter, name: str, hint: 
     elif not required:
         given = {"nargs": "?", **given}
     parser.add_argument(name, **given)
+
+
+def _values(hint: Any) -> float:
+    """How many words may follow an option."""
+    kind, about = _parts(hint)
+    return math.inf if get_origin(kind) in SEVERAL else 0 if about.alone is True else 1
 
 
 def _in_usage(name: str, hint: Any, default: Any) -> str:

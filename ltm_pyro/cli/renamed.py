@@ -10,6 +10,7 @@ RENAMED = {  # by command, the old name and the new one
     "ltm compare bounds": {"sequences": "limit"},
     "ltm compare guides": {"sequences": "limit"},
     "ltm evaluate RUN --suite generation": {"samples": "limit"},
+    "ltm scale": {"run": "out"},
     "ltm plot": {"limit": "points"},
 }
 

@@ -52,6 +52,12 @@ DiffusionSteps = Annotated[int | None, Argument("of masked diffusion; one for ea
 
 Out = Annotated[str | None, Argument("the results' folder")]
 Quick = Annotated[bool, Argument("smaller sizes, for a first look", alone=True)]
+Seeds = Annotated[Sequence[int], Argument("of weights, order and noise: every run is trained with each")]
+Processes = Annotated[
+    int | None,
+    Argument("runs at once, of one thread each; one after another, with all threads, if left out"),
+    whole(1),
+]
 Resume = Annotated[bool, Argument("go on with what an interrupted call has left", alone=True)]
 
 

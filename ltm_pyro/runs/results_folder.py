@@ -8,7 +8,7 @@ import math
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,13 @@ class ComparisonFolder:
         """Raises InputError if what begins it could not be written, and another folder can be given."""
         if self.chosen and self.unwritten:
             raise InputError(f"{next(iter(self.unwritten.values()))}. Give a folder by --out")
+
+    def discard_unless_begun(self) -> None:
+        """Take away what says what the comparison is, and the folder, where nothing else is there."""
+        with suppress(OSError):
+            if [path.name for path in self.path.iterdir()] == [SETTINGS]:
+                (self.path / SETTINGS).unlink()
+                self.path.rmdir()
 
     def done(self) -> dict[str, list[dict[str, Any]]]:
         """The pieces that an interrupted comparison with these settings has done.

@@ -77,7 +77,7 @@ class Study(ABC):
     ) -> None:
         if processes is not None and not 1 <= processes <= LARGEST:
             raise InputError(f"--processes {processes}: expected 1 or more, and {LARGEST} or less")
-        self.processes = processes
+        self.processes, self.resumed = processes, resume
         self.trials: Sequence[Trial] = ()
         self.runner: TrialRunner | None = None
         self.folder = _opened(Path(out), settings, resume)
@@ -132,7 +132,13 @@ class Study(ABC):
         """
         runner = self.begin()
         if any(trial.key not in runner.results for trial in self.trials):
-            runner.carry_out(self._on_end, self.material if self.one_text else None)
+            try:
+                material = self.material if self.one_text else None
+            except InputError:
+                if not self.resumed:
+                    self.folder.discard_unless_begun()
+                raise
+            runner.carry_out(self._on_end, material)
 
     def conduct(self) -> None:
         """Carry the study out, and show what there is then, be it all or what an interrupt has left.

@@ -28,7 +28,8 @@ KINDS |= {"ltm_pyro.bounds.schedules.AbstractSchedule": "a schedule (LinearSched
 KINDS |= {"list": "a list, as [a,b]", "tuple": "a list, as [a,b]"}
 
 LAYER = re.compile(
-    r"Parser key \"(?P<key>[\w.]+)\": |Type \S*Callable.*? a callable class: |Problem with given class_path '\S+': "
+    r"Parser key \"(?P<key>[\w.]+)\"(?: element \d+)?: |Type \S*Callable.*? a callable class: |"
+    r"Problem with given class_path '\S+': "
 )
 NO_OPTION = re.compile(r"(?:Group '(?P<group>[\w.]+)' does not accept option|Option) '(?P<option>[\w.]+)'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")

@@ -389,7 +389,7 @@ def test_an_existing_folder_is_left_alone(whole, corpus, capsys):
         (("--train.seed=3",), "give the seeds by --seeds"),
         (("--run", "here"), "every run has a folder of its own"),
         (("--seeds", "0", "0"), "--seeds 0 0: expected different whole numbers"),
-        (("--seeds", "one"), "invalid int value: 'one'"),
+        (("--seeds", "one"), "--seeds one: expected a whole number"),
         (("--seconds", "-1"), "--seconds -1.0: expected a positive number"),
         (("--seconds", "5"), "--seconds and --train.steps are two budgets"),
         (("--model", "autoregressive"), "has no thoughts, and so no prior"),
@@ -403,6 +403,12 @@ def test_bad_input_is_told_in_one_line_before_any_work(words, message, corpus, c
     assert message in err
     assert "Traceback" not in err
     assert not Path("comparisons").exists()
+
+
+def test_a_corpus_that_is_not_there_leaves_no_folder(capsys):
+    assert ltm("compare", "priors", "nowhere.jsonl", "--out", "out") == 2
+    assert "there is no file or folder nowhere.jsonl" in capsys.readouterr().err
+    assert not Path("out").exists()
 
 
 def test_help_lists_the_arguments(capsys):

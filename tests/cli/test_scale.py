@@ -81,7 +81,7 @@ def test_a_cell_that_was_interrupted_goes_on_alone(corpus, capsys):
         (("--thoughts", "1", "--seeds", "0", "0"), "expected different whole numbers"),
         (("--thoughts", "1", "--processes", "0"), "--processes 0: expected 1 or more"),
         (("--thoughts", "1", "--decoder.thoughts", "2"), "it is a dimension of this grid"),
-        (("--thoughts", "1", "--run", "there"), "--run is not for a study of scale: the study's folder is --out"),
+        (("--thoughts", "1", "--run", "there"), "--run is --out now. `ltm scale --help` lists all arguments"),
         (("--thoughts", "1", "--model", "autoregressive"), "--model is not for a study of scale"),
         (("--thoughts", "1", "--guide", "MAPGuide"), "its guide has no density"),
         (("--layers", "-1"), "expected whole numbers from 1 on"),

@@ -1,0 +1,80 @@
+"""A study of scale in a folder, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from ltm_pyro.ranges import in_range, whole
+from ltm_pyro.runs.arguments import Argument, Out, Resume, Seed, Seeds
+from ltm_pyro.studies.scale.grid import INFERENCE, read_grid
+from ltm_pyro.studies.scale.records import Compute
+from ltm_pyro.studies.scale.study import ScaleStudy
+
+FLOPS: dict[str, Compute] = {"spent": "flops_per_token", "paper": "paper_flops_per_token"}
+Sizes = Sequence[int] | None
+GridFile = Annotated[str | None, Argument("YAML: dimensions as below, each with a value or a list of them", "FILE")]
+
+
+@in_range
+def study_scale(
+    *,
+    grid: Annotated[
+        str | None, Argument("YAML: dimensions as below, each with a value or a list of them", "FILE")
+    ] = None,
+    fast_steps: Sizes = None,
+    thoughts: Sizes = None,
+    layers: Sizes = None,
+    width: Sizes = None,
+    window: Sizes = None,
+    inference_steps: Sequence[int | Literal["training"]] | None = None,
+    seeds: Seeds = (0,),
+    out: Out = None,
+    processes: Annotated[int, Argument("runs at once, of one thread each"), whole(1)] = 1,
+    limit: Annotated[int | None, whole(2)] = None,
+    seed: Seed = 0,
+    flops: Literal["spent", "paper"] = "spent",
+    resume: Resume = False,
+    base: Mapping[str, Any],
+    command: Sequence[str] = (),
+) -> ScaleStudy:
+    """A grid of sizes and fast steps, each trained and scored, drawn against T_fast, compute and tokens.
+
+    Args:
+        fast_steps: T_fast in training.
+        thoughts: K, thoughts a layer; N_z is L x K.
+        layers: L.
+        width: D.
+        window: of self-attention, tokens.
+        inference_steps: T_fast at inference, each on all trained models; `training` is as many as in training.
+        out: the study's folder; comparisons/scale-CORPUS if left out.
+        limit: the most held-out texts to score; --train.final_sequences if left out.
+        seed: of the noise of all scoring, and of the bootstrap.
+        flops: what the laws count.
+        resume: go on with the study in --out; what is done stays.
+
+    Raises:
+        InputError: as `ScaleStudy`.
+    """
+    values: dict[str, Sequence[Any] | None] = {
+        "fast_steps": fast_steps,
+        "thoughts": thoughts,
+        "layers": layers,
+        "width": width,
+        "window": window,
+        INFERENCE: inference_steps,
+    }
+    study = ScaleStudy(
+        read_grid(grid, values),
+        base,
+        seeds=seeds,
+        out=out,
+        processes=processes,
+        limit=limit,
+        seed=seed,
+        compute=FLOPS[flops],
+        resume=resume,
+        command=["ltm", *command],
+    )
+    study.conduct()
+    return study
