@@ -122,6 +122,14 @@ def test_what_it_has_learned_is_drawn(run):
     assert len(run.learning_figure().axes) == 3
 
 
+def test_its_figures_have_names(run, shelf):
+    texts = ["the people of the union", "the state of the nation", "the people"]
+    found = run.figures(texts, draws=2, fast_steps=2)
+    assert list(found) == ["learning", "thoughts", "probe", "map"]
+    assert len(found["map"].axes[0].collections[0].get_offsets()) == len(run.posterior(texts).mean)
+    assert list(ltm_pyro.load(shelf / "exact").figures()) == ["learning"]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -45,6 +45,14 @@ class Drawing(NamedTuple):
     wide: bool = True
 
 
+def drawn(drawing: Drawing) -> Figure:
+    """The figure itself, as it would be written."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        return draw_figure(drawing.panels, drawing.caption, drawing.height, drawing.columns, drawing.wide)
+
+
 def save_drawings(folder: Path, drawings: Iterable[Drawing], prefix: str = "") -> list[str]:
     """Write figures into a folder, as PNG and SVG; returns their file names."""
     names = []

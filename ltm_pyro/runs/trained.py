@@ -247,6 +247,43 @@ class TrainedRun:
 
         return learning_figure(self.run)
 
+    def figures(
+        self,
+        texts: Sequence[str] | None = None,
+        *,
+        draws: int = 4,
+        limit: int | None = 192,
+        batch_size: int = BATCH,
+        seed: int = 0,
+        fast_steps: int | None = None,
+    ) -> dict[str, Figure]:
+        """Figures of the run and of the thoughts of texts, as `ltm train` and `ltm inspect` draw them.
+
+        The arguments are those of `evaluate`; `limit` is of sequences.
+
+        Returns:
+            By name: `learning`, what the run has learned by when, if it has a log; of a model with latents `thoughts`,
+            the KL of each, `probe`, what the thoughts of the first layers tell of a text, and `map`, the posterior
+            means on their first two principal axes.
+
+        Raises:
+            InputError: if prior or posterior are no diagonal Gaussians, which alone can be inspected.
+        """
+        from ltm_pyro.data import in_order
+        from ltm_pyro.evaluation.inspection import Details, Inspector
+        from ltm_pyro.evaluation.inspection.figures import drawings
+        from ltm_pyro.plots.saving import drawn
+
+        found = {"learning": self.learning_figure()} if self.run.metrics.read() else {}
+        if self.model.prior is None:
+            return found
+        sequences, components = self._cut(texts).sequences, self.components.with_fast_steps(fast_steps)
+        inspector = Inspector(self.model, self.guide, components.fast, draws, seed)
+        inspector.look(batch.to(self.device) for batch in in_order(sequences, batch_size, limit))
+        inspection = inspector.summary()
+        names = [sequences.name(place) for place in inspection.ids]
+        return {**found, **{one.name: drawn(one) for one in drawings(inspection, Details(), names)}}
+
     def _evaluated(
         self, cut: TextSequences, draws: int, limit: int | None, batch_size: int, seed: int, fast_steps: int | None
     ) -> Evaluation:

@@ -22,12 +22,20 @@ def draw(stem: Path, found: Inspection, details: Details, names: Sequence[str], 
 
     Args:
         stem: the path that all names begin with.
+        found, details, names, tokens: as for `drawings`.
+    """
+    return save_drawings(stem.parent, drawings(found, details, names, tokens), prefix=f"{stem.name}-")
+
+
+def drawings(found: Inspection, details: Details, names: Sequence[str], tokens: Sequence[str] = ()) -> list[Drawing]:
+    """Every figure that there are numbers for.
+
+    Args:
         found, details: what is shown.
         names: of the texts, in order.
         tokens: of the first text that was read token by token.
     """
-    figures = [_thoughts(found), _probe(found), _map(found, names), *_closer(details, tokens)]
-    return save_drawings(stem.parent, figures, prefix=f"{stem.name}-")
+    return [_thoughts(found), _probe(found), _map(found, names), *_closer(details, tokens)]
 
 
 def _thoughts(found: Inspection) -> Drawing:
