@@ -34,6 +34,12 @@ def classes_named(name: str, bases: tuple[type, ...]) -> list[type]:
     return [cls for cls in dict.fromkeys(_below(bases)) if cls.__name__ == name]
 
 
+def public_path(cls: type) -> str:
+    """The import path that a file names a class by: under `ltm_pyro` itself where it is offered there."""
+    public = f"{PACKAGES[0]}.{cls.__name__}"
+    return public if known_class(public, (cls,)) is cls else f"{cls.__module__}.{cls.__qualname__}"
+
+
 def _below(bases: tuple[type, ...]) -> Iterator[type]:
     for base in bases:
         yield base

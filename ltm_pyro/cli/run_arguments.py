@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import add_device, add_trust_code, parse
 from ltm_pyro.cli.class_arguments import files_as_text, given, named_classes, names_own_code, without_overruled_shares
+from ltm_pyro.cli.decoder_words import USUAL, Choice, chosen_decoder
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs.config import Settings, as_dict, merged, recipe, recipes, refuse_other_classes, value_of
+from ltm_pyro.runs.config import Settings, as_dict, merged, recipe, recipes, refuse_other_classes, value_of, without
 from ltm_pyro.runs.loading import say_once
 from ltm_pyro.training.consent import consented, look_in
 from ltm_pyro.training.missing_values import missing_value
@@ -34,18 +35,19 @@ def configured(words: Sequence[str], defaults: Mapping[str, Any] | None = None) 
     Raises:
         InputError: for words that make no sense.
     """
-    parser = _parser(words)
-    parser.set_defaults(_by_argument(defaults or {}))
     own, trusted = names_own_code(words), "--trust_code" in words
     if own or trusted:
         look_in(os.getcwd())
+    decoder = chosen_decoder(words, trusted)
+    parser = _parser(words, decoder)
+    parser.set_defaults(_by_argument(defaults or {}))
 
     def check_file(given: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         arguments = consented(parser, given, path, trusted)
         say_once(arguments.remark)
-        return arguments.values
+        return decoder.of_file(arguments.values)
 
-    config = parse(parser, files_as_text(_files_first(words), check_file))
+    config = parse(parser, decoder.words(files_as_text(_files_first(words), check_file)))
     if missing := missing_value(config):
         raise InputError(f"--{missing} null: expected a value; leave it out to take the default")
     config = with_tokenizer_of_start(config)
@@ -87,8 +89,8 @@ def _files_first(words: Sequence[str]) -> list[str]:
     return files + others
 
 
-def _parser(words: Sequence[str]) -> ArgumentParser:
-    parser = new_run_parser()
+def _parser(words: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
+    parser = new_run_parser(decoder.cls)
     parser.usage = (
         "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n"
         "       ltm train --resume RUN [--corpus_at PLACE]"
@@ -109,13 +111,14 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     )
     add_trust_code(parser)
     add_device(parser)
-    parser.set_defaults(_recipe_values(words) | dict.fromkeys(named_classes(words)))
+    parser.set_defaults(_recipe_values(words, decoder) | dict.fromkeys(named_classes(words)))
     return parser
 
 
-def _recipe_values(words: Sequence[str]) -> dict[str, Any]:
+def _recipe_values(words: Sequence[str], decoder: Choice) -> dict[str, Any]:
     """The recipe's values by argument: the defaults that all other arguments override."""
-    return _by_argument(without_overruled_shares(recipe(["tiny", *given(words, "--recipe")][-1]), words))
+    values = without_overruled_shares(recipe(["tiny", *given(words, "--recipe")][-1]), words)
+    return _by_argument(without(values, "decoder") if decoder.anew else values)
 
 
 def _by_argument(settings: Mapping[str, Any]) -> dict[str, Any]:

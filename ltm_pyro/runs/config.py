@@ -94,7 +94,7 @@ def as_dict(config: Namespace) -> Settings:
     """A configuration as plain values: nested dicts, lists, text, numbers."""
     import yaml
 
-    settings: Settings = yaml.safe_load(run_parser().dump(config, skip_unset=False))
+    settings: Settings = yaml.safe_load(run_parser(config).dump(config, skip_unset=False))
     return settings
 
 

@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.known_classes import known_class
-from ltm_pyro.models import AutoregressiveModel, LatentThoughtModel, MaskedDiffusionModel
+from ltm_pyro.known_classes import public_path
+from ltm_pyro.models import AutoregressiveModel, Decoder, LatentThoughtModel, MaskedDiffusionModel
 from ltm_pyro.recorded import Recorded
 from ltm_pyro.runs.config import Settings
+from ltm_pyro.training.decoder_arguments import FROM_RUN
 
 if TYPE_CHECKING:
     from ltm_pyro.training.blueprint import Blueprint
@@ -20,7 +21,6 @@ MODELS = {
     AutoregressiveModel: "autoregressive",
     MaskedDiffusionModel: "masked-diffusion",
 }
-NOT_OF_DECODER = ("vocabulary", "begin", "length")  # which a run has from its tokenizer and its data
 
 
 def described(components: Blueprint) -> Settings:
@@ -33,6 +33,7 @@ def described(components: Blueprint) -> Settings:
         InputError: for what no file can say: a model of another class, an argument that is a tensor or a function.
     """
     model, guide, fast, slow = components
+    decoder = model.decoder
     kind = MODELS.get(type(model))
     if kind is None:
         raise InputError(
@@ -41,8 +42,8 @@ def described(components: Blueprint) -> Settings:
         )
     settings: Settings = {
         "model": kind,
-        "decoder": _arguments("decoder", model.decoder, NOT_OF_DECODER),
-        "data": {"length": model.decoder.length},
+        "decoder": (_arguments if type(decoder) is Decoder else _class)("decoder", decoder, FROM_RUN),
+        "data": {"length": decoder.length},
         "fast": _arguments("fast", fast),
         "slow": _arguments("slow", slow, ("steps",)),
     }
@@ -79,7 +80,7 @@ def _arguments(name: str, thing: Recorded, but: tuple[str, ...] = ()) -> Setting
 
 
 def _class(name: str, thing: Recorded, but: tuple[str, ...] = ()) -> Settings:
-    return {"class_path": _path(type(thing)), "init_args": _arguments(name, thing, but)}
+    return {"class_path": public_path(type(thing)), "init_args": _arguments(name, thing, but)}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -92,15 +93,10 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, Recorded):
         return _class(name, value)
     if isinstance(value, type):
-        return {"class_path": _path(value)}
+        return {"class_path": public_path(value)}
     if isinstance(value, partial) and isinstance(value.func, type) and not value.args:
-        return {"class_path": _path(value.func), "init_args": _plain(name, value.keywords)}
+        return {"class_path": public_path(value.func), "init_args": _plain(name, value.keywords)}
     raise InputError(
         f"{name} is a {type(value).__name__}, which a run's folder cannot say in words: give numbers, text, classes, "
         "functools.partial of a class, or objects of ltm_pyro"
     )
-
-
-def _path(cls: type) -> str:
-    public = f"ltm_pyro.{cls.__name__}"
-    return public if known_class(public, (cls,)) is cls else f"{cls.__module__}.{cls.__qualname__}"

@@ -39,7 +39,7 @@ def start(folder: Path, config: Namespace, trust_code: bool = False) -> int:
 
 def _train(folder: Path, config: Namespace, lock: RunLock, trust_code: bool = False) -> int:
     """Train from the first step."""
-    check(run_parser(), config)
+    check(run_parser(config), config)
     start = fitting_start(config, trust_code)
     accelerator = make_accelerator(folder, config)
     folder = lock.folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may differ
@@ -73,7 +73,7 @@ def begin(
 
     config = with_absolute_paths(config)
     seed_everything(config.train.seed)
-    blueprint = assemble(run_parser(), config, material.tokenizer.vocabulary, material.tokenizer.begin)
+    blueprint = assemble(run_parser(config), config, material.tokenizer.vocabulary, material.tokenizer.begin)
     if start is not None:
         say(start.hand_over(blueprint))
     if not accelerator.is_main_process:

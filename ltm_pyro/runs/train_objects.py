@@ -93,7 +93,7 @@ def train(
 
 def _refuse_unfit(components: Blueprint, config: Namespace, tokenizer: Tokenizer) -> None:
     """Refuse what a run's folder does not say in full, or what breaks a contract."""
-    again = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin)
+    again = assemble(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
     refuse_unlike(components, again)
     rehearse(again, config.data.length)
 

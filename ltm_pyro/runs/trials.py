@@ -56,7 +56,7 @@ def train_run(folder: Path, config: Namespace, material: Material) -> Run:
 def _session(folder: Path, config: Namespace, material: Material, lock: RunLock) -> Session:
     """What goes on with a run; one that was cut off before its first checkpoint begins again."""
     if not (folder / "config.yaml").is_file() or is_unbegun(folder):
-        check(run_parser(), config)
+        check(run_parser(config), config)
         start = train.fitting_start(config)
         return train.begin(folder, config, material, train.make_accelerator(folder, config), lock, start)
     run = Run.open(folder)

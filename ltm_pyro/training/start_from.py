@@ -12,6 +12,7 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import Blueprint, assemble
 from ltm_pyro.training.checkpoints import step_of
+from ltm_pyro.training.decoder_arguments import decoder_path, is_flat
 from ltm_pyro.training.run import Run, run_parser
 
 if TYPE_CHECKING:
@@ -50,9 +51,8 @@ class Start(NamedTuple):
             InputError: if the weights of this run's decoder do not all have a place there.
         """
         tokenizer = self.run.tokenizer
-        parameters = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin).named_parameters()
-        theirs, ours = self.run.config.decoder, config.decoder
-        faults = [f"heads is {theirs.heads} there and {ours.heads} here"] if theirs.heads != ours.heads else []
+        parameters = assemble(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin).named_parameters()
+        faults = _unlike(self.run.config.decoder, config.decoder)
         for name, weight in self.weights.items():
             if name.startswith(DECODER) and not _fits(name, weight, parameters):
                 here = f"{tuple(parameters[name].shape)} here" if name in parameters else "has no place here"
@@ -91,6 +91,8 @@ class Start(NamedTuple):
         theirs = self.run.config
         if config.model != theirs.model and config.model != "latent-thought":
             return f"It attends to thoughts: leave out --model {config.model}, or start from a run of that model"
+        if not (is_flat(theirs.decoder) and is_flat(config.decoder)):
+            return f"Give its own decoder, {decoder_path(theirs.decoder)}, with its own sizes"
         unlike = [name for name in SIZES if theirs.decoder[name] != config.decoder[name]]
         values = {name: "null" if theirs.decoder[name] is None else theirs.decoder[name] for name in unlike}
         words = " ".join(f"--decoder.{name} {value}" for name, value in values.items())
@@ -102,6 +104,16 @@ def with_tokenizer_of_start(config: Namespace) -> Namespace:
     if config.train.start_from is not None and config.data.tokenizer is None:
         config.data.tokenizer = config.train.start_from
     return config
+
+
+def _unlike(theirs: Namespace, ours: Namespace) -> list[str]:
+    """What the shapes of weights do not tell: decoders of other classes, or other heads."""
+    there, here = decoder_path(theirs), decoder_path(ours)
+    if there != here:
+        return [f"it is a {there} there and a {here} here"]
+    if not is_flat(ours) or theirs.heads == ours.heads:
+        return []
+    return [f"heads is {theirs.heads} there and {ours.heads} here"]
 
 
 def _fits(name: str, weight: Tensor, parameters: Mapping[str, Tensor]) -> bool:

@@ -73,6 +73,9 @@ NEED_CONSENT = {  # name: edit, the class path that the refusal names
     "a name that begins like ours": (at("prior", cls("ltm_pyro_more.Prior")), "ltm_pyro_more.Prior"),
     "a name that looks like torch's": (at("fast.optimizer", cls("tоrch.optim.Adam")), "tоrch.optim.Adam"),
     "a bound": (at("fast.bound", cls("evil.Bound")), "evil.Bound"),
+    "a decoder": (at("decoder", cls("evil.Decoder", width=4)), "evil.Decoder"),
+    "a decoder by its path alone": (at("decoder", "evil.Decoder"), "evil.Decoder"),
+    "a decoder that runs": (at("decoder", cls("subprocess.getoutput", **TOUCH)), "subprocess.getoutput"),
     "a gradient within a bound": (at("fast.bound", cls("ltm_pyro.ELBO", gradient=cls("evil.make"))), "evil.make"),
     "a schedule within a bound": (
         at("slow.bound", cls("ltm_pyro.KLWeighted", kl_weight=cls("evil.make"))),
@@ -90,6 +93,13 @@ REFUSED = {  # name: edit, what the refusal says; no consent helps
         at("prior", cls("ltm_pyro.training.run.shutil.rmtree", path=".")),
         "shutil.rmtree",
     ),
+    "a decoder through a module of ours": (
+        at("decoder", cls("ltm_pyro.models.decoder.decoder.math.exp")),
+        "math.exp",
+    ),
+    "a decoder of another kind": (at("decoder", cls("ltm_pyro.GaussianPrior")), "GaussianPrior"),
+    "a decoder by a name of none": (at("decoder", "Nonesuch"), "Nonesuch"),
+    "a class within our decoder": (at("decoder", cls("ltm_pyro.Decoder", inner=cls("evil.Size"))), "evil.Size"),
     "a function of torch": (at("prior", cls("torch.hub.load", repo_or_dir=".", source="local")), "torch.hub.load"),
     "a module of torch not imported yet": (
         at("prior", cls("torch.utils.cpp_extension.load_inline")),

@@ -143,7 +143,7 @@ class GuideStudy:
         seed_everything(self.seed)
         try:
             config = complete(merged(as_dict(self.run.config), variant.change))
-            built = assemble(run_parser(), config, tokenizer.vocabulary, tokenizer.begin)
+            built = assemble(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
             rehearse(built, config.data.length, learns=False)
         except InputError as error:
             raise InputError(f"--guides {variant}: {error}") from error

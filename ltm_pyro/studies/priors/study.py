@@ -227,7 +227,7 @@ class PriorComparison(Study):
                 raise InputError(f"--model {config.model} has no thoughts, and so no prior: leave it out")
             if build:
                 try:
-                    if not check(run_parser(), config).guide.has_density:
+                    if not check(run_parser(config), config).guide.has_density:
                         raise InputError(
                             "its guide has no density, so that there is no ELBO to compare: choose another --guide"
                         )

@@ -157,7 +157,7 @@ class ScaleStudy(Study):
             config = complete(merged(base, change_of(sizes)))
             if config.model != "latent-thought":
                 raise InputError(f"--model {config.model} has no thoughts and no fast steps: leave it out")
-            if not check(run_parser(), config).guide.has_density:
+            if not check(run_parser(config), config).guide.has_density:
                 raise InputError("its guide has no density, so that there is no bound to draw: choose another --guide")
         except InputError as error:
             told = ", ".join(f"{name} {sizes[name]}" for name in self.grid if name in sizes)

@@ -1,0 +1,92 @@
+"""The decoder's class among the words of a command line, which is chosen before anything else is parsed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ltm_pyro.cli.class_arguments import given, read
+from ltm_pyro.errors import InputError
+from ltm_pyro.models import AbstractDecoder, Decoder
+from ltm_pyro.training.class_paths import checked_arguments
+from ltm_pyro.training.consent import consented
+from ltm_pyro.training.decoder_arguments import OPTION, decoder_class, decoder_path
+from ltm_pyro.training.run import run_parser
+
+CLASS = re.compile(r"[A-Za-z_][\w.]*")
+
+
+class Choice(NamedTuple):
+    """The decoder's class.
+
+    Attributes:
+        cls: the class.
+        named: whether the words themselves name it, so that it starts anew.
+    """
+
+    cls: type[AbstractDecoder]
+    named: bool = False
+
+    @property
+    def anew(self) -> bool:
+        """Whether the recipe's arguments are of no use to it."""
+        return self.named or self.cls is not Decoder
+
+    def words(self, words: Sequence[str]) -> list[str]:
+        """The other words, which the parser of this class takes."""
+        kept: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            option, equals, value = word.partition("=")
+            if option == OPTION:
+                behind = [] if equals else [*islice(rest, 1)]
+                kept += [] if _is_class("".join(behind) or value) else [word, *behind]
+            else:
+                kept.append(word)
+        return kept
+
+    def of_file(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A file's arguments, without those of another decoder than the one that is chosen."""
+        other = "decoder" in values and (self.named or decoder_class(decoder_path(values["decoder"])) is not self.cls)
+        return {name: value for name, value in values.items() if not (other and name == "decoder")}
+
+
+USUAL = Choice(Decoder)
+
+
+def chosen_decoder(words: Sequence[str], trust_code: bool) -> Choice:
+    """The class of `--decoder CLASS`; else that of the last file with a decoder; else `Decoder`.
+
+    A class that the words name is the user's own word, and is imported; one of a file needs consent.
+
+    Raises:
+        InputError: for a class that is no decoder, or a file's without consent.
+    """
+    if named := [value for value in given(words, OPTION) if _is_class(value)]:
+        checked = checked_arguments(run_parser(), {"decoder": named[-1]}, trust_code=True)
+        return Choice(_imported(checked.values["decoder"]), named=True)
+    for path in reversed(given(words, "--config")):
+        if own := {name: value for name, value in read(path).items() if name.split(".")[0] == "decoder"}:
+            consent = consented(run_parser(), own, Path(path), trust_code)
+            return Choice(_imported(consent.values["decoder"]))
+    return USUAL
+
+
+def _imported(decoder: Any) -> type[AbstractDecoder]:
+    path = decoder_path(decoder)
+    try:
+        return decoder_class(path)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"--decoder {path}: {error}. Start the command in the folder that holds the code of a class of your own"
+        ) from error
+    except SyntaxError as error:
+        raise InputError(f"{error.filename}, line {error.lineno} does not parse as Python: {error.msg}") from error
+
+
+def _is_class(value: str) -> bool:
+    """Whether what stands behind `--decoder` names a class; else it is a file of arguments, or the arguments."""
+    return CLASS.fullmatch(value) is not None and not Path(value).is_file()
