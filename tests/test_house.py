@@ -288,6 +288,38 @@ def test_words_of_a_command_line_would_be_noticed():
     assert len(list(words_of_a_command_line("def f(words): pass"))) == 1
 
 
+ASKED = ("model", "guide", "prior", "optimizer", "posterior")
+
+
+def probes(source):
+    """Questions whether a guide, a model or a prior has a member, and arguments of any type in their place."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr"):
+            if ast.unparse(node.args[0]).split(".")[-1] in ASKED:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.arg) and node.arg in ASKED and "Any" in ast.unparse(node.annotation or node):
+            yield f"{node.arg}: Any"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "inference").glob("*.py")), ids=lambda path: path.stem)
+def test_inference_asks_of_models_and_guides_what_their_contracts_say(path):
+    """Defaults are in `contracts.py` alone."""
+    assert list(probes(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "refines = getattr(guide, 'refines', False)",
+        "def f(self):\n    if hasattr(self.guide, 'teach'):\n        pass",
+        "prior = getattr(fit.model, 'prior', None)",
+        "def f(guide: Any):\n    pass",
+    ],
+)
+def test_a_probe_would_be_noticed(source):
+    assert len(list(probes(source))) == 1
+
+
 DOORS = [path for folder in ("benchmarks", "notebooks", "docs") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
