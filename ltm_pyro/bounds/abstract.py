@@ -274,15 +274,3 @@ class AbstractBound(AbstractObjective):
 
     def as_bound(self) -> AbstractBound:
         return self
-
-
-class AbstractNonBound(AbstractObjective):
-    """For learning only: its value says nothing about log p(x), and no table of bounds holds it."""
-
-    claim = Claim.NONE
-
-    def as_bound(self) -> AbstractBound:
-        """The ELBO, by the same gradient where that needs no path along z."""
-        from ltm_pyro.bounds.elbo import ELBO
-
-        return ELBO(self.particles, gradient=self.gradient) if self.gradient.cuts else ELBO()
