@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
+from ltm_pyro.models.masked_network import MaskedNetwork
 from ltm_pyro.models.priors.density import Density
 from ltm_pyro.models.token_sequence import check_text
 from ltm_pyro.models.unmasking import first_hitting
 from ltm_pyro.token_ids import token_ids
-
-if TYPE_CHECKING:
-    from ltm_pyro.models.masked_diffusion import MaskedDiffusionModel
 
 Loss = Literal["masked", "score-entropy"]
 AT_ONCE = 64  # texts in a pass that nobody learns from
@@ -60,7 +58,7 @@ class MaskedSequence(TorchDistribution):
 
     def __init__(
         self,
-        model: MaskedDiffusionModel,
+        model: MaskedNetwork,
         mask: Tensor | None = None,
         previous: Tensor | None = None,
         length: int | None = None,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ltm_pyro.models.drawing import draw
-
-if TYPE_CHECKING:
-    from ltm_pyro.models.masked_diffusion import MaskedDiffusionModel
+from ltm_pyro.models.masked_network import MaskedNetwork
 
 Choose = Callable[[Tensor, torch.Generator | None], Tensor]
 
@@ -23,7 +20,7 @@ def choose(log_intensities: Tensor, generator: torch.Generator | None = None) ->
 
 @torch.no_grad()
 def first_hitting(
-    model: MaskedDiffusionModel,
+    model: MaskedNetwork,
     prompt: Tensor,
     previous: Tensor,
     chosen: Choose = choose,
@@ -56,7 +53,7 @@ def first_hitting(
 
 @torch.no_grad()
 def ancestral(
-    model: MaskedDiffusionModel,
+    model: MaskedNetwork,
     prompt: Tensor,
     previous: Tensor,
     steps: int,
@@ -85,7 +82,7 @@ def ancestral(
     return tokens
 
 
-def _begin(model: MaskedDiffusionModel, prompt: Tensor) -> tuple[Tensor, Tensor]:
+def _begin(model: MaskedNetwork, prompt: Tensor) -> tuple[Tensor, Tensor]:
     """A text that begins with a prompt, and which of its positions are masked, (N, length) each."""
     tokens = prompt.new_full((len(prompt), model.decoder.length), model.decoder.begin)
     tokens[:, : prompt.shape[1]] = prompt

@@ -2,7 +2,6 @@
 
 import ast
 import doctest
-import graphlib
 import importlib
 import os
 import subprocess
@@ -206,32 +205,49 @@ def test_an_import_the_other_way_would_be_noticed(floor, source):
     assert len(list(faults(source, floor))) == 1
 
 
-def circle(sources):
-    """Modules that import one another in a circle, those for type checkers included; None if there is none.
+def imported_files(sources):
+    """Which modules each module imports, anywhere in it, among those given; a package's `__init__` is no target.
 
     Args:
-        sources: the text of every module by its name.
+        sources: each module's text by its name.
     """
-    known = {
-        name: {
-            f"{module}.{part}" if f"{module}.{part}" in sources else module for module, part in imports(ast.parse(text))
-        }
-        for name, text in sources.items()
+    graph = {}
+    for module, source in sources.items():
+        pairs = imports(ast.parse(source))
+        graph[module] = {t for pair in pairs for t in (".".join(pair), pair[0]) if t in sources} - {module}
+    return graph
+
+
+def circles(graph):
+    """Sets of modules each of which leads to all others of its set."""
+    reached = {}
+    for start in graph:
+        seen, ahead = set(), list(graph[start])
+        while ahead:
+            module = ahead.pop()
+            if module not in seen:
+                seen.add(module)
+                ahead += graph[module]
+        reached[start] = seen
+    found = [{start, *(m for m in seen if start in reached[m])} for start, seen in reached.items() if start in seen]
+    return [circle for place, circle in enumerate(found) if circle not in found[:place]]
+
+
+def test_no_imports_go_in_a_circle():
+    """Those for type checkers and in functions are seen too."""
+    paths = [path for path in python_files() if path.name != "__init__.py"]
+    found = circles(imported_files({module_of(path): path.read_text(encoding="utf-8") for path in paths}))
+    assert found == []
+
+
+def test_a_circle_would_be_noticed():
+    sources = {
+        "p.a": "from p.b import B",
+        "p.b": "def f():\n    from p import c",
+        "p.c": "import p.a",
+        "p.d": "import p.a",
     }
-    try:
-        graphlib.TopologicalSorter({name: found & set(sources) for name, found in known.items()}).prepare()
-    except graphlib.CycleError as error:
-        return error.args[1]
-    return None
-
-
-def test_no_import_circle_is_within_the_decoder():
-    folder = PACKAGE / "models" / "decoder"
-    sources = {module_of(path): path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
-    assert len(sources) > 10
-    assert circle(sources) is None
-    one, other = "ltm_pyro.models.decoder.cache", "ltm_pyro.models.decoder.incremental"
-    assert one in circle({**sources, one: f"if TYPE_CHECKING:\n    from {other} import DecoderCache\n"})
+    assert circles(imported_files(sources)) == [{"p.a", "p.b", "p.c"}]
 
 
 def test_all_floors_were_seen():
@@ -316,6 +332,38 @@ def test_words_of_a_command_line_stay_in_cli(path):
 
 def test_words_of_a_command_line_would_be_noticed():
     assert len(list(words_of_a_command_line("def f(words): pass"))) == 1
+
+
+ASKED = ("model", "guide", "prior", "optimizer", "posterior")
+
+
+def probes(source):
+    """Questions whether a guide, a model or a prior has a member, and arguments of any type in their place."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr"):
+            if ast.unparse(node.args[0]).split(".")[-1] in ASKED:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.arg) and node.arg in ASKED and "Any" in ast.unparse(node.annotation or node):
+            yield f"{node.arg}: Any"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "inference").glob("*.py")), ids=lambda path: path.stem)
+def test_inference_asks_of_models_and_guides_what_their_contracts_say(path):
+    """Defaults are in `contracts.py` alone."""
+    assert list(probes(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "refines = getattr(guide, 'refines', False)",
+        "def f(self):\n    if hasattr(self.guide, 'teach'):\n        pass",
+        "prior = getattr(fit.model, 'prior', None)",
+        "def f(guide: Any):\n    pass",
+    ],
+)
+def test_a_probe_would_be_noticed(source):
+    assert len(list(probes(source))) == 1
 
 
 DOORS = [path for folder in ("benchmarks", "notebooks", "docs") for path in sorted((ROOT / folder).rglob("*.py"))]

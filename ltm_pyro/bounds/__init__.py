@@ -1,6 +1,6 @@
 """Bounds on log p(x), and objectives that are none, one a file. In nats per sequence."""
 
-from ltm_pyro.bounds.abstract import AbstractBound, AbstractNonBound, AbstractObjective
+from ltm_pyro.bounds.abstract import AbstractBound, AbstractObjective
 from ltm_pyro.bounds.chi_upper import ChiUpper
 from ltm_pyro.bounds.claim import Claim
 from ltm_pyro.bounds.combined_importance_weighted import CombinedImportanceWeighted
@@ -24,6 +24,7 @@ from ltm_pyro.bounds.info_vae import InfoVAE
 from ltm_pyro.bounds.jackknife import Jackknife
 from ltm_pyro.bounds.kl_weighted import KLWeighted
 from ltm_pyro.bounds.multiply_importance_weighted import MultiplyImportanceWeighted
+from ltm_pyro.bounds.non_bound import AbstractNonBound
 from ltm_pyro.bounds.partially_importance_weighted import PartiallyImportanceWeighted
 from ltm_pyro.bounds.renyi import Renyi
 from ltm_pyro.bounds.sandwich import Bracket, Sandwich, Simulated

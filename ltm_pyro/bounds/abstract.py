@@ -43,6 +43,7 @@ class AbstractObjective(Recorded, PyroELBO):
     Attributes:
         claim: what the objective says about log p(x).
         linear: whether it is a mean over particles, so that it knows no importance weights.
+        is_log_mean_weight: whether it is the log of the mean weight, as `ImportanceWeighted` and what derives from it.
         kl_weight: of log q - log p(z) in every log-weight.
         closed_form_kl: whether an exact KL is looked for.
         descends: whether inference brings it down, as it does an upper bound.
@@ -55,6 +56,7 @@ class AbstractObjective(Recorded, PyroELBO):
 
     claim: Claim = Claim.NONE
     linear: bool = False
+    is_log_mean_weight: bool = False
     kl_weight: float = 1.0
     closed_form_kl: bool = True
     splits: ClassVar[bool] = False  # whether γ follows another function of the weights than θ
@@ -272,15 +274,3 @@ class AbstractBound(AbstractObjective):
 
     def as_bound(self) -> AbstractBound:
         return self
-
-
-class AbstractNonBound(AbstractObjective):
-    """For learning only: its value says nothing about log p(x), and no table of bounds holds it."""
-
-    claim = Claim.NONE
-
-    def as_bound(self) -> AbstractBound:
-        """The ELBO, by the same gradient where that needs no path along z."""
-        from ltm_pyro.bounds.elbo import ELBO
-
-        return ELBO(self.particles, gradient=self.gradient) if self.gradient.cuts else ELBO()

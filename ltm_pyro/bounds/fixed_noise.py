@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ltm_pyro.bounds.abstract import AbstractNonBound, AbstractObjective
+from ltm_pyro.bounds.abstract import AbstractObjective
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.elbo import ELBO
+from ltm_pyro.bounds.non_bound import AbstractNonBound
 from ltm_pyro.bounds.terms import Terms
 from ltm_pyro.ranges import SEED, bounded
 

@@ -23,6 +23,8 @@ class ImportanceWeighted(AbstractBound):
         gradient, at_once: as in `AbstractObjective`.
     """
 
+    is_log_mean_weight = True
+
     def __init__(
         self, particles: int = 8, *, gradient: AbstractGradient | None = None, at_once: int | None = None
     ) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ltm_pyro.bounds.abstract import AbstractNonBound
 from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.non_bound import AbstractNonBound
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import FINITE, bounded
 

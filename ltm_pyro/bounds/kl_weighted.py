@@ -6,9 +6,9 @@ import math
 
 from torch import Tensor
 
-from ltm_pyro.bounds.abstract import AbstractNonBound
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
+from ltm_pyro.bounds.non_bound import AbstractNonBound
 from ltm_pyro.bounds.schedules import AbstractSchedule, lowest_of, scheduled
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded

@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor
 
-from ltm_pyro.bounds.abstract import AbstractNonBound
 from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.non_bound import AbstractNonBound
 from ltm_pyro.bounds.schedules import AbstractSchedule, lowest_of, scheduled
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded

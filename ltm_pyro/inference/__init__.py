@@ -2,6 +2,7 @@
 
 from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.batch import refuse_unfit
+from ltm_pyro.inference.contracts import Guide, Model, guide_of, model_of
 from ltm_pyro.inference.dual_rate import DualRateSVI
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.log_joint import LogJoint
@@ -18,7 +19,9 @@ __all__ = [
     "FastLoop",
     "FastStep",
     "Fit",
+    "Guide",
     "LogJoint",
+    "Model",
     "NaturalGradient",
     "NonFiniteError",
     "Refinement",
@@ -27,6 +30,8 @@ __all__ = [
     "StepObserver",
     "TableFit",
     "frozen",
+    "guide_of",
+    "model_of",
     "refuse_unfit",
     "towards_a_bound",
     "update_of",

@@ -1,51 +1,50 @@
-"""What is asked of a model, a guide and a batch before inference begins."""
+"""Checks of a model, a guide and a batch before inference begins."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.inference.contracts import Guide, Prior, guide_of, is_guide, model_of, prior_of
 from ltm_pyro.instances import described, refuse_class
 
 
-def checked_batch(model: Any, guide: Any, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+def checked_batch(model: object, guide: object, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
     """The batch as the model takes it; token ids are then int64. No device is waited for.
 
     Raises:
         InputError: for a batch that is not the model's, or a guide that does not fit the model.
     """
     refuse_unfit(model, guide)
-    check = getattr(model, "checked_batch", None)
-    return (x, mask) if check is None else check(x, mask)
+    return model_of(model).checked_batch(x, mask)
 
 
-def refuse_unfit(model: Any, guide: Any) -> None:
+def refuse_unfit(model: object, guide: object) -> None:
     """Raises InputError for a class in the place of an object, a model as a guide, or thoughts of different shapes."""
     for argument, part in (("model", model), ("guide", guide)):
         refuse_class(argument, part)
-    if not hasattr(guide, "local_parameters") or hasattr(model, "local_parameters"):
+    if not is_guide(guide) or is_guide(model):
         raise InputError(
             f"model is {described(model)} and guide is {described(guide)}: expected a model and a guide in this order; "
             "a guide has start() and local_parameters()"
         )
-    prior = getattr(model, "prior", None)
+    prior = model_of(model).prior
     if prior is not None:
-        _refuse_other_thoughts(prior, guide)
+        _refuse_other_thoughts(prior_of(prior), guide_of(guide), type(prior).__name__, type(guide).__name__)
 
 
-def _refuse_other_thoughts(prior: Any, guide: Any) -> None:
-    shape, expected = getattr(guide, "z_shape", None), getattr(prior, "z_shape", None)
-    if shape is not None and expected is not None and tuple(shape) != tuple(expected):
+def _refuse_other_thoughts(prior: Prior, guide: Guide, prior_name: str, guide_name: str) -> None:
+    shape, expected = guide.z_shape, prior.z_shape
+    if shape is None:
+        return
+    if expected is not None and tuple(shape) != tuple(expected):
         raise InputError(
             f"the guide draws z of shape {tuple(shape)}, the prior models {tuple(expected)}: build the guide with "
             "model.prior.z_shape"
         )
-    discrete = getattr(prior, "discrete", None)
-    if shape is not None and discrete is not None and getattr(guide, "discrete", discrete) != discrete:
-        kinds = ("one-hot", "continuous") if discrete else ("continuous", "one-hot")
+    if None not in (prior.discrete, guide.discrete) and prior.discrete != guide.discrete:
+        kinds = ("one-hot", "continuous") if prior.discrete else ("continuous", "one-hot")
         raise InputError(
-            f"{type(prior).__name__} has {kinds[0]} thoughts, {type(guide).__name__} draws {kinds[1]} ones: take "
-            + ("CategoricalGuide or another over codes" if discrete else "MeanFieldGuide or another over numbers")
+            f"{prior_name} has {kinds[0]} thoughts, {guide_name} draws {kinds[1]} ones: take "
+            + ("CategoricalGuide or another over codes" if prior.discrete else "MeanFieldGuide or another over numbers")
         )

@@ -24,7 +24,7 @@ class DualRateSVI:
 
     Args:
         model: a Pyro model called as `model(x, mask, ...)`.
-        guide: a guide with `start`, `local_parameters`, and the model's own call.
+        guide: a guide with `start`, `local_parameters`, and the model's own call; see `contracts.Guide`.
         fast: the loop on the local parameters.
         slow: the step on the global ones; None for inference alone. Its `steps` are the run's, of which schedules may
             take shares.
@@ -48,7 +48,7 @@ class DualRateSVI:
     def __init__(
         self,
         model: nn.Module,
-        guide: Any,
+        guide: nn.Module,
         fast: FastLoop,
         slow: SlowStep | None = None,
         observers: Sequence[StepObserver] = (),

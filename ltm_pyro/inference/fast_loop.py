@@ -17,6 +17,7 @@ from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.batch import checked_batch
+from ltm_pyro.inference.contracts import Guide, GuideOptimizer, guide_of, model_of
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
@@ -44,7 +45,7 @@ class FastLoop(Recorded):
         learning_rate: of the first step; a guide may have a factor of its own on it, its `step_size`.
         final_fraction: the last step's learning rate as a fraction of the first's; a cosine leads there. 1 is constant.
         optimizer: makes the optimizer of γ, from its parameters and `lr`. No weight decay: it would be a hidden prior.
-            One that has a method `attend` is handed the guide. A guide may have an optimizer of its own instead.
+            A `GuideOptimizer` is handed the guide. A guide may have an optimizer of its own instead.
         tokens: share of the token positions that a step scores, drawn anew for each. Fewer make steps cheaper and
             noisier; the gradient stays unbiased.
         tolerance: stop moving a sequence once the mean of its objective over `patience` steps has risen by less
@@ -115,7 +116,7 @@ class FastLoop(Recorded):
     def fit(
         self,
         model: nn.Module,
-        guide: Any,
+        guide: nn.Module,
         x: Tensor,
         mask: Tensor | None = None,
         *,
@@ -126,7 +127,7 @@ class FastLoop(Recorded):
         """Start the guide on a batch and fit its local parameters.
 
         Args:
-            model, guide: they share the site `z`.
+            model, guide: as `contracts.Model` and `contracts.Guide` say; they share the site `z`.
             x: token ids of any integer type, shape (B, T).
             mask: True where a token is scored, shape (B, T).
             observers: are called around every step.
@@ -138,30 +139,31 @@ class FastLoop(Recorded):
             InputError: for a batch that is not the model's, or a guide that does not fit the model.
         """
         x, mask = checked_batch(model, guide, x, mask)
-        prior = getattr(model, "prior", None)
+        prior, posterior = model_of(model).prior, guide_of(guide)
         with torch.no_grad():
-            guide.start(x, mask, prior=None if prior is None else prior())
-        if guide.local_parameters():
+            posterior.start(x, mask, prior=None if prior is None else prior())
+        if posterior.local_parameters():
             watching = () if watch is None else (Watch(watch),)
             self._fit_local(model, guide, {"x": x, "mask": mask, **kwargs}, [*observers, *watching])
-        if hasattr(guide, "conclude"):
-            with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
-                guide.conclude(LogJoint(model, x, mask, **kwargs))
+        with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
+            posterior.conclude(LogJoint(model, x, mask, **kwargs))
 
-    def make_optimizer(self, guide: Any) -> Optimizer:
-        """A fresh one of the guide's local parameters, as its user or the guide wants it."""
-        make = guide.fast_optimizer(self.optimizer) if hasattr(guide, "fast_optimizer") else self.optimizer
-        optimizer = fused(make(guide.local_parameters(), lr=self.learning_rate))
-        if hasattr(optimizer, "attend"):
-            optimizer.attend(guide)
+    def make_optimizer(self, guide: nn.Module) -> Optimizer:
+        """A fresh optimizer of the guide's local parameters, as the loop's user or the guide wants it."""
+        posterior = guide_of(guide)
+        make = posterior.fast_optimizer(self.optimizer)
+        optimizer = fused(make(posterior.local_parameters(), lr=self.learning_rate))
+        if isinstance(optimizer, GuideOptimizer):
+            optimizer.attend(posterior)
         return optimizer
 
     def _fit_local(
-        self, model: nn.Module, guide: Any, batch: dict[str, Any], observers: Sequence[StepObserver]
+        self, model: nn.Module, guide: nn.Module, batch: dict[str, Any], observers: Sequence[StepObserver]
     ) -> None:
         """Move the local parameters, with the observers around: first whether rows rest, last the way back."""
         learns = any(observer.learns for observer in observers)
-        objective, many = self._objective_of(guide), getattr(guide, "fast_particles", None)
+        posterior = guide_of(guide)
+        objective = self._objective_of(posterior)
         shared = SharedReading(self.tokens, keep=not learns)
 
         def terms() -> Terms:
@@ -169,9 +171,9 @@ class FastLoop(Recorded):
                 return objective.terms(model, guide, **batch)
 
         # with many particles the objective is a mean over them, each of which moves for itself
-        fit = Fit(model, guide, self.bound, terms, many or 1, self.make_optimizer(guide))
+        fit = Fit(model, posterior, self.bound, terms, posterior.fast_particles or 1, self.make_optimizer(guide))
         resting = [] if self.tolerance is None else [Resting(self.tolerance, self.patience)]
-        refining = [Refinement(objective, fit)] if getattr(guide, "refines", False) else []
+        refining = [Refinement(objective, fit)] if posterior.refines else []
         observers = [*resting, *observers, *refining]
         with ExitStack() as stack:
             stack.enter_context(torch.enable_grad())
@@ -183,7 +185,7 @@ class FastLoop(Recorded):
 
     def _climb(self, fit: Fit, observers: Sequence[StepObserver]) -> None:
         """The steps."""
-        factor = getattr(fit.guide, "step_size", 1.0)
+        factor = fit.guide.step_size
         for number in range(self.steps):
             step = FastStep(number)
             for group in fit.optimizer.param_groups:
@@ -199,8 +201,8 @@ class FastLoop(Recorded):
             if step.at_rest:
                 return
 
-    def _objective_of(self, guide: Any) -> AbstractObjective:
-        objective, many = objective_for(guide, self.bound), getattr(guide, "fast_particles", None)
+    def _objective_of(self, guide: Guide) -> AbstractObjective:
+        objective, many = objective_for(guide, self.bound), guide.fast_particles
         return objective if many is None else objective.with_particles(many)
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.inference.contracts import Guide, guide_of
 from ltm_pyro.inference.rows import by_sequence
 from ltm_pyro.ranges import POSITIVE, bounded
 
@@ -49,17 +50,17 @@ class NaturalGradient(Optimizer):
         if max_kl is not None and not max_kl > 0:
             raise InputError(f"max_kl={max_kl}: expected a positive number of nats, or None for steps of any length")
         super().__init__(params, {"lr": lr})
-        self.guide: Any = None
+        self.guide: Guide | None = None
         self.max_kl = max_kl
 
-    def attend(self, guide: Any) -> None:
+    def attend(self, guide: Guide) -> None:
         """Take the steps of this guide, whose local parameters are `params`."""
-        self.guide = guide
+        self.guide = guide_of(guide)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step from the gradients that stand there; `closure`, if given, makes them first."""
-        if not hasattr(self.guide, "natural_step"):
+        if self.guide is None:
             raise InputError(
                 "NaturalGradient moves a guide, and has none: take it as the optimizer of a FastLoop, or call "
                 "attend(guide) with one that has natural_step"

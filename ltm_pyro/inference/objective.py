@@ -1,12 +1,11 @@
-"""What is followed for a guide."""
+"""The objective that inference follows for a guide."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ltm_pyro.bounds import AbstractObjective
+from ltm_pyro.inference.contracts import Guide
 
 
-def objective_for(guide: Any, bound: AbstractObjective) -> AbstractObjective:
+def objective_for(guide: Guide, bound: AbstractObjective) -> AbstractObjective:
     """The bound itself, which claims nothing where the guide says that it has no density."""
-    return bound if getattr(guide, "has_density", True) else bound.unclaimed()
+    return bound if guide.has_density else bound.unclaimed()

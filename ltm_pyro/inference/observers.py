@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ltm_pyro.bounds import AbstractObjective, Terms
+from ltm_pyro.inference.contracts import Guide
 
 
 class Fit(NamedTuple):
@@ -25,7 +26,7 @@ class Fit(NamedTuple):
     """
 
     model: nn.Module
-    guide: Any
+    guide: Guide
     bound: AbstractObjective
     terms: Callable[[], Terms]
     times: int

@@ -14,6 +14,7 @@ from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.freezing import frozen
 from ltm_pyro.inference.batch import checked_batch
+from ltm_pyro.inference.contracts import guide_of
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.observers import StepObserver
@@ -132,7 +133,7 @@ class SlowStep(Recorded):
         self.prepare(parts.own)
         self.parts = parts
 
-    def step(self, model: nn.Module, guide: Any, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> Terms:
+    def step(self, model: nn.Module, guide: nn.Module, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> Terms:
         """Move θ by one step, and say where the batch stood before it.
 
         Args:
@@ -155,7 +156,7 @@ class SlowStep(Recorded):
     def gradient(
         self,
         model: nn.Module,
-        guide: Any,
+        guide: nn.Module,
         x: Tensor,
         mask: Tensor | None = None,
         tokens: Tensor | int | None = None,
@@ -171,9 +172,9 @@ class SlowStep(Recorded):
             observers: of the fast loop on it.
         """
         x, mask = checked_batch(model, guide, x, mask)
-        refines = getattr(guide, "refines", False)
-        with torch.enable_grad(), frozen([] if refines else guide.local_parameters()):
-            bound = objective_for(guide, self.bound)
+        posterior = guide_of(guide)
+        with torch.enable_grad(), frozen([] if posterior.refines else posterior.local_parameters()):
+            bound = objective_for(posterior, self.bound)
             terms = bound.terms(model, guide, x=x, mask=mask, **kwargs)
             if tokens is None:
                 tokens = x.numel() if mask is None else mask.sum()
@@ -185,9 +186,8 @@ class SlowStep(Recorded):
                 weighed.backward()
         for observer in observers:
             observer.learned(tokens)
-        if hasattr(guide, "teach"):
-            with torch.enable_grad(), frozen(model.parameters()):
-                guide.teach(lambda: -bound.terms(model, guide, x=x, mask=mask, **kwargs).objective.sum() / tokens)
+        with torch.enable_grad(), frozen(model.parameters()):
+            posterior.teach(lambda: -bound.terms(model, guide, x=x, mask=mask, **kwargs).objective.sum() / tokens)
         self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
         return terms.detach()
 

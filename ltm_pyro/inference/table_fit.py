@@ -5,8 +5,10 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
+from torch import nn
+
+from ltm_pyro.inference.contracts import guide_of
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.natural_gradient import NaturalGradient
 
@@ -33,7 +35,7 @@ class TableFit:
     final_fraction: float = 0.02
     max_kl: float = 5.0
 
-    def loop(self, guide: Any, fast: FastLoop, steps: int | None = None) -> FastLoop:
+    def loop(self, guide: nn.Module, fast: FastLoop, steps: int | None = None) -> FastLoop:
         """The fast loop of tables.
 
         Args:
@@ -41,13 +43,13 @@ class TableFit:
             fast: the loop of its training, or of tables already.
             steps: as many as its user asks for; as many as are known to suffice if None.
         """
-        fitted, sampler = towards_a_bound(fast), getattr(guide, "is_sampler", False)
+        fitted, posterior = towards_a_bound(fast), guide_of(guide)
         fitted.tokens, fitted.tolerance = 1.0, None
-        enough = fast.steps if sampler else max(self.steps, fast.steps)
-        if getattr(guide, "has_natural_step", False):
+        enough = fast.steps if posterior.is_sampler else max(self.steps, fast.steps)
+        if posterior.has_natural_step:
             fitted.optimizer = partial(NaturalGradient, max_kl=self.max_kl)
             fitted.learning_rate, fitted.final_fraction = self.rate, self.final_fraction
-        elif not sampler:
+        elif not posterior.is_sampler:
             fitted.final_fraction = min(fast.final_fraction, self.final_fraction)
         fitted.steps = enough if steps is None else steps
         return fitted

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from argparse import SUPPRESS
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from inspect import isabstract
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import nn
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_bytes
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
-from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit, update_of
+from ltm_pyro.inference import FastLoop, SlowStep, update_of
 from ltm_pyro.models import (
     AbstractDecoder,
-    AbstractModel,
     AbstractPrior,
     AutoregressiveModel,
     Decoder,
@@ -29,6 +26,7 @@ from ltm_pyro.models import (
 )
 from ltm_pyro.models.masked_sequence import Loss
 from ltm_pyro.ranges import refuse_outside, whole
+from ltm_pyro.training.components import Blueprint
 from ltm_pyro.training.decoder_arguments import add_decoder_arguments, make_decoder
 from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
 from ltm_pyro.training.own_classes import made
@@ -42,52 +40,6 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).parent.parent / "recipes"
 TOKENIZER_BYTES = 2**27
 ZShape = tuple[int, int, int]
-
-
-class Blueprint(NamedTuple):
-    """The objects of a run, without a trained weight."""
-
-    model: AbstractModel
-    guide: AbstractGuide
-    fast: FastLoop
-    slow: SlowStep
-
-    def to(self, device: torch.device | str) -> Blueprint:
-        """The same objects, with model and guide moved to a device."""
-        self.model.to(device)
-        self.guide.to(device)
-        return self
-
-    def global_parameters(self) -> Iterator[nn.Parameter]:
-        """θ: the weights of model, prior and guide."""
-        return chain(self.model.parameters(), self.guide.parameters())
-
-    def named_parameters(self) -> dict[str, nn.Parameter]:
-        """θ's parameters by the names that `state_dict` has for them."""
-        return dict(self._weighted().named_parameters())
-
-    def state_dict(self) -> dict[str, Any]:
-        """θ by name, under `model.` and `guide.`."""
-        return self._weighted().state_dict()
-
-    def load_state_dict(self, weights: dict[str, Any]) -> None:
-        """Restore θ; raises RuntimeError if names or shapes differ."""
-        self._weighted().load_state_dict(weights)
-
-    def for_tables(self, steps: int | None = None) -> Blueprint:
-        """The same objects to evaluate: the fast loop as `TableFit` has it, of this many steps, enough if None."""
-        return self._replace(fast=TableFit().loop(self.guide, self.fast, steps))
-
-    def with_fast_steps(self, steps: int | None) -> Blueprint:
-        """Objects that are `for_tables` with another number of fast steps; as they are if None."""
-        return self if steps is None else self.for_tables(steps)
-
-    def svi(self) -> DualRateSVI:
-        """Both rates joined, with a fresh slow optimizer."""
-        return DualRateSVI(self.model, self.guide, self.fast, self.slow)
-
-    def _weighted(self) -> nn.ModuleDict:
-        return nn.ModuleDict({"model": self.model, "guide": self.guide})
 
 
 def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decoder) -> None:

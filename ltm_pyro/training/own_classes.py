@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,9 +26,7 @@ from ltm_pyro.contracts import (
     require,
 )
 from ltm_pyro.errors import InputError
-
-if TYPE_CHECKING:
-    from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.components import Blueprint
 
 LIBRARIES = ("ltm_pyro", "torch", "pyro", "zuko")
 TEXTS = 3

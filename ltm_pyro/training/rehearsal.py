@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from pyro import poutine
@@ -11,10 +11,8 @@ from pyro import poutine
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.models import MaskedDiffusionModel, MaskedSequence
+from ltm_pyro.training.components import Blueprint
 from ltm_pyro.training.own_classes import check_own_classes
-
-if TYPE_CHECKING:
-    from ltm_pyro.training.blueprint import Blueprint
 
 
 def rehearse(blueprint: Blueprint, length: int, learns: bool = True) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.components import Blueprint
 
 if TYPE_CHECKING:
     from ltm_pyro.data import Batch
-    from ltm_pyro.training.blueprint import Blueprint
 
 
 def count_slices(batch_size: int, accumulate: int, processes: int, sequences: int | None = None) -> int:

@@ -14,6 +14,7 @@ from ltm_pyro.bounds import Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference import NonFiniteError
 from ltm_pyro.models.priors import Lesson
+from ltm_pyro.training.components import Blueprint
 from ltm_pyro.training.diagnosis import DivergedError, first_non_finite, offending_rows
 from ltm_pyro.training.interruption import Interruption
 from ltm_pyro.training.processes import Processes
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from ltm_pyro.data import Batch, Batches
-    from ltm_pyro.training.blueprint import Blueprint
     from ltm_pyro.training.checkpoints import Checkpoint
     from ltm_pyro.training.settings import TrainSettings
     from ltm_pyro.training.storage import TrainingStorage

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
+from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.derivatives import slope
+from ltm_pyro.bounds.gradients.objective import Objective
 from ltm_pyro.errors import InputError
 from ltm_pyro.recorded import Recorded
-
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
-    from ltm_pyro.bounds.draws import Draws
 
 
 class Coefficients(NamedTuple):
@@ -37,10 +35,10 @@ class AbstractGradient(Recorded, ABC):
     cuts: ClassVar[bool] = False  # whether the samples are cut from γ, so that q needs no reparameterisation
 
     @abstractmethod
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         """b and c from log-weights without history, (S, B)."""
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
+    def refusal(self, objective: Objective) -> str | None:
         """Why this estimator makes no sense for an objective; None where it does."""
         if objective.is_function_of_weights:
             return None
@@ -54,13 +52,13 @@ class AbstractGradient(Recorded, ABC):
         """
         return False
 
-    def check(self, objective: AbstractObjective) -> None:
+    def check(self, objective: Objective) -> None:
         """Raises InputError, with the reason, if this estimator makes no sense for an objective."""
         reason = self.refusal(objective)
         if reason:
             raise InputError(f"{self} does not go with {objective.name}: {reason}")
 
-    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+    def attach(self, objective: Objective, draws: Draws, estimate: Tensor) -> Tensor:
         """The estimate, shape (B,), with this gradient as its own."""
         log_w = draws.log_weight.detach()
         surrogate = draws.recombine(slope(objective.value, log_w), *self.coefficients(objective, log_w))

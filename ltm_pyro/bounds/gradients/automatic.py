@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
+from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
+from ltm_pyro.bounds.gradients.objective import Objective
 from ltm_pyro.bounds.gradients.reparameterised import Reparameterised
 from ltm_pyro.bounds.gradients.sticking_the_landing import StickingTheLanding
-
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
-    from ltm_pyro.bounds.draws import Draws
 
 
 class Automatic(AbstractGradient):
@@ -23,7 +19,7 @@ class Automatic(AbstractGradient):
     q away along it: sticking the landing, that noise is zero there.
     """
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
+    def refusal(self, objective: Objective) -> str | None:
         if objective.linear:
             return super().refusal(objective)
         return "it chooses between gradients of a mean over particles; importance weights take Reparameterised()"
@@ -31,10 +27,10 @@ class Automatic(AbstractGradient):
     def is_derivative(self, closed_form_kl: bool) -> bool:
         return closed_form_kl  # then it is the reparameterised one
 
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         return StickingTheLanding().coefficients(objective, log_w)
 
-    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+    def attach(self, objective: Objective, draws: Draws, estimate: Tensor) -> Tensor:
         exact = draws.kl(objective.closed_form_kl).closed_form
         gradient = Reparameterised() if exact else StickingTheLanding()
         return gradient.attach(objective, draws, estimate)

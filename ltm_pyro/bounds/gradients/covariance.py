@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.bounds.gradients.derivatives import slope
+from ltm_pyro.bounds.gradients.objective import Objective
 
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
+
+@runtime_checkable
+class Tempered(Protocol):
+    """A sum over tempered distributions; `Thermodynamic` is one."""
+
+    def sum_points(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The temperatures β and the widths Δβ, shape (points, 1, 1) each, of the dtype of a tensor."""
 
 
 class Covariance(AbstractGradient):
@@ -25,12 +31,13 @@ class Covariance(AbstractGradient):
 
     cuts = True
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
-        if not hasattr(objective, "sum_points"):
+    def refusal(self, objective: Objective) -> str | None:
+        if not isinstance(objective, Tempered):
             return "it is the gradient of a sum over tempered distributions: Thermodynamic() is one"
         return super().refusal(objective)
 
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
+        assert isinstance(objective, Tempered)  # `refusal` has asked
         beta, width = objective.sum_points(log_w)
         weights = (beta * log_w).softmax(1)  # (points, S, B)
         apart = log_w - (weights * log_w).sum(1, keepdim=True)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.bounds.gradients.derivatives import curvature, slope
-
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
+from ltm_pyro.bounds.gradients.objective import Objective
 
 
 class DoublyReparameterised(AbstractGradient):
@@ -23,11 +19,11 @@ class DoublyReparameterised(AbstractGradient):
     Unbiased, and its signal does not drown as S grows.
     """
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
+    def refusal(self, objective: Objective) -> str | None:
         if objective.is_function_of_weights and objective.linear:
             return "for a mean over particles it is StickingTheLanding(): say so"
         return super().refusal(objective)
 
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         value = objective.inference_value
         return Coefficients(path=slope(value, log_w) - curvature(value, log_w))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
+from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.bounds.gradients.derivatives import slope
-
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
-    from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.gradients.objective import Objective
 
 
 class Reparameterised(AbstractGradient):
@@ -21,15 +17,15 @@ class Reparameterised(AbstractGradient):
     ELBO's is the exact derivative of that.
     """
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
+    def refusal(self, objective: Objective) -> str | None:
         return None
 
     def is_derivative(self, closed_form_kl: bool) -> bool:
         return True
 
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         first = slope(objective.inference_value, log_w)
         return Coefficients(path=first, score=-first)
 
-    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+    def attach(self, objective: Objective, draws: Draws, estimate: Tensor) -> Tensor:
         return super().attach(objective, draws, estimate) if objective.splits else estimate

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
+from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
+from ltm_pyro.bounds.gradients.objective import Objective
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded
-
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
-    from ltm_pyro.bounds.draws import Draws
 
 
 class ReweightedWakeSleep(AbstractGradient):
@@ -45,20 +41,18 @@ class ReweightedWakeSleep(AbstractGradient):
     def cuts(self) -> bool:  # type: ignore[override]
         return not self.doubly
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
-        from ltm_pyro.bounds.importance_weighted import ImportanceWeighted
-
-        if not isinstance(objective, ImportanceWeighted):
+    def refusal(self, objective: Objective) -> str | None:
+        if not objective.is_log_mean_weight:
             return "its weights are those of ImportanceWeighted(), which θ follows"
         return super().refusal(objective)
 
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         weights = log_w.softmax(0)
         if self.doubly:
             return Coefficients(path=self.wake * (weights - weights.square()))
         return Coefficients(score=self.wake * weights)
 
-    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+    def attach(self, objective: Objective, draws: Draws, estimate: Tensor) -> Tensor:
         estimate = super().attach(objective, draws, estimate)
         if not self.sleep:
             return estimate

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.bounds.gradients.derivatives import slope
+from ltm_pyro.bounds.gradients.objective import Objective
 from ltm_pyro.bounds.weights import leave_one_out
-
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
 
 
 class ScoreFunction(AbstractGradient):
@@ -25,14 +21,14 @@ class ScoreFunction(AbstractGradient):
 
     cuts = True
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
+    def refusal(self, objective: Objective) -> str | None:
         if getattr(objective, "groups", None) is not None:
             return "without one particle its groups are not of one size; VIMCO() puts another in its place"
         if objective.particles <= objective.least_particles:
             return f"its baseline leaves one particle out: give it more than particles={objective.particles}"
         return super().refusal(objective)
 
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         count, batch = log_w.shape
         baseline = objective.value(leave_one_out(log_w).reshape(count - 1, -1)).view(count, batch)
         signal = objective.value(log_w) - baseline

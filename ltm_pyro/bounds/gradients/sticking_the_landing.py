@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
+from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.bounds.gradients.derivatives import slope
-
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
-    from ltm_pyro.bounds.draws import Draws
+from ltm_pyro.bounds.gradients.objective import Objective
 
 
 class StickingTheLanding(AbstractGradient):
@@ -21,7 +17,7 @@ class StickingTheLanding(AbstractGradient):
     unbiased, and without any variance once q is the exact posterior.
     """
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
+    def refusal(self, objective: Objective) -> str | None:
         if objective.is_function_of_weights and not objective.linear:
             return (
                 "under importance weights the mean of the score term that it leaves out is not zero, so it would be "
@@ -29,11 +25,11 @@ class StickingTheLanding(AbstractGradient):
             )
         return super().refusal(objective)
 
-    def attach(self, objective: AbstractObjective, draws: Draws, estimate: Tensor) -> Tensor:
+    def attach(self, objective: Objective, draws: Draws, estimate: Tensor) -> Tensor:
         path, score = self.coefficients(objective, draws.log_weight.detach())
         assert path is not None
         surrogate = draws.recombine(path, path, score)  # θ's weights are the same: a single pass serves θ and γ
         return estimate.detach() + (surrogate - surrogate.detach())
 
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         return Coefficients(path=slope(objective.value, log_w))

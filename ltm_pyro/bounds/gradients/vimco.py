@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.bounds.gradients.derivatives import slope
+from ltm_pyro.bounds.gradients.objective import Objective
 from ltm_pyro.bounds.weights import leave_one_out
-
-if TYPE_CHECKING:
-    from ltm_pyro.bounds.abstract import AbstractObjective
 
 
 class VIMCO(AbstractGradient):
@@ -25,14 +21,14 @@ class VIMCO(AbstractGradient):
 
     cuts = True
 
-    def refusal(self, objective: AbstractObjective) -> str | None:
+    def refusal(self, objective: Objective) -> str | None:
         if objective.particles < 2:
             return "its baseline is made of the other particles: give it 2 or more"
         if objective.is_function_of_weights and objective.linear:
             return "for a mean over particles it is ScoreFunction(): say so"
         return super().refusal(objective)
 
-    def coefficients(self, objective: AbstractObjective, log_w: Tensor) -> Coefficients:
+    def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         count, batch = log_w.shape
         value = objective.inference_value
         own = torch.eye(count, dtype=torch.bool, device=log_w.device)[..., None]  # (particle, replaced, 1)

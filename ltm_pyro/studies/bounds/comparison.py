@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,43 +24,21 @@ from ltm_pyro.studies.bounds.estimators import (
 )
 from ltm_pyro.studies.bounds.gradients import GradientPart
 from ltm_pyro.studies.bounds.learning import Learning, learning_curve
+from ltm_pyro.studies.bounds.measured import Measured, Record
 from ltm_pyro.studies.bounds.problem import Problem
 from ltm_pyro.studies.bounds.sizes import Sizes
-from ltm_pyro.studies.bounds.slopes import slope_records
+from ltm_pyro.studies.bounds.tables import report
 from ltm_pyro.studies.bounds.tightness import measure_tightness
 
-Record = dict[str, Any]
 Piece = tuple[str, Callable[[], list[Record]]]
 PARTS = ("tightness", "gradients", "cost", "inference", "learning")
 
 
-@dataclass
-class Comparison:
-    """What was measured, piece by piece.
-
-    Attributes:
-        pieces: the records of every piece of work that is done, by its name.
-        at_particles: the S of the summary.
-    """
-
-    pieces: dict[str, list[Record]] = field(default_factory=dict)
-    at_particles: int = 8
-
-    def to_records(self, part: str | None = None) -> list[Record]:
-        """Flat dictionaries of plain numbers and text, ready for a data frame.
-
-        Args:
-            part: `tightness`, `weights`, `gradient`, `slope`, `cost`, `inference`, `learning` or `refusal`; all of
-                them if None.
-        """
-        measured = [record for piece in self.pieces.values() for record in piece]
-        records = [*measured, *slope_records(measured)]
-        return [record for record in records if part in (None, record["part"])]
+class Comparison(Measured):
+    """Estimators that were compared."""
 
     def table(self) -> str:
         """The summary and the table of each part, as Markdown that a terminal shows as well."""
-        from ltm_pyro.studies.bounds.tables import report
-
         return report(self)
 
 

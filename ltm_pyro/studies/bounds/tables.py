@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.evaluation.pareto import TRUSTED
+from ltm_pyro.studies.bounds.measured import Measured, Record
 from ltm_pyro.tables import aligned, number, with_error
 
-if TYPE_CHECKING:
-    from ltm_pyro.studies.bounds.comparison import Comparison
-
-Record = dict[str, Any]
 UNRESOLVED = "unresolved"
 Rows = list[tuple[str, ...]]
 
 
-def report(comparison: Comparison) -> str:
+def report(measured: Measured) -> str:
     """The summary, a table of every part that was measured, and what was refused and why."""
     sections = [
-        (f"Summary at S={comparison.at_particles}", _summary),
+        (f"Summary at S={measured.at_particles}", _summary),
         ("Tightness", _tightness),
         ("Gradient by γ, q's local parameters", lambda c: _gradients(c, "γ")),
         ("Gradient by θ, the weights", lambda c: _gradients(c, "θ")),
@@ -30,7 +26,7 @@ def report(comparison: Comparison) -> str:
         ("Learning from the initial weights", lambda c: _curves(c, "learning")),
         ("Not measured", _refusals),
     ]
-    made = [(title, make(comparison)) for title, make in sections]
+    made = [(title, make(measured)) for title, make in sections]
     return "\n\n".join(f"## {title}\n\n{text}" for title, text in made if text)
 
 
@@ -41,12 +37,12 @@ def _snr(record: Record) -> str:
     return UNRESOLVED if math.isnan(record["snr"]) else with_error(record["snr"], record["snr_error"], 2)
 
 
-def _summary(comparison: Comparison) -> str:
-    gradients = [r for r in comparison.to_records("gradient") if r["particles"] == comparison.at_particles]
+def _summary(measured: Measured) -> str:
+    gradients = [r for r in measured.to_records("gradient") if r["particles"] == measured.at_particles]
     of = {(r["parameters"], r["estimator"]): r for r in gradients}
-    cost = {r["estimator"]: r for r in comparison.to_records("cost")}
-    ended = {r["estimator"]: r for r in comparison.to_records("inference")}
-    values = {r["bound"]: r for r in comparison.to_records("tightness") if r["particles"] == comparison.at_particles}
+    cost = {r["estimator"]: r for r in measured.to_records("cost")}
+    ended = {r["estimator"]: r for r in measured.to_records("inference")}
+    values = {r["bound"]: r for r in measured.to_records("tightness") if r["particles"] == measured.at_particles}
     names = {r["estimator"]: r["bound"] for r in [*ended.values(), *gradients] if r.get("parameters") != "θ"}
     unit = next((r["unit"] for r in [*values.values(), *ended.values()]), "")
     rows: Rows = []
@@ -88,8 +84,8 @@ def _summary(comparison: Comparison) -> str:
     return _table([header, *rows], note)
 
 
-def _tightness(comparison: Comparison) -> str:
-    records = comparison.to_records("tightness")
+def _tightness(measured: Measured) -> str:
+    records = measured.to_records("tightness")
     if not records:
         return ""
     counts = sorted({r["particles"] for r in records})
@@ -106,13 +102,13 @@ def _tightness(comparison: Comparison) -> str:
     return _table([("", "claim", *(f"S={s}" for s in counts)), *rows], note)
 
 
-def _gradients(comparison: Comparison, parameters: str) -> str:
-    found = [r for r in comparison.to_records("gradient") if r["parameters"] == parameters]
+def _gradients(measured: Measured, parameters: str) -> str:
+    found = [r for r in measured.to_records("gradient") if r["parameters"] == parameters]
     if not found:
         return ""
     counts = sorted({r["particles"] for r in found})
-    shown = comparison.at_particles if comparison.at_particles in counts else counts[-1]
-    slopes = {r["estimator"]: r for r in comparison.to_records("slope") if r["parameters"] == parameters}
+    shown = measured.at_particles if measured.at_particles in counts else counts[-1]
+    slopes = {r["estimator"]: r for r in measured.to_records("slope") if r["parameters"] == parameters}
     rows: Rows = []
     for r in found:
         if r["particles"] == shown or not any(
@@ -158,8 +154,8 @@ def _bias(record: Record) -> str:
     return with_error(100 * record["bias_along"], 100 * record["bias_along_error"], 1)
 
 
-def _weights(comparison: Comparison) -> str:
-    records = comparison.to_records("weights")
+def _weights(measured: Measured) -> str:
+    records = measured.to_records("weights")
     if not records:
         return ""
     sizes = [r["effective_sample_size"] for r in records]
@@ -179,8 +175,8 @@ def _weights(comparison: Comparison) -> str:
     return text
 
 
-def _cost(comparison: Comparison) -> str:
-    records = comparison.to_records("cost")
+def _cost(measured: Measured) -> str:
+    records = measured.to_records("cost")
     rows = [
         (
             r["estimator"],
@@ -204,8 +200,8 @@ COSTS: tuple[tuple[str, Callable[[float], str]], ...] = (
 )
 
 
-def _curves(comparison: Comparison, part: str) -> str:
-    records = comparison.to_records(part)
+def _curves(measured: Measured, part: str) -> str:
+    records = measured.to_records(part)
     ends = {r["estimator"]: r for r in records}
     rows = [
         (
@@ -239,10 +235,8 @@ def _ended(value: float, error: float) -> str:
     return with_error(value, error) if math.isfinite(value) else "diverged"
 
 
-def _refusals(comparison: Comparison) -> str:
-    told = dict.fromkeys(
-        (r["estimator"], r.get("parameters", ""), r["reason"]) for r in comparison.to_records("refusal")
-    )
+def _refusals(measured: Measured) -> str:
+    told = dict.fromkeys((r["estimator"], r.get("parameters", ""), r["reason"]) for r in measured.to_records("refusal"))
     return "\n".join(f"- {name}{f', {who}' if who else ''}: {reason}" for name, who, reason in told)
 
 

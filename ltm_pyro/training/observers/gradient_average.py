@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
-from ltm_pyro.inference import FastStep, Fit, StepObserver
+from ltm_pyro.inference import FastStep, Fit, Guide, StepObserver
 
 
 class GradientAverage(StepObserver):
@@ -84,7 +83,7 @@ class GradientAverage(StepObserver):
         self._forget()
 
 
-def refusal_of_average(bound: AbstractObjective, guide: Any) -> str | None:
+def refusal_of_average(bound: AbstractObjective, guide: Guide) -> str | None:
     """Why the weights cannot follow the passes of a fast loop; None where they can."""
     if guide.refines:
         return (

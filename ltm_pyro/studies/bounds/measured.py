@@ -1,0 +1,34 @@
+"""What a comparison of bounds has measured: records, piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ltm_pyro.studies.bounds.slopes import slope_records
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Measured:
+    """What was measured, piece by piece.
+
+    Attributes:
+        pieces: the records of every piece of work that is done, by its name.
+        at_particles: the S of the summary.
+    """
+
+    pieces: dict[str, list[Record]] = field(default_factory=dict)
+    at_particles: int = 8
+
+    def to_records(self, part: str | None = None) -> list[Record]:
+        """Flat dictionaries of plain numbers and text, ready for a data frame.
+
+        Args:
+            part: `tightness`, `weights`, `gradient`, `slope`, `cost`, `inference`, `learning` or `refusal`; all of
+                them if None.
+        """
+        measured = [record for piece in self.pieces.values() for record in piece]
+        records = [*measured, *slope_records(measured)]
+        return [record for record in records if part in (None, record["part"])]
