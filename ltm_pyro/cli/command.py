@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from itertools import takewhile
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from ltm_pyro.cli.arguments import add_device, parse
 from ltm_pyro.errors import InputError
-from ltm_pyro.ranges import outside, ranges_of
+from ltm_pyro.ranges import hints_of, outside, ranges_of
 from ltm_pyro.runs.arguments import Argument
 
 SEVERAL = (list, Sequence, Mapping)
@@ -107,8 +107,7 @@ class Command:
 
     def _hints(self) -> dict[str, Any]:
         """The annotation of each parameter that a command line can give."""
-        hints = get_type_hints(self.function, include_extras=True)
-        return {name: hints[name] for name in inspect.signature(self.function).parameters if name != OURS}
+        return {name: hint for name, hint in hints_of(self.function).items() if name != OURS}
 
 
 class _Help(RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -154,7 +153,7 @@ def _parts(hint: Any) -> tuple[Any, Argument]:
     if get_origin(kind) in (Union, UnionType):
         one, *more = (inner for inner in get_args(kind) if inner is not type(None))
         kind = kind if more else one
-    return kind, next((one for one in said if isinstance(one, Argument)), Argument(""))
+    return kind, next((one for one in said if isinstance(one, Argument)), Argument())
 
 
 def _plain(hint: Any) -> Any:
