@@ -6,215 +6,68 @@ K thoughts a layer, D width, H heads, V vocabulary. A bound is in nats per seque
 Parts are imported when they are first asked for, so that a program can set up its process before torch is loaded.
 """
 
+from collections.abc import Iterable
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from ltm_pyro.bounds import (
-        ELBO,
-        VIMCO,
-        AbstractBound,
-        AbstractGradient,
-        AbstractNonBound,
-        AbstractObjective,
-        AbstractSchedule,
-        Automatic,
-        Bracket,
-        ChiUpper,
-        Claim,
-        CombinedImportanceWeighted,
-        Covariance,
-        CyclicalSchedule,
-        DoublyReparameterised,
-        FixedNoise,
-        FreeBits,
-        ImportanceWeighted,
-        InfoVAE,
-        Jackknife,
-        KLWeighted,
-        LinearSchedule,
-        MultiplyImportanceWeighted,
-        PartiallyImportanceWeighted,
-        Renyi,
-        Reparameterised,
-        ReweightedWakeSleep,
-        Sandwich,
-        ScoreFunction,
-        Simulated,
-        StickingTheLanding,
-        TargetCapacity,
-        Terms,
-        Thermodynamic,
-    )
-    from ltm_pyro.errors import InputError
-    from ltm_pyro.front import TrainedRun, load, merged, recipe, train
-    from ltm_pyro.guides import (
-        AbstractGuide,
-        AmortisedGuide,
-        AutoGuideAdapter,
-        CategoricalGuide,
-        EmptyGuide,
-        FixedVarianceGuide,
-        FlowGuide,
-        FullCovarianceGuide,
-        GumbelSoftmaxGuide,
-        LangevinGuide,
-        LaplaceGuide,
-        LayerChainedGuide,
-        LowRankGuide,
-        MAPGuide,
-        MatrixNormalGuide,
-        MeanFieldGuide,
-        MemoryGuide,
-        SemiAmortisedGuide,
-        StraightThroughGuide,
-        SVGDGuide,
-    )
-    from ltm_pyro.inference import DualRateSVI, FastLoop, NaturalGradient, NonFiniteError, SlowStep
-    from ltm_pyro.models import (
-        AbstractDecoder,
-        AbstractModel,
-        AbstractPrior,
-        AutoregressiveModel,
-        AutoregressivePrior,
-        CodebookPrior,
-        CodeUsage,
-        CouplingFlowPrior,
-        Decoder,
-        Density,
-        DiffusionPrior,
-        EnergyPrior,
-        ExemplarPrior,
-        GaussianPrior,
-        HierarchicalPrior,
-        LaplacePrior,
-        LatentThoughtModel,
-        LearnedGaussianPrior,
-        Lesson,
-        MaskedDiffusionModel,
-        MixturePrior,
-        Revival,
-        SplineFlowPrior,
-        StudentTPrior,
-        ThoughtDistribution,
-        TokenSequence,
-        UnnormalisedDistribution,
-        VampPrior,
-        revive,
-    )
+    from ltm_pyro.bounds import *  # noqa: F403
+    from ltm_pyro.errors import InputError as InputError
+    from ltm_pyro.front import TrainedRun as TrainedRun
+    from ltm_pyro.front import load as load
+    from ltm_pyro.front import merged as merged
+    from ltm_pyro.front import recipe as recipe
+    from ltm_pyro.front import train as train
+    from ltm_pyro.guides import *  # noqa: F403
+    from ltm_pyro.inference import DualRateSVI as DualRateSVI
+    from ltm_pyro.inference import FastLoop as FastLoop
+    from ltm_pyro.inference import NaturalGradient as NaturalGradient
+    from ltm_pyro.inference import NonFiniteError as NonFiniteError
+    from ltm_pyro.inference import SlowStep as SlowStep
+    from ltm_pyro.models import *  # noqa: F403
 
-__all__ = [
-    "ELBO",
-    "VIMCO",
-    "AbstractBound",
-    "AbstractDecoder",
-    "AbstractGradient",
-    "AbstractGuide",
-    "AbstractModel",
-    "AbstractNonBound",
-    "AbstractObjective",
-    "AbstractPrior",
-    "AbstractSchedule",
-    "AmortisedGuide",
-    "AutoGuideAdapter",
-    "Automatic",
-    "AutoregressiveModel",
-    "AutoregressivePrior",
-    "Bracket",
-    "CategoricalGuide",
-    "ChiUpper",
-    "Claim",
-    "CodeUsage",
-    "CodebookPrior",
-    "CombinedImportanceWeighted",
-    "CouplingFlowPrior",
-    "Covariance",
-    "CyclicalSchedule",
-    "Decoder",
-    "Density",
-    "DiffusionPrior",
-    "DoublyReparameterised",
-    "DualRateSVI",
-    "EmptyGuide",
-    "EnergyPrior",
-    "ExemplarPrior",
-    "FastLoop",
-    "FixedNoise",
-    "FixedVarianceGuide",
-    "FlowGuide",
-    "FreeBits",
-    "FullCovarianceGuide",
-    "GaussianPrior",
-    "GumbelSoftmaxGuide",
-    "HierarchicalPrior",
-    "ImportanceWeighted",
-    "InfoVAE",
-    "InputError",
-    "Jackknife",
-    "KLWeighted",
-    "LangevinGuide",
-    "LaplaceGuide",
-    "LaplacePrior",
-    "LatentThoughtModel",
-    "LayerChainedGuide",
-    "LearnedGaussianPrior",
-    "Lesson",
-    "LinearSchedule",
-    "LowRankGuide",
-    "MAPGuide",
-    "MaskedDiffusionModel",
-    "MatrixNormalGuide",
-    "MeanFieldGuide",
-    "MemoryGuide",
-    "MixturePrior",
-    "MultiplyImportanceWeighted",
-    "NaturalGradient",
-    "NonFiniteError",
-    "PartiallyImportanceWeighted",
-    "Renyi",
-    "Reparameterised",
-    "Revival",
-    "ReweightedWakeSleep",
-    "SVGDGuide",
-    "Sandwich",
-    "ScoreFunction",
-    "SemiAmortisedGuide",
-    "Simulated",
-    "SlowStep",
-    "SplineFlowPrior",
-    "StickingTheLanding",
-    "StraightThroughGuide",
-    "StudentTPrior",
-    "TargetCapacity",
-    "Terms",
-    "Thermodynamic",
-    "ThoughtDistribution",
-    "TokenSequence",
-    "TrainedRun",
-    "UnnormalisedDistribution",
-    "VampPrior",
-    "load",
-    "merged",
-    "recipe",
-    "revive",
-    "train",
-]
-
-_PARTS = ("errors", "bounds", "guides", "inference", "models", "front")
-_PACKAGES = ("studies",)
+_WHOLE = ("bounds", "guides", "models", "models.priors")  # whose `__all__` is offered here
+_BUT = {"Draws", "MaskedSequence"}  # of it, what bounds and models alone work with
+_SOME = {  # and single names of other parts
+    "InputError": "errors",
+    "DualRateSVI": "inference",
+    "FastLoop": "inference",
+    "NaturalGradient": "inference",
+    "NonFiniteError": "inference",
+    "SlowStep": "inference",
+    "TrainedRun": "front",
+    "load": "front",
+    "merged": "front",
+    "recipe": "front",
+    "train": "front",
+}
+_PACKAGES = ("bounds", "guides", "models", "errors", "inference", "front", "studies", "suites")
 
 if not TYPE_CHECKING:  # a type checker would take every name for one that is there
 
     def __getattr__(name: str) -> Any:
-        if name not in (*__all__, *_PARTS, *_PACKAGES):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if name in (*_PARTS, *_PACKAGES):
+        if name in _PACKAGES:
             return import_module(f"{__name__}.{name}")
-        parts = (import_module(f"{__name__}.{part}") for part in _PARTS)
-        globals()[name] = found = next(getattr(part, name) for part in parts if hasattr(part, name))
-        return found
+        if name == "__all__":
+            return sorted({*_SOME, *(offered for part in _WHOLE for offered in _part(part).__all__)} - _BUT)
+        whole = () if name in _BUT or name.startswith("_") or find_spec(f"{__name__}.{name}") else _WHOLE
+        for part in [_SOME[name]] if name in _SOME else whole:
+            if name in _SOME or name in _offered(part):
+                globals()[name] = found = getattr(_part(part), name)
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def _part(name: str) -> ModuleType:
+        return import_module(f"{__name__}.{name}")
+
+    def _offered(part: str) -> Iterable[str]:
+        """What a part offers; while it is being imported, what it has by then, for the base of a class in it."""
+        module = _part(part)
+        return getattr(module, "__all__", vars(module))
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__, *_PARTS, *_PACKAGES})
+        return sorted({*globals(), *__getattr__("__all__"), *_PACKAGES})

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from numbers import Real
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from ltm_pyro.errors import InputError
@@ -37,6 +38,8 @@ class Range(NamedTuple):
 
     def missed(self, number: float) -> str:
         """What a number outside it should have been: of a range of counts the end that it is beyond, else all of it."""
+        if self == POSITIVE:
+            return "a positive number"
         if self.most == math.inf or self.without_least or self.without_most:
             return str(self)
         return f"{self.least:g} or more" if number < self.least else f"{self.most:.15g} or less"
@@ -133,9 +136,16 @@ def in_range(function: Function) -> Function:
 
 def ranges_of(function: Callable[..., Any]) -> dict[str, Range]:
     """The ranges that a function's annotations state, by argument."""
-    hints = get_type_hints(function, include_extras=True)
-    stated = ((name, one) for name, hint in hints.items() for one in getattr(hint, "__metadata__", ()))
+    stated = ((name, one) for name, hint in hints_of(function).items() for one in getattr(hint, "__metadata__", ()))
     return {name: one for name, one in stated if isinstance(one, Range)}
+
+
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotation of each argument; what is returned may be a name for type checkers alone."""
+    function = inspect.unwrap(function)
+    arguments = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
+    holder = SimpleNamespace(__annotations__=arguments)
+    return get_type_hints(holder, function.__globals__, include_extras=True)
 
 
 def outside(given: Mapping[str, Any], ranges: Mapping[str, Range]) -> Iterator[tuple[str, Any, Range]]:

@@ -10,67 +10,18 @@ if __name__ != "ltm_pyro.models":
         "The same file under two names would be two different sets of classes."
     )
 
-from ltm_pyro.models.abstract import AbstractModel
-from ltm_pyro.models.autoregressive import AutoregressiveModel
-from ltm_pyro.models.decoder import AbstractDecoder, Decoder
-from ltm_pyro.models.latent_thought import LatentThoughtModel
-from ltm_pyro.models.masked_diffusion import MaskedDiffusionModel
-from ltm_pyro.models.masked_sequence import MaskedSequence
-from ltm_pyro.models.priors import (
-    AbstractPrior,
-    AutoregressivePrior,
-    CodebookPrior,
-    CodeUsage,
-    CouplingFlowPrior,
-    Density,
-    DiffusionPrior,
-    EnergyPrior,
-    ExemplarPrior,
-    GaussianPrior,
-    HierarchicalPrior,
-    LaplacePrior,
-    LearnedGaussianPrior,
-    Lesson,
-    MixturePrior,
-    Revival,
-    SplineFlowPrior,
-    StudentTPrior,
-    ThoughtDistribution,
-    UnnormalisedDistribution,
-    VampPrior,
-    revive,
-)
-from ltm_pyro.models.token_sequence import TokenSequence
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AbstractDecoder",
-    "AbstractModel",
-    "AbstractPrior",
-    "AutoregressiveModel",
-    "AutoregressivePrior",
-    "CodeUsage",
-    "CodebookPrior",
-    "CouplingFlowPrior",
-    "Decoder",
-    "Density",
-    "DiffusionPrior",
-    "EnergyPrior",
-    "ExemplarPrior",
-    "GaussianPrior",
-    "HierarchicalPrior",
-    "LaplacePrior",
-    "LatentThoughtModel",
-    "LearnedGaussianPrior",
-    "Lesson",
-    "MaskedDiffusionModel",
-    "MaskedSequence",
-    "MixturePrior",
-    "Revival",
-    "SplineFlowPrior",
-    "StudentTPrior",
-    "ThoughtDistribution",
-    "TokenSequence",
-    "UnnormalisedDistribution",
-    "VampPrior",
-    "revive",
-]
+from ltm_pyro.models.abstract import AbstractModel as AbstractModel
+from ltm_pyro.models.autoregressive import AutoregressiveModel as AutoregressiveModel
+from ltm_pyro.models.decoder import AbstractDecoder as AbstractDecoder
+from ltm_pyro.models.decoder import Decoder as Decoder
+from ltm_pyro.models.latent_thought import LatentThoughtModel as LatentThoughtModel
+from ltm_pyro.models.masked_diffusion import MaskedDiffusionModel as MaskedDiffusionModel
+from ltm_pyro.models.masked_sequence import MaskedSequence as MaskedSequence
+from ltm_pyro.models.priors import *  # noqa: F403  # all that is listed there
+from ltm_pyro.models.token_sequence import TokenSequence as TokenSequence
+from ltm_pyro.offered import offered
+
+if not TYPE_CHECKING:  # a type checker reads the lines above
+    __all__ = offered(globals())

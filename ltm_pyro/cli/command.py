@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from itertools import takewhile
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
@@ -17,7 +17,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 from ltm_pyro.cli.arguments import add_device, parse
 from ltm_pyro.cli.renamed import refuse_renamed
 from ltm_pyro.errors import InputError
-from ltm_pyro.ranges import outside, ranges_of
+from ltm_pyro.ranges import hints_of, outside, ranges_of
 from ltm_pyro.runs.arguments import Argument
 
 SEVERAL = (list, Sequence, Mapping)
@@ -139,9 +139,8 @@ class Command:
 
     def _hints(self) -> dict[str, Any]:
         """The annotation of each parameter that a command line can give."""
-        hints = get_type_hints(self.function, include_extras=True)
-        named = inspect.signature(self.function).parameters
-        return {name: hints[name] for name in named if name not in (OURS, self.others, *self.inner)}
+        apart = (OURS, self.others, *self.inner)
+        return {name: hint for name, hint in hints_of(self.function).items() if name not in apart}
 
 
 class _Help(RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -193,7 +192,7 @@ def _parts(hint: Any) -> tuple[Any, Argument]:
     if get_origin(kind) in (Union, UnionType):
         one, *more = (inner for inner in get_args(kind) if inner is not type(None))
         kind = kind if more else one
-    return kind, next((one for one in said if isinstance(one, Argument)), Argument(""))
+    return kind, next((one for one in said if isinstance(one, Argument)), Argument())
 
 
 def _plain(hint: Any) -> Any:

@@ -17,12 +17,12 @@ class Argument(NamedTuple):
     """What is said of an argument beside its type.
 
     Attributes:
-        description: half a sentence.
+        description: half a sentence; empty where the docstring says it.
         metavar: what stands for its value.
         alone: its value where it is named without one.
     """
 
-    description: str
+    description: str = ""
     metavar: str | None = None
     alone: Any = None
 

@@ -65,9 +65,7 @@ def evaluate(
     corpus: str | None = None,
     *,
     corpus_at: CorpusAt = None,
-    baseline: Annotated[
-        str | None, Argument("another run, an autoregressive one say, in the same table", "RUN2")
-    ] = None,
+    baseline: Annotated[str | None, Argument(metavar="RUN2")] = None,
     checkpoint: Checkpoint = "best",
     field: Field = "",
     draws: Draws = 16,
@@ -82,7 +80,10 @@ def evaluate(
 
     Args:
         corpus: text to score, as for `ltm train`; what the run held out if left out.
+        baseline: another run, an autoregressive one say, in the same table.
         fixed_noise: also the released code's protocol, no bound.
+        run, corpus_at, checkpoint, field, draws, fast_steps, limit, batch_size, seed,
+            trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: for text that gives no sequence, or two runs that held out different texts.

@@ -11,7 +11,6 @@ from ltm_pyro.generation import Sampling
 from ltm_pyro.models import MaskedDiffusionModel
 from ltm_pyro.ranges import in_range, whole
 from ltm_pyro.runs.arguments import (
-    Argument,
     BatchSize,
     Checkpoint,
     DiffusionSteps,
@@ -29,11 +28,6 @@ from ltm_pyro.runs.writing import BATCH_SIZE, stream, texts
 from ltm_pyro.training.blueprint import Blueprint
 from ltm_pyro.training.randomness import seed_everything
 
-DRAFT = (
-    "the folder of a smaller run with the same tokenizer, which proposes tokens: less time, and texts with exactly the "
-    "probabilities that they have without it"
-)
-
 
 @in_range
 def generate(
@@ -48,7 +42,7 @@ def generate(
     seed: Seed = 0,
     checkpoint: Checkpoint = "best",
     batch_size: BatchSize = BATCH_SIZE,
-    draft: Annotated[str | None, Argument(DRAFT)] = None,
+    draft: str | None = None,
     steps: DiffusionSteps = None,
     ahead: Annotated[int, whole(1)] = 4,
     trust_code: TrustCode = False,
@@ -61,7 +55,10 @@ def generate(
         tokens: the most to write; all there is room for if left out.
         seed: of thoughts and tokens.
         batch_size: how many of several texts to write at once.
+        draft: the folder of a smaller run with the same tokenizer, which proposes tokens: less time, and texts with
+            exactly the probabilities that they have without it.
         ahead: how many tokens the draft proposes at once.
+        run, temperature, top_k, top_p, checkpoint, steps, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: before anything is written, for a prompt that is too long, or a draft that does not suit the run.

@@ -104,6 +104,7 @@ def inspect(
         limit: the most texts, spread over the corpus.
         batch_size: texts at once.
         detail: texts to read token by token and to write anew; 0 leaves the closer look out.
+        run, corpus_at, checkpoint, field, fast_steps, seed, trust_code: as `ltm_pyro.runs.arguments` describes them.
     """
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation.inspection import Details, Inspector, look_closer

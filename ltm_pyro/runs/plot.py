@@ -20,7 +20,7 @@ from ltm_pyro.training.learning_curve import POINTS, learning_curve
 
 @in_range
 def plot(
-    runs: Annotated[Sequence[str], Argument("folders of runs, finished or not", "RUN")],
+    runs: Annotated[Sequence[str], Argument(metavar="RUN")],
     *,
     against: Against = "tokens",
     out: Out = None,
@@ -30,6 +30,7 @@ def plot(
     """What runs have learned by when, one beside the other; runs that are still training too.
 
     Args:
+        runs: folders of runs, finished or not.
         against: what was spent: the horizontal axis.
         out: the figures' folder; figures/ of the first run if left out.
         points: at most how many training points a run.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.ranges import refuse_outside, whole
+from ltm_pyro.ranges import in_range, whole
+from ltm_pyro.runs.arguments import BatchSize, Draws, FastSteps, Limit, Seed, Temperature, TopK, TopP
 from ltm_pyro.runs.config import Settings, as_dict
 from ltm_pyro.training.run import Run
 
@@ -102,15 +103,16 @@ class TrainedRun:
     def tokenizer(self) -> Tokenizer:
         return self.run.tokenizer
 
+    @in_range
     def evaluate(
         self,
         texts: Sequence[str] | None = None,
         *,
-        draws: int = DRAWS,
-        limit: int | None = None,
-        batch_size: int = BATCH,
-        seed: int = 0,
-        fast_steps: int | None = None,
+        draws: Draws = DRAWS,
+        limit: Limit = None,
+        batch_size: BatchSize = BATCH,
+        seed: Seed = 0,
+        fast_steps: FastSteps = None,
     ) -> Evaluation:
         """The numbers of `ltm evaluate`, which `table` prints.
 
@@ -127,30 +129,32 @@ class TrainedRun:
         """
         return self._evaluated(self._cut(texts), draws, limit, batch_size, seed, fast_steps)
 
+    @in_range
     def table(
         self,
         texts: Sequence[str] | None = None,
         *,
-        draws: int = DRAWS,
-        limit: int | None = None,
-        batch_size: int = BATCH,
-        seed: int = 0,
-        fast_steps: int | None = None,
+        draws: Draws = DRAWS,
+        limit: Limit = None,
+        batch_size: BatchSize = BATCH,
+        seed: Seed = 0,
+        fast_steps: FastSteps = None,
     ) -> str:
         """What `evaluate` finds, as Markdown that is also a plain terminal's table; the arguments are the same."""
         from ltm_pyro.evaluation import markdown
 
         return markdown(self._evaluated(self._cut(texts), draws, limit, batch_size, seed, fast_steps))
 
+    @in_range
     def score(
         self,
         texts: Sequence[str] | None = None,
         *,
-        draws: int = DRAWS,
-        limit: int | None = None,
-        batch_size: int = BATCH,
-        seed: int = 0,
-        fast_steps: int | None = None,
+        draws: Draws = DRAWS,
+        limit: Limit = None,
+        batch_size: BatchSize = BATCH,
+        seed: Seed = 0,
+        fast_steps: FastSteps = None,
     ) -> list[dict[str, Any]]:
         """What each text costs: flat records, as `pandas.DataFrame(run.score(texts))` takes them.
 
@@ -182,14 +186,15 @@ class TrainedRun:
             for number in range(len(sums["tokens"]))
         ]
 
+    @in_range
     def posterior(
         self,
         texts: Sequence[str] | None = None,
         *,
-        limit: int | None = None,
-        batch_size: int = BATCH,
-        seed: int = 0,
-        fast_steps: int | None = None,
+        limit: Limit = None,
+        batch_size: BatchSize = BATCH,
+        seed: Seed = 0,
+        fast_steps: FastSteps = None,
     ) -> Posteriors:
         """q(z | x) of texts, fitted as tables fit it.
 
@@ -211,16 +216,17 @@ class TrainedRun:
                 found.append(self.guide.posterior())
         return Posteriors(found, cut.texts[: sum(q.batch_shape[0] for q in found)])
 
+    @in_range
     def write(
         self,
         prompt: str = "",
         *,
-        samples: int = 1,
-        tokens: int | None = None,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        samples: Annotated[int, whole(1)] = 1,
+        tokens: Annotated[int | None, whole(1)] = None,
+        temperature: Temperature = 1.0,
+        top_k: TopK = 0,
+        top_p: TopP = 1.0,
+        seed: Seed = 0,
     ) -> list[str]:
         """Texts, the prompt first.
 
@@ -237,7 +243,6 @@ class TrainedRun:
         from ltm_pyro.generation import Sampling
         from ltm_pyro.runs.writing import write_samples
 
-        refuse_outside({"samples": samples}, {"samples": whole(1)})
         sampling = Sampling(temperature, top_k, top_p)
         return write_samples(self.run, self.components, samples, seed, prompt, tokens, sampling)
 
@@ -289,8 +294,6 @@ class TrainedRun:
     ) -> Evaluation:
         from ltm_pyro.runs.scoring import score_run
 
-        least = {"draws": draws, "batch_size": batch_size, "limit": limit, "fast_steps": fast_steps}
-        refuse_outside(least, {**dict.fromkeys(("draws", "batch_size", "limit"), whole(1)), "fast_steps": whole(0)})
         components = self.components.with_fast_steps(fast_steps)
         return score_run(
             self.run,

@@ -27,7 +27,7 @@ def serve(
     *,
     port: Annotated[int, Range(0, 65535)] = 8000,
     host: str = "127.0.0.1",
-    names: Annotated[Sequence[str], Argument("further names under which the page may be asked for", "NAME")] = (),
+    names: Annotated[Sequence[str], Argument(metavar="NAME")] = (),
     checkpoint: Checkpoint = "best",
     trust_code: TrustCode = False,
 ) -> None:
@@ -36,6 +36,8 @@ def serve(
     Args:
         port: 0 takes a free one.
         host: the address to listen at; others than this machine's own let others in.
+        names: further names under which the page may be asked for.
+        run, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: if the port is taken, the address is not this machine's, or a package is missing.

@@ -27,7 +27,7 @@ def push(
     private: bool = False,
     license: str | None = None,
     resumable: bool = False,
-    to_folder: Annotated[str | None, Argument("write it there, and send nothing", "FOLDER")] = None,
+    to_folder: Annotated[str | None, Argument(metavar="FOLDER")] = None,
     trust_code: TrustCode = False,
 ) -> str:
     """Put a run on the Hugging Face hub, with a model card written from it.
@@ -37,6 +37,8 @@ def push(
         private: a repository that is made is for its owner alone.
         license: of the weights, for the card: apache-2.0, ...
         resumable: with the optimizer's state, so that others can train on.
+        to_folder: write it there, and send nothing.
+        run, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Returns:
         The address of the commit, or the folder.

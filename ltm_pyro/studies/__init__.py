@@ -1,8 +1,11 @@
 """Comparisons: many runs, or many estimators on one run, and their tables."""
 
 from ltm_pyro.studies.bounds.comparison import Comparison, compare_bounds
+from ltm_pyro.studies.bounds.study import study_bounds
 from ltm_pyro.studies.guides.comparison import GuideComparison
+from ltm_pyro.studies.guides.kept_study import study_guides
 from ltm_pyro.studies.guides.study import compare_guides
+from ltm_pyro.studies.models.kept_study import study_models
 from ltm_pyro.studies.models.study import ModelComparison, compare_models
 from ltm_pyro.studies.priors.study import PriorComparison, compare_priors
 from ltm_pyro.studies.scale.study import ScaleStudy
@@ -24,4 +27,7 @@ __all__ = [
     "compare_guides",
     "compare_models",
     "compare_priors",
+    "study_bounds",
+    "study_guides",
+    "study_models",
 ]

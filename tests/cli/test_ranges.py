@@ -47,7 +47,8 @@ def numbers(module):
 
 @pytest.mark.parametrize("module", [*COMMANDS, "pull", "push"])
 def test_every_argument_says_what_it_is(module):
-    unsaid = [action.dest for action in parser_of(module)._actions if not action.help]
+    said = {action.dest: action.help or "" for action in parser_of(module)._actions}
+    unsaid = [name for name, text in said.items() if not text or "runs.arguments" in text]
     assert unsaid == []
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import POSITIVE, in_range, whole
 from ltm_pyro.runs.arguments import (
-    Argument,
     Call,
     Checkpoint,
     CorpusAt,
@@ -36,12 +35,6 @@ if TYPE_CHECKING:
     from ltm_pyro.inference import FastLoop
     from ltm_pyro.training.held_out import RunText
 
-ESTIMATORS = (
-    "BOUND[NUMBER][-GRADIENT] such as elbo-stl, iwae-dreg, renyi0.5; import paths; or all. A sensible list if left out"
-)
-PASSES = "also train the run's model anew by every estimator, each with this many decoder passes (long)"
-Budget = Annotated[float | None, Argument("the same with so many seconds each"), POSITIVE]
-
 
 class Subject(NamedTuple):
     """What bounds are compared on, and where the results go."""
@@ -59,9 +52,9 @@ class Subject(NamedTuple):
 def study_bounds(
     run: str | None = None,
     *,
-    toy: Annotated[str | None, Argument(f"instead of a run: {' or '.join(TOYS)}")] = None,
-    estimators: Annotated[Sequence[str] | None, Argument(ESTIMATORS)] = None,
-    parts: Annotated[Sequence[str], Argument("what to measure")] = PARTS,
+    toy: str | None = None,
+    estimators: Sequence[str] | None = None,
+    parts: Sequence[str] = PARTS,
     out: Out = None,
     corpus_at: CorpusAt = None,
     checkpoint: Checkpoint = "best",
@@ -70,8 +63,8 @@ def study_bounds(
     seed: Seed = 0,
     quick: Quick = False,
     resume: Resume = False,
-    learning_passes: Annotated[int | None, Argument(PASSES), whole(1)] = None,
-    learning_seconds: Budget = None,
+    learning_passes: Annotated[int | None, whole(1)] = None,
+    learning_seconds: Annotated[float | None, POSITIVE] = None,
     sizes: Sizes | None = None,
     trust_code: TrustCode = False,
     command: Sequence[str] = (),
@@ -82,11 +75,18 @@ def study_bounds(
 
     Args:
         run: the run's folder.
+        toy: instead of a run: linear-gaussian or finite-mixture.
+        estimators: BOUND[NUMBER][-GRADIENT] such as elbo-stl, iwae-dreg, renyi0.5; import paths; or all. A sensible
+            list if left out.
+        parts: what to measure.
         out: where to; RUN/comparisons/bounds if left out.
         limit: held-out sequences, the first.
-        sizes: how much is drawn and measured.
         resume: go on with an interrupted comparison.
+        learning_passes: also train the run's model anew by every estimator, each with this many decoder passes (long).
+        learning_seconds: the same with so many seconds each.
+        sizes: how much is drawn and measured.
         command: that this can be repeated by.
+        corpus_at, checkpoint, fast_steps, seed, quick, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: for a run without thoughts, or names that there are not.

@@ -46,6 +46,7 @@ def study_guides(
         resume: go on with an interrupted comparison, or add guides.
         sizes: how much is measured.
         command: that this can be repeated by.
+        run, corpus_at, checkpoint, seed, quick, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: for a run without thoughts, or guides that do not suit it.

@@ -18,7 +18,6 @@ from ltm_pyro.studies.models.study import ModelComparison
 from ltm_pyro.training.run import Run
 
 ROUNDS = 15  # of measured steps, if no number is said
-MEASURE = "rounds in which each run takes a training step here; their median is its speed, not that of its log"
 
 
 @in_range
@@ -27,7 +26,7 @@ def study_models(
     *,
     budgets: Annotated[int, whole(1)] = 4,
     device_name: str | None = None,
-    measure: Annotated[int, Argument(MEASURE, alone=ROUNDS), whole(0)] = 0,
+    measure: Annotated[int, Argument(alone=ROUNDS), whole(0)] = 0,
     corpus_at: CorpusAt = None,
     checkpoint: Checkpoint = "best",
     draws: Annotated[int, whole(1)] = 16,
@@ -45,10 +44,12 @@ def study_models(
         runs: the runs' folders; the first is what the others are compared with.
         budgets: of each kind, at equal ratios.
         device_name: of what the runs were trained on.
+        measure: rounds in which each run takes a training step here; their median is its speed, not that of its log.
         draws: S, samples of z, or of what is masked, per sequence.
         limit: the most held-out sequences to score.
         out: where to; comparisons/models-RUN-RUN... if left out.
         command: that this can be repeated by.
+        corpus_at, checkpoint, seed, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: if nothing can be compared, or if the runs held out different documents.

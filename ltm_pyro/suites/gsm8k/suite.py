@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 FOLDER = "evaluation/gsm8k"
 HUB = {"train": "hf:openai/gsm8k:main:train", "test": "hf:openai/gsm8k:main:test"}
-FILES = Argument("train=PATH and test=PATH in the place of the hub's: .jsonl with `question` and `answer`", "PART=PATH")
 PASS_AT_K = "Problems solved by at least one of k attempts. Bars: one standard error over problems."
 SECONDS = 20.0  # between two times that what is done is kept
 Found = dict[str, list[dict[str, Any]]]  # problems by `SHOTS/PLACE`, a record each
@@ -60,9 +59,9 @@ Found = dict[str, list[dict[str, Any]]]  # problems by `SHOTS/PLACE`, a record e
 def evaluate(
     run: RunFolder,
     *,
-    shots: Annotated[Sequence[int], Argument("demonstrations before a problem"), whole(0)] = (0, 5, 10),
+    shots: Annotated[Sequence[int], whole(0)] = (0, 5, 10),
     attempts: Annotated[int, whole(1)] = 5,
-    files: Annotated[Mapping[str, str], FILES] = {},  # nothing is written to it
+    files: Annotated[Mapping[str, str], Argument(metavar="PART=PATH")] = {},  # nothing is written to it
     limit: Limit = None,
     tokens: Annotated[int, whole(1)] = 160,
     temperature: Temperature = 1.0,
@@ -81,13 +80,16 @@ def evaluate(
     What there is when it is interrupted is shown and kept in the run's folder.
 
     Args:
+        shots: demonstrations before a problem.
         attempts: n, at each problem; pass@k is told for k up to n.
+        files: train=PATH and test=PATH in the place of the hub's: .jsonl with `question` and `answer`.
         limit: the most problems.
         tokens: the most to write; the rest is for the prompt.
         batch_size: attempts at once.
         seed: of the demonstrations and all noise.
         resume: go on with an interrupted evaluation.
         command: that this can be repeated by.
+        run, temperature, top_k, top_p, fast_steps, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: for a run that does not continue a prompt, or problems that are shown and asked.

@@ -11,7 +11,6 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
 from ltm_pyro.ranges import in_range, whole
 from ltm_pyro.runs.arguments import (
-    Argument,
     Call,
     Checkpoint,
     Draws,
@@ -46,7 +45,7 @@ Known = dict[str, list[dict[str, Any]]]  # answers by request
 def evaluate(
     run: RunFolder,
     *,
-    tasks: Annotated[Sequence[str], Argument("by name; lm-evaluation-harness lists them")],
+    tasks: Sequence[str],
     include_path: str | None = None,
     num_fewshot: Annotated[int | None, whole(0)] = None,
     limit: Limit = None,
@@ -63,6 +62,7 @@ def evaluate(
     What there is when it is interrupted is shown and kept in the run's folder.
 
     Args:
+        tasks: by name; lm-evaluation-harness lists them.
         include_path: a folder with tasks of your own, in YAML.
         num_fewshot: demonstrations; the task's own if left out.
         limit: the most questions of each task.
@@ -70,6 +70,7 @@ def evaluate(
         seed: of demonstrations and all noise.
         resume: go on with an interrupted evaluation.
         command: that this can be repeated by.
+        run, fast_steps, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: if lm-evaluation-harness is not installed, for a task that it does not know, or whose data is not to

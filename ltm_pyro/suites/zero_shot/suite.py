@@ -43,15 +43,14 @@ if TYPE_CHECKING:
 FOLDER = "evaluation/zero-shot"
 CAPTION = "Cost of each text set. Bars: one standard error over sequences. Costs: lower is better."
 Found = dict[str, list[dict[str, Any]]]  # records by a set's title
-FILES = Argument("a local file or folder in the place of a set's data on the hub, spelled as that is", "SET=PATH")
 
 
 @in_range
 def evaluate(
     run: RunFolder,
     *,
-    sets: Annotated[Sequence[str], Argument(f"which: {', '.join(SETS)}")] = tuple(SETS),
-    files: Annotated[Mapping[str, str], FILES] = {},  # nothing is written to it
+    sets: Sequence[str] = tuple(SETS),
+    files: Annotated[Mapping[str, str], Argument(metavar="SET=PATH")] = {},  # nothing is written to it
     mode: str | None = None,
     documents: Annotated[int | None, whole(1)] = None,
     limit: Limit = None,
@@ -69,11 +68,14 @@ def evaluate(
     What there is when it is interrupted is shown and kept in the run's folder.
 
     Args:
+        sets: which; all of them if left out.
+        files: a local file or folder in the place of a set's data on the hub, spelled as that is.
         mode: windows or documents; the run's own if left out.
         documents: the most documents to read of each set.
         limit: the most sequences to score of each set.
         resume: go on with an interrupted evaluation, or add sets.
         command: that this can be repeated by.
+        run, draws, fast_steps, batch_size, checkpoint, seed, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: for a set that there is not, a file that cannot be read, or if none of the sets can be had.
