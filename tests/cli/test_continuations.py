@@ -61,12 +61,12 @@ def test_on_the_page_of_serve(written, monkeypatch):
 
 
 def test_in_problems_of_arithmetic(written):
-    from ltm_pyro.suites.gsm8k.suite import _texts
+    from ltm_pyro.suites.gsm8k.suite import Attempts
 
     run, blueprint, ids = written
     prompts = [SimpleNamespace(tokens=run.tokenizer.encode(PROMPT).tolist())]
-    options = SimpleNamespace(attempts=2, tokens=len(ids))
-    assert _texts(run, blueprint, prompts, (0, 0, 0), options, Scripted(ids)) == [[REST] * 2]
+    attempts = Attempts(run, blueprint, count=2, tokens=len(ids), seed=0, sampling=Scripted(ids))
+    assert attempts.texts(prompts, (0, 0)) == [[REST] * 2]
 
 
 def test_in_tasks_of_the_harness(written, monkeypatch):
