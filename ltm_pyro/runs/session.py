@@ -1,15 +1,15 @@
-"""What happens between a run's first step and its last sample, and what is said meanwhile."""
+"""A training session on the console: from a run's first step to its last sample, with what is printed meanwhile."""
 
 from __future__ import annotations
 
 import signal
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.runs.console import say, show
 from ltm_pyro.runs.keeping import keeping
 from ltm_pyro.runs.progress import Progress, clock, training_line
+from ltm_pyro.runs.validation import Validation, record_of
 from ltm_pyro.training.blueprint import Blueprint
 from ltm_pyro.training.diagnosis import DivergedError
 from ltm_pyro.training.material import Material
@@ -19,8 +19,6 @@ from ltm_pyro.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-    from ltm_pyro.evaluation import Evaluation
 
 
 class Session:
@@ -35,12 +33,13 @@ class Session:
         from ltm_pyro.data import Batches
         from ltm_pyro.training.trainer import Trainer
 
-        self.run, self.material, self.accelerator = run, material, accelerator
-        self.blueprint, self.settings = blueprint, TrainSettings(**vars(run.config.train))
+        self.run, self.blueprint, self.accelerator = run, blueprint, accelerator
+        self.settings = TrainSettings(**vars(run.config.train))
         if run.config.compile:
             blueprint.model.compile_passes(run.config.compile)
         if self.settings.trackers:
             accelerator.init_trackers("trackers")
+        self.validation = Validation(material, self.settings, blueprint.fast.steps, accelerator.device)
         batches = Batches(material.training, self.settings.batch_size, self.settings.seed)
         self.trainer = Trainer(blueprint, batches, accelerator, self.settings, run, self._validate, self._show)
         self.progress = Progress(self.settings.steps)
@@ -125,7 +124,7 @@ class Session:
         from ltm_pyro.runs.writing import keep_samples, write_samples
 
         trained = self.run.load("best").to(self.accelerator.device)
-        evaluation = self._evaluate(trained, self.settings.final_sequences, last=True)
+        evaluation = self.validation.evaluate(trained, self.settings.final_sequences, last=True)
         about = f"held-out text; {weights_of(self.run, 'best')}"
         shown = [table_text(evaluation, None, about)]
         samples = write_samples(self.run, trained, self.settings.samples, seed=self.settings.seed)
@@ -142,32 +141,13 @@ class Session:
         from ltm_pyro.evaluation import markdown
 
         blueprint = self.blueprint.for_tables(self.settings.evaluate_fast_steps)
-        evaluation = self._evaluate(blueprint, self.settings.evaluate_sequences)
+        evaluation = self.validation.evaluate(blueprint, self.settings.evaluate_sequences)
         self.progress.clear()
         if not (self.table_follows and self.trainer.step == self.settings.steps):
             say(f"\nValidation after {self.trainer.step} steps:\n{markdown(evaluation)}\n")
         if remark := self.blueprint.guide.remark():
             say(f"{remark}\n")
-        scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}
-        for name in ("exact", "diffusion"):  # the one number there is, in the place of the bound that is followed
-            if name in scores:
-                scores["elbo"] = scores[name]
-        bits = {name: score.bits_per_byte for name, score in evaluation.scores.items()}
-        return {**scores, "bits_per_byte": bits, "kl": evaluation.kl_per_token, "kl_per_layer": evaluation.kl_per_layer}
-
-    def _evaluate(self, blueprint: Blueprint, limit: int, last: bool = False) -> Evaluation:
-        """The numbers of held-out sequences; the last time with the released code's beside them, and a checked fit."""
-        from ltm_pyro.data import in_order
-        from ltm_pyro.evaluation import FourNumbers
-        from ltm_pyro.runs.scoring import CHECKED
-
-        draws, seed = self.settings.draws, self.settings.seed
-        model, guide, fast, _ = blueprint
-        numbers = FourNumbers(model, guide, fast, draws, seed, fixed_noise=last, check_fit=CHECKED if last else 0)
-        numbers.protocol_steps = self.blueprint.fast.steps
-        batches = in_order(self.material.validation, max(self.settings.batch_size, 32), limit)
-        scored = numbers.evaluate(batch.to(self.accelerator.device) for batch in batches)
-        return replace(scored, lost=self.material.validation.lost)
+        return record_of(evaluation)
 
     def _show(self, record: dict[str, Any]) -> None:
         if "validation" not in record:

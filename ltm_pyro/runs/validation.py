@@ -1,0 +1,64 @@
+"""Validation of a run that is being trained: the four numbers of held-out sequences, and their record in the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.material import Material
+from ltm_pyro.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    import torch
+
+    from ltm_pyro.evaluation import Evaluation
+
+LEAST_AT_ONCE = 32  # sequences
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Scores held-out sequences by the four numbers.
+
+    Args:
+        material: whose validation part is scored.
+        settings: of the training: draws, seed, sequences at once.
+        protocol_steps: fast steps of the released code's protocol: those of training.
+        device: of the objects.
+    """
+
+    material: Material
+    settings: TrainSettings
+    protocol_steps: int
+    device: torch.device
+
+    def evaluate(self, components: Blueprint, limit: int, last: bool = False) -> Evaluation:
+        """The numbers of up to `limit` sequences.
+
+        Args:
+            components: objects that are `for_tables`.
+            limit: the most sequences.
+            last: with the released code's number beside them, and a checked fit.
+        """
+        from ltm_pyro.data import in_order
+        from ltm_pyro.evaluation import FourNumbers
+        from ltm_pyro.runs.scoring import CHECKED
+
+        model, guide, fast, _ = components
+        settings, held_out = self.settings, self.material.validation
+        checked = CHECKED if last else 0
+        numbers = FourNumbers(model, guide, fast, settings.draws, settings.seed, fixed_noise=last, check_fit=checked)
+        numbers.protocol_steps = self.protocol_steps
+        batches = in_order(held_out, max(settings.batch_size, LEAST_AT_ONCE), limit)
+        return replace(numbers.evaluate(batch.to(self.device) for batch in batches), lost=held_out.lost)
+
+
+def record_of(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as the metrics log has it: `elbo` and the other numbers in nats per token, higher is better."""
+    scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}
+    for name in ("exact", "diffusion"):  # the one number there is, in the place of the bound that is followed
+        if name in scores:
+            scores["elbo"] = scores[name]
+    bits = {name: score.bits_per_byte for name, score in evaluation.scores.items()}
+    return {**scores, "bits_per_byte": bits, "kl": evaluation.kl_per_token, "kl_per_layer": evaluation.kl_per_layer}
