@@ -19,6 +19,7 @@ from ltm_pyro.studies import process
 from ltm_pyro.studies.runner import CellRunner
 from ltm_pyro.studies.scale.grid import INFERENCE, TRAINED, Cell, change_of, sizes_of
 from ltm_pyro.studies.scale.records import Compute, curves, laws, run_records, summaries
+from ltm_pyro.training.decoder_arguments import decoder_path, is_flat
 
 MODULE = "ltm_pyro.studies.scale.job"
 
@@ -153,6 +154,9 @@ class Study:
     def _cells(self) -> list[Cell]:
         """All of one seed first, so that an early end leaves whole studies of fewer seeds."""
         base = as_dict(self.base)
+        if not is_flat(base["decoder"]):
+            path = decoder_path(base["decoder"])
+            raise InputError(f"--decoder {path}: a study of scale varies the sizes of our Decoder; leave it out")
         usual = {name: value_of(base, argument) for name, (argument, _) in TRAINED.items()}
         models = [(sizes, self._model(base, sizes)) for sizes in sizes_of(self.grid, usual)]
         return [
