@@ -218,6 +218,11 @@ def test_what_cannot_be_one_is_refused_before_any_work(here, corpus, capsys, wor
     assert not Path("bad").exists()
 
 
+def test_a_study_of_our_decoders_sizes_refuses_another_one(here, corpus, capsys):
+    assert ltm("scale", corpus, "--out", "study", "--thoughts", "1", "2", *arguments(SHORT), *NAMED) == 2
+    assert "--decoder my_code.MyDecoder: a study of scale varies the sizes of our Decoder" in capsys.readouterr().err
+
+
 def test_a_file_of_our_own_decoders_arguments_is_still_read(here):
     Path("sizes.yaml").write_text("width: 24\nheads: 2\n")
     assert decoder_of("--decoder", "sizes.yaml")["width"] == 24

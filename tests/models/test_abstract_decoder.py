@@ -137,7 +137,7 @@ def model():
 def test_it_is_trained_and_scored(model):
     x = torch.randint(V, (4, T))
     guide = MeanFieldGuide(model.decoder.z_shape)
-    fast = FastLoop(ELBO(), 3, 0.1)
+    fast = FastLoop(ELBO(), 3, 0.1, tokens=0.5)  # which scores chosen positions
     fast.fit(model, guide, x)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     moved = guide.local_parameters()[0]

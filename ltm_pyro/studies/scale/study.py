@@ -24,6 +24,7 @@ from ltm_pyro.studies.scale.records import (
 )
 from ltm_pyro.studies.study import Report, Study
 from ltm_pyro.studies.trial import Scoring, Trial, check_seeds
+from ltm_pyro.training.decoder_arguments import decoder_path, is_flat
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -146,6 +147,9 @@ class ScaleStudy(Study):
     def _models(self) -> list[tuple[dict[str, int], Settings]]:
         """The sizes of every model, and its settings."""
         base = as_dict(self.base)
+        if not is_flat(base["decoder"]):
+            path = decoder_path(base["decoder"])
+            raise InputError(f"--decoder {path}: a study of scale varies the sizes of our Decoder; leave it out")
         usual = {name: value_of(base, argument) for name, (argument, _) in TRAINED.items()}
         return [(sizes, self._model(base, sizes)) for sizes in sizes_of(self.grid, usual)]
 
