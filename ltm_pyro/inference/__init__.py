@@ -7,7 +7,7 @@ from ltm_pyro.inference.dual_rate import DualRateSVI
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.natural_gradient import NaturalGradient
-from ltm_pyro.inference.observers import FastStep, Fit, StepObserver
+from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, WeightObserver
 from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
@@ -29,6 +29,7 @@ __all__ = [
     "SlowStep",
     "StepObserver",
     "TableFit",
+    "WeightObserver",
     "frozen",
     "guide_of",
     "model_of",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ltm_pyro.bounds import Terms
 from ltm_pyro.inference.batch import checked_batch, refuse_unfit
 from ltm_pyro.inference.fast_loop import FastLoop
-from ltm_pyro.inference.observers import StepObserver
+from ltm_pyro.inference.observers import StepObserver, WeightObserver
 from ltm_pyro.inference.others import Others
 from ltm_pyro.inference.slow_step import SlowStep
 from ltm_pyro.instances import require_instance
@@ -28,7 +28,7 @@ class DualRateSVI:
         fast: the loop on the local parameters.
         slow: the step on the global ones; None for inference alone. Its `steps` are the run's, of which schedules may
             take shares.
-        observers: of every fast loop that a slow step follows.
+        observers: of every fast loop that a slow step follows, beside the slow step's own.
 
     Raises:
         InputError: if a schedule takes shares of a run whose length `slow` does not say.
@@ -58,7 +58,9 @@ class DualRateSVI:
         if slow is not None:
             require_instance("slow", slow, SlowStep, "SlowStep(ELBO()); the order is model, guide, fast, slow")
         self.model, self.guide, self.fast, self.slow = model, guide, fast, slow
-        self.observers = list(observers)
+        own = [] if slow is None or slow.observer is None else [slow.observer]
+        self.observers = [*observers, *own]
+        self.weight_observers = [each for each in self.observers if isinstance(each, WeightObserver)]
         if slow is not None:
             for bound in (fast.bound, slow.bound):
                 bound.spread_over(slow.steps)
@@ -104,7 +106,9 @@ class DualRateSVI:
         for whole in slices:
             inputs = self._checked(whole)
             self.fit(**inputs, observers=self.observers)
-            parts.append(self.slow.gradient(self.model, self.guide, tokens=tokens, observers=self.observers, **inputs))
+            parts.append(
+                self.slow.gradient(self.model, self.guide, tokens=tokens, observers=self.weight_observers, **inputs)
+            )
         terms = parts[0] if len(parts) == 1 else Terms.cat(parts)
         if others is not None:
             terms = others.join(terms)

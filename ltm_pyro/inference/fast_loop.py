@@ -21,7 +21,7 @@ from ltm_pyro.inference.contracts import Guide, GuideOptimizer, guide_of, model_
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
-from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, Watch
+from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, Watch, WeightObserver
 from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.resting import Resting
 from ltm_pyro.inference.shared_reading import SharedReading
@@ -36,8 +36,8 @@ class FastLoop(Recorded):
     .. math:: \gamma \leftarrow \gamma + \eta_s \nabla_\gamma\, \mathcal{L}(x;\gamma,\theta), \quad s = 1 \dots T_{fast}
 
     (Kong et al., 2025, arXiv 2502.01567, algorithm 1.) The optimizer starts anew with every batch. θ gets no
-    gradient and none is computed, unless an observer `learns`. Nothing synchronises with the host, unless `tolerance`
-    is given.
+    gradient and none is computed, unless there is a `WeightObserver`. Nothing synchronises with the host, unless
+    `tolerance` is given.
 
     Args:
         bound: what the loop maximises.
@@ -161,7 +161,7 @@ class FastLoop(Recorded):
         self, model: nn.Module, guide: nn.Module, batch: dict[str, Any], observers: Sequence[StepObserver]
     ) -> None:
         """Move the local parameters, with the observers around: first whether rows rest, last the way back."""
-        learns = any(observer.learns for observer in observers)
+        learns = any(isinstance(observer, WeightObserver) for observer in observers)
         posterior = guide_of(guide)
         objective = self._objective_of(posterior)
         shared = SharedReading(self.tokens, keep=not learns)
@@ -184,7 +184,7 @@ class FastLoop(Recorded):
             self._climb(fit, observers)
 
     def _climb(self, fit: Fit, observers: Sequence[StepObserver]) -> None:
-        """The steps."""
+        """Take the steps, γ ← γ + η_s ∇_γ L, until the last one or until no sequence moves any more."""
         factor = fit.guide.step_size
         for number in range(self.steps):
             step = FastStep(number)

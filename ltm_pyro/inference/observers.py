@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 
 from ltm_pyro.bounds import AbstractObjective, Terms
 from ltm_pyro.inference.contracts import Guide
+from ltm_pyro.recorded import Recorded
 
 
 class Fit(NamedTuple):
@@ -55,14 +57,7 @@ class FastStep:
 
 
 class StepObserver:
-    """An observer of the fast loop and of the slow step behind it. Each method does nothing unless it is overridden.
-
-    Attributes:
-        learns: whether θ gets gradients in every pass of the fast loop. They are computed then, and the text is read
-            anew in each pass; else θ is held.
-    """
-
-    learns: bool = False
+    """An observer of the fast loop's steps. Each method does nothing unless it is overridden."""
 
     def around(self, fit: Fit) -> AbstractContextManager[None]:
         """A context around all steps of a fast loop; not entered where the guide has no local parameters."""
@@ -74,10 +69,20 @@ class StepObserver:
     def after(self, step: FastStep) -> None:
         """Called after the optimizer's step; the local parameters still hold the gradients that it followed."""
 
+
+class WeightObserver(Recorded, StepObserver, ABC):
+    """An observer from which the weights learn, in the fast loop and in the slow step behind it.
+
+    With one, θ gets gradients in every pass of the fast loop, each of which reads the text anew. They are added to
+    those that θ holds, unless the observer takes them away. It keeps nothing from one slow step to the next, so that no
+    checkpoint holds it.
+    """
+
     def weigh(self, loss: Tensor) -> Tensor:
         """The slow step's loss on the batch, as its gradient is taken."""
         return loss
 
+    @abstractmethod
     def learned(self, tokens: Tensor | int) -> None:
         """Called when θ holds the gradient of that loss, beside those of earlier slices.
 

@@ -17,7 +17,7 @@ from ltm_pyro.inference.batch import checked_batch
 from ltm_pyro.inference.contracts import guide_of
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
-from ltm_pyro.inference.observers import StepObserver
+from ltm_pyro.inference.observers import WeightObserver
 from ltm_pyro.inference.others import Others, Parts
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE, SHARE_BELOW_ONE, bounded, whole
@@ -55,6 +55,7 @@ class SlowStep(Recorded):
         betas: of AdamW.
         clip: the largest norm of the gradient; 0 does not clip.
         optimizer: makes the optimizer, from parameter groups, `lr`, `betas`.
+        observer: an observer of the fast loops before the steps, from which θ learns too.
 
     Raises:
         InputError: for a learning rate that is not positive, or a bound that θ cannot follow.
@@ -80,6 +81,7 @@ class SlowStep(Recorded):
         betas: tuple[float, float] = (0.9, 0.95),
         clip: float = 1.0,
         optimizer: Callable[..., Optimizer] = torch.optim.AdamW,
+        observer: WeightObserver | None = None,
     ) -> None:
         require_method("bound", bound, "terms", "ELBO()")
         require_maker("optimizer", optimizer, "torch.optim.AdamW")
@@ -90,7 +92,7 @@ class SlowStep(Recorded):
         self.bound, self.learning_rate = bound, learning_rate
         self.steps, self.warmup, self.final_fraction = steps, warmup, final_fraction
         self.weight_decay, self.betas, self.clip = weight_decay, betas, clip
-        self.make_optimizer = optimizer
+        self.make_optimizer, self.observer = optimizer, observer
         self.taken = 0
         self._loss: Tensor | None = None
         self.parts: Parts | None = None
@@ -160,7 +162,7 @@ class SlowStep(Recorded):
         x: Tensor,
         mask: Tensor | None = None,
         tokens: Tensor | int | None = None,
-        observers: Iterable[StepObserver] = (),
+        observers: Iterable[WeightObserver] = (),
         **kwargs: Any,
     ) -> Terms:
         """Add what a batch, or a slice of one, has to say to the gradients; nothing moves.

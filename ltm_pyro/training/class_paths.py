@@ -16,9 +16,11 @@ from torch.optim import Optimizer
 from ltm_pyro.bounds import AbstractGradient, AbstractObjective, AbstractSchedule
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide
+from ltm_pyro.inference import WeightObserver
 from ltm_pyro.known_classes import PACKAGES, classes_named, is_known, known_class
 from ltm_pyro.models import AbstractDecoder, AbstractPrior
 from ltm_pyro.training.decoder_arguments import normal_form
+from ltm_pyro.training.observers import GradientAverage  # noqa: F401  (a name that `slow.observer` may give)
 from ltm_pyro.training.parse_errors import no_such_class
 from ltm_pyro.training.removed_arguments import without_removed
 
@@ -26,13 +28,8 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 FAMILIES = (
-    AbstractDecoder,
-    AbstractPrior,
-    AbstractGuide,
-    AbstractObjective,
-    AbstractGradient,
-    AbstractSchedule,
-    Optimizer,
+    *(AbstractDecoder, AbstractPrior, AbstractGuide, WeightObserver),
+    *(AbstractObjective, AbstractGradient, AbstractSchedule, Optimizer),
 )
 NETWORKS = ("ltm_pyro.", "torch.nn.")  # where a class that has to be a plain network may be defined
 GUIDES = (AbstractGuide, AutoGuide, AutoMessenger)  # what arguments of the type `str | Callable[..., Any]` make

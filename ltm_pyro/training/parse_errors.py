@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ltm_pyro.bounds import AbstractGradient, AbstractObjective
 from ltm_pyro.guides import AbstractGuide
+from ltm_pyro.inference import WeightObserver
 from ltm_pyro.models import AbstractDecoder, AbstractPrior
 from ltm_pyro.training.removed_arguments import refusal_of
 
@@ -23,6 +24,7 @@ FAMILIES = {
     "bound": AbstractObjective,
     "objective": AbstractObjective,
     "gradient": AbstractGradient,
+    "observer": WeightObserver,
 }
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
 KINDS |= {"ltm_pyro.bounds.schedules.AbstractSchedule": "a schedule (LinearSchedule, CyclicalSchedule)"}

@@ -38,8 +38,7 @@ REMOVED = {
     "slow.along": Removed(
         (False,),
         "thoughts were worth half as much where the weights followed the mean gradient along the fast loop",
-        "Leave it out; in Python, DualRateSVI(..., observers=[GradientAverage()]) of ltm_pyro.training.observers does "
-        "the same",
+        "Leave it out, or give --slow.observer GradientAverage, an observer of the fast loop that does the same",
     ),
 }
 

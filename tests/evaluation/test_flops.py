@@ -20,6 +20,7 @@ from ltm_pyro import (
     guides,
 )
 from ltm_pyro.evaluation.flops import on_meta, paper_flops_per_token, spent_flops_per_token
+from ltm_pyro.training.observers import GradientAverage
 
 V, D, LAYERS, K = 300, 64, 3, 2
 DENSE, BLOCKS = (48, 4), (160, 8)  # length and window; in blocks of 32 queries and 64 keys
@@ -40,16 +41,17 @@ def decoder_of(length, window, thoughts=K):
     )
 
 
-def spent(decoder, fast_steps, *, guide=MeanFieldGuide, slow_particles=1, tokens=1.0):
+def spent(decoder, fast_steps, *, guide=MeanFieldGuide, slow_particles=1, averages=False, tokens=1.0):
     model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
     guide = guide(decoder.z_shape)
     guide.prepare(V)
     bound = ELBO() if slow_particles == 1 else ImportanceWeighted(slow_particles)
     fast = FastLoop(ELBO(), steps=fast_steps, tokens=tokens)
-    return spent_flops_per_token(model, guide, fast, SlowStep(bound))
+    slow = SlowStep(bound, observer=GradientAverage() if averages else None)
+    return spent_flops_per_token(model, guide, fast, slow)
 
 
-def by_hand(decoder, fast_steps, particles=1):
+def by_hand(decoder, fast_steps, particles=1, averages=False):
     """For each token: 2 FLOPs a multiply-add; a backward pass of attention takes 2.5 times as many as its forward."""
     length, inner = decoder.length, decoder.blocks[0].feed_forward.gate.out_features
     rows, keys = (length, length) if length <= 64 else (-(-length // 32) * 32, 64)
@@ -62,7 +64,8 @@ def by_hand(decoder, fast_steps, particles=1):
     held = 2 * products + 3.5 * (later * seen + LAYERS * attention)
     learned = 3 * (reading + particles * products) + 3.5 * (seen + particles * (later * seen + LAYERS * attention))
     learned -= particles * LAYERS * thoughts  # z has come to rest: no gradient of it
-    fast = fast_steps * held + bool(fast_steps) * (reading + seen)
+    once = 3 * (reading + products) + 3.5 * (seen + later * seen + LAYERS * attention)
+    fast = fast_steps * once if averages else fast_steps * held + bool(fast_steps) * (reading + seen)
     return (fast + learned) / length
 
 
@@ -76,13 +79,13 @@ def test_the_papers_figures_are_met(layers, thoughts, fast_steps, giga):
 
 @pytest.mark.parametrize(("length", "window"), [DENSE, BLOCKS], ids=["dense", "in blocks"])
 @pytest.mark.parametrize(
-    ("fast_steps", "particles"),
-    [(3, 1), (12, 1), (1, 1), (0, 1), (2, 4)],
+    ("fast_steps", "particles", "averages"),
+    [(3, 1, False), (12, 1, False), (1, 1, False), (0, 1, False), (2, 4, False), (2, 1, True)],
 )
-def test_what_the_loops_spend_is_what_a_sum_by_hand_gives(length, window, fast_steps, particles):
+def test_what_the_loops_spend_is_what_a_sum_by_hand_gives(length, window, fast_steps, particles, averages):
     decoder = decoder_of(length, window)
-    found = spent(decoder, fast_steps, slow_particles=particles)
-    assert found == pytest.approx(by_hand(decoder, fast_steps, particles), rel=1e-12)
+    found = spent(decoder, fast_steps, slow_particles=particles, averages=averages)
+    assert found == pytest.approx(by_hand(decoder, fast_steps, particles, averages), rel=1e-12)
 
 
 @pytest.mark.parametrize("guide", WITHOUT_ENCODER)

@@ -107,6 +107,7 @@ def assert_within(part, whole):
         (["--prior.sigma", "-1"], "sigma=-1.0"),
         (["--prior", "AbstractPrior"], "--prior AbstractPrior: this is an abstract class"),
         (["--slow.bound", "AbstractBound"], "--slow.bound AbstractBound: this is an abstract class"),
+        (["--slow.observer", "Nothing"], "--slow.observer Nothing: there is no such observer. Known: GradientAverage;"),
         (["--fast.steps", "-1"], "steps=-1"),
         (["--fast.learning_rate", "0"], "learning_rate=0.0"),
         (["--slow.learning_rate", "-1"], "learning_rate=-1.0"),

@@ -18,7 +18,6 @@ from ltm_pyro import (
     SlowStep,
     SVGDGuide,
 )
-from ltm_pyro.inference import StepObserver
 from ltm_pyro.training.observers import GradientAverage
 
 RATE = 0.1
@@ -142,25 +141,13 @@ def test_what_it_does_not_go_with_is_refused():
     assert all(weight.grad is None for weight in tiny.model.parameters())
 
 
-def test_an_observer_of_steps_alone_is_called_around_each_and_changes_no_number():
-    class Counted(StepObserver):
-        def __init__(self):
-            self.calls = []
-
-        def before(self, step):
-            assert step.terms is None
-            self.calls.append(("before", step.number))
-
-        def after(self, step):
-            assert step.terms.elbo.shape == (3,)
-            self.calls.append(("after", step.number))
-
-    counted, found = Counted(), []
-    for observers in ([], [counted]):
+def test_a_slow_step_that_names_it_is_the_same():
+    found = []
+    for named in (True, False):
         tiny = tiny_with()
-        svi = DualRateSVI(tiny.model, tiny.guide, FastLoop(ELBO(), 2), SlowStep(ELBO()), observers)
+        fast, average = FastLoop(ELBO(), 3), GradientAverage()
+        slow = SlowStep(ELBO(), observer=average if named else None)
+        svi = DualRateSVI(tiny.model, tiny.guide, fast, slow, [] if named else [average])
         torch.manual_seed(1)
-        svi.step(tiny.x)
-        found.append([weight.detach().clone() for weight in tiny.model.parameters()])
-    assert counted.calls == [("before", 0), ("after", 0), ("before", 1), ("after", 1)]
+        found.append(gradients(tiny, svi, [slice(0, 3)]))
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

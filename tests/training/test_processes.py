@@ -110,8 +110,11 @@ def test_one_process_goes_on_where_two_have_stopped(stopped, place):
 
 
 def test_two_processes_with_their_weights_in_parts_go_on_where_one_has_stopped(place):
-    """Four slices by one process, and two by each of two, under a guide that draws: the noise is the same."""
-    drawing = {"train__accumulate": 4}
+    """Four slices by one process, and two by each of two, under a guide that draws: the noise is the same.
+
+    So is what an observer makes of the fast loop, from which the weights learn.
+    """
+    drawing = {"slow__observer": "GradientAverage", "train__accumulate": 4}
     assert train(place / "corpus.jsonl", place / "alone-4", **drawing) == 0
     folder = place / "alone-then-two"
     assert train(place / "corpus.jsonl", folder, **drawing) == 0

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
-from ltm_pyro.inference import FastStep, Fit, Guide, StepObserver
+from ltm_pyro.inference import FastStep, Fit, Guide, WeightObserver
 
 
-class GradientAverage(StepObserver):
+class GradientAverage(WeightObserver):
     r"""θ follows the mean gradient along the fast loop, and not the one at its end alone.
 
     .. math:: \frac{1}{T + 1} \Big(\sum_{s=0}^{T-1} \nabla_\theta\, \mathcal{L}_{fast}(x; \gamma_s, \theta)
@@ -37,8 +37,6 @@ class GradientAverage(StepObserver):
         >>> svi.step(model(batch_size=3).detach()).elbo.shape
         torch.Size([3])
     """
-
-    learns = True
 
     def __init__(self) -> None:
         self._forget()
