@@ -198,7 +198,7 @@ class Thoughtful(MyDecoder):
         (["wrong.Thoughtful", "--model", "autoregressive"], "--decoder Thoughtful takes no argument `thoughts`"),
         (["wrong.Other"], "module 'wrong' has no attribute 'Other'"),
         (["nowhere.MyDecoder"], "No module named 'nowhere'"),
-        (["Nonesuch"], "--decoder Nonesuch: this is no class that derives from AbstractDecoder. Known: Decoder"),
+        (["Nonesuch"], "--decoder Nonesuch: this is no class that derives from AbstractDecoder. Known: "),
         (["GaussianPrior"], "--decoder GaussianPrior: this is no class that derives from AbstractDecoder"),
         (["os.system"], "--decoder os.system: this is no class that derives from AbstractDecoder"),
         (["my_code.MyDecoder", "--decoder.sise", "4"], "--decoder.sise 4. Did you mean --decoder.size"),
