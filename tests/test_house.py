@@ -369,6 +369,13 @@ def test_a_probe_would_be_noticed(source):
     assert len(list(probes(source))) == 1
 
 
+@every_file(but={"cli", "training"})
+def test_parsers_of_arguments_are_made_in_cli_alone(path):
+    """Training has the parser of a run's configuration; what reads a command line stands in cli."""
+    named = {name for pair in imports(ast.parse(path.read_text(encoding="utf-8"))) for name in pair}
+    assert not named & {"argparse", "ArgumentParser"}
+
+
 DOORS = [path for folder in ("benchmarks", "notebooks", "docs") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 

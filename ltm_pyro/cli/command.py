@@ -8,6 +8,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from itertools import takewhile
+from os import PathLike
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -153,7 +154,8 @@ def _add(parser: ArgumentParser, parameter: inspect.Parameter, name: str, hint: 
     if is_dataclass(kind):
         parser.add_class_arguments(kind, name, instantiate=False)
         return
-    given: dict[str, Any] = {"help": said or about.description, "type": _plain(hint)}
+    kinds = {"type": str if PathLike[str] in get_args(kind) else _plain(hint)}
+    given: dict[str, Any] = {"help": said or about.description, **kinds}
     if about.metavar:
         given["metavar"] = about.metavar
     if get_origin(kind) in SEVERAL:

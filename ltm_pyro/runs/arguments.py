@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
+from os import PathLike, fspath
 from typing import Annotated, Any, NamedTuple
 
 from ltm_pyro.ranges import SEED, whole
@@ -33,7 +34,7 @@ TRUST = (
 )
 MOVED = "where the run's own corpus lies now, if it has been moved: what was held out of it is scored"
 
-RunFolder = Annotated[str, Argument("the run's folder")]
+RunFolder = Annotated[str | PathLike[str], Argument("the run's folder")]  # a `TrainedRun` stands for its own
 Checkpoint = Annotated[str, Argument("best, latest, or a step")]
 TrustCode = Annotated[bool, Argument(TRUST, alone=True)]
 CorpusAt = Annotated[str | None, Argument(MOVED, "PLACE")]
@@ -83,4 +84,6 @@ class Call:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, PathLike):
+        return fspath(value)
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -82,8 +82,8 @@ def evaluate(
         corpus: text to score, as for `ltm train`; what the run held out if left out.
         baseline: another run, an autoregressive one say, in the same table.
         fixed_noise: also the released code's protocol, no bound.
-        run, corpus_at, checkpoint, field, draws, fast_steps, limit, batch_size, seed,
-            trust_code: as `ltm_pyro.runs.arguments` describes them.
+        run, corpus_at, checkpoint, field, draws, fast_steps, limit, batch_size, seed, trust_code: as
+            `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: for text that gives no sequence, or two runs that held out different texts.

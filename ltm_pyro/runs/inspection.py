@@ -124,7 +124,7 @@ def inspect(
     total = min(len(text.sequences), limit)
     progress = Progress(total)
     batches = (batch.to(device) for batch in in_order(text.sequences, batch_size, total))
-    look = partial(inspector.look, batches, lambda done: progress.update(done, f"inspecting {run}"))
+    look = partial(inspector.look, batches, lambda done: progress.update(done, f"inspecting {opened.folder}"))
     stopped = _is_interrupted(look, progress.clear)
     if stopped:
         say(f"\nInterrupted: what follows is of the {inspector.done} texts done by then.")

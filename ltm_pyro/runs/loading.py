@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from ltm_pyro.device import chosen_device
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from ltm_pyro.training.blueprint import Blueprint
 
 
-def open_run(folder: Path | str, trust_code: bool = False) -> Run:
+def open_run(folder: PathLike[str] | str, trust_code: bool = False) -> Run:
     """A run, as `Run.open` opens it; trusted code is looked for in the current folder too."""
     if trust_code:
         look_in(os.getcwd())
-    run = Run.open(folder, trust_code)
+    run = Run.open(os.fspath(folder), trust_code)
     say_once(run.remark)
     return run
 

@@ -90,6 +90,10 @@ class TrainedRun:
         prior = "no latents" if self.model.prior is None else type(self.model.prior).__name__
         return f"TrainedRun({str(self.folder)!r}: {prior}, {type(self.guide).__name__}, {self.device})"
 
+    def __fspath__(self) -> str:
+        """Its folder, so that it can be given wherever a run is named by that."""
+        return str(self.folder)
+
     @property
     def folder(self) -> Path:
         return self.run.folder

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from runs import ltm
 
+import ltm_pyro
 from ltm_pyro.data import Document, cut
 from ltm_pyro.data.batches import in_order
+from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.suites import zero_shot
 from ltm_pyro.suites.zero_shot import suite
 from ltm_pyro.training.run import Run
 
@@ -142,3 +145,14 @@ def test_a_file_without_the_field_is_refused_before_anything_is_scored(run, file
 def test_an_unknown_suite_is_refused(run, capsys):
     assert ltm("evaluate", run, "--suite", "zeroshot") == 2
     assert "did you mean 'zero-shot'?" in capsys.readouterr().err
+
+
+def test_from_python_an_opened_run_is_scored_as_its_folder_is(run, files, capsys):
+    named = {"sets": ["lm1b"], "files": {"lm1b": files[1].partition("=")[2]}, "draws": 2}
+    found = zero_shot.evaluate(ltm_pyro.load(run), **named)
+    assert found.folder == run / "evaluation/zero-shot-draws-2"
+    assert found.table in capsys.readouterr().out
+    assert evaluate(run, "--sets", "lm1b", "--files", files[1], "--resume") == 0  # the same settings
+    assert [record["number"] for record in found.records] == [record["number"] for record in results(run)["LM1B"]]
+    with pytest.raises(InputError, match=r"limit=0: expected 1 or more"):
+        zero_shot.evaluate(run, limit=0)

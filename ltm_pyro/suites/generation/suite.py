@@ -82,8 +82,8 @@ def evaluate(
         batch_size: texts at once.
         resume: keep what an interrupted evaluation has written.
         command: that this can be repeated by.
-        run, temperature, top_k, top_p, steps, fast_steps, corpus_at, checkpoint, seed,
-            trust_code: as `ltm_pyro.runs.arguments` describes them.
+        run, temperature, top_k, top_p, steps, fast_steps, corpus_at, checkpoint, seed, trust_code: as
+            `ltm_pyro.runs.arguments` describes them.
 
     Raises:
         InputError: for a model that cannot be loaded, too little held-out text, or lengths that the run does not have.
