@@ -211,7 +211,7 @@ class TrialRunner:
             raise InputError(
                 f"{folder} was begun with other arguments: repeat the study's own command, or choose another folder"
             )
-        if result is None or _as_now(result["plan"]) != self.plans[key]:
+        if result is None or _as_now(result["plan"]) != _as_now(self.plans[key]):
             return None
         return result if failures or result["status"] == "done" else None
 
@@ -239,11 +239,20 @@ class TrialRunner:
 
 def _learning(plan: Mapping[str, Any]) -> tuple[Settings, str]:
     """The settings that a run's weights hang on, without those of its last measurement."""
-    return without(as_now(plan["settings"]), "train.final_sequences", "train.draws"), str(plan.get("start_from"))
+    settings = without(_as_now(plan)["settings"], "train.final_sequences", "train.draws")
+    return settings, str(plan.get("start_from"))
 
 
 def _as_now(plan: Mapping[str, Any]) -> dict[str, Any]:
-    return {**plan, "settings": as_now(plan.get("settings", {}))}
+    """A plan to compare: of an earlier version it has removed arguments, and not yet those that came since."""
+    return {**plan, "settings": _given(as_now(plan.get("settings", {})))}
+
+
+def _given(settings: Any) -> Any:
+    """Settings without those that are None: an argument that came since is None where it does nothing."""
+    if not isinstance(settings, Mapping):
+        return settings
+    return {name: _given(value) for name, value in settings.items() if value is not None}
 
 
 def _close(process: subprocess.Popen) -> None:

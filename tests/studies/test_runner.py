@@ -153,7 +153,7 @@ def test_a_trial_begun_with_an_argument_that_was_removed_since_goes_on_if_it_did
         plan["settings"]["decoder"] = {"token_dropout": value}
         for name, content in (("plan.json", plan), ("result.json", {"status": "done", "plan": plan, "said": "works"})):
             (folder / name).write_text(json.dumps(content))
-        now = Trial("one", 0, "one", {**trial.settings, "decoder": {}})
+        now = Trial("one", 0, "one", {**trial.settings, "decoder": {"came_since": None}})
         if goes_on:
             assert list(runner_of(now).results) == ["one"]
         else:
