@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from ltm_pyro.cli.renamed import refuse_renamed
 from ltm_pyro.errors import InputError
-from ltm_pyro.runs.arguments import TRUST
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
+from ltm_pyro.training.parse_errors import explain
 
 
 def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
@@ -19,10 +17,6 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     Raises:
         InputError: for anything that cannot be parsed, with the names that come near.
     """
-    from jsonargparse import ArgumentError
-
-    from ltm_pyro.training.parse_errors import explain
-
     refuse_renamed(parser.prog, words)
     try:
         return parser.parse_args(list(words))
@@ -30,11 +24,6 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         raise InputError(f"{error.filename}, line {error.lineno} does not parse as Python: {error.msg}") from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise InputError(f"{explain(parser, error)} `{parser.prog} --help` lists all arguments") from error
-
-
-def add_trust_code(parser: ArgumentParser) -> None:
-    """Give a parser `--trust_code`, as commands have it that are made of functions."""
-    parser.add_argument("--trust_code", action="store_true", help=TRUST)
 
 
 def add_device(parser: ArgumentParser) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.cli.arguments import add_device, add_trust_code, parse
+from ltm_pyro.cli.arguments import add_device, parse
 from ltm_pyro.cli.class_arguments import files_as_text, given, named_classes, names_own_code, without_overruled_shares
 from ltm_pyro.cli.decoder_words import USUAL, Choice, chosen_decoder
 from ltm_pyro.errors import InputError
+from ltm_pyro.runs.arguments import TRUST
 from ltm_pyro.runs.config import Settings, as_dict, merged, recipe, recipes, refuse_other_classes, value_of, without
 from ltm_pyro.runs.loading import say_once
 from ltm_pyro.training.consent import consented, look_in
@@ -109,7 +110,8 @@ def _parser(words: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
     parser.add_argument(
         "--corpus_at", metavar="PLACE", help="with --resume: where the run's corpus lies now, if it has been moved"
     )
-    add_trust_code(parser)
+    here = TRUST.replace("runs name", "files of --config and the run of --train.start_from name")
+    parser.add_argument("--trust_code", action="store_true", help=here)
     add_device(parser)
     parser.set_defaults(_recipe_values(words, decoder) | dict.fromkeys(named_classes(words)))
     return parser
