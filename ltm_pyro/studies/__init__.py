@@ -7,7 +7,9 @@ from ltm_pyro.studies.guides.kept_study import study_guides
 from ltm_pyro.studies.guides.study import compare_guides
 from ltm_pyro.studies.models.kept_study import study_models
 from ltm_pyro.studies.models.study import ModelComparison, compare_models
+from ltm_pyro.studies.priors.kept_study import study_priors
 from ltm_pyro.studies.priors.study import PriorComparison, compare_priors
+from ltm_pyro.studies.scale.kept_study import study_scale
 from ltm_pyro.studies.scale.study import ScaleStudy
 from ltm_pyro.studies.study import Report, Study
 from ltm_pyro.studies.trial import Trial
@@ -30,4 +32,6 @@ __all__ = [
     "study_bounds",
     "study_guides",
     "study_models",
+    "study_priors",
+    "study_scale",
 ]

@@ -41,7 +41,7 @@ def test_equal_seeds_print_equal_numbers(run, capsys):
 
 
 def test_it_repeats_the_table_that_training_ended_with(run, capsys):
-    before = saved(run)["evaluation"]
+    before = json.loads((run / "evaluation/validation.json").read_text())["evaluation"]
     assert ltm("evaluate", "run", "--draws", "2", "--limit", "4") == 0
     assert saved(run)["evaluation"] == before
 
