@@ -13,7 +13,8 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.models import AbstractDecoder, Decoder
 from ltm_pyro.training.class_paths import checked_arguments
 from ltm_pyro.training.consent import consented
-from ltm_pyro.training.decoder_arguments import OPTION, decoder_class, decoder_path
+from ltm_pyro.training.decoder_arguments import OPTION, decoder_class
+from ltm_pyro.training.decoder_settings import decoder_path
 from ltm_pyro.training.run import run_parser
 
 CLASS = re.compile(r"[A-Za-z_][\w.]*")

@@ -16,31 +16,18 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.errors import InputError
 from ltm_pyro.known_classes import classes_named, known_class, public_path
 from ltm_pyro.models import AbstractDecoder, Decoder
+from ltm_pyro.training.decoder_settings import OWN, decoder_path, is_flat
 from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.parse_errors import no_such_class
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-OWN = "ltm_pyro.Decoder"
 FROM_RUN = ("vocabulary", "length", "begin")  # arguments that a run has from its tokenizer and its data
 OPTION = "--decoder"
 FILES = (".yaml", ".yml", ".json")  # of arguments, which a file of arguments does not name
 HELP = "another class, by name or import path; its own arguments follow as --decoder.NAME. Or a file of ours"
 BASE = "z_shape, vocabulary, length, begin"
-
-
-def decoder_path(decoder: Any) -> str:
-    """The import path of a decoder's class, in settings or a configuration; `Decoder`'s where none is named."""
-    if isinstance(decoder, str):
-        return decoder
-    named = decoder.get("class_path") if decoder is not None and hasattr(decoder, "get") else None
-    return OWN if named is None else str(named)
-
-
-def is_flat(decoder: Any) -> bool:
-    """Whether settings are those of `Decoder`, by name without its class."""
-    return decoder_path(decoder) == OWN
 
 
 def normal_form(decoder: Any) -> Any:

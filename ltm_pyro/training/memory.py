@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.decoder_arguments import is_flat
+from ltm_pyro.training.decoder_settings import is_flat
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.inference import FastLoop, SlowStep
 from ltm_pyro.models import Decoder
-from ltm_pyro.training.decoder_arguments import is_flat
+from ltm_pyro.training.decoder_settings import is_flat
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
 if TYPE_CHECKING:

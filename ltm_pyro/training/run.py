@@ -16,7 +16,8 @@ from ltm_pyro.models import AbstractDecoder, Decoder
 from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
 from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
 from ltm_pyro.training.consent import LARGEST, Consented, consented, read_arguments
-from ltm_pyro.training.decoder_arguments import decoder_class, decoder_path
+from ltm_pyro.training.decoder_arguments import decoder_class
+from ltm_pyro.training.decoder_settings import decoder_path
 from ltm_pyro.training.metrics_log import MetricsLog
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.new_folder import made_aside

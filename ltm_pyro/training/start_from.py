@@ -12,7 +12,7 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.blueprint import Blueprint, assemble
 from ltm_pyro.training.checkpoints import step_of
-from ltm_pyro.training.decoder_arguments import decoder_path, is_flat
+from ltm_pyro.training.decoder_settings import decoder_path, is_flat
 from ltm_pyro.training.run import Run, run_parser
 
 if TYPE_CHECKING:

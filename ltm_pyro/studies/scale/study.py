@@ -24,7 +24,7 @@ from ltm_pyro.studies.scale.records import (
 )
 from ltm_pyro.studies.study import Report, Study
 from ltm_pyro.studies.trial import Scoring, Trial, check_seeds
-from ltm_pyro.training.decoder_arguments import decoder_path, is_flat
+from ltm_pyro.training.decoder_settings import decoder_path, is_flat
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
