@@ -23,7 +23,7 @@ from ltm_pyro import (
 )
 from ltm_pyro.models.exact import LinearGaussian
 from ltm_pyro.testing import check_bound, check_decoder, check_guide, check_prior
-from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.blueprint import RunComponents
 from ltm_pyro.training.own_classes import check_own_classes
 
 ROOT = Path(__file__).parent.parent
@@ -195,7 +195,7 @@ def test_the_examples_train_on_token_ids(examples):
     prior, guide, bound = examples()
     decoder = Decoder(vocabulary=9, width=8, layers=1, heads=2, thoughts=2, length=6)
     model = LatentThoughtModel(prior(decoder.z_shape), decoder)
-    blueprint = Blueprint(model, guide(decoder.z_shape), FastLoop(bound(4), steps=1), SlowStep(bound(4)))
+    blueprint = RunComponents(model, guide(decoder.z_shape), FastLoop(bound(4), steps=1), SlowStep(bound(4)))
     check_own_classes(blueprint, 6)
     assert blueprint.svi().step(torch.randint(9, (3, 6))).elbo.isfinite().all()
 
@@ -204,6 +204,6 @@ def test_the_guide_that_mixes_texts_is_refused_before_training_too():
     code = next(code for code in python_blocks(DOCS / "testing.md") if "class Centred" in code).split("\ntry:")[0]
     decoder = Decoder(vocabulary=2, width=8, layers=1, heads=2, thoughts=2, length=6)
     model, guide = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), classes_of(code)["Centred"]
-    blueprint = Blueprint(model, guide(decoder.z_shape), FastLoop(ELBO(), 1), SlowStep(ELBO()))
+    blueprint = RunComponents(model, guide(decoder.z_shape), FastLoop(ELBO(), 1), SlowStep(ELBO()))
     with pytest.raises(InputError, match="batch mates"):
         check_own_classes(blueprint, 6)

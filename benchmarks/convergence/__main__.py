@@ -19,7 +19,7 @@ from ltm_pyro.files import finite
 from ltm_pyro.inference import FastLoop, TableFit, towards_a_bound
 from ltm_pyro.runs.results_folder import commit, versions
 from ltm_pyro.tables import section, with_error
-from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.blueprint import RunComponents
 from ltm_pyro.training.held_out import RunText
 from ltm_pyro.training.run import Run
 
@@ -65,7 +65,7 @@ def measure(run: Run, corpus: str, limit: int) -> list[dict[str, Any]]:
     return records
 
 
-def _fits(run: Run, blueprint: Blueprint) -> Iterator[tuple[str, FastLoop]]:
+def _fits(run: Run, blueprint: RunComponents) -> Iterator[tuple[str, FastLoop]]:
     training = run.assemble().fast
     yield "training's", towards_a_bound(training).lasting(run.config.train.evaluate_fast_steps or training.steps)
     tables = TableFit().loop(blueprint.guide, training)
@@ -79,7 +79,7 @@ def _sequences(run: Run, corpus: str) -> Sequences:
     return cut(run.config.data.mode, read_corpus(corpus), run.tokenizer, run.config.data.length)
 
 
-def _evaluate(blueprint: Blueprint, fast: FastLoop, batches: Sequence[Any]) -> Evaluation:
+def _evaluate(blueprint: RunComponents, fast: FastLoop, batches: Sequence[Any]) -> Evaluation:
     return FourNumbers(blueprint.model, blueprint.guide, fast, DRAWS, SEED).evaluate(batches)
 
 

@@ -14,7 +14,7 @@ from ltm_pyro.runs.config import Settings
 from ltm_pyro.training.decoder_arguments import FROM_RUN
 
 if TYPE_CHECKING:
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 MODELS = {
     LatentThoughtModel: "latent-thought",
@@ -23,7 +23,7 @@ MODELS = {
 }
 
 
-def described(components: Blueprint) -> Settings:
+def described(components: RunComponents) -> Settings:
     """What objects are made of, as `config.yaml` holds it: their classes, and the arguments that these were given.
 
     Args:
@@ -56,7 +56,7 @@ def described(components: Blueprint) -> Settings:
     return settings
 
 
-def refuse_unlike(given: Blueprint, again: Blueprint) -> None:
+def refuse_unlike(given: RunComponents, again: RunComponents) -> None:
     """Two sets of objects must have the same weights by name and shape.
 
     Args:

@@ -11,13 +11,13 @@ from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from ltm_pyro.generation import Tally
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 
 class Draft(NamedTuple):
     """A draft's trained objects, how many tokens it proposes at once, and what became of them."""
 
-    blueprint: Blueprint
+    blueprint: RunComponents
     ahead: int
     tally: Tally
 

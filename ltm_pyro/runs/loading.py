@@ -15,7 +15,7 @@ from ltm_pyro.training.run import Run
 if TYPE_CHECKING:
     import torch
 
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 
 def open_run(folder: PathLike[str] | str, trust_code: bool = False) -> Run:
@@ -34,7 +34,7 @@ def say_once(remark: str) -> None:
         say(remark)
 
 
-def load(run: Run, which: str) -> tuple[Blueprint, torch.device]:
+def load(run: Run, which: str) -> tuple[RunComponents, torch.device]:
     """The run's objects with the weights of a checkpoint, `which` as in `Run.load`, and where they are."""
     import pyro
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.data import Sequences
     from ltm_pyro.evaluation import Evaluation
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 
 CHECKED = 16  # sequences that a table fits for longer, to say whether q has converged
@@ -65,7 +65,7 @@ def weights_of(run: Run, checkpoint: str) -> str:
 
 def score_run(
     run: Run,
-    blueprint: Blueprint,
+    blueprint: RunComponents,
     device: torch.device,
     sequences: Sequences,
     *,

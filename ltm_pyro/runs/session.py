@@ -10,7 +10,7 @@ from ltm_pyro.runs.console import say, show
 from ltm_pyro.runs.keeping import keeping
 from ltm_pyro.runs.progress import Progress, clock, training_line
 from ltm_pyro.runs.validation import Validation, record_of
-from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.blueprint import RunComponents
 from ltm_pyro.training.diagnosis import DivergedError
 from ltm_pyro.training.material import Material
 from ltm_pyro.training.processes import LostProcessError
@@ -29,7 +29,7 @@ class Session:
         accelerator: device, precision and trackers.
     """
 
-    def __init__(self, run: Run, blueprint: Blueprint, material: Material, accelerator: Accelerator) -> None:
+    def __init__(self, run: Run, blueprint: RunComponents, material: Material, accelerator: Accelerator) -> None:
         from ltm_pyro.data import Batches
         from ltm_pyro.training.trainer import Trainer
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from jsonargparse import Namespace
 
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
     from ltm_pyro.training.material import Material
 
 WARM_UP, TIMED = 1, 3  # steps before, and while, a prior is timed
@@ -76,7 +76,7 @@ def timed_steps(config: Namespace, material: Material) -> tuple[Take, int]:
     return _timed_steps(blueprint, config, material, accelerator), 1 if prior is None else prior.every
 
 
-def _timed_steps(blueprint: Blueprint, config: Namespace, material: Material, accelerator: Accelerator) -> Take:
+def _timed_steps(blueprint: RunComponents, config: Namespace, material: Material, accelerator: Accelerator) -> Take:
     import torch
 
     from ltm_pyro.data import Batches

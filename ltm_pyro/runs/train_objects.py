@@ -18,7 +18,7 @@ from ltm_pyro.runs.description import described, refuse_unlike
 from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.train import describe_material, make_accelerator
 from ltm_pyro.runs.trained import TrainedRun
-from ltm_pyro.training.blueprint import Blueprint, assemble
+from ltm_pyro.training.blueprint import RunComponents, assemble
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
 from ltm_pyro.training.held_out import DATA
 from ltm_pyro.training.material import DataRecord, Material
@@ -78,7 +78,7 @@ def train(
     """
     require_instance("fast", fast, FastLoop, "FastLoop(ELBO()); the order is model, guide, fast, slow")
     require_instance("slow", slow, SlowStep, "SlowStep(ELBO())")
-    components, folder = Blueprint(model, guide, fast, slow), Path(folder)
+    components, folder = RunComponents(model, guide, fast, slow), Path(folder)
     config = _config(components, batches, settings or {})
     material = _material(model, batches, validation, tokenizer, config)
     config.data.mode = "windows" if material.training.fixed else "documents"
@@ -91,14 +91,14 @@ def train(
         return TrainedRun(run, run.load("best").to(place), place)
 
 
-def _refuse_unfit(components: Blueprint, config: Namespace, tokenizer: Tokenizer) -> None:
+def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Tokenizer) -> None:
     """Refuse what a run's folder does not say in full, or what breaks a contract."""
     again = assemble(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
     refuse_unlike(components, again)
     rehearse(again, config.data.length)
 
 
-def _trained(components: Blueprint, config: Namespace, material: Material, folder: Path, resume: bool) -> Run:
+def _trained(components: RunComponents, config: Namespace, material: Material, folder: Path, resume: bool) -> Run:
     accelerator = make_accelerator(folder, config)
     processes = Processes(accelerator)
     _refuse_unlike_processes(processes, components, material)
@@ -124,7 +124,7 @@ def _trained(components: Blueprint, config: Namespace, material: Material, folde
     return run
 
 
-def _refuse_unlike_processes(processes: Processes, components: Blueprint, material: Material) -> None:
+def _refuse_unlike_processes(processes: Processes, components: RunComponents, material: Material) -> None:
     """Refuse processes that were given other sequences, or objects with other weights, than the first one."""
     if not processes.several:
         return
@@ -137,7 +137,7 @@ def _refuse_unlike_processes(processes: Processes, components: Blueprint, materi
         )
 
 
-def _config(components: Blueprint, batches: Any, settings: Mapping[str, Any]) -> Namespace:
+def _config(components: RunComponents, batches: Any, settings: Mapping[str, Any]) -> Namespace:
     """The run's configuration: what the objects are made of, and how long they are trained."""
     from ltm_pyro.data import Batches
 

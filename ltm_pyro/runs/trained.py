@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ltm_pyro.guides import AbstractGuide
     from ltm_pyro.inference import FastLoop
     from ltm_pyro.models import AbstractModel
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 BATCH, DRAWS = 32, 16
 COUNTS = ("tokens", "bytes", "predictive_tokens")
@@ -80,7 +80,7 @@ class TrainedRun:
         fast: fits q as tables do: `fast.fit(model, guide, **batch.inputs)`.
     """
 
-    def __init__(self, run: Run, components: Blueprint, device: torch.device) -> None:
+    def __init__(self, run: Run, components: RunComponents, device: torch.device) -> None:
         self.run, self.components, self.device = run, components, device
         self.model: AbstractModel = components.model
         self.guide: AbstractGuide = components.guide

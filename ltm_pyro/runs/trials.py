@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from ltm_pyro.evaluation import Evaluation, Score
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
     from ltm_pyro.training.material import Material
 
 # those that there are
@@ -85,7 +85,7 @@ def refuse_other_text(folder: Path, material: Material) -> None:
 
 def score(
     run: Run,
-    blueprint: Blueprint,
+    blueprint: RunComponents,
     device: torch.device,
     material: Material,
     name: str,
@@ -119,7 +119,7 @@ def score(
     return found
 
 
-def aggregate(blueprint: Blueprint, device: torch.device, material: Material, limit: int | None) -> dict[str, Any]:
+def aggregate(blueprint: RunComponents, device: torch.device, material: Material, limit: int | None) -> dict[str, Any]:
     """The aggregated posterior of the validation text against the prior, as one flat record."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation.aggregate import aggregate_against_prior
@@ -128,12 +128,12 @@ def aggregate(blueprint: Blueprint, device: torch.device, material: Material, li
     return aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED).to_record()
 
 
-def write_and_keep_samples(run: Run, blueprint: Blueprint) -> None:
+def write_and_keep_samples(run: Run, blueprint: RunComponents) -> None:
     """As many texts as the run's training is to write, with z from the prior."""
     keep_samples(run, write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed))
 
 
-def about(run: Run, blueprint: Blueprint, checkpoint: str) -> dict[str, Any]:
+def about(run: Run, blueprint: RunComponents, checkpoint: str) -> dict[str, Any]:
     """What a run has spent and what it is, as one flat record."""
     model, guide = blueprint.model, blueprint.guide
     of_model, of_guide = (sum(parameter.numel() for parameter in part.parameters()) for part in (model, guide))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.blueprint import RunComponents
 from ltm_pyro.training.material import Material
 from ltm_pyro.training.settings import TrainSettings
 
@@ -33,7 +33,7 @@ class Validation:
     protocol_steps: int
     device: torch.device
 
-    def evaluate(self, components: Blueprint, limit: int, last: bool = False) -> Evaluation:
+    def evaluate(self, components: RunComponents, limit: int, last: bool = False) -> Evaluation:
         """The numbers of up to `limit` sequences.
 
         Args:

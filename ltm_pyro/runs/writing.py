@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltm_pyro.generation import Sampling
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 
 BATCH_SIZE = 16
@@ -23,7 +23,7 @@ BATCH_SIZE = 16
 
 def stream(
     run: Run,
-    blueprint: Blueprint,
+    blueprint: RunComponents,
     prompt: str = "",
     tokens: int | None = None,
     sampling: Sampling | None = None,
@@ -50,7 +50,7 @@ def stream(
 
 def texts(
     run: Run,
-    blueprint: Blueprint,
+    blueprint: RunComponents,
     count: int,
     prompt: str = "",
     tokens: int | None = None,
@@ -77,7 +77,7 @@ def texts(
 
 def _written(
     run: Run,
-    blueprint: Blueprint,
+    blueprint: RunComponents,
     prompts: Tensor,
     tokens: int | None,
     sampling: Sampling | None,
@@ -112,7 +112,7 @@ def _written(
     )
 
 
-def _thoughts(blueprint: Blueprint, prompt: Tensor, rows: int) -> Tensor | None:
+def _thoughts(blueprint: RunComponents, prompt: Tensor, rows: int) -> Tensor | None:
     from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompt
 
     if len(prompt):
@@ -132,7 +132,7 @@ def _encode(run: Run, prompt: str) -> Tensor:
 
 def write_samples(
     run: Run,
-    blueprint: Blueprint,
+    blueprint: RunComponents,
     count: int,
     seed: int,
     prompt: str = "",

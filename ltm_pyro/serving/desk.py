@@ -19,7 +19,7 @@ from ltm_pyro.generation import Sampling, great_circle, thoughts_from_prior, wri
 if TYPE_CHECKING:
     from ltm_pyro.bounds import Terms
     from ltm_pyro.data import Tokenizer
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 LIMITS = {"characters": 20_000, "steps": 256, "tokens": 512, "temperature": 2.0}
 DRAWS = 8
@@ -39,7 +39,7 @@ class Desk:
         InputError: for a model without thoughts.
     """
 
-    def __init__(self, name: str, blueprint: Blueprint, tokenizer: Tokenizer) -> None:
+    def __init__(self, name: str, blueprint: RunComponents, tokenizer: Tokenizer) -> None:
         if blueprint.model.prior is None:
             raise InputError(f"{name} has no thoughts to show: serve a run of the latent model")
         self.name, self.tokenizer = name, tokenizer

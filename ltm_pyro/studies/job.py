@@ -19,7 +19,7 @@ from ltm_pyro.studies.trial import Plan, Scoring
 if TYPE_CHECKING:
     import torch
 
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
     from ltm_pyro.training.material import Material
     from ltm_pyro.training.run import Run
 
@@ -75,19 +75,23 @@ def measure(run: Run, plan: Plan, material: Material, scored: dict[str, Any]) ->
     return {"record": record, "scored": scored, "curve": trials.curve(run)}
 
 
-def _aggregate(run: Run, blueprint: Blueprint, device: torch.device, material: Material, plan: Plan) -> dict[str, Any]:
+def _aggregate(
+    run: Run, blueprint: RunComponents, device: torch.device, material: Material, plan: Plan
+) -> dict[str, Any]:
     """The aggregated posterior against the prior."""
     scoring = next(iter(plan["scorings"].values()))
     return trials.aggregate(blueprint, device, material, scoring.get("limit"))
 
 
-def _samples(run: Run, blueprint: Blueprint, device: torch.device, material: Material, plan: Plan) -> dict[str, Any]:
+def _samples(
+    run: Run, blueprint: RunComponents, device: torch.device, material: Material, plan: Plan
+) -> dict[str, Any]:
     """Texts written with z from the prior, into the folder of the run."""
     trials.write_and_keep_samples(run, blueprint)
     return {}
 
 
-def _flops(run: Run, blueprint: Blueprint, device: torch.device, material: Material, plan: Plan) -> dict[str, Any]:
+def _flops(run: Run, blueprint: RunComponents, device: torch.device, material: Material, plan: Plan) -> dict[str, Any]:
     """FLOPs that a token of training takes."""
     return trials.flops_of(run)
 

@@ -26,7 +26,7 @@ from ltm_pyro.models import (
 )
 from ltm_pyro.models.masked_sequence import Loss
 from ltm_pyro.ranges import refuse_outside, whole
-from ltm_pyro.training.components import Blueprint
+from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.decoder_arguments import add_decoder_arguments, make_decoder
 from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
 from ltm_pyro.training.own_classes import made
@@ -110,7 +110,7 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         action.required = action.required and action.dest not in ("fast.bound", "slow.bound")
 
 
-def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: int) -> Blueprint:
+def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: int) -> RunComponents:
     """Build the objects that a parsed configuration describes.
 
     Args:
@@ -126,13 +126,13 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
     decoder = make_decoder(built.decoder, vocabulary, config.data.length, begin, thoughtless=without)
     built.slow.steps = config.train.steps
     if config.model == "autoregressive":
-        return Blueprint(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
+        return RunComponents(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if config.model == "masked-diffusion":
         if not isinstance(decoder, Decoder):
             name = type(decoder).__name__
             raise InputError(f"--model masked-diffusion has the blocks of a Decoder: leave out --decoder {name}")
         diffusion = MaskedDiffusionModel(decoder, config.diffusion.loss, config.diffusion.window)
-        return Blueprint(diffusion, EmptyGuide(decoder.z_shape), built.fast, built.slow)
+        return RunComponents(diffusion, EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if not decoder.z_shape[1]:
         raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")
     layers, thoughts, width = decoder.z_shape
@@ -146,7 +146,7 @@ def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: 
             f"{type(prior).__name__} has {kind} thoughts, which {type(guide).__name__} does not draw: "
             f"give --guide {fitting}"
         )
-    return Blueprint(LatentThoughtModel(prior, decoder), guide, built.fast, built.slow)
+    return RunComponents(LatentThoughtModel(prior, decoder), guide, built.fast, built.slow)
 
 
 def _instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
@@ -160,7 +160,7 @@ def _instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
         raise
 
 
-def check(parser: ArgumentParser, config: Namespace) -> Blueprint:
+def check(parser: ArgumentParser, config: Namespace) -> RunComponents:
     """Build once, at a fraction of the size, what `assemble` will build, so that faults show before any work is done.
 
     Args:

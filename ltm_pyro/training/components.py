@@ -14,7 +14,7 @@ from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep, TableFit
 from ltm_pyro.models import AbstractModel
 
 
-class Blueprint(NamedTuple):
+class RunComponents(NamedTuple):
     """The objects of a run, without a trained weight."""
 
     model: AbstractModel
@@ -22,7 +22,7 @@ class Blueprint(NamedTuple):
     fast: FastLoop
     slow: SlowStep
 
-    def to(self, device: torch.device | str) -> Blueprint:
+    def to(self, device: torch.device | str) -> RunComponents:
         """The same objects, with model and guide moved to a device."""
         self.model.to(device)
         self.guide.to(device)
@@ -44,11 +44,11 @@ class Blueprint(NamedTuple):
         """Restore θ; raises RuntimeError if names or shapes differ."""
         self._weighted().load_state_dict(weights)
 
-    def for_tables(self, steps: int | None = None) -> Blueprint:
+    def for_tables(self, steps: int | None = None) -> RunComponents:
         """The same objects to evaluate: the fast loop as `TableFit` has it, of this many steps, enough if None."""
         return self._replace(fast=TableFit().loop(self.guide, self.fast, steps))
 
-    def with_fast_steps(self, steps: int | None) -> Blueprint:
+    def with_fast_steps(self, steps: int | None) -> RunComponents:
         """Objects that are `for_tables` with another number of fast steps; as they are if None."""
         return self if steps is None else self.for_tables(steps)
 

@@ -26,7 +26,7 @@ from ltm_pyro.contracts import (
     require,
 )
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.components import Blueprint
+from ltm_pyro.training.components import RunComponents
 
 LIBRARIES = ("ltm_pyro", "torch", "pyro", "zuko")
 TEXTS = 3
@@ -58,7 +58,7 @@ def made(argument: str, make: Callable[..., Any], *arguments: Any, base: str = "
     return thing
 
 
-def check_own_classes(blueprint: Blueprint, length: int) -> None:
+def check_own_classes(blueprint: RunComponents, length: int) -> None:
     """The cheap part of `ltm_pyro.testing` on a blueprint's decoder, prior, guide and bounds.
 
     Only those are checked that are somebody's own. What a blueprint holds stays as it is, and so do torch's random

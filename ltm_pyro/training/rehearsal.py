@@ -11,11 +11,11 @@ from pyro import poutine
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.models import MaskedDiffusionModel, MaskedSequence
-from ltm_pyro.training.components import Blueprint
+from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.own_classes import check_own_classes
 
 
-def rehearse(blueprint: Blueprint, length: int, learns: bool = True) -> None:
+def rehearse(blueprint: RunComponents, length: int, learns: bool = True) -> None:
     """Start a copy of the guide on one text, and step its rows by a gradient of zero; no model is asked.
 
     Classes that are not the library's own are first held to their contracts (see `check_own_classes`).
@@ -44,7 +44,7 @@ def rehearse(blueprint: Blueprint, length: int, learns: bool = True) -> None:
             _step(blueprint, guide)
 
 
-def _ask_bounds(blueprint: Blueprint, guide: Any) -> None:
+def _ask_bounds(blueprint: RunComponents, guide: Any) -> None:
     if isinstance(blueprint.model, MaskedDiffusionModel):
         blueprint.slow.bound.admit({"name": "x", "fn": MaskedSequence(blueprint.model)})
     sites = poutine.trace(guide).get_trace().nodes
@@ -53,7 +53,7 @@ def _ask_bounds(blueprint: Blueprint, guide: Any) -> None:
             objective_for(guide, bound).admit(dict(sites["z"]))
 
 
-def _step(blueprint: Blueprint, guide: Any) -> None:
+def _step(blueprint: RunComponents, guide: Any) -> None:
     optimizer = blueprint.fast.make_optimizer(guide)
     for row in guide.local_parameters():
         row.grad = torch.zeros_like(row)

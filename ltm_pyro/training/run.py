@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_json, read_text, refuse_links, validate, write_text
 from ltm_pyro.models import AbstractDecoder, Decoder
-from ltm_pyro.training.blueprint import Blueprint, add_arguments, assemble, fingerprint
+from ltm_pyro.training.blueprint import RunComponents, add_arguments, assemble, fingerprint
 from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
 from ltm_pyro.training.consent import LARGEST, Consented, consented, read_arguments
 from ltm_pyro.training.decoder_arguments import decoder_class
@@ -225,11 +225,11 @@ class Run:
         """Identifies the configuration that a checkpoint's weights belong to."""
         return fingerprint(self.config, self.folder / TOKENIZER)
 
-    def assemble(self) -> Blueprint:
+    def assemble(self) -> RunComponents:
         """The run's objects with initial weights."""
         return assemble(run_parser(self.config), self.config, self.tokenizer.vocabulary, self.tokenizer.begin)
 
-    def load(self, which: str = "best") -> Blueprint:
+    def load(self, which: str = "best") -> RunComponents:
         """The run's objects with trained weights, ready to evaluate.
 
         Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.components import Blueprint
+from ltm_pyro.training.components import RunComponents
 
 if TYPE_CHECKING:
     from ltm_pyro.data import Batch
@@ -47,7 +47,7 @@ def part_of(batch: Batch, number: int, slices: int) -> Batch:
     return Batch(*(None if part is None else part[number * rows : (number + 1) * rows] for part in batch))  # type: ignore[arg-type]
 
 
-def refuse_unshared(blueprint: Blueprint, slices: int, processes: int) -> None:
+def refuse_unshared(blueprint: RunComponents, slices: int, processes: int) -> None:
     """Raises InputError where a prior or a guide learns, beside the gradient, from more than a slice shows it."""
     from ltm_pyro.guides import MemoryGuide
     from ltm_pyro.models import AbstractPrior

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.blueprint import Blueprint, assemble
+from ltm_pyro.training.blueprint import RunComponents, assemble
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.decoder_settings import decoder_path, is_flat
 from ltm_pyro.training.run import Run, run_parser
@@ -65,7 +65,7 @@ class Start(NamedTuple):
             )
 
     @torch.no_grad()
-    def hand_over(self, blueprint: Blueprint) -> str:
+    def hand_over(self, blueprint: RunComponents) -> str:
         """Put the weights whose names and shapes agree in their places; returns one line that says which they are."""
         parameters = blueprint.named_parameters()
         taken = [name for name, weight in self.weights.items() if _fits(name, weight, parameters)]

@@ -14,7 +14,7 @@ from ltm_pyro.bounds import Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference import NonFiniteError
 from ltm_pyro.models.priors import Lesson
-from ltm_pyro.training.components import Blueprint
+from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.diagnosis import DivergedError, first_non_finite, offending_rows
 from ltm_pyro.training.interruption import Interruption
 from ltm_pyro.training.processes import Processes
@@ -55,7 +55,7 @@ class Trainer:
 
     def __init__(
         self,
-        blueprint: Blueprint,
+        blueprint: RunComponents,
         batches: Batches,
         accelerator: Accelerator,
         settings: TrainSettings,

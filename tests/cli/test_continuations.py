@@ -10,7 +10,7 @@ from ltm_pyro import ELBO, Decoder, FastLoop, GaussianPrior, LatentThoughtModel,
 from ltm_pyro.generation import Sampling
 from ltm_pyro.runs.writing import stream, texts
 from ltm_pyro.serving.desk import Desk
-from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.blueprint import RunComponents
 
 PROMPT, REST = "the dog", " sees the cat"
 
@@ -32,7 +32,7 @@ def written(request):
     tokenizer = request.param()
     decoder = Decoder(vocabulary=tokenizer.vocabulary, width=8, layers=1, heads=2, thoughts=1, length=64)
     model, guide = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), MeanFieldGuide(decoder.z_shape)
-    blueprint = Blueprint(model, guide, FastLoop(ELBO(), steps=1), SlowStep(ELBO()))
+    blueprint = RunComponents(model, guide, FastLoop(ELBO(), steps=1), SlowStep(ELBO()))
     ids = tokenizer.encode(PROMPT + REST)[len(tokenizer.encode(PROMPT)) :].tolist()
     return SimpleNamespace(tokenizer=tokenizer), blueprint, [*ids, tokenizer.end]
 

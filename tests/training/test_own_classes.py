@@ -24,14 +24,14 @@ from ltm_pyro import (
 )
 from ltm_pyro.errors import InputError
 from ltm_pyro.testing import check_bound, check_guide, check_prior
-from ltm_pyro.training.blueprint import Blueprint
+from ltm_pyro.training.blueprint import RunComponents
 from ltm_pyro.training.own_classes import check_own_classes, is_own, made
 
 
 def blueprint(prior=GaussianPrior, guide=MeanFieldGuide, bound=ELBO):
     decoder = Decoder(vocabulary=2, width=8, layers=2, heads=2, thoughts=2, length=8)
     model = LatentThoughtModel(made("--prior", prior, decoder.z_shape), decoder)
-    return Blueprint(model, made("--guide", guide, decoder.z_shape), FastLoop(ELBO(), 2), SlowStep(bound()))
+    return RunComponents(model, made("--guide", guide, decoder.z_shape), FastLoop(ELBO(), 2), SlowStep(bound()))
 
 
 class NoEvent(AbstractPrior):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltm_pyro.generation import Sampling
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 REAL, REAL_REST = "held-out text", "held-out text behind a prompt"
 UNPROMPTED, PROMPTED, INTERPOLATED = "written, no prompt", "written behind a prompt", "written, between two texts"
@@ -51,7 +51,7 @@ class QualityTexts:
     def __init__(
         self,
         run: Run,
-        components: Blueprint,
+        components: RunComponents,
         sampling: Sampling,
         *,
         limit: int,

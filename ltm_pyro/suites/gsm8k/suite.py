@@ -45,7 +45,7 @@ from ltm_pyro.training.randomness import seed_torch
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 
 FOLDER = "evaluation/gsm8k"
@@ -142,7 +142,9 @@ class Attempts:
         sampling: how a token is drawn.
     """
 
-    def __init__(self, run: Run, components: Blueprint, count: int, tokens: int, seed: int, sampling: Sampling) -> None:
+    def __init__(
+        self, run: Run, components: RunComponents, count: int, tokens: int, seed: int, sampling: Sampling
+    ) -> None:
         self.run, self.components, self.count = run, components, count
         self.tokens, self.seed, self.sampling = tokens, seed, sampling
         self.room = components.model.decoder.length - tokens

@@ -23,7 +23,7 @@ from ltm_pyro.training.run import Run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ltm_pyro.training.blueprint import Blueprint
+    from ltm_pyro.training.blueprint import RunComponents
 
 
 class HarnessModel(TemplateLM):
@@ -44,7 +44,7 @@ class HarnessModel(TemplateLM):
     def __init__(
         self,
         run: Run,
-        blueprint: Blueprint,
+        blueprint: RunComponents,
         draws: int = 16,
         seed: int = 0,
         known: dict[str, list[dict[str, Any]]] | None = None,
