@@ -19,12 +19,12 @@ from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.train import describe_material, make_accelerator
 from ltm_pyro.runs.trained import TrainedRun
 from ltm_pyro.training.blueprint import RunComponents, assemble
+from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
 from ltm_pyro.training.held_out import DATA
 from ltm_pyro.training.material import DataRecord, Material
 from ltm_pyro.training.processes import Processes
 from ltm_pyro.training.randomness import seed_everything
-from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
 from ltm_pyro.training.run_lock import RunLock
 
@@ -95,7 +95,7 @@ def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Token
     """Refuse what a run's folder does not say in full, or what breaks a contract."""
     again = assemble(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
     refuse_unlike(components, again)
-    rehearse(again, config.data.length)
+    dry_run(again, config.data.length)
 
 
 def _trained(components: RunComponents, config: Namespace, material: Material, folder: Path, resume: bool) -> Run:

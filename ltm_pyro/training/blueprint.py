@@ -28,10 +28,10 @@ from ltm_pyro.models.masked_sequence import Loss
 from ltm_pyro.ranges import refuse_outside, whole
 from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.decoder_arguments import add_decoder_arguments, make_decoder
+from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
 from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.parse_errors import refusal_within
-from ltm_pyro.training.rehearsal import rehearse
 from ltm_pyro.training.settings import DataSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def check(parser: ArgumentParser, config: Namespace) -> RunComponents:
         ) from error
     if blueprint.guide.refines:
         update_of(fast_optimizer)
-    rehearse(blueprint, config.data.length)
+    dry_run(blueprint, config.data.length)
     return blueprint
 
 

@@ -10,7 +10,7 @@ from ltm_pyro.cli.arguments import parse
 from ltm_pyro.errors import InputError
 from ltm_pyro.studies.defaults import default_guides
 from ltm_pyro.training.blueprint import RECIPES, assemble, check, fingerprint
-from ltm_pyro.training.rehearsal import rehearse
+from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.run import run_parser
 
 
@@ -179,7 +179,7 @@ def test_a_check_leaves_a_guide_as_it_was_made():
     state = torch.get_rng_state()
     blueprint = built(parsed("--guide", "LaplaceGuide"))
     after = torch.get_rng_state()
-    rehearse(blueprint, 16)
+    dry_run(blueprint, 16)
     assert torch.equal(torch.get_rng_state(), after)
     assert not torch.equal(state, after)
     assert blueprint.guide.rows is None
@@ -201,7 +201,7 @@ def test_relaxed_codes_are_refused_by_a_bound_before_any_text_is_read():
     words = ["--prior", "CodebookPrior", "--guide", "GumbelSoftmaxGuide", "--fast.bound", "KLWeighted"]
     with pytest.raises(InputError, match=r"ELBO does not go with GumbelCategorical .* KLWeighted"):
         check(run_parser(), parsed(*words))
-    rehearse(built(parsed(*words)), 16, learns=False)
+    dry_run(built(parsed(*words)), 16, learns=False)
 
 
 def test_tables_fit_codes_by_a_gradient_that_needs_no_path():

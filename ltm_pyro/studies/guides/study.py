@@ -135,8 +135,8 @@ class GuideStudy:
         """The run's own objects with another guide, and what that guide alone needs."""
         from ltm_pyro.inference import towards_a_bound
         from ltm_pyro.training.blueprint import assemble
+        from ltm_pyro.training.dry_run import dry_run
         from ltm_pyro.training.randomness import seed_everything
-        from ltm_pyro.training.rehearsal import rehearse
         from ltm_pyro.training.run import run_parser
 
         tokenizer = self.run.tokenizer
@@ -144,7 +144,7 @@ class GuideStudy:
         try:
             config = complete(merged(as_dict(self.run.config), variant.change))
             built = assemble(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
-            rehearse(built, config.data.length, learns=False)
+            dry_run(built, config.data.length, learns=False)
         except InputError as error:
             raise InputError(f"--guides {variant}: {error}") from error
         built = built.to(self.device)

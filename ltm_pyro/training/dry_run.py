@@ -15,7 +15,7 @@ from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.own_classes import check_own_classes
 
 
-def rehearse(blueprint: RunComponents, length: int, learns: bool = True) -> None:
+def dry_run(blueprint: RunComponents, length: int, learns: bool = True) -> None:
     """Start a copy of the guide on one text, and step its rows by a gradient of zero; no model is asked.
 
     Classes that are not the library's own are first held to their contracts (see `check_own_classes`).
