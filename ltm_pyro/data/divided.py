@@ -16,7 +16,7 @@ from ltm_pyro.data.corpus import Corpus
 from ltm_pyro.data.cutting import check_cut, cut, sequences_of, tokenized
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.encoded import Encoded, Encoder, Mode, creator
-from ltm_pyro.data.outline import Outline
+from ltm_pyro.data.outline import CorpusSummary
 from ltm_pyro.data.round_trip import RoundTrip
 from ltm_pyro.data.sequences import Sequences
 from ltm_pyro.data.split import divide
@@ -45,7 +45,7 @@ class AnyDivision(Protocol):
     def sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]: ...
 
 
-Rule = Callable[[Corpus, Outline, float, int], AnyDivision]
+Rule = Callable[[Corpus, CorpusSummary, float, int], AnyDivision]
 
 
 class DividedCorpus:
@@ -76,7 +76,7 @@ class DividedCorpus:
     ) -> None:
         self.corpus, self.cache = corpus, cache
         self.remark = ""
-        self.outline = Outline.of(corpus)
+        self.outline = CorpusSummary.of(corpus)
         self.division = rule(corpus, self.outline, validation, seed)
         self._key = (FORMAT, version("tokenizers"), self.outline.digest, key_of(*self.division.key))
 

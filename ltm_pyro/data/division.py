@@ -9,7 +9,7 @@ from typing import Any
 
 from ltm_pyro.data.content import HEX_DIGITS, content_hash
 from ltm_pyro.data.document import Document
-from ltm_pyro.data.outline import Outline
+from ltm_pyro.data.outline import CorpusSummary
 from ltm_pyro.data.stretch import Stretch
 
 MOST_NAMED = 2**17  # documents that are written down: two megabytes
@@ -70,7 +70,7 @@ class Division:
         """The documents that are held out alone."""
         return (document for document, held_out in self.sides(documents) if held_out)
 
-    def present(self, outline: Outline, documents: Iterable[Document]) -> Counter[int]:
+    def present(self, outline: CorpusSummary, documents: Iterable[Document]) -> Counter[int]:
         """What of it a corpus holds, by content hash.
 
         Args:

@@ -12,7 +12,7 @@ from ltm_pyro.data.document import Document
 from ltm_pyro.errors import InputError
 
 
-class Outline:
+class CorpusSummary:
     """Size, texts and groups of a corpus.
 
     Attributes:
@@ -28,7 +28,7 @@ class Outline:
         self._content = hashlib.sha256()
 
     @classmethod
-    def of(cls, documents: Iterable[Document]) -> Outline:
+    def of(cls, documents: Iterable[Document]) -> CorpusSummary:
         """Read a corpus for its outline."""
         outline = cls()
         for document in documents:
@@ -62,7 +62,7 @@ class Outline:
         Raises:
             InputError: at the end, if they are not.
         """
-        again = Outline()
+        again = CorpusSummary()
         for document in documents:
             again.add(document)
             yield document

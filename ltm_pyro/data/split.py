@@ -12,7 +12,7 @@ import numpy as np
 from ltm_pyro.data.content import content_hash
 from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
-from ltm_pyro.data.outline import Outline
+from ltm_pyro.data.outline import CorpusSummary
 from ltm_pyro.data.stretch import Stretch
 from ltm_pyro.errors import InputError
 
@@ -44,12 +44,12 @@ def split(
         InputError: the share is not between 0 and 1, or there is too little text to divide.
     """
     sides: tuple[list[Document], list[Document]] = ([], [])
-    for document, held_out in divide(documents, Outline.of(documents), validation, seed).sides(documents):
+    for document, held_out in divide(documents, CorpusSummary.of(documents), validation, seed).sides(documents):
         sides[held_out].append(document)
     return sides
 
 
-def divide(documents: Iterable[Document], outline: Outline, validation: float, seed: int) -> Division:
+def divide(documents: Iterable[Document], outline: CorpusSummary, validation: float, seed: int) -> Division:
     """What `split` holds out, by its content.
 
     Args:
@@ -77,7 +77,7 @@ def draw(units: Collection[str], validation: float, seed: int) -> set[str]:
     return set(heapq.nsmallest(count, units, key=lambda unit: _drawn(unit, seed)))
 
 
-def _joined(outline: Outline) -> dict[str, str]:
+def _joined(outline: CorpusSummary) -> dict[str, str]:
     """Of the groups that share a text, the name that comes first of all that are joined so."""
     contents, counts = np.unique(np.array(outline.hashes, np.uint64), return_counts=True)
     shared = set(contents[counts > 1].tolist())
@@ -96,7 +96,7 @@ def _joined(outline: Outline) -> dict[str, str]:
     return {group: root(group) for group in list(parent)}
 
 
-def _divide_one(documents: Iterable[Document], outline: Outline, validation: float) -> Division:
+def _divide_one(documents: Iterable[Document], outline: CorpusSummary, validation: float) -> Division:
     """Hold out the last part of the documents of one group, taken as one text."""
     if outline.documents > 1 and len(set(outline.hashes)) == 1:  # copies
         raise InputError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ltm_pyro.data.content import content_hash
 from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
-from ltm_pyro.data.outline import Outline, group_of
+from ltm_pyro.data.outline import CorpusSummary, group_of
 from ltm_pyro.data.split import divide, draw
 
 
@@ -42,7 +42,7 @@ class DivisionByName:
 
 
 def divide_by_name(
-    documents: Iterable[Document], outline: Outline, validation: float, seed: int
+    documents: Iterable[Document], outline: CorpusSummary, validation: float, seed: int
 ) -> Division | DivisionByName:
     """What runs of earlier versions held out; a single text was divided as it is now.
 

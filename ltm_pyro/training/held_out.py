@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.data import Division, Document, Sequences
     from ltm_pyro.data.divided import AnyDivision, Rule
-    from ltm_pyro.data.outline import Outline
+    from ltm_pyro.data.outline import CorpusSummary
     from ltm_pyro.training.run import Run
 
 DATA = "data.json"
@@ -102,7 +102,7 @@ class RunText:
             return _as_it_was(self.run, self.saved, self.config)
         division = read_division(self.run, self.saved)
 
-        def named(documents: Iterable[Document], outline: Outline, validation: float, seed: int) -> AnyDivision:
+        def named(documents: Iterable[Document], outline: CorpusSummary, validation: float, seed: int) -> AnyDivision:
             unchanged = self.saved.get(DIGEST) == outline.digest
             return division if division.complete or not unchanged else data.divide(documents, outline, validation, seed)
 
@@ -199,7 +199,7 @@ def _as_it_was(run: Run, saved: dict[str, Any], config: Namespace) -> Rule:
             "run has not learned from: `ltm evaluate RUN TEXT`"
         )
 
-    def as_it_was(documents: Iterable[Document], outline: Outline, validation: float, seed: int) -> AnyDivision:
+    def as_it_was(documents: Iterable[Document], outline: CorpusSummary, validation: float, seed: int) -> AnyDivision:
         division = data.divide_by_name(documents, outline, validation, seed)
         return division if isinstance(division, data.Division) else division.by_content(documents)
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from ltm_pyro.data import Division, Document, divide, divide_by_name, split
-from ltm_pyro.data.outline import Outline
+from ltm_pyro.data.outline import CorpusSummary
 from ltm_pyro.data.stretch import Stretch
 from ltm_pyro.errors import InputError
 
@@ -18,7 +18,7 @@ GROUPED = [Document(f"text {i}", f"name {i}", f"group {i // 2}") for i in range(
 
 
 def division_of(documents, validation=0.2, divide=divide):
-    return divide(documents, Outline.of(documents), validation, 0)
+    return divide(documents, CorpusSummary.of(documents), validation, 0)
 
 
 @pytest.mark.parametrize("documents", [COPIES, GROUPED, [*COPIES, *GROUPED]])
