@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from ltm_pyro.data.ahead import Ahead
+from ltm_pyro.data.prefetcher import Prefetcher
 from ltm_pyro.data.sequences import Batch, Sequences
 from ltm_pyro.errors import InputError
 
@@ -42,7 +42,7 @@ class Batches:
         self.seed = seed
         self.epoch = 0
         self.position = 0
-        self._ahead = Ahead(_Maker(sequences, self.batch_size, seed))
+        self._ahead = Prefetcher(_Maker(sequences, self.batch_size, seed))
 
     @property
     def waited(self) -> float:

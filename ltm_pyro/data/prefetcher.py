@@ -12,7 +12,7 @@ Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
 
 
-class Ahead(Generic[Key, Made]):
+class Prefetcher(Generic[Key, Made]):
     """Makes what will be asked for next while what was asked for last is in use.
 
     The thread ends with the object, and with the interpreter.
