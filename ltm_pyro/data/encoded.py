@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
-from ltm_pyro.data.column import Column, mapped
+from ltm_pyro.data.array_writer import ArrayWriter, mapped
 from ltm_pyro.data.names import DocumentNames
 from ltm_pyro.data.tokenizer import Tokenizer
 from ltm_pyro.errors import InputError
@@ -68,7 +68,7 @@ class Encoder:
         self.end = np.array([tokenizer.end], dtype=np.int64)
         numbers = np.uint16 if tokenizer.vocabulary - 1 < 2**16 else np.uint32
         dtypes = dict(zip(COLUMNS, (numbers, np.uint16, np.int64, np.uint8, np.int64), strict=True))
-        self._columns = {name: Column((create or _in_memory)(name), dtype) for name, dtype in dtypes.items()}
+        self._columns = {name: ArrayWriter((create or _in_memory)(name), dtype) for name, dtype in dtypes.items()}
         for name in ("bounds", "name_bounds"):
             self._columns[name].append(np.zeros(1, dtype=np.int64))
         self.truncated = self.byte_count = 0

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from ltm_pyro.data.column import Column, mapped
+from ltm_pyro.data.array_writer import ArrayWriter, mapped
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -20,9 +20,9 @@ def content(column):
 
 @pytest.mark.parametrize("piece", [1, 3, 1000])
 def test_two_bytes_become_four_when_one_number_needs_them(file, monkeypatch, piece):
-    monkeypatch.setattr("ltm_pyro.data.column.PIECE", piece)
+    monkeypatch.setattr("ltm_pyro.data.array_writer.PIECE", piece)
     values = np.concatenate([np.arange(50), [65_535, 65_536, 4, 2**32 - 1]])
-    column = Column(file, np.uint16)
+    column = ArrayWriter(file, np.uint16)
     for start in range(0, 50, 7):
         column.append(values[:50][start : start + 7])
     column.append(values[50:51])

@@ -11,7 +11,7 @@ PIECE = 2**20  # numbers at once
 WIDER = {np.dtype(np.uint16): np.dtype(np.uint32)}
 
 
-class Column:
+class ArrayWriter:
     """A one-dimensional array that grows at its end; two bytes a number become four when one needs them.
 
     Args:
