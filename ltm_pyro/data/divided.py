@@ -29,7 +29,7 @@ TOKENIZER = "tokenizer.json"
 PIECE = 2**22  # numbers at once, of an array that may lie on disk
 
 
-class Cut(NamedTuple):
+class Splits(NamedTuple):
     """Training and validation sequences, and their fingerprint if it was kept with them."""
 
     training: Sequences
@@ -100,7 +100,7 @@ class DividedCorpus:
         self._keep(key, fill)
         return tokenizer
 
-    def cut(self, mode: Mode, tokenizer: Tokenizer, length: int) -> Cut:
+    def cut(self, mode: Mode, tokenizer: Tokenizer, length: int) -> Splits:
         """Both sides as sequences, as `ltm_pyro.data.cut` makes them.
 
         Raises:
@@ -129,7 +129,7 @@ class DividedCorpus:
         varying = str(length) if mode == "documents" else ""  # windows are the same tokens, whatever their length
         return key_of(*self._key, mode, varying, tokenizer.backend.to_str())
 
-    def _mapped(self, mode: Mode, tokenizer: Tokenizer, length: int) -> Cut | None:
+    def _mapped(self, mode: Mode, tokenizer: Tokenizer, length: int) -> Splits | None:
         """The sequences on disk, made unless they are there; None if they cannot be."""
         assert self.cache is not None
         key = self._key_of(mode, tokenizer, length)
@@ -164,9 +164,9 @@ class DividedCorpus:
                 trip.add(document.text, piece.ids, piece.last)
         encoders[True].lost = trip.remark()
 
-    def _lay_out(self, sides: list[Encoded], mode: Mode, tokenizer: Tokenizer, length: int) -> Cut:
+    def _lay_out(self, sides: list[Encoded], mode: Mode, tokenizer: Tokenizer, length: int) -> Splits:
         training, validation = (sequences_of(mode, side, tokenizer, length) for side in sides)
-        return Cut(training, validation)
+        return Splits(training, validation)
 
     def _keep(self, key: str, fill: Callable[[Path], dict[str, Any]]) -> Entry | None:
         if self.cache is None:
