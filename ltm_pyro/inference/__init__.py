@@ -8,8 +8,8 @@ from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.natural_gradient import NaturalGradient
 from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, WeightObserver
+from ltm_pyro.inference.prefix_cache import PrefixCache
 from ltm_pyro.inference.refinement import Refinement
-from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
 from ltm_pyro.inference.table_fit import TableFit, towards_a_bound
 from ltm_pyro.inference.updates import update_of
@@ -24,8 +24,8 @@ __all__ = [
     "Model",
     "NaturalGradient",
     "NonFiniteError",
+    "PrefixCache",
     "Refinement",
-    "SharedReading",
     "SlowStep",
     "StepObserver",
     "TableFit",

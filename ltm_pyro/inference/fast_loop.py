@@ -22,9 +22,9 @@ from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, Watch, WeightObserver
+from ltm_pyro.inference.prefix_cache import PrefixCache
 from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.resting import Resting
-from ltm_pyro.inference.shared_reading import SharedReading
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import FINITE, POSITIVE, SHARE, SHARE_ABOVE_ZERO, bounded, whole
 from ltm_pyro.recorded import Recorded
@@ -164,7 +164,7 @@ class FastLoop(Recorded):
         learns = any(isinstance(observer, WeightObserver) for observer in observers)
         posterior = guide_of(guide)
         objective = self._objective_of(posterior)
-        shared = SharedReading(self.tokens, keep=not learns)
+        shared = PrefixCache(self.tokens, keep=not learns)
 
         def terms() -> Terms:
             with shared:

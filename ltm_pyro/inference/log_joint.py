@@ -11,7 +11,7 @@ from pyro import poutine
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
-from ltm_pyro.inference.shared_reading import SharedReading
+from ltm_pyro.inference.prefix_cache import PrefixCache
 
 
 class LogJoint:
@@ -27,7 +27,7 @@ class LogJoint:
 
     def __init__(self, model: nn.Module, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> None:
         self.model, self.batch = model, {"x": x, "mask": mask, **kwargs}
-        self._shared = SharedReading()
+        self._shared = PrefixCache()
 
     def __call__(self, z: Tensor) -> Tensor:
         """(B, *event) -> (B,), or (S, B, *event) -> (S, B), differentiable by z."""

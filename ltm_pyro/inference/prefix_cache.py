@@ -10,7 +10,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 
-class SharedReading(Messenger):
+class PrefixCache(Messenger):
     """Hands every pass through a model what its likelihood computes before z matters, from the first pass.
 
     It serves observed sites whose distribution has `read` and `after`, as `TokenSequence` has, while data and weights

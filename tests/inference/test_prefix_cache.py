@@ -17,7 +17,7 @@ from ltm_pyro import (
     SemiAmortisedGuide,
     SlowStep,
 )
-from ltm_pyro.inference import SharedReading
+from ltm_pyro.inference import PrefixCache
 
 DRAWS = 400
 
@@ -46,7 +46,7 @@ def test_a_batch_is_read_once(tiny, counted):
 
 
 def objective(tiny, share, mask=None):
-    with SharedReading(share), torch.no_grad():
+    with PrefixCache(share), torch.no_grad():
         return ELBO().terms(tiny.model, tiny.guide, tiny.x, mask).log_likelihood
 
 
