@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ltm_pyro.guides.abstract import AbstractGuide
-from ltm_pyro.guides.reader import Reader
+from ltm_pyro.guides.posterior_encoder import PosteriorEncoder
 from ltm_pyro.ranges import bounded, whole
 
 
@@ -52,7 +52,7 @@ class AmortisedGuide(AbstractGuide):
         encoder: nn.Module | None = None,
     ) -> None:
         super().__init__(z_shape)
-        self.reader = Reader(self.z_shape, vocabulary, width, blocks, heads, encoder)
+        self.reader = PosteriorEncoder(self.z_shape, vocabulary, width, blocks, heads, encoder)
 
     @property
     def family(self) -> str:

@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.mean_field import MeanFieldGuide
-from ltm_pyro.guides.reader import Reader
+from ltm_pyro.guides.posterior_encoder import PosteriorEncoder
 from ltm_pyro.ranges import bounded, whole
 
 
@@ -56,7 +56,7 @@ class SemiAmortisedGuide(AbstractGuide):
         if through not in ("own", "refinement"):
             raise InputError(f"through={through!r}: expected 'own' or 'refinement'")
         self.through = through
-        self.reader = Reader(self.z_shape, vocabulary, width, blocks, heads, encoder)
+        self.reader = PosteriorEncoder(self.z_shape, vocabulary, width, blocks, heads, encoder)
         self.gaussian = MeanFieldGuide(self.z_shape)
         self._refinement: Any = None
 

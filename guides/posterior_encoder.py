@@ -23,7 +23,7 @@ class Reading(NamedTuple):
     sigma: Tensor
 
 
-class Reader(nn.Module):
+class PosteriorEncoder(nn.Module):
     """An encoder, made when the vocabulary is known, and what its output means.
 
     Args:
