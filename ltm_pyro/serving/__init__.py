@@ -1,8 +1,8 @@
 """A page to play with a run: its posterior as it is fitted, its thoughts, what it writes with them."""
 
 from ltm_pyro.serving.app import make_app
-from ltm_pyro.serving.desk import LIMITS, Desk
+from ltm_pyro.serving.demo_service import LIMITS, DemoService
 from ltm_pyro.serving.server import server_config
 from ltm_pyro.serving.worker import Worker
 
-__all__ = ["LIMITS", "Desk", "Worker", "make_app", "server_config"]
+__all__ = ["LIMITS", "DemoService", "Worker", "make_app", "server_config"]

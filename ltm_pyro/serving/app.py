@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ltm_pyro.serving.desk import Desk
+    from ltm_pyro.serving.demo_service import DemoService
 
 BODY = 100_000  # bytes of a request
 BODY_SECONDS = 10.0  # in which it must have come
@@ -42,7 +42,7 @@ HEADERS = {
 }
 
 
-def make_app(desk: Desk, hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> Starlette:
+def make_app(desk: DemoService, hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> Starlette:
     """An ASGI application.
 
     Requests under another host's name are refused, so that no other site's page can reach a loopback server by a

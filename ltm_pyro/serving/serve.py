@@ -14,7 +14,7 @@ from ltm_pyro.runs.arguments import Argument, Checkpoint, RunFolder, TrustCode
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import load, open_run
 from ltm_pyro.serving.app import make_app
-from ltm_pyro.serving.desk import Desk
+from ltm_pyro.serving.demo_service import DemoService
 from ltm_pyro.serving.server import server_config
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -46,7 +46,7 @@ def serve(
     hosts = hosts_of(host, names)
     opened = open_run(run, trust_code)
     components, _ = load(opened, checkpoint)
-    app = make_app(Desk(opened.folder.resolve().name, components, opened.tokenizer), hosts)
+    app = make_app(DemoService(opened.folder.resolve().name, components, opened.tokenizer), hosts)
     listening = listen(host, port)
     with listening:
         taken = listening.getsockname()[1]

@@ -9,7 +9,7 @@ from tokenizer_zoo import byte_level, metaspace, unigram, word_piece
 from ltm_pyro import ELBO, Decoder, FastLoop, GaussianPrior, LatentThoughtModel, MeanFieldGuide, SlowStep
 from ltm_pyro.generation import Sampling
 from ltm_pyro.runs.writing import stream, texts
-from ltm_pyro.serving.desk import Desk
+from ltm_pyro.serving.demo_service import DemoService
 from ltm_pyro.training.blueprint import RunComponents
 
 PROMPT, REST = "the dog", " sees the cat"
@@ -53,10 +53,10 @@ def test_a_blank_at_the_end_of_a_prompt_stands_there_once(written):
 
 def test_on_the_page_of_serve(written, monkeypatch):
     run, blueprint, ids = written
-    monkeypatch.setattr("ltm_pyro.serving.desk.Sampling", lambda *given: Scripted(ids))
+    monkeypatch.setattr("ltm_pyro.serving.demo_service.Sampling", lambda *given: Scripted(ids))
     events = []
     wanted = {"text": PROMPT, "steps": 1, "seed": 0, "tokens": len(ids), "temperature": 1.0}
-    Desk("run", blueprint, run.tokenizer).write(wanted, events.append)
+    DemoService("run", blueprint, run.tokenizer).write(wanted, events.append)
     assert "".join(event.get("piece", "") for event in events) == REST
 
 

@@ -19,7 +19,7 @@ from runs import ltm
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import great_circle
 from ltm_pyro.runs.loading import load
-from ltm_pyro.serving import Desk, Worker, make_app, serve, server_config
+from ltm_pyro.serving import DemoService, Worker, make_app, serve, server_config
 from ltm_pyro.serving.worker import WAITING, BusyError
 from ltm_pyro.training.run import Run
 
@@ -31,7 +31,7 @@ WRITING = {**ASKED, "tokens": 6, "temperature": 1.0}
 @pytest.fixture(scope="module")
 def desk(trained):
     run = Run.open(trained)
-    return Desk("a run", load(run, "best")[0], run.tokenizer)
+    return DemoService("a run", load(run, "best")[0], run.tokenizer)
 
 
 @contextlib.contextmanager
@@ -118,7 +118,7 @@ def test_between_two_texts_the_thoughts_are_between_theirs(desk, monkeypatch):
         taken[share] = z.clone()
         return iter(())
 
-    monkeypatch.setattr("ltm_pyro.serving.desk.write", written)
+    monkeypatch.setattr("ltm_pyro.serving.demo_service.write", written)
     for share in (0.0, 0.5, 1.0):
         desk.write({**WRITING, "other": "war", "share": share}, lambda event: None)
     assert not torch.allclose(taken[0.0], taken[1.0])

@@ -27,7 +27,7 @@ Event = dict[str, Any]
 Tell = Callable[[Event], None]
 
 
-class Desk:
+class DemoService:
     """Answers requests with a run's trained objects. Nothing of a request stays: the next visitor begins anew.
 
     Args:
