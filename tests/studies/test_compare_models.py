@@ -7,7 +7,7 @@ from toys import SIZES
 from ltm_pyro import ELBO, Decoder, EmptyGuide, FastLoop, InputError, SlowStep
 from ltm_pyro.evaluation.flops import spent_flops_per_token
 from ltm_pyro.models import AutoregressiveModel
-from ltm_pyro.studies.models import Course, budget_records, budget_table, budgets_of, course_of, within
+from ltm_pyro.studies.models import TrainingCurve, budget_records, budget_table, budgets_of, training_curve_of, within
 
 
 def parts():
@@ -27,11 +27,11 @@ def metrics(speeds=(90.0, 100.0, 900.0), told=True):
 
 def course(name, points):
     places = [{"tokens": t, "flops": 2 * t, "hours": t / 360, "bits_per_byte": b} for t, b in points]
-    return Course(name, "exact", 0.1, 2.0, 3.0, places)
+    return TrainingCurve(name, "exact", 0.1, 2.0, 3.0, places)
 
 
 def test_a_course_is_read_from_the_metrics():
-    found = course_of("run", metrics(), *parts())
+    found = training_curve_of("run", metrics(), *parts())
     each = spent_flops_per_token(*parts())
     assert found.number == "exact"
     assert found.tokens_per_second == 100  # the median: one slow and one fast step change nothing
@@ -42,7 +42,7 @@ def test_a_course_is_read_from_the_metrics():
 @pytest.mark.parametrize(("records", "message"), [(metrics(told=False), "an earlier version"), ([], "train it on")])
 def test_a_run_without_a_validation_in_bits_is_refused(records, message):
     with pytest.raises(InputError, match=f"run has no validation in bits per byte to compare: {message}"):
-        course_of("run", records, *parts())
+        training_curve_of("run", records, *parts())
 
 
 def test_a_run_that_nothing_bounds_is_refused_by_name():
@@ -50,7 +50,7 @@ def test_a_run_that_nothing_bounds_is_refused_by_name():
     for record in records[1::2]:
         record["validation"]["bits_per_byte"] = {"reconstruction": 1.0, "predictive": 2.0}
     with pytest.raises(InputError, match="run has no number to compare: q of a EmptyGuide has no density"):
-        course_of("run", records, *parts())
+        training_curve_of("run", records, *parts())
 
 
 def test_measured_speeds_change_the_hours_alone():

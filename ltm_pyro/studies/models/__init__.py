@@ -1,18 +1,18 @@
 """Trained models side by side: at equal tokens, at equal training compute, at equal time on a named device."""
 
 from ltm_pyro.studies.models.budgets import budgets_of, within
-from ltm_pyro.studies.models.course import SPENT, Course, NothingBoundsError, Spent, course_of
 from ltm_pyro.studies.models.tables import budget_records, budget_table, final_table
+from ltm_pyro.studies.models.training_curve import SPENT, NothingBoundsError, Spent, TrainingCurve, training_curve_of
 
 __all__ = [
     "SPENT",
-    "Course",
     "NothingBoundsError",
     "Spent",
+    "TrainingCurve",
     "budget_records",
     "budget_table",
     "budgets_of",
-    "course_of",
     "final_table",
+    "training_curve_of",
     "within",
 ]

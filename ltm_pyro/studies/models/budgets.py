@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ltm_pyro.studies.models.course import Course
+from ltm_pyro.studies.models.training_curve import TrainingCurve
 
 
-def budgets_of(courses: Sequence[Course], spent: str, count: int) -> list[float]:
+def budgets_of(courses: Sequence[TrainingCurve], spent: str, count: int) -> list[float]:
     """Budgets at equal ratios, from where every run has its first validation to where one has its last.
 
     Args:
@@ -24,7 +24,7 @@ def budgets_of(courses: Sequence[Course], spent: str, count: int) -> list[float]
     return [float(budget) for budget in np.geomspace(first, last, count)] if first < last else [first]
 
 
-def why_none(courses: Sequence[Course], spent: str) -> str:
+def why_none(courses: Sequence[TrainingCurve], spent: str) -> str:
     """What to do where there is no budget that all runs have spent."""
     late = max(courses, key=lambda course: course.points[0][spent]).name
     early = min(courses, key=lambda course: course.points[-1][spent]).name
@@ -34,6 +34,6 @@ def why_none(courses: Sequence[Course], spent: str) -> str:
     )
 
 
-def within(course: Course, spent: str, budget: float) -> dict[str, float]:
+def within(course: TrainingCurve, spent: str, budget: float) -> dict[str, float]:
     """The last validation of a run within a budget; nothing is interpolated."""
     return [point for point in course.points if point[spent] <= budget * (1 + 1e-9)][-1]

@@ -14,8 +14,8 @@ from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import load
 from ltm_pyro.runs.scored_text import held_out_text
 from ltm_pyro.runs.scoring import score_run
-from ltm_pyro.studies.models.course import SPENT, Course, NothingBoundsError, course_of
 from ltm_pyro.studies.models.tables import budget_records, budget_table, final_table
+from ltm_pyro.studies.models.training_curve import SPENT, NothingBoundsError, TrainingCurve, training_curve_of
 from ltm_pyro.training.held_out import refuse_other_held_out
 from ltm_pyro.training.run import Run
 
@@ -153,12 +153,12 @@ class ModelComparison:
         ]
         return [path.name for path in save_figure(folder / "budgets", panels, BUDGETS, columns=3)]
 
-    def _courses(self, runs: Mapping[str, Run]) -> list[Course]:
+    def _courses(self, runs: Mapping[str, Run]) -> list[TrainingCurve]:
         """The courses of the runs that can be compared; of each other one it is said why it cannot."""
         courses = []
         for name, run in runs.items():
             try:
-                courses.append(course_of(name, run.metrics.read(), *run.assemble()))
+                courses.append(training_curve_of(name, run.metrics.read(), *run.assemble()))
             except NothingBoundsError as error:
                 say(f"left out: {error}")
                 self.left_out.append(str(error))

@@ -12,7 +12,7 @@ from ltm_pyro.evaluation.fit_check import note_on_gains
 from ltm_pyro.evaluation.four_numbers import Evaluation
 from ltm_pyro.evaluation.score import LN2, Score
 from ltm_pyro.studies.models.budgets import budgets_of, why_none, within
-from ltm_pyro.studies.models.course import SPENT, TIGHTEST, Course
+from ltm_pyro.studies.models.training_curve import SPENT, TIGHTEST, TrainingCurve
 from ltm_pyro.tables import section, with_error
 
 KINDS = {
@@ -23,7 +23,7 @@ KINDS = {
 }
 
 
-def budget_records(courses: Sequence[Course], count: int) -> list[dict[str, Any]]:
+def budget_records(courses: Sequence[TrainingCurve], count: int) -> list[dict[str, Any]]:
     """A record for each run at each budget of each kind."""
     return [
         {"spent": spent, "budget": budget, "run": course.name, "number": course.number, **within(course, spent, budget)}
@@ -33,7 +33,7 @@ def budget_records(courses: Sequence[Course], count: int) -> list[dict[str, Any]
     ]
 
 
-def budget_table(courses: Sequence[Course], count: int, device: str, left_out: Sequence[str] = ()) -> str:
+def budget_table(courses: Sequence[TrainingCurve], count: int, device: str, left_out: Sequence[str] = ()) -> str:
     """A table for each kind of budget: bits per byte of each run's last validation within it.
 
     Args:
@@ -61,7 +61,7 @@ def budget_table(courses: Sequence[Course], count: int, device: str, left_out: S
     return "\n\n".join(parts)
 
 
-def _speeds(courses: Sequence[Course], device: str) -> str:
+def _speeds(courses: Sequence[TrainingCurve], device: str) -> str:
     header = ("", "tokens/s", "MFLOPs/token spent", "as the paper counts", "tokens", "hours")
     rows = [
         (
@@ -83,7 +83,7 @@ def _speeds(courses: Sequence[Course], device: str) -> str:
     return section("What training spends", [header, *rows], notes)
 
 
-def _speed(course: Course) -> str:
+def _speed(course: TrainingCurve) -> str:
     """Tokens a second, with the quartiles over rounds where there are some."""
     middle = f"{course.tokens_per_second:,.0f}"
     if len(course.speeds) < 2:

@@ -23,7 +23,7 @@ class NothingBoundsError(InputError):
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingCurve:
     """A run's validations.
 
     Attributes:
@@ -44,16 +44,16 @@ class Course:
     points: list[dict[str, float]]
     speeds: tuple[float, ...] = ()
 
-    def at_speeds(self, speeds: Sequence[float]) -> Course:
+    def at_speeds(self, speeds: Sequence[float]) -> TrainingCurve:
         """The same course in the hours that it takes at the median of these speeds, in tokens a second."""
         speed = statistics.median(speeds)
         points = [{**point, "hours": point["tokens"] / speed / 3600} for point in self.points]
         return replace(self, tokens_per_second=speed, points=points, speeds=tuple(speeds))
 
 
-def course_of(
+def training_curve_of(
     name: str, metrics: Sequence[dict[str, Any]], model: AbstractModel, guide: Any, fast: FastLoop, slow: SlowStep
-) -> Course:
+) -> TrainingCurve:
     """Read a run's course from its metrics.
 
     Args:
@@ -92,4 +92,4 @@ def course_of(
         tokens = seen[record["step"]]
         spent = {"tokens": float(tokens), "flops": tokens * each, "hours": tokens / speed / 3600}
         points.append({**spent, "bits_per_byte": record["validation"]["bits_per_byte"][number]})
-    return Course(name, number, speed, each, paper, points)
+    return TrainingCurve(name, number, speed, each, paper, points)
