@@ -3,12 +3,12 @@
 from ltm_pyro.generation.diffusing import write_by_diffusion
 from ltm_pyro.generation.interpolation import crossing, great_circle
 from ltm_pyro.generation.sampling import Sampling
-from ltm_pyro.generation.speculative import Tally, write_speculatively
+from ltm_pyro.generation.speculative import AcceptanceStats, write_speculatively
 from ltm_pyro.generation.writer import thoughts_from_prior, thoughts_from_prompt, thoughts_from_prompts, write
 
 __all__ = [
+    "AcceptanceStats",
     "Sampling",
-    "Tally",
     "crossing",
     "great_circle",
     "thoughts_from_prior",

@@ -18,7 +18,7 @@ from ltm_pyro.models.drawing import draw
 
 
 @dataclass
-class Tally:
+class AcceptanceStats:
     """What became of a draft's proposals, counted while a text is written.
 
     Attributes:
@@ -59,7 +59,7 @@ def write_speculatively(
     end: int | None = None,
     ahead: int = 4,
     generator: torch.Generator | None = None,
-    tally: Tally | None = None,
+    tally: AcceptanceStats | None = None,
 ) -> Iterator[Tensor]:
     r"""What `write` does, with the distribution of the model alone, in fewer passes of it.
 
@@ -100,7 +100,7 @@ def write_speculatively(
     refuse_class("sampling", sampling, "Sampling()")
     given, draft_given = held_thoughts(model, z), held_thoughts(draft, draft_z)
     pair = _Pair(model.decoder, given, draft.decoder, draft_given, sampling or Sampling(), ahead, generator)
-    return ordinary(_written(pair, prompt, tokens, end, Tally() if tally is None else tally))
+    return ordinary(_written(pair, prompt, tokens, end, AcceptanceStats() if tally is None else tally))
 
 
 @dataclass
@@ -181,7 +181,7 @@ def remainder(p: Tensor, q: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _written(pair: _Pair, prompt: Tensor, tokens: int, end: int | None, tally: Tally) -> Iterator[Tensor]:
+def _written(pair: _Pair, prompt: Tensor, tokens: int, end: int | None, tally: AcceptanceStats) -> Iterator[Tensor]:
     texts = Texts(prompt, pair.decoder.begin, tokens, end, pair.ahead)
     first = pair.begin(texts.beginning)
     texts.append(first[:, None], torch.zeros_like(first))

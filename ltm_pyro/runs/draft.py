@@ -10,7 +10,7 @@ from ltm_pyro.runs.loading import load, open_run
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from ltm_pyro.generation import Tally
+    from ltm_pyro.generation import AcceptanceStats
     from ltm_pyro.training.blueprint import RunComponents
 
 
@@ -19,7 +19,7 @@ class Draft(NamedTuple):
 
     blueprint: RunComponents
     ahead: int
-    tally: Tally
+    tally: AcceptanceStats
 
     def remark(self) -> str:
         """What became of the proposals, in a line."""
@@ -38,7 +38,7 @@ def load_draft(run: Run, folder: Path | str, ahead: int, trust_code: bool = Fals
     Raises:
         InputError: if the folder is no run, or the two runs' tokenizers differ.
     """
-    from ltm_pyro.generation import Tally
+    from ltm_pyro.generation import AcceptanceStats
 
     draft = open_run(folder, trust_code)
     if draft.tokenizer.backend.to_str() != run.tokenizer.backend.to_str():
@@ -46,4 +46,4 @@ def load_draft(run: Run, folder: Path | str, ahead: int, trust_code: bool = Fals
             f"--draft {folder}: its tokenizer is not that of {run.folder}, so that neither can read the other's "
             f"tokens. Train a draft with that tokenizer: ltm train --data.tokenizer {run.folder}"
         )
-    return Draft(load(draft, "best")[0], ahead, Tally())
+    return Draft(load(draft, "best")[0], ahead, AcceptanceStats())

@@ -6,7 +6,7 @@ from scipy.stats import chisquare
 from toys import TinyModel, autoregressive_with, every_text
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.generation import Sampling, Tally, speculative, write, write_speculatively
+from ltm_pyro.generation import AcceptanceStats, Sampling, speculative, write, write_speculatively
 
 SMALL = {"vocabulary": 3, "length": 6, "window": 2, "begin": 0}
 
@@ -67,7 +67,7 @@ def drawn(large, small, z, draft_z, prompt, length, sampling, ahead, rows=20_000
 def test_every_text_is_as_likely_as_the_model_says(prompt, sampling, ahead):
     large, small = pair(**SMALL)
     z, draft_z, prompt = large.z[:1], small.z[:1], torch.tensor([prompt], dtype=torch.long)
-    tally = Tally()
+    tally = AcceptanceStats()
     texts = drawn(large, small, z, draft_z, prompt, 4, sampling, ahead, tally=tally)
     assert p_value_of(texts, probabilities_of(large, z, prompt, 4, sampling)) > 1e-3
     assert 0.1 < tally.accepted / tally.proposed < 0.95  # so that both ways to a token were gone
@@ -137,7 +137,7 @@ def test_two_tokens_of_different_texts_are_independent():
 def test_the_likeliest_tokens_are_those_of_the_model_alone_well_past_the_window(tiny, sampling, prompt, ahead):
     torch.manual_seed(5)
     small = TinyModel(layers=1, width=8, window=3)
-    tally = Tally()
+    tally = AcceptanceStats()
     arguments = (tiny.x[:, :prompt], 20 - prompt, sampling)
     alone = text_of(write(tiny.model, tiny.z, *arguments))
     pairwise = text_of(
@@ -149,7 +149,7 @@ def test_the_likeliest_tokens_are_those_of_the_model_alone_well_past_the_window(
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(0), Sampling(0.7, 5, 0.9)])
 def test_a_draft_that_is_the_model_itself_has_everything_accepted(tiny, sampling):
-    tally = Tally()
+    tally = AcceptanceStats()
     twice = (tiny.model, tiny.z, tiny.model, tiny.z)
     texts = text_of(write_speculatively(*twice, tiny.x[:, :2], 18, sampling, ahead=4, tally=tally))
     assert texts.shape == (3, 18)
@@ -192,10 +192,10 @@ def test_equal_seeds_write_equal_texts_and_others_do_not(tiny):
 
 
 def test_one_token_is_written_without_the_draft(tiny):
-    tally = Tally()
+    tally = AcceptanceStats()
     texts = text_of(write_speculatively(tiny.model, tiny.z, tiny.model, tiny.z, tiny.x[:, :19], 1, tally=tally))
     assert texts.shape == (3, 1)
-    assert tally == Tally()
+    assert tally == AcceptanceStats()
 
 
 def test_what_is_written_may_go_on_into_a_pass_with_gradients(tiny):
