@@ -18,7 +18,7 @@ from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel
 
 
-class Told(NamedTuple):
+class ContinuationScore(NamedTuple):
     """Of one continuation: log-probability in nats, and whether each of its tokens was the likeliest."""
 
     nats: float
@@ -56,7 +56,7 @@ class Continuations:
         if not self.model.exact:
             raise InputError("masked diffusion has no log-probability of a continuation: give another model")
 
-    def score(self, beginning: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[Told]:
+    def score(self, beginning: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[ContinuationScore]:
         """Score continuations of one beginning; where both are too long together, the beginning loses its first tokens.
 
         Raises:
@@ -110,9 +110,9 @@ class Continuations:
             z = self.guide(x)[:, None]
         return self.model.thoughts(z)
 
-    def _score(self, beginning: list[int], continuation: list[int], thoughts: Tensor | None) -> Told:
+    def _score(self, beginning: list[int], continuation: list[int], thoughts: Tensor | None) -> ContinuationScore:
         if not continuation:
-            return Told(0.0, True)
+            return ContinuationScore(0.0, True)
         decoder = self.model.decoder
         x = self._ids([*beginning, *continuation])
         places = torch.arange(len(beginning), x.shape[1], device=x.device)  # logits of no other are ever in memory
@@ -123,7 +123,7 @@ class Continuations:
         before = torch.cat((torch.zeros_like(nats[:, :1]), nats[:, :-1]), 1)
         likeliest = (before[..., None] + each).logsumexp(0).argmax(-1)
         total = (nats[:, -1].logsumexp(0) - math.log(len(each))).item()
-        return Told(total, bool((likeliest == asked).all()))
+        return ContinuationScore(total, bool((likeliest == asked).all()))
 
     def _ids(self, tokens: Sequence[int]) -> Tensor:
         return torch.tensor([list(tokens)], device=next(self.model.parameters()).device)
