@@ -54,7 +54,7 @@ from ltm_pyro import (
     SlowStep,
 )
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.evaluation import Evaluator
 from ltm_pyro.models.exact import LinearGaussian
 
 plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
@@ -281,12 +281,12 @@ print("reported:", [round(p, 2) for p in found[:, 0].tolist()])
 #
 # ## All numbers in one call
 #
-# `FourNumbers` gives what belongs together, and, only if asked for, the fixed-noise protocol beside it. On a run,
+# `Evaluator` gives what belongs together, and, only if asked for, the fixed-noise protocol beside it. On a run,
 # `ltm evaluate` prints the same. *Predictive* is another question than the others: q has seen the first half of a text
 # only, and the second is scored. It is what a writer can use, and an exact cost of a predictor.
 
 # %%
-numbers_of = FourNumbers(model, guide, FastLoop(ELBO(), 64), draws=16, fixed_noise=True)
+numbers_of = Evaluator(model, guide, FastLoop(ELBO(), 64), draws=16, fixed_noise=True)
 some = texts[:200]  # as a batch: no mask, word 0 before each, one byte a word
 batch = Batch(some, None, torch.zeros_like(some[:, 0]), torch.arange(200), torch.ones_like(some))
 evaluation = numbers_of.evaluate([batch])

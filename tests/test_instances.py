@@ -6,7 +6,7 @@ import torch
 import ltm_pyro as ltm
 from ltm_pyro import ELBO, Decoder, DualRateSVI, FastLoop, GaussianPrior, LatentThoughtModel, MeanFieldGuide, SlowStep
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.evaluation import Evaluator
 from ltm_pyro.generation import Sampling, write
 
 DECODER = Decoder(vocabulary=5, width=8, layers=1, heads=2, thoughts=1, length=6)
@@ -48,8 +48,8 @@ CLASSES = {
     "svi slow": (lambda: DualRateSVI(MODEL, GUIDE, FAST, ELBO()), "slow is a ELBO"),
     "fit": (lambda: FAST.fit(GUIDE, MODEL, X), "in this order"),
     "fit a class": (lambda: FAST.fit(MODEL, MeanFieldGuide, X), "guide is the class MeanFieldGuide"),
-    "numbers": (lambda: FourNumbers(MODEL, FAST, GUIDE), "guide is a FastLoop"),
-    "numbers' loop": (lambda: FourNumbers(MODEL, GUIDE, ELBO()), "fast is a ELBO"),
+    "numbers": (lambda: Evaluator(MODEL, FAST, GUIDE), "guide is a FastLoop"),
+    "numbers' loop": (lambda: Evaluator(MODEL, GUIDE, ELBO()), "fast is a ELBO"),
     "sampling": (lambda: write(MODEL, Z, X, 1, Sampling), r"sampling is the class Sampling: give an instance, Samp"),
 }
 

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.convergence.released import make
 from ltm_pyro.data import Sequences, cut, in_order, read_corpus
-from ltm_pyro.evaluation import Evaluation, FourNumbers
+from ltm_pyro.evaluation import Evaluation, Evaluator
 from ltm_pyro.evaluation.fit_check import TOLERANCE
 from ltm_pyro.files import finite
 from ltm_pyro.inference import FastLoop, TableFit, towards_a_bound
@@ -80,7 +80,7 @@ def _sequences(run: Run, corpus: str) -> Sequences:
 
 
 def _evaluate(blueprint: RunComponents, fast: FastLoop, batches: Sequence[Any]) -> Evaluation:
-    return FourNumbers(blueprint.model, blueprint.guide, fast, DRAWS, SEED).evaluate(batches)
+    return Evaluator(blueprint.model, blueprint.guide, fast, DRAWS, SEED).evaluate(batches)
 
 
 def _keep(folder: Path, name: str, records: list[dict[str, Any]]) -> None:

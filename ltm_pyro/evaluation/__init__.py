@@ -2,7 +2,7 @@
 
 from ltm_pyro.evaluation.calibration import simulation_based_calibration
 from ltm_pyro.evaluation.fit_check import FitCheck
-from ltm_pyro.evaluation.four_numbers import Evaluation, FourNumbers
+from ltm_pyro.evaluation.four_numbers import Evaluation, Evaluator
 from ltm_pyro.evaluation.pareto import pareto_k
 from ltm_pyro.evaluation.ranks import Calibration
 from ltm_pyro.evaluation.score import Score
@@ -11,8 +11,8 @@ from ltm_pyro.evaluation.table import markdown
 __all__ = [
     "Calibration",
     "Evaluation",
+    "Evaluator",
     "FitCheck",
-    "FourNumbers",
     "Score",
     "markdown",
     "pareto_k",

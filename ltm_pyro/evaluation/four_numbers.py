@@ -32,7 +32,7 @@ class Evaluation:
     """Scores of one model on one text.
 
     Attributes:
-        scores: by name; see `FourNumbers`.
+        scores: by name; see `Evaluator`.
         kl_per_token: KL(q || p), nats per token.
         kl_per_layer: the same by layer, nats per token; empty where it does not split.
         kl_closed_form: whether the KL is exact or a Monte Carlo estimate.
@@ -61,7 +61,7 @@ class Evaluation:
 
 
 @dataclass
-class FourNumbers:
+class Evaluator:
     r"""Evaluates a model with fresh noise throughout; nothing is scored with noise that it was fitted to.
 
     For a model with latent thoughts:

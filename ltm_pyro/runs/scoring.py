@@ -78,12 +78,12 @@ def score_run(
 ) -> Evaluation:
     """The four numbers of a loaded run on some sequences, with a line of progress."""
     from ltm_pyro.data import in_order
-    from ltm_pyro.evaluation import FourNumbers
+    from ltm_pyro.evaluation import Evaluator
 
     model, guide, fast, _ = blueprint
     total = min(len(sequences), limit or len(sequences))
     further = {"fixed_noise": fixed_noise, "protocol_steps": run.config.fast.steps, "check_fit": check_fit}
-    numbers = FourNumbers(model, guide, fast, draws, seed, **further)
+    numbers = Evaluator(model, guide, fast, draws, seed, **further)
     progress = Progress(total)
     batches = (batch.to(device) for batch in in_order(sequences, batch_size, total))
     try:

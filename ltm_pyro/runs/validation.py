@@ -42,13 +42,13 @@ class Validation:
             last: with the released code's number beside them, and a checked fit.
         """
         from ltm_pyro.data import in_order
-        from ltm_pyro.evaluation import FourNumbers
+        from ltm_pyro.evaluation import Evaluator
         from ltm_pyro.runs.scoring import CHECKED
 
         model, guide, fast, _ = components
         settings, held_out = self.settings, self.material.validation
         checked = CHECKED if last else 0
-        numbers = FourNumbers(model, guide, fast, settings.draws, settings.seed, fixed_noise=last, check_fit=checked)
+        numbers = Evaluator(model, guide, fast, settings.draws, settings.seed, fixed_noise=last, check_fit=checked)
         numbers.protocol_steps = self.protocol_steps
         batches = in_order(held_out, max(settings.batch_size, LEAST_AT_ONCE), limit)
         return replace(numbers.evaluate(batch.to(self.device) for batch in batches), lost=held_out.lost)

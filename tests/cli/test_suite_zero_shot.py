@@ -11,7 +11,7 @@ import ltm_pyro
 from ltm_pyro.data import Document, cut
 from ltm_pyro.data.batches import in_order
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.evaluation import Evaluator
 from ltm_pyro.suites import zero_shot
 from ltm_pyro.suites.zero_shot import suite
 from ltm_pyro.training.run import Run
@@ -68,7 +68,7 @@ def test_a_total_is_the_sum_over_documents_whatever_the_batch(reference, files, 
     for n in range(9):
         document = Document(f"peace and the model of year {n}, they say.", "", "")
         sequences = cut("documents", [document], tokenizer, model.decoder.length)
-        found = FourNumbers(model, guide, fast, draws=1).evaluate(in_order(sequences, 1, None))
+        found = Evaluator(model, guide, fast, draws=1).evaluate(in_order(sequences, 1, None))
         each.append(found.scores["exact"].nats.sum())
     np.testing.assert_allclose(totals, [sum(each)] * 2, rtol=1e-5)
 

@@ -9,7 +9,7 @@ from toys import TinyModel, autoregressive_with
 
 from ltm_pyro import ELBO, AmortisedGuide, EmptyGuide, FastLoop, LowRankGuide, MAPGuide, MeanFieldGuide
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation import FourNumbers, markdown
+from ltm_pyro.evaluation import Evaluator, markdown
 from ltm_pyro.evaluation.fit_check import TOLERANCE, FitCheck, gain_of_longer, longer_than, note_on_gains
 from ltm_pyro.inference import TableFit
 
@@ -29,7 +29,7 @@ def six():
 
 def evaluation(six, guide, steps, check_fit=6, **options):
     fast = TableFit().loop(guide, TRAINING, steps)
-    numbers = FourNumbers(six.model, guide, fast, 8, check_fit=check_fit, halves=False, **options)
+    numbers = Evaluator(six.model, guide, fast, 8, check_fit=check_fit, halves=False, **options)
     return numbers.evaluate([batch(six)])
 
 
@@ -66,7 +66,7 @@ def test_the_check_changes_no_number(six):
 def test_texts_are_checked_over_batches(six):
     guide = MeanFieldGuide(six.decoder.z_shape)
     rows = [Batch(*(None if part is None else part[i : i + 2] for part in batch(six))) for i in (0, 2, 4)]
-    numbers = FourNumbers(six.model, guide, TableFit().loop(guide, TRAINING, 2), 4, check_fit=5, halves=False)
+    numbers = Evaluator(six.model, guide, TableFit().loop(guide, TRAINING, 2), 4, check_fit=5, halves=False)
     assert numbers.evaluate(rows).fit.sequences == 5
 
 
@@ -75,7 +75,7 @@ def test_what_is_not_fitted_says_so(six):
     found = evaluation(six, amortised, 3)
     assert (found.fit.steps, found.fit.longer) == (0, None)
     assert "No fast step fits q to a text" in markdown(found)
-    exact = FourNumbers(autoregressive_with(), EmptyGuide(), TRAINING, 2).evaluate([batch(six)])
+    exact = Evaluator(autoregressive_with(), EmptyGuide(), TRAINING, 2).evaluate([batch(six)])
     assert exact.fit is None
 
 

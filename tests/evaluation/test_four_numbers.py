@@ -11,7 +11,7 @@ from toys import TinyModel, autoregressive_with
 from ltm_pyro import ELBO, EmptyGuide, FastLoop, FixedNoise, MeanFieldGuide
 from ltm_pyro.bounds.importance_weighted import log_mean_exp
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation import FourNumbers, markdown
+from ltm_pyro.evaluation import Evaluator, markdown
 from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
 from ltm_pyro.evaluation.log_weights import under_posterior, under_prior
 from ltm_pyro.models.exact import LinearGaussian
@@ -32,7 +32,7 @@ def rows(whole, chosen):
 
 
 def evaluate(model, guide, batches, steps=2, draws=4, **options):
-    return FourNumbers(model, guide, FastLoop(ELBO(), steps=steps), draws, **options).evaluate(batches)
+    return Evaluator(model, guide, FastLoop(ELBO(), steps=steps), draws, **options).evaluate(batches)
 
 
 def evaluate_tiny(tiny, batches=None, **options):
@@ -245,7 +245,7 @@ def test_it_becomes_plain_numbers(tiny):
 def test_progress_is_told(tiny):
     told = []
     whole = batch(tiny.x)
-    numbers = FourNumbers(tiny.model, tiny.guide, FastLoop(ELBO(), steps=0), draws=1)
+    numbers = Evaluator(tiny.model, tiny.guide, FastLoop(ELBO(), steps=0), draws=1)
     numbers.evaluate([rows(whole, [0, 1]), rows(whole, [2])], told.append)
     assert told == [2, 3]
 
@@ -253,7 +253,7 @@ def test_progress_is_told(tiny):
 def test_a_prior_that_is_drawn_from_approximately_says_so(tiny):
     exact = evaluate_tiny(tiny).scores["prior"].label
     tiny.model.prior.approximate_sampler = "a short run"
-    numbers = FourNumbers(tiny.model, tiny.guide, FastLoop(ELBO(), 0), 2).evaluate([batch(tiny.x)])
+    numbers = Evaluator(tiny.model, tiny.guide, FastLoop(ELBO(), 0), 2).evaluate([batch(tiny.x)])
     assert exact == "z from the prior, nothing fitted"
     assert numbers.scores["prior"].label == "z from the prior (a short run), nothing fitted"
 

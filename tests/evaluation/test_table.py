@@ -6,14 +6,14 @@ from toys import TinyModel, autoregressive_with
 
 from ltm_pyro import ELBO, EmptyGuide, FastLoop
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation import FourNumbers, markdown
+from ltm_pyro.evaluation import Evaluator, markdown
 from ltm_pyro.tables import aligned
 
 
 def evaluation(model, guide, x, **options):
     one = torch.ones(len(x), dtype=torch.long)
     batch = Batch(x, None, one, torch.arange(len(x)), torch.ones_like(x))
-    return FourNumbers(model, guide, FastLoop(ELBO(), steps=1), draws=2, **options).evaluate([batch])
+    return Evaluator(model, guide, FastLoop(ELBO(), steps=1), draws=2, **options).evaluate([batch])
 
 
 @pytest.fixture

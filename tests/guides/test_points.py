@@ -22,7 +22,7 @@ from ltm_pyro import (
     SVGDGuide,
 )
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.evaluation import Evaluator
 from ltm_pyro.guides.points import Points
 
 GUIDES = {
@@ -158,7 +158,7 @@ def test_the_model_learns_at_points(make, toy):
 @every_guide
 def test_tables_leave_out_what_needs_a_density(make, tiny):
     batch = Batch(x=tiny.x, mask=None, previous=None, ids=torch.arange(3), byte_counts=torch.full_like(tiny.x, 3))
-    found = FourNumbers(tiny.model, make(tiny.decoder.z_shape), FastLoop(ELBO(), 2), draws=4).evaluate([batch])
+    found = Evaluator(tiny.model, make(tiny.decoder.z_shape), FastLoop(ELBO(), 2), draws=4).evaluate([batch])
     assert {"elbo", "importance_weighted"}.isdisjoint(found.scores)
     assert not found.scores["reconstruction"].is_bound
 

@@ -21,7 +21,7 @@ from ltm_pyro import (
 )
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.evaluation import Evaluator
 from ltm_pyro.generation import Sampling, thoughts_from_prompt, write, write_by_diffusion, write_speculatively
 
 SIZES = {"vocabulary": 7, "width": 8, "layers": 1, "heads": 2, "length": 6, "window": 3}
@@ -78,7 +78,7 @@ def test_so_are_the_four_numbers():
     tables = []
     for x in (X, X.int()):
         model = made()
-        numbers = FourNumbers(model, MeanFieldGuide(model.prior.z_shape), FastLoop(ELBO(), 1), draws=2)
+        numbers = Evaluator(model, MeanFieldGuide(model.prior.z_shape), FastLoop(ELBO(), 1), draws=2)
         batch = Batch(x, None, torch.zeros(2, dtype=torch.long), torch.arange(2), torch.ones_like(X))
         tables.append({name: score.nats_per_token for name, score in numbers.evaluate([batch]).scores.items()})
     assert tables[0] == tables[1]

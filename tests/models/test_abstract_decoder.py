@@ -21,7 +21,7 @@ from ltm_pyro import (
 )
 from ltm_pyro.data import id_sequences, in_order
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation import FourNumbers
+from ltm_pyro.evaluation import Evaluator
 from ltm_pyro.generation import Sampling, write, write_speculatively
 from ltm_pyro.testing import check_decoder
 
@@ -145,7 +145,7 @@ def test_it_is_trained_and_scored(model):
     DualRateSVI(model, guide, fast, SlowStep(ELBO(), 0.01)).step(x)
     assert all(not torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     (batch,) = in_order(id_sequences(list(x), V, 1, T), 4)
-    scores = FourNumbers(model, guide, fast, draws=3).evaluate([batch]).scores
+    scores = Evaluator(model, guide, fast, draws=3).evaluate([batch]).scores
     assert {"elbo", "importance_weighted", "prior", "predictive"} <= set(scores)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation.four_numbers import FourNumbers
+from ltm_pyro.evaluation.four_numbers import Evaluator
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel
@@ -44,7 +44,7 @@ def bound_by_steps(
     A cosine of the step size lasts as long as the steps do, so that each number is a fit that was meant to end there.
 
     Args:
-        model, guide, fast: as for `FourNumbers`.
+        model, guide, fast: as for `Evaluator`.
         batches: texts, on the model's device.
         steps: to try.
         draws: S.
@@ -53,7 +53,7 @@ def bound_by_steps(
     """
     found = []
     for wanted in steps:
-        numbers = FourNumbers(model, guide, fast.lasting(wanted), draws, seed, halves=False).evaluate(batches)
+        numbers = Evaluator(model, guide, fast.lasting(wanted), draws, seed, halves=False).evaluate(batches)
         scores = numbers.scores
         found.append(Setting(wanted, scores["elbo"], scores["importance_weighted"], numbers.kl_per_token))
         listener(len(found))

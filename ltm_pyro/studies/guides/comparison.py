@@ -11,7 +11,7 @@ from torch import nn
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.at_rest import at_rest
-from ltm_pyro.evaluation.four_numbers import Evaluation, FourNumbers
+from ltm_pyro.evaluation.four_numbers import Evaluation, Evaluator
 from ltm_pyro.models import AbstractModel
 from ltm_pyro.studies.guides.candidate import Candidate, Cost, measure_costs
 from ltm_pyro.studies.guides.gaps import NUMBERS, gaps
@@ -186,7 +186,7 @@ class GuideComparison:
 
     def _evaluation(self, one: Candidate, steps: int, draws: int, batch: Batch, halves: bool = False) -> Evaluation:
         fast = one.fast.lasting(steps)
-        numbers = FourNumbers(self.model, one.guide, fast, draws, self.seed, self.sizes.at_once, halves=halves)
+        numbers = Evaluator(self.model, one.guide, fast, draws, self.seed, self.sizes.at_once, halves=halves)
         return numbers.evaluate(_split(batch, self.sizes.batch_size))
 
 
