@@ -374,15 +374,15 @@ else:
 
 # %% tags=["exercise-2"]
 other = LinearGaussian(z_shape=(1, 2, 2), observed=4, noise=0.8, batch=1)
-at_rest, log_weights = None, None  # your answer
+evaluation_mode, log_weights = None, None  # your answer
 
 # %% tags=["check-2"]
-if at_rest is None:
+if evaluation_mode is None:
     print("Exercise 2 is waiting for you.")
 else:
     landing = landings["KL sampled, sticking the landing"]
     scatter = gradients(landing, other, 2000, off=0.0, wide=1.0).var(0).sum().item()
-    assert at_rest == (scatter < 1e-12), f"the variance of its gradient there is {scatter:.2f}"
+    assert evaluation_mode == (scatter < 1e-12), f"the variance of its gradient there is {scatter:.2f}"
     assert log_weights == "differ", "if all log-weights were the same, q would be the posterior"
     print("Exercise 2: right.")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel, AbstractPrior
 from ltm_pyro.models.priors import Density
@@ -89,7 +89,7 @@ def aggregate_against_prior(
     """
     prior = model.prior
     assert prior is not None
-    with at_rest(model, guide, seed):
+    with evaluation_mode(model, guide, seed):
         z = torch.cat([_fitted(model, guide, fast, batch) for batch in batches])  # (N, L, K, D)
         return _compared(z, prior, permutations, next(model.parameters()).device)
 

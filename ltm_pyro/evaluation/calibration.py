@@ -13,7 +13,7 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.ranks import LEAST_BINS, Calibration, bins_for
 from ltm_pyro.inference import FastLoop
 
@@ -67,7 +67,7 @@ def simulation_based_calibration(
     """
     _check(model, guide, simulations, draws, batch, at_once)
     parts: list[dict[str, Tensor]] = []
-    with at_rest(model, guide, seed):
+    with evaluation_mode(model, guide, seed):
         for first in range(0, simulations, batch):
             z, x = _simulate(model, min(batch, simulations - first))
             statistics = statistics or _Look(z)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.finite import refuse_non_finite
 from ltm_pyro.evaluation.fit_check import FitCheck, checked, fit_of, gain_of_longer
 from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
@@ -123,7 +123,7 @@ class Evaluator:
             InputError: if a score is not a finite number.
         """
         self._columns, done = {}, 0
-        with at_rest(self.model, self.guide, self.seed):
+        with evaluation_mode(self.model, self.guide, self.seed):
             for batch in batches:
                 self._score(batch)
                 done += len(batch.x)

@@ -208,13 +208,13 @@ class TrainedRun:
             InputError: if the model has no latents.
         """
         from ltm_pyro.data import in_order
-        from ltm_pyro.evaluation.at_rest import at_rest
+        from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 
         if self.model.prior is None:
             raise InputError(f"{self.folder} is a model without latents: it has no posteriors. Give another run")
         cut, fast = self._cut(texts), self.components.with_fast_steps(fast_steps).fast
         found = []
-        with at_rest(self.model, self.guide, seed):
+        with evaluation_mode(self.model, self.guide, seed):
             for batch in in_order(cut.sequences, batch_size, limit):
                 fast.fit(self.model, self.guide, **batch.to(self.device).inputs)
                 found.append(self.guide.posterior())

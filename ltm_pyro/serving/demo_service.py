@@ -12,7 +12,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.log_weights import under_posterior, under_prior
 from ltm_pyro.generation import Sampling, great_circle, thoughts_from_prior, write
 
@@ -74,7 +74,7 @@ class DemoService:
         steps, seed = _whole(wanted, "steps", 0, LIMITS["steps"]), _whole(wanted, "seed", 0, 2**31)
         ids, cut = self._encode(wanted, "text", self.length)
         tell({"tokens": len(ids), "cut": cut, "of": "text"})
-        with at_rest(self.model, self.guide, seed):
+        with evaluation_mode(self.model, self.guide, seed):
             x = self._fitted(ids, steps, tell, "text")
             tell({"thoughts": self._thoughts()})
             tell({"numbers": self._numbers(x)})
@@ -93,7 +93,7 @@ class DemoService:
         tokens = _whole(wanted, "tokens", 1, min(LIMITS["tokens"], self.length))
         sampling = Sampling(_real(wanted, "temperature", 0, LIMITS["temperature"]))
         between = "other" in wanted
-        with at_rest(self.model, self.guide, seed):
+        with evaluation_mode(self.model, self.guide, seed):
             if between:
                 share = _real(wanted, "share", 0, 1)
                 texts = {name: self._encode(wanted, name, self.length) for name in ("text", "other")}

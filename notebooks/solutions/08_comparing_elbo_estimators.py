@@ -28,10 +28,10 @@ factors = (1 / 16, 16.0)
 # does not come to rest.
 
 # %% tags=["solution-2"]
-at_rest, log_weights = False, "differ"
+evaluation_mode, log_weights = False, "differ"
 
 # %% tags=["mistake-2"]
-at_rest, log_weights = True, "same"
+evaluation_mode, log_weights = True, "same"
 
 # %% [markdown]
 # ## Exercise 3

@@ -94,9 +94,9 @@ def test_watching_changes_nothing(desk):
     heard = []
     desk.fit(ASKED, heard.append)
     x = desk._row(desk.tokenizer.encode(ASKED["text"]).tolist())
-    from ltm_pyro.evaluation.at_rest import at_rest
+    from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 
-    with at_rest(desk.model, desk.guide, 0):
+    with evaluation_mode(desk.model, desk.guide, 0):
         desk.fast.lasting(5).fit(desk.model, desk.guide, x)
         again = desk._thoughts()
     assert [event["thoughts"] for event in heard if "thoughts" in event] == [again]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.aggregate import Aggregate, aggregate_against_prior
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.inspection.checks import Check, predictive_checks
 from ltm_pyro.evaluation.inspection.dial import Setting, bound_by_steps
 from ltm_pyro.evaluation.inspection.path import Stage, interpolate
@@ -106,7 +106,7 @@ def look_closer(
     listener("aggregated posterior")
     details.aggregate = aggregate_against_prior(model, guide, fast, batches, seed=seed)
     chosen = list(_few(batches, texts))
-    with at_rest(model, guide, seed):
+    with evaluation_mode(model, guide, seed):
         listener("reading token by token")
         for batch in chosen:
             fast.fit(model, guide, **batch.inputs)

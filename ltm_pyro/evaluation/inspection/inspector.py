@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.finite import refuse_non_finite
 from ltm_pyro.evaluation.fit_check import FitCheck, checked, fit_of, gain_of_longer
 from ltm_pyro.evaluation.inspection.information import Information, active_units, mutual_information
@@ -102,7 +102,7 @@ class Inspector:
     _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        with at_rest(self.model, self.guide, self.seed):
+        with evaluation_mode(self.model, self.guide, self.seed):
             check(self.model, self.guide)
 
     @property
@@ -113,7 +113,7 @@ class Inspector:
     def look(self, batches: Iterable[Batch], listener: Callable[[int], None] = lambda done: None) -> None:
         """Fit q to all batches, on the model's device, and gather; the listener is told how many texts are done."""
         self._columns = {}
-        with at_rest(self.model, self.guide, self.seed):
+        with evaluation_mode(self.model, self.guide, self.seed):
             for batch in batches:
                 self._look(batch)
                 listener(self.done)

@@ -11,7 +11,7 @@ from torch import nn
 
 from ltm_pyro.bounds import ELBO, AbstractObjective, ScoreFunction
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.studies.bounds.cost import measure_cost
 from ltm_pyro.studies.bounds.curves import inference_curve
@@ -88,7 +88,7 @@ def compare_bounds(
     seeded = _Seeded(seed)
     problem = _problem(model, guide, batch, fast, evidence, seeded)
     plan = list(_plan(problem, _listed(estimators, problem), sizes, learning, _checked(parts), seeded, seed))
-    with at_rest(model, guide):
+    with evaluation_mode(model, guide):
         for number, (name, work) in enumerate(plan):
             if name not in comparison.pieces:
                 listener(name, number, len(plan))

@@ -10,7 +10,7 @@ from torch import nn
 
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.four_numbers import Evaluation, Evaluator
 from ltm_pyro.models import AbstractModel
 from ltm_pyro.studies.guides.candidate import Candidate, Cost, measure_costs
@@ -104,7 +104,7 @@ class GuideComparison:
 
     def _costs(self, candidates: list[Candidate]) -> list[Record]:
         guides = nn.ModuleList(one.guide for one in candidates)
-        with at_rest(self.model, guides, self.seed):
+        with evaluation_mode(self.model, guides, self.seed):
             few = _rows(self.batch, self.sizes.batch_size)
             costs = measure_costs(self.model, candidates, few, self.sizes.rounds)
         return [

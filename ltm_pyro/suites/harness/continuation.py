@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.errors import InputError
-from ltm_pyro.evaluation.at_rest import at_rest
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.log_weights import under_posterior
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel
@@ -69,7 +69,7 @@ class Continuations:
                 f"hold {self.model.decoder.length}"
             )
         told = list(beginning)[len(beginning) - min(len(beginning), room) :]
-        with at_rest(self.model, self.guide, self.seed), torch.no_grad():
+        with evaluation_mode(self.model, self.guide, self.seed), torch.no_grad():
             thoughts = self._thoughts(told)
             return [self._score(told, list(continuation), thoughts) for continuation in continuations]
 
@@ -84,7 +84,7 @@ class Continuations:
         if self.model.prior is not None and not self.guide.has_density:
             raise InputError(f"q of a {type(self.guide).__name__} has no density, so that nothing bounds a text")
         length, total = self.model.decoder.length, 0.0
-        with at_rest(self.model, self.guide, self.seed):
+        with evaluation_mode(self.model, self.guide, self.seed):
             for begun in range(0, len(tokens), length):
                 x = self._ids(tokens[begun : begun + length])
                 previous = None if not begun else self._ids(tokens[begun - 1 : begun])[0]

@@ -11,7 +11,7 @@ from torch import nn
 
 
 @contextmanager
-def at_rest(model: nn.Module, guide: Any, seed: int | None = None) -> Iterator[None]:
+def evaluation_mode(model: nn.Module, guide: Any, seed: int | None = None) -> Iterator[None]:
     """Within, model and guide are in evaluation mode, and a prior without a normaliser is bounded once for all numbers.
 
     Modes and the global random state come back at the end.
