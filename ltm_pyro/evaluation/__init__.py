@@ -1,8 +1,8 @@
 """Honest numbers about a trained model."""
 
 from ltm_pyro.evaluation.calibration import simulation_based_calibration
+from ltm_pyro.evaluation.evaluator import Evaluation, Evaluator
 from ltm_pyro.evaluation.fit_check import FitCheck
-from ltm_pyro.evaluation.four_numbers import Evaluation, Evaluator
 from ltm_pyro.evaluation.pareto import pareto_k
 from ltm_pyro.evaluation.ranks import Calibration
 from ltm_pyro.evaluation.score import Score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ltm_pyro.evaluation.four_numbers import Evaluation
+from ltm_pyro.evaluation.evaluator import Evaluation
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.tables import aligned, with_error
 

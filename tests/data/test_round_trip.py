@@ -102,7 +102,7 @@ def test_an_exact_tokenizer_is_not_asked_to_decode(monkeypatch):
 def test_a_score_without_bytes_has_no_bits():
     import numpy as np
 
-    from ltm_pyro.evaluation.four_numbers import Evaluation
+    from ltm_pyro.evaluation.evaluator import Evaluation
     from ltm_pyro.evaluation.score import Score
     from ltm_pyro.evaluation.table import markdown
 

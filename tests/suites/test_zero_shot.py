@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ltm_pyro.evaluation.four_numbers import Evaluation
+from ltm_pyro.evaluation.evaluator import Evaluation
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.suites.zero_shot import SETS, lambada, lm1b, ptb, records_of, scientific, table, wikitext
 

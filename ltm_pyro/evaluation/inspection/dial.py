@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ltm_pyro.data import Batch
-from ltm_pyro.evaluation.four_numbers import Evaluator
+from ltm_pyro.evaluation.evaluator import Evaluator
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel

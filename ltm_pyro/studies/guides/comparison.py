@@ -11,7 +11,7 @@ from torch import nn
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
-from ltm_pyro.evaluation.four_numbers import Evaluation, Evaluator
+from ltm_pyro.evaluation.evaluator import Evaluation, Evaluator
 from ltm_pyro.models import AbstractModel
 from ltm_pyro.studies.guides.candidate import Candidate, Cost, measure_costs
 from ltm_pyro.studies.guides.gaps import NUMBERS, gaps

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ltm_pyro.evaluation.evaluator import Evaluation
 from ltm_pyro.evaluation.fit_check import note_on_gains
-from ltm_pyro.evaluation.four_numbers import Evaluation
 from ltm_pyro.evaluation.score import LN2, Score
 from ltm_pyro.studies.models.budgets import budgets_of, why_none, within
 from ltm_pyro.studies.models.training_curve import SPENT, TIGHTEST, TrainingCurve

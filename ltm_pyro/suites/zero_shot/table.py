@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ltm_pyro.evaluation.four_numbers import Evaluation
+from ltm_pyro.evaluation.evaluator import Evaluation
 from ltm_pyro.tables import aligned, number, with_error
 
 COLUMNS = {
