@@ -142,7 +142,7 @@ class Draws:
                     samples.setdefault(p["name"], []).append(p["fn"]())
         return {name: torch.cat(parts) for name, parts in samples.items()}
 
-    def dream(self) -> Tensor:
+    def sleep_log_q(self) -> Tensor:
         """log q(z' | x') for one z' and x' from the model for every sequence, shape (B,); γ's gradient alone.
 
         Raises:

@@ -56,7 +56,7 @@ class ReweightedWakeSleep(AbstractGradient):
         estimate = super().attach(objective, draws, estimate)
         if not self.sleep:
             return estimate
-        dreamed = self.sleep * draws.dream()
+        dreamed = self.sleep * draws.sleep_log_q()
         return estimate + (dreamed - dreamed.detach())
 
     def __repr__(self) -> str:
