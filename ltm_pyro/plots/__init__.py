@@ -3,7 +3,7 @@
 from ltm_pyro.plots.aggregate import plot_aggregate
 from ltm_pyro.plots.bias import plot_bias
 from ltm_pyro.plots.budgets import plot_budgets
-from ltm_pyro.plots.closer_look import plot_dial, plot_reading, plot_way
+from ltm_pyro.plots.closer_look import plot_attention, plot_fast_step_sweep, plot_interpolation
 from ltm_pyro.plots.curves import plot_curves
 from ltm_pyro.plots.four_numbers import plot_number
 from ltm_pyro.plots.gaps import plot_gaps
@@ -20,20 +20,23 @@ from ltm_pyro.plots.signal_to_noise import plot_signal_to_noise
 from ltm_pyro.plots.task_scores import plot_task_scores
 from ltm_pyro.plots.text_quality import plot_text_quality
 from ltm_pyro.plots.text_sets import plot_text_sets
-from ltm_pyro.plots.thoughts import plot_places, plot_probe, plot_thoughts
+from ltm_pyro.plots.thoughts import plot_latent_map, plot_probe, plot_thoughts
 from ltm_pyro.plots.tightness import plot_tightness
 from ltm_pyro.plots.variance import plot_variance
 
 __all__ = [
     "Drawing",
     "plot_aggregate",
+    "plot_attention",
     "plot_bias",
     "plot_budgets",
     "plot_curves",
-    "plot_dial",
+    "plot_fast_step_sweep",
     "plot_gaps",
     "plot_guide_curves",
+    "plot_interpolation",
     "plot_kl_by_layer",
+    "plot_latent_map",
     "plot_law",
     "plot_layers",
     "plot_learning",
@@ -41,10 +44,8 @@ __all__ = [
     "plot_number",
     "plot_pareto_k",
     "plot_pass_at_k",
-    "plot_places",
     "plot_probe",
     "plot_ranks",
-    "plot_reading",
     "plot_scaling",
     "plot_signal_to_noise",
     "plot_task_scores",
@@ -53,7 +54,6 @@ __all__ = [
     "plot_thoughts",
     "plot_tightness",
     "plot_variance",
-    "plot_way",
     "save_drawings",
     "save_figure",
 ]

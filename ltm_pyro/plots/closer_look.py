@@ -15,7 +15,7 @@ FIRST = 32  # tokens of a text that a figure has room for
 BOUNDS = {"elbo": (COLOURS[1], "o"), "importance_weighted": (COLOURS[2], "s")}
 
 
-def plot_dial(dial: Sequence[Any], axes: Axes, against_start: bool = False) -> Axes:
+def plot_fast_step_sweep(dial: Sequence[Any], axes: Axes, against_start: bool = False) -> Axes:
     """Both bounds, as costs, against the number of fast steps, with one standard error over texts.
 
     All settings are of the same texts, so that what tells them apart is their difference with its paired error.
@@ -45,7 +45,7 @@ def _with_error(score: Any) -> tuple[float, float]:
     return score.nats_per_token, score.standard_error
 
 
-def plot_way(way: Sequence[Any], axes: Axes) -> Axes:
+def plot_interpolation(way: Sequence[Any], axes: Axes) -> Axes:
     """What two texts cost with the thoughts on the way from the first's to the second's.
 
     Args:
@@ -63,7 +63,7 @@ def plot_way(way: Sequence[Any], axes: Axes) -> Axes:
     return axes
 
 
-def plot_reading(tokens: Sequence[str], shares: Sequence[Sequence[Sequence[float]]], axes: Axes) -> Axes:
+def plot_attention(tokens: Sequence[str], shares: Sequence[Sequence[Sequence[float]]], axes: Axes) -> Axes:
     """How much of each token's attention each thought of a layer has, the first tokens of a text.
 
     The colours reach as far from an even share, 1/K, as the shares do.

@@ -56,7 +56,7 @@ def plot_probe(free: Pairs, paid: Pairs, axes: Axes, against_none: bool = False)
     return axes
 
 
-def plot_places(
+def plot_latent_map(
     places: Pairs,
     shares: Sequence[float],
     axes: Axes,

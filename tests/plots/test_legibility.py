@@ -81,10 +81,10 @@ NAMES = {"strict": "strict", "lenient": "lenient"}
 PANELS = {
     "thoughts": [partial(plots.plot_thoughts, [[1.0, 2.0], [0.5, 0.1]])],
     "probe": [partial(plots.plot_probe, PROBE, PROBE), partial(plots.plot_probe, PROBE, PROBE, against_none=True)],
-    "map": [partial(plots.plot_places, [(0.0, 1.0), (1.0, 2.0), (2.0, 0.5)], [0.4, 0.2])],
-    "dial": [partial(plots.plot_dial, DIAL), partial(plots.plot_dial, DIAL, against_start=True)],
-    "way": [partial(plots.plot_way, WAY)],
-    "reading": [partial(plots.plot_reading, WORDS, ATTENTION)],
+    "map": [partial(plots.plot_latent_map, [(0.0, 1.0), (1.0, 2.0), (2.0, 0.5)], [0.4, 0.2])],
+    "dial": [partial(plots.plot_fast_step_sweep, DIAL), partial(plots.plot_fast_step_sweep, DIAL, against_start=True)],
+    "way": [partial(plots.plot_interpolation, WAY)],
+    "reading": [partial(plots.plot_attention, WORDS, ATTENTION)],
     "learning": [partial(plots.plot_learning_curves, {"a": LEARNING, "b": LEARNING}, number=n) for n in ("elbo", "kl")],
     "layers": [partial(plots.plot_kl_by_layer, LEARNING)],
     "tightness": [partial(plots.plot_tightness, TIGHTNESS)],
@@ -172,7 +172,7 @@ def test_attention_fills_its_colours():
     assert (low + high) / 2 == pytest.approx(0.5)  # an even share of two thoughts
     assert 0.44 < low < 0.4501
     assert "0.5" in figure.axes[1].get_ylabel()
-    thirds = drawn([partial(plots.plot_reading, WORDS, [[[1 / 3] * 40] * 3])]).axes[0].images[0]
+    thirds = drawn([partial(plots.plot_attention, WORDS, [[[1 / 3] * 40] * 3])]).axes[0].images[0]
     assert np.mean(thirds.get_clim()) == pytest.approx(1 / 3)
     assert np.ptp(thirds.get_clim()) == pytest.approx(0.01)  # nothing is magnified beyond that
 

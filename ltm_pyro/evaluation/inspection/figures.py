@@ -62,17 +62,17 @@ def _probe(found: Inspection) -> Drawing:
 
 
 def _map(found: Inspection, names: Sequence[str]) -> Drawing:
-    from ltm_pyro.plots import plot_places
+    from ltm_pyro.plots import plot_latent_map
 
     years = [properties(name).get("year") for name in names]
     known: dict[str, Any] = {"values": years, "label": "year of the text"} if all(years) else {}
     caption = f"Posterior means of {len(found.ids)} texts on their first two principal axes, a dot a text."
-    panel = partial(plot_places, found.places.tolist(), found.shares, **known)
+    panel = partial(plot_latent_map, found.places.tolist(), found.shares, **known)
     return Drawing("map", [panel], caption, height=3.2, wide=False)
 
 
 def _closer(details: Details, tokens: Sequence[str]) -> list[Drawing]:
-    from ltm_pyro.plots import plot_dial, plot_reading, plot_way
+    from ltm_pyro.plots import plot_attention, plot_fast_step_sweep, plot_interpolation
 
     figures = []
     if details.dial:
@@ -80,11 +80,14 @@ def _closer(details: Details, tokens: Sequence[str]) -> list[Drawing]:
             f"Bounds of {len(details.dial[0].elbo.nats)} texts, q fitted from its start with so many fast steps; "
             f"right, less the same bound at {details.dial[0].steps} steps. {ERRORS}. {LOWER}"
         )
-        panels = [partial(plot_dial, details.dial), partial(plot_dial, details.dial, against_start=True)]
+        panels = [
+            partial(plot_fast_step_sweep, details.dial),
+            partial(plot_fast_step_sweep, details.dial, against_start=True),
+        ]
         figures.append(Drawing("dial", panels, caption))
     if details.way:
         caption = f"What two texts cost with the thoughts on the great circle between theirs, one draw of z. {LOWER}"
-        figures.append(Drawing("way", [partial(plot_way, details.way)], caption))
+        figures.append(Drawing("way", [partial(plot_interpolation, details.way)], caption))
     if details.texts:
         shares = details.texts[0].reading.attention.tolist()
         caption = (
@@ -92,5 +95,5 @@ def _closer(details: Details, tokens: Sequence[str]) -> list[Drawing]:
             "tokens of a text; the shares of a layer add up to 1."
         )
         height = 0.2 * sum(map(len, shares)) + 1.5
-        figures.append(Drawing("reading", [partial(plot_reading, tokens, shares)], caption, height))
+        figures.append(Drawing("reading", [partial(plot_attention, tokens, shares)], caption, height))
     return figures
