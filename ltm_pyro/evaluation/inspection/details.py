@@ -14,8 +14,8 @@ from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.aggregate import Aggregate, aggregate_against_prior
 from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.inspection.checks import Check, predictive_checks
-from ltm_pyro.evaluation.inspection.dial import Setting, bound_by_steps
-from ltm_pyro.evaluation.inspection.path import Stage, interpolate
+from ltm_pyro.evaluation.inspection.dial import StepSweepPoint, bound_by_steps
+from ltm_pyro.evaluation.inspection.path import InterpolationPoint, interpolate
 from ltm_pyro.evaluation.inspection.reading import Reading, read
 from ltm_pyro.inference import FastLoop
 
@@ -49,11 +49,11 @@ class Details:
         checks: of texts that were written with the thoughts of real ones.
     """
 
-    dial: list[Setting] = field(default_factory=list)
+    dial: list[StepSweepPoint] = field(default_factory=list)
     aggregate: Aggregate | None = None
     texts: list[Text] = field(default_factory=list)
     ends: tuple[int, int] | None = None
-    way: list[Stage] = field(default_factory=list)
+    way: list[InterpolationPoint] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ltm_pyro.models import AbstractModel
 STEPS = (0, 1, 2, 4, 8, 16, 32, 64)
 
 
-class Setting(NamedTuple):
+class StepSweepPoint(NamedTuple):
     """What so many fast steps give.
 
     Attributes:
@@ -38,7 +38,7 @@ def bound_by_steps(
     draws: int = 4,
     seed: int = 0,
     listener: Callable[[int], None] = lambda done: None,
-) -> list[Setting]:
+) -> list[StepSweepPoint]:
     """Fit q from its start with each number of steps, and score it with noise of its own.
 
     A cosine of the step size lasts as long as the steps do, so that each number is a fit that was meant to end there.
@@ -55,6 +55,6 @@ def bound_by_steps(
     for wanted in steps:
         numbers = Evaluator(model, guide, fast.lasting(wanted), draws, seed, halves=False).evaluate(batches)
         scores = numbers.scores
-        found.append(Setting(wanted, scores["elbo"], scores["importance_weighted"], numbers.kl_per_token))
+        found.append(StepSweepPoint(wanted, scores["elbo"], scores["importance_weighted"], numbers.kl_per_token))
         listener(len(found))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ltm_pyro.evaluation.aggregate import Aggregate
 from ltm_pyro.evaluation.inspection.checks import Check, check_rows
 from ltm_pyro.evaluation.inspection.details import Details
-from ltm_pyro.evaluation.inspection.dial import Setting
+from ltm_pyro.evaluation.inspection.dial import StepSweepPoint
 from ltm_pyro.evaluation.inspection.inspector import Inspection
 from ltm_pyro.evaluation.inspection.neighbours import Neighbours
 from ltm_pyro.tables import number, section, with_error
@@ -67,7 +67,7 @@ def _closer(details: Details) -> Iterator[Table]:
         yield _checked(details.checks, len(details.texts))
 
 
-def _dial(dial: Sequence[Setting]) -> Table:
+def _dial(dial: Sequence[StepSweepPoint]) -> Table:
     rows = [["fast steps", "ELBO, nats/token", "importance-weighted", "KL"]]
     for one in dial:
         scores = [

@@ -15,7 +15,7 @@ from ltm_pyro.inference import FastLoop
 SHARES = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
 
-class Stage(NamedTuple):
+class InterpolationPoint(NamedTuple):
     """A point on the way.
 
     Attributes:
@@ -40,7 +40,7 @@ def interpolate(
     seed: int = 0,
     shares: Sequence[float] = SHARES,
     end: int | None = None,
-) -> list[Stage]:
+) -> list[InterpolationPoint]:
     """Go from the thoughts of one text to those of another on the great circle, and see what they say on the way.
 
     Args:
@@ -63,5 +63,5 @@ def interpolate(
             costs = [-log_likelihood(model, z, x=x[None]).item() / len(x) for x in (first, second)]
             generator = torch.Generator(device=z.device).manual_seed(seed)
             written = torch.cat(list(write(model, z, first[None, :0], tokens, Sampling(), end, generator)))
-            stages.append(Stage(share, costs[0], costs[1], written.tolist()))
+            stages.append(InterpolationPoint(share, costs[0], costs[1], written.tolist()))
     return stages

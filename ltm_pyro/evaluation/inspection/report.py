@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ltm_pyro.data import Sequences, Tokenizer
     from ltm_pyro.evaluation.inspection import Details, Inspection
-    from ltm_pyro.evaluation.inspection.dial import Setting
+    from ltm_pyro.evaluation.inspection.dial import StepSweepPoint
 
 
 def report(name: str, tokenizer: Tokenizer, found: Inspection, sequences: Sequences, details: Details) -> str:
@@ -64,7 +64,7 @@ def properties(name: str) -> dict[str, Any]:
     return {"year": int(year), "president": president}
 
 
-def _setting(one: Setting, first: Setting) -> dict[str, Any]:
+def _setting(one: StepSweepPoint, first: StepSweepPoint) -> dict[str, Any]:
     """Both bounds as costs with their errors over texts, and what each costs more than at the first setting, paired."""
     found: dict[str, Any] = {"steps": one.steps, "kl": one.kl_per_token}
     for key, score, start in (
