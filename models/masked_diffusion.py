@@ -99,7 +99,7 @@ class MaskedDiffusionModel(AbstractModel):
         length = h.shape[1]
         table, sees = self.rotary[:length], None if self.near is None else self.near[:length, :length]
         for block in self.decoder.blocks:
-            h = block.think(block.look_back(h, table, sees), None, None)
+            h = block.cross_attend(block.self_attend(h, table, sees), None, None)
         return self.decoder.norm(h[:, 1:])
 
     def intensities(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:

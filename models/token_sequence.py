@@ -58,8 +58,8 @@ class TokenSequence(TorchDistribution):
     ) -> None:
         require_instance("decoder", decoder, AbstractDecoder, "model.decoder")
         self.decoder, self.z, self.mask, self.previous = decoder, z, mask, previous
-        self.reading: Any = None
-        self.places: Tensor | None = None
+        self.prefix: Any = None
+        self.positions: Tensor | None = None
         if z is not None and tuple(z.shape[-3:]) != decoder.z_shape:
             raise InputError(
                 f"z ends in shape {tuple(z.shape[-3:])}, but the decoder expects (L, K, D) = {decoder.z_shape}: "
@@ -76,24 +76,24 @@ class TokenSequence(TorchDistribution):
         z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape)
         length = self.event_shape[0]
         new = TokenSequence(self.decoder, z, self.mask, self.previous, length, batch_shape, self._validate_args)
-        new.reading, new.places = self.reading, self.places
+        new.prefix, new.positions = self.prefix, self.positions
         return new
 
     @torch.no_grad()
-    def read(self, x: Tensor) -> Any:
+    def prefix_states(self, x: Tensor) -> Any:
         """What scoring x computes before z matters, without history: for many passes over x while the weights hold."""
-        return self.decoder.look_back(self.decoder.inputs(x, self.previous))
+        return self.decoder.prefix_states(self.decoder.inputs(x, self.previous))
 
-    def after(self, reading: Any, places: Tensor | None = None) -> TokenSequence:
-        """The same distribution, to score the text of a reading alone, without reading it again.
+    def after(self, prefix: Any, positions: Tensor | None = None) -> TokenSequence:
+        """The same distribution, to score the text of these prefix states alone, without reading it again.
 
         Args:
-            reading: what `read` made of the text; None to read it again.
-            places: score these positions alone, (N,), each as if it stood for T / N of them: where every position is
+            prefix: what `prefix_states` made of the text; None to make them again.
+            positions: score these positions alone, (N,), each as if it stood for T / N of them: where every position is
                 as likely as another to be among them, `log_prob` is an unbiased estimate.
         """
         new = copy(self)
-        new.reading, new.places = reading, places
+        new.prefix, new.positions = prefix, positions
         return new
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -105,10 +105,10 @@ class TokenSequence(TorchDistribution):
         x = token_ids(x)
         if self._validate_args:
             check_text(x, self.mask, self.decoder.vocabulary)
-        nats = self.decoder.token_log_prob(x, self.z, self.previous, self.reading, self.places)  # (..., B, T)
+        nats = self.decoder.token_log_prob(x, self.z, self.previous, self.prefix, self.positions)  # (..., B, T)
         if self.mask is not None:
-            nats = nats.masked_fill(~(self.mask if self.places is None else self.mask[:, self.places]), 0.0)
-        nats = nats.sum(-1) if self.places is None else nats.mean(-1) * x.shape[-1]
+            nats = nats.masked_fill(~(self.mask if self.positions is None else self.mask[:, self.positions]), 0.0)
+        nats = nats.sum(-1) if self.positions is None else nats.mean(-1) * x.shape[-1]
         return nats.expand(torch.broadcast_shapes(nats.shape, self.batch_shape))
 
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
@@ -123,10 +123,10 @@ class TokenSequence(TorchDistribution):
         previous = torch.full((count,), self.decoder.begin, device=device)
         if self.previous is not None:
             previous = self.previous.expand(batch_shape).flatten()
-        logits, cache = self.decoder.read(previous[:, None], z)
+        logits, cache = self.decoder.prefill(previous[:, None], z)
         tokens = [draw(logits.softmax(-1))]
         while len(tokens) < self.event_shape[0]:
-            tokens.append(draw(self.decoder.step(tokens[-1], cache).softmax(-1)))
+            tokens.append(draw(self.decoder.decode_step(tokens[-1], cache).softmax(-1)))
         return torch.stack(tokens, -1).view(*batch_shape, -1)
 
 

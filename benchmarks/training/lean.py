@@ -45,13 +45,13 @@ class LeanLoop:
         for weight in self.weights:
             weight.requires_grad_(False)
         with torch.no_grad():
-            reading = decoder.look_back(decoder.inputs(x))
+            prefix = decoder.prefix_states(decoder.inputs(x))
         q, slope, mean, square = torch.zeros(4, 2, len(x), *decoder.z_shape)
         for step, rate in enumerate(self.rates, 1):
             noise = torch.randn(len(x), *decoder.z_shape)
             sigma = q[1].exp()
             z = torch.addcmul(q[0], sigma, noise).requires_grad_()
-            (along,) = torch.autograd.grad(decoder.token_log_prob(x, z, reading=reading).sum(), z)
+            (along,) = torch.autograd.grad(decoder.token_log_prob(x, z, prefix=prefix).sum(), z)
             torch.sub(q[0], along, out=slope[0])  # the KL's gradient is mu
             torch.addcmul(sigma.square().sub_(1), sigma.mul_(noise), along, value=-1, out=slope[1])  # and sigma² - 1
             _adam(q, slope, mean, square, step, rate)

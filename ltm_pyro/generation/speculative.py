@@ -117,8 +117,8 @@ class _Pair:
 
     def begin(self, tokens: Tensor) -> Tensor:
         """Read the beginning of the texts, shape (N, T); returns the first token that the decoder writes, (N,)."""
-        logits, self.cache = self.decoder.read(tokens, self.thoughts, self.ahead)
-        _, self.draft_cache = self.draft.read(tokens, self.draft_thoughts, self.ahead)
+        logits, self.cache = self.decoder.prefill(tokens, self.thoughts, self.ahead)
+        _, self.draft_cache = self.draft.prefill(tokens, self.draft_thoughts, self.ahead)
         return self.sampling.draw(logits, self.generator)
 
     def go_on(self, last: Tensor, length: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -135,7 +135,7 @@ class _Pair:
         """
         proposed, q = self._propose(last, length, count)
         self.cache.rewind((length - 1).clamp_min(0))
-        logits = self.decoder.steps(torch.cat((last[:, 1:], proposed), 1), self.cache)
+        logits = self.decoder.decode_steps(torch.cat((last[:, 1:], proposed), 1), self.cache)
         p = self.sampling.probabilities(logits)  # (N, count + 1, V)
         kept = accepted(p[:, :-1], q, proposed, self.generator)
         q = torch.cat((q, torch.zeros_like(p[:, :1])), 1)  # nobody proposed the last
@@ -148,11 +148,11 @@ class _Pair:
         if not count:
             return last[:, :0], torch.empty(len(last), 0, self.decoder.vocabulary, device=last.device)
         self.draft_cache.rewind((length - 2).clamp_min(0))  # of all that was kept, it may not have read the last two
-        logits = self.draft.steps(last, self.draft_cache)[:, -1]
+        logits = self.draft.decode_steps(last, self.draft_cache)[:, -1]
         probabilities = [self.sampling.probabilities(logits)]
         tokens = [draw(probabilities[0], self.generator)]
         while len(tokens) < count:
-            logits = self.draft.step(tokens[-1], self.draft_cache)
+            logits = self.draft.decode_step(tokens[-1], self.draft_cache)
             probabilities.append(self.sampling.probabilities(logits))
             tokens.append(draw(probabilities[-1], self.generator))
         return torch.stack(tokens, 1), torch.stack(probabilities, 1)

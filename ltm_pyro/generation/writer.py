@@ -130,7 +130,7 @@ def _written(
     generator: torch.Generator | None,
 ) -> Iterator[Tensor]:
     begin = prompt.new_full((len(prompt), 1), decoder.begin)
-    logits, cache = decoder.read(torch.cat((begin, prompt), 1), thoughts)
+    logits, cache = decoder.prefill(torch.cat((begin, prompt), 1), thoughts)
     over = torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
     for written in range(1, tokens + 1):
         token = sampling.draw(logits, generator)
@@ -140,4 +140,4 @@ def _written(
         yield token
         if written == tokens or (end is not None and over.all()):
             return
-        logits = decoder.step(token, cache)
+        logits = decoder.decode_step(token, cache)

@@ -18,7 +18,7 @@ def check_decoder(decoder: Any, seed: int = 0) -> None:
     """Assert that a decoder keeps its contract, in float64.
 
     Hidden states and logits have their shapes, with particles of z too; no state changes with what follows or with
-    batch mates; `token_log_prob` has what logits say of each token, at chosen places too; and writing with a cache
+    batch mates; `token_log_prob` has what logits say of each token, at chosen positions too; and writing with a cache
     gives the logits of reading at once, also after a rewind.
 
     Args:
@@ -42,24 +42,24 @@ def _scores(decoder: Any, seed: int) -> None:
     expected = logits.log_softmax(-1).gather(-1, x[..., None]).squeeze(-1)
     nats = decoder.token_log_prob(x, z)
     assert _alike(nats, expected), "token_log_prob is not the log-softmax of its logits"
-    reading, places = decoder.look_back(decoder.inputs(x)), torch.arange(0, x.shape[1], 2, device=x.device)
-    chosen = decoder.token_log_prob(x, z, reading=reading, places=places)
-    assert _alike(chosen, expected[:, places]), "token_log_prob at places is not that of all of them"
+    prefix, positions = decoder.prefix_states(decoder.inputs(x)), torch.arange(0, x.shape[1], 2, device=x.device)
+    chosen = decoder.token_log_prob(x, z, prefix=prefix, positions=positions)
+    assert _alike(chosen, expected[:, positions]), "token_log_prob at positions is not that of all of them"
 
 
 def _writes(decoder: Any, seed: int) -> None:
     tokens, z = drawn(decoder, seed)
     expected, half = decoder.logits(tokens, z), max(1, decoder.length // 2)
-    logits, cache = decoder.read(tokens[:, :half], z, ahead=1)
+    logits, cache = decoder.prefill(tokens[:, :half], z, ahead=1)
     found = [logits]
     for place in range(half, decoder.length):
-        found.append(decoder.step(tokens[:, place], cache))
+        found.append(decoder.decode_step(tokens[:, place], cache))
     assert _alike(torch.stack(found, 1), expected[:, half - 1 :]), (
         "step after step it gives other logits than when it reads the text at once"
     )
     assert cache.position == decoder.length, f"its cache is at position {cache.position}, not {decoder.length}"
     cache.rewind(torch.full((len(tokens),), decoder.length - 1, device=tokens.device))
-    again = decoder.steps(tokens[:, -1:], cache)
+    again = decoder.decode_steps(tokens[:, -1:], cache)
     assert _alike(again, expected[:, -1:]), "after a rewind it gives other logits for the same token"
 
 

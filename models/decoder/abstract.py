@@ -80,33 +80,33 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
         """Logits of the token after each of `tokens`, shape (..., B, T, V)."""
         return self.unembed(self(tokens, z))
 
-    def look_back(self, tokens: Int[Tensor, "*B T"]) -> Any:
-        """Prefix states: what a pass computes before z matters, for `think`. By default the tokens themselves."""
+    def prefix_states(self, tokens: Int[Tensor, "*B T"]) -> Any:
+        """Prefix states: what a pass computes before z matters. By default the tokens themselves."""
         return tokens
 
-    def think(
-        self, reading: Any, z: Float[Tensor, "*SB L K D"] | None = None, places: Int[Tensor, " N"] | None = None
+    def hidden_states(
+        self, prefix: Any, z: Float[Tensor, "*SB L K D"] | None = None, positions: Int[Tensor, " N"] | None = None
     ) -> Tensor:
         """The rest of a pass, from prefix states to hidden states.
 
         Args:
-            reading: what `look_back` made of the tokens.
+            prefix: what `prefix_states` made of the tokens.
             z: thoughts, with any leading particle dimensions.
-            places: the positions whose hidden states are wanted; None wants all.
+            positions: the positions whose hidden states are wanted; None wants all.
 
         Returns:
-            Hidden states, shape (B, T, C), (B, N, C) at places, or (S, B, ...) with S particles of z.
+            Hidden states, shape (B, T, C), (B, N, C) at positions, or (S, B, ...) with S particles of z.
         """
-        h = self.features(reading, z)
-        return h if places is None else h.index_select(-2, places)
+        h = self.features(prefix, z)
+        return h if positions is None else h.index_select(-2, positions)
 
     def token_log_prob(
         self,
         x: Integer[Tensor, "*B T"],
         z: Float[Tensor, "*SB L K D"] | None = None,
         previous: Int[Tensor, ...] | None = None,
-        reading: Any = None,
-        places: Int[Tensor, " N"] | None = None,
+        prefix: Any = None,
+        positions: Int[Tensor, " N"] | None = None,
     ) -> Tensor:
         """Log-probability of every token given those before it, in nats.
 
@@ -115,18 +115,18 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
             z: thoughts, with any leading particle dimensions.
             previous: the token that stands before each sequence, or, shape (B, T), what is read before each token;
                 `begin` if None.
-            reading: of `inputs(x, previous)`, where it is known already.
-            places: the positions to score; None scores all.
+            prefix: of `inputs(x, previous)`, where it is known already.
+            positions: the positions to score; None scores all.
 
         Returns:
-            Shape (B, T), or (S, B, T) with S particles of z; (..., N) at places.
+            Shape (B, T), or (S, B, T) with S particles of z; (..., N) at positions.
         """
         x = token_ids(x)
-        if reading is None:
-            reading = self.look_back(self.inputs(x, previous))
-        logits = self.unembed(self.think(reading, z, places))
+        if prefix is None:
+            prefix = self.prefix_states(self.inputs(x, previous))
+        logits = self.unembed(self.hidden_states(prefix, z, positions))
         log_p = logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
-        targets = (x if places is None else x[..., places]).expand(log_p.shape[:-1])
+        targets = (x if positions is None else x[..., positions]).expand(log_p.shape[:-1])
         return log_p.gather(-1, targets[..., None]).squeeze(-1)
 
     def inputs(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
@@ -152,7 +152,7 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
             )
 
     @torch.no_grad()
-    def read(
+    def prefill(
         self, tokens: Int[Tensor, "N T"], z: Float[Tensor, "N L K D"] | None, ahead: int = 0
     ) -> tuple[Tensor, AbstractCache]:
         """Read the beginning of texts and remember it.
@@ -160,20 +160,20 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
         Args:
             tokens: token ids.
             z: thoughts.
-            ahead: how many tokens beyond the first `steps` may then read at once, and the cache may forget.
+            ahead: how many tokens beyond the first `decode_steps` may then read at once, and the cache may forget.
 
         Returns:
-            Logits of the next token, shape (N, V), and the cache to `step` with.
+            Logits of the next token, shape (N, V), and the cache to `decode_step` with.
         """
         cache = TokenHistory(z, len(tokens), self.length + ahead, tokens.device)
         return self._read_again(tokens, cache)[:, -1], cache
 
-    def step(self, token: Int[Tensor, " N"], cache: Any) -> Tensor:
+    def decode_step(self, token: Int[Tensor, " N"], cache: Any) -> Tensor:
         """Read one more token: logits of the next one, shape (N, V)."""
-        return self.steps(token[:, None], cache)[:, 0]
+        return self.decode_steps(token[:, None], cache)[:, 0]
 
     @torch.no_grad()
-    def steps(self, tokens: Int[Tensor, "N T"], cache: Any) -> Tensor:
+    def decode_steps(self, tokens: Int[Tensor, "N T"], cache: Any) -> Tensor:
         """Read several more tokens at once: logits of the one after each, shape (N, T, V)."""
         return self._read_again(tokens, cache)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class AbstractCache(ABC):
-    """State of N texts that are being written, as `AbstractDecoder.read` makes it for `step` and `steps`."""
+    """State of N texts that are being written: `prefill` makes it, `decode_step` and `decode_steps` take it on."""
 
     @property
     @abstractmethod

@@ -62,22 +62,22 @@ class SelfAttention(_Heads):
 class CrossAttention(_Heads):
     """Attention of every token on its layer's thoughts."""
 
-    def thoughts(self, z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of one layer's thoughts, each (..., H, K, D/H) from z (..., K, D)."""
         return rotate(self.split(self.key(z)), table), self.split(self.value(z))
 
     def queries(self, h: Tensor, table: Tensor) -> Tensor:
-        """What each token asks, (..., H, T, D/H) from h (..., T, D)."""
+        """Queries of each token, (..., H, T, D/H) from h (..., T, D)."""
         return rotate(self.split(self.query(h)), table)
 
-    def shares(self, asked: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
+    def shares(self, queries: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
         """The share of each token's attention that each thought has, mean over heads, (..., T, K): it adds up to 1."""
-        scores = asked @ thoughts[0].transpose(-2, -1) / asked.shape[-1] ** 0.5
+        scores = queries @ thoughts[0].transpose(-2, -1) / queries.shape[-1] ** 0.5
         return scores.softmax(-1).mean(-3)
 
-    def forward(self, asked: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, queries: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
         """The answers to `queries`, shape (B, T, D); thoughts with leading particles S give (S, B, T, D)."""
-        leading = torch.broadcast_shapes(asked.shape[:-3], thoughts[0].shape[:-3])
-        q, k, v = (t.expand(*leading, *t.shape[-3:]).reshape(-1, *t.shape[-3:]) for t in (asked, *thoughts))
+        leading = torch.broadcast_shapes(queries.shape[:-3], thoughts[0].shape[:-3])
+        q, k, v = (t.expand(*leading, *t.shape[-3:]).reshape(-1, *t.shape[-3:]) for t in (queries, *thoughts))
         attended = self.merge(scaled_dot_product_attention(q, k, v))
         return attended.view(*leading, *attended.shape[-2:])

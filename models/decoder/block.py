@@ -50,19 +50,19 @@ class Block(nn.Module):
         mask: Tensor | FlexibleWindow | None,
         thoughts: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        h = self.look_back(h, table, mask)
-        return self.think(h, self.ask(h, table), thoughts)
+        h = self.self_attend(h, table, mask)
+        return self.cross_attend(h, self.queries(h, table), thoughts)
 
-    def look_back(self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None) -> Tensor:
-        """Tokens see their recent past."""
+    def self_attend(self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None) -> Tensor:
+        """Self-attention to the recent past."""
         return h + self.self_attention(self.norm_1(h), table, mask)
 
-    def ask(self, h: Tensor, table: Tensor) -> Tensor | None:
-        """What tokens ask of their thoughts; None in a block without."""
+    def queries(self, h: Tensor, table: Tensor) -> Tensor | None:
+        """Queries of the cross-attention; None in a block without thoughts."""
         return self.cross_attention.queries(self.norm_2(h), table) if self.thinks else None
 
-    def think(self, h: Tensor, asked: Tensor | None, thoughts: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Tokens see this layer's thoughts."""
-        if asked is not None and thoughts is not None:
-            h = h + self.cross_attention(asked, thoughts)
+    def cross_attend(self, h: Tensor, queries: Tensor | None, thoughts: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Cross-attention to this layer's thoughts, then the feed-forward."""
+        if queries is not None and thoughts is not None:
+            h = h + self.cross_attention(queries, thoughts)
         return h + self.feed_forward(self.norm_3(h))

@@ -8,7 +8,7 @@ from torch import Tensor
 NOWHERE = torch.iinfo(torch.long).max  # the position of an empty slot's token: later than that of all who look
 
 
-class Places:
+class CacheSlots:
     """Which token of each text stands in which slot of the ring; every layer has the same.
 
     A ring that never grows holds the tokens of the window, and `ahead` more. Every text stands at a position of its
@@ -28,7 +28,7 @@ class Places:
         self.read = torch.zeros(rows, 1, dtype=torch.long, device=device)  # tokens read of each text
         self.held = torch.full((rows, self.size), NOWHERE, device=device)  # the position of each slot's token
         self.steps = torch.arange(1 + ahead, device=device)
-        self.slots, self.alone = self.read, True  # of the tokens that were admitted last
+        self.current, self.alone = self.read, True  # of the tokens that were admitted last
 
     def begin(self, count: int) -> None:
         """Admit the first tokens of every text, any number of them; the last are kept."""
@@ -49,8 +49,8 @@ class Places:
         return positions, (held <= looking) & (held > looking - self.window)
 
     def _admit(self, positions: Tensor, count: int, alone: bool) -> None:
-        self.slots, self.alone = positions % self.size, alone
-        self.held.scatter_(1, self.slots, positions)
+        self.current, self.alone = positions % self.size, alone
+        self.held.scatter_(1, self.current, positions)
         self.read = self.read + count
         self.furthest += count
 
@@ -61,8 +61,8 @@ class LayerCache:
     Positions are already in the keys (rotary), so the order of the ring's slots does not matter.
     """
 
-    def __init__(self, places: Places) -> None:
-        self.places = places
+    def __init__(self, slots: CacheSlots) -> None:
+        self.slots = slots
         self.ring: Tensor | None = None  # (2, N, H, slots, D/H)
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,10 +74,10 @@ class LayerCache:
         Returns:
             What to attend to: all slots, shape (N, H, slots, D/H), or the first tokens themselves.
         """
-        slots = self.places.slots[:, None, :, None].expand(-1, k.shape[1], -1, k.shape[3])
+        slots = self.slots.current[:, None, :, None].expand(-1, k.shape[1], -1, k.shape[3])
         if self.ring is None:
-            self.ring = k.new_zeros(2, *k.shape[:2], self.places.size, k.shape[3])
+            self.ring = k.new_zeros(2, *k.shape[:2], self.slots.size, k.shape[3])
         keys, values = self.ring.unbind()
         keys.scatter_(2, slots, k[:, :, -slots.shape[2] :])
         values.scatter_(2, slots, v[:, :, -slots.shape[2] :])
-        return (k, v) if self.places.alone else (keys, values)
+        return (k, v) if self.slots.alone else (keys, values)

@@ -18,13 +18,13 @@ from ltm_pyro.models.decoder.abstract import AbstractDecoder
 from ltm_pyro.models.decoder.attention import window_mask
 from ltm_pyro.models.decoder.banded import band_masks
 from ltm_pyro.models.decoder.block import EPSILON, Block
-from ltm_pyro.models.decoder.cache import Places
+from ltm_pyro.models.decoder.cache import CacheSlots
 from ltm_pyro.models.decoder.cross_entropy import token_nats
 from ltm_pyro.models.decoder.flexible import FlexibleWindow, flexible_window
 from ltm_pyro.models.decoder.incremental import DecoderCache
 from ltm_pyro.models.decoder.modes import refuse_unknown_mode
 from ltm_pyro.models.decoder.norm import RMSNorm
-from ltm_pyro.models.decoder.reading import Reading
+from ltm_pyro.models.decoder.prefix_states import PrefixStates
 from ltm_pyro.models.decoder.rotary import rotary_table
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, bounded, whole
 from ltm_pyro.token_ids import token_ids
@@ -128,36 +128,39 @@ class Decoder(AbstractDecoder):
 
     def features(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*SB L K D"] | None = None) -> Tensor:
         """Hidden states after each token, shape (B, T, D), or (S, B, T, D) with S particles of z."""
-        return self.think(self.look_back(tokens), z)
+        return self.hidden_states(self.prefix_states(tokens), z)
 
     def unembed(self, h: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
         """Logits of the next token, from hidden states by the embedding's own weights."""
         return linear(h, self.embedding.weight)
 
-    def look_back(self, tokens: Int[Tensor, "*B T"]) -> Reading:
+    def prefix_states(self, tokens: Int[Tensor, "*B T"]) -> PrefixStates:
         """Prefix states: the pass up to the first block's cross-attention, which no thought touches."""
-        return self._look_back(self.blocks[0], self.embedding(tokens))
+        return self._prefix_states(self.blocks[0], self.embedding(tokens))
 
-    def think(
-        self, reading: Reading, z: Float[Tensor, "*SB L K D"] | None = None, places: Int[Tensor, " N"] | None = None
+    def hidden_states(
+        self,
+        prefix: PrefixStates,
+        z: Float[Tensor, "*SB L K D"] | None = None,
+        positions: Int[Tensor, " N"] | None = None,
     ) -> Tensor:
         """The rest of the pass.
 
         Args:
-            reading: what `look_back` made of the tokens.
+            prefix: what `prefix_states` made of the tokens.
             z: thoughts, with any leading particle dimensions.
-            places: the positions whose hidden states are wanted; None wants all. In the last block the others are
+            positions: the positions whose hidden states are wanted; None wants all. In the last block the others are
                 left out as soon as nobody sees them.
 
         Returns:
-            Hidden states, shape (B, T, D), (B, N, D) at places, or (S, B, ...) with S particles of z.
+            Hidden states, shape (B, T, D), (B, N, D) at positions, or (S, B, ...) with S particles of z.
         """
-        *earlier, last = self.thoughts(z)
+        *earlier, last = self.latent_keys_values(z)
         for (block, following), thoughts in zip(pairwise(self.blocks), earlier, strict=True):
-            reading = self._layer(block, following, reading, thoughts)
-        if places is not None:
-            reading = reading.at(places)
-        return self.norm(self._again(self.blocks[-1].think, *reading, last))
+            prefix = self._layer(block, following, prefix, thoughts)
+        if positions is not None:
+            prefix = prefix.at(positions)
+        return self.norm(self._again(self.blocks[-1].cross_attend, *prefix, last))
 
     def compile_passes(self, mode: str = "default") -> None:
         """Let `torch.compile` make the passes of this decoder, on the device where it is, from here on.
@@ -176,21 +179,21 @@ class Decoder(AbstractDecoder):
         refuse_unknown_mode(mode)
         weight, channels = self.embedding.weight, 2 * self.rotary.shape[1]
         self.flexible = flexible_window(self.length, self.window, channels, weight.device)
-        compiled: Any = torch.compile(self.look_back)  # its result lasts a batch: it takes no CUDA graph
-        self.look_back = compiled  # type: ignore[method-assign]
-        self.think = torch.compile(self.think, mode=mode)  # type: ignore[method-assign]
+        compiled: Any = torch.compile(self.prefix_states)  # its result lasts a batch: it takes no CUDA graph
+        self.prefix_states = compiled  # type: ignore[method-assign]
+        self.hidden_states = torch.compile(self.hidden_states, mode=mode)  # type: ignore[method-assign]
 
-    def _layer(self, block: Block, following: Block, reading: Reading, thoughts: Any) -> Reading:
+    def _layer(self, block: Block, following: Block, prefix: PrefixStates, thoughts: Any) -> PrefixStates:
         """From what one block has read to what the next has."""
-        return Reading(*self._again(self._next, block, following, thoughts, *reading))
+        return PrefixStates(*self._again(self._next, block, following, thoughts, *prefix))
 
-    def _next(self, block: Block, following: Block, thoughts: Any, h: Tensor, asked: Tensor | None) -> Reading:
-        return self._look_back(following, block.think(h, asked, thoughts))
+    def _next(self, block: Block, following: Block, thoughts: Any, h: Tensor, queries: Tensor | None) -> PrefixStates:
+        return self._prefix_states(following, block.cross_attend(h, queries, thoughts))
 
-    def _look_back(self, block: Block, h: Tensor) -> Reading:
+    def _prefix_states(self, block: Block, h: Tensor) -> PrefixStates:
         table = self.rotary[: h.shape[-2]]
-        h = block.look_back(h, table, self._who_sees_whom(h.shape[-2]))
-        return Reading(h, block.ask(h, table))
+        h = block.self_attend(h, table, self._who_sees_whom(h.shape[-2]))
+        return PrefixStates(h, block.queries(h, table))
 
     def _who_sees_whom(self, size: int) -> Tensor | FlexibleWindow:
         mask = self._mask(size)
@@ -206,25 +209,25 @@ class Decoder(AbstractDecoder):
             return function(*inputs)
         return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
 
-    def thoughts(self, z: Tensor | None) -> list:
+    def latent_keys_values(self, z: Tensor | None) -> list:
         """Each layer's thought keys and values, or None a layer for a decoder without thoughts."""
         if not self.z_shape[1]:
             return [None] * len(self.blocks)
         if z is None:
             raise InputError(f"z is missing: this decoder attends to thoughts of shape (L, K, D) = {self.z_shape}")
         return [
-            block.cross_attention.thoughts(z_l, self.thought_rotary)
+            block.cross_attention.keys_values(z_l, self.thought_rotary)
             for block, z_l in zip(self.blocks, (z * self.thought_scale).unbind(-3), strict=True)
         ]
 
     def attention_on_thoughts(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*B L K D"]) -> Tensor:
         """How much of each token's attention each thought of a layer has, mean over heads, shape (B, L, K, T)."""
-        reading, every, shares = self.look_back(tokens), self.thoughts(z), []
+        prefix, every, shares = self.prefix_states(tokens), self.latent_keys_values(z), []
         for place, (block, thoughts) in enumerate(zip(self.blocks, every, strict=True)):
-            assert reading.asked is not None  # `thoughts` has refused a decoder without
-            shares.append(block.cross_attention.shares(reading.asked, thoughts).transpose(-2, -1))
+            assert prefix.queries is not None  # `latent_keys_values` has refused a decoder without
+            shares.append(block.cross_attention.shares(prefix.queries, thoughts).transpose(-2, -1))
             if place + 1 < len(self.blocks):
-                reading = self._layer(block, self.blocks[place + 1], reading, thoughts)
+                prefix = self._layer(block, self.blocks[place + 1], prefix, thoughts)
         return torch.stack(shares, -3)
 
     def token_log_prob(
@@ -232,38 +235,38 @@ class Decoder(AbstractDecoder):
         x: Integer[Tensor, "*B T"],
         z: Float[Tensor, "*SB L K D"] | None = None,
         previous: Int[Tensor, ...] | None = None,
-        reading: Reading | None = None,
-        places: Int[Tensor, " N"] | None = None,
+        prefix: PrefixStates | None = None,
+        positions: Int[Tensor, " N"] | None = None,
     ) -> Tensor:
         """Log-probability of every token given those before it, in nats; the logits are never all in memory."""
         x = token_ids(x)
-        if reading is None:
-            reading = self.look_back(self.inputs(x, previous))
-        h = self.think(reading, z, places)  # (..., B, T, D)
-        targets = x if places is None else x[..., places]
+        if prefix is None:
+            prefix = self.prefix_states(self.inputs(x, previous))
+        h = self.hidden_states(prefix, z, positions)  # (..., B, T, D)
+        targets = x if positions is None else x[..., positions]
         nats = token_nats(h.flatten(0, -2), self.embedding.weight, targets.expand(h.shape[:-1]).flatten())
         return nats.view(h.shape[:-1])
 
     @torch.no_grad()
-    def read(
+    def prefill(
         self, tokens: Int[Tensor, "N T"], z: Float[Tensor, "N L K D"] | None, ahead: int = 0
     ) -> tuple[Tensor, DecoderCache]:
         """Prefill: read the beginning of texts at once, into a cache of the window."""
-        places = Places(len(tokens), self.window, ahead, tokens.device)
-        cache = DecoderCache.of(self.blocks, self.thoughts(z), places)
+        slots = CacheSlots(len(tokens), self.window, ahead, tokens.device)
+        cache = DecoderCache.of(self.blocks, self.latent_keys_values(z), slots)
         self._refuse_beyond(tokens, cache)
         h = cache.prefill(self.embedding(tokens), self.rotary, self._mask(tokens.shape[-1]))
         return self.unembed(self.norm(h[:, -1:]))[:, 0], cache
 
     @torch.no_grad()
-    def steps(self, tokens: Int[Tensor, "N T"], cache: DecoderCache) -> Tensor:
+    def decode_steps(self, tokens: Int[Tensor, "N T"], cache: DecoderCache) -> Tensor:
         """Decode steps of several tokens at once: logits of the one after each, shape (N, T, V)."""
         self._refuse_beyond(tokens, cache)
         return self.unembed(self.norm(cache.decode(self.embedding(tokens), self.rotary)))
 
     def _refuse_beyond(self, tokens: Tensor, cache: DecoderCache) -> None:
         end = cache.position + tokens.shape[-1]
-        if end > self.length + cache.places.ahead:  # tokens ahead of a text's end are forgotten again
+        if end > self.length + cache.slots.ahead:  # tokens ahead of a text's end are forgotten again
             raise InputError(f"this decoder writes texts of up to {self.length} tokens, not {end}")
 
 

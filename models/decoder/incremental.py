@@ -14,11 +14,11 @@ from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, 
 from ltm_pyro.models.decoder.abstract_cache import AbstractCache
 from ltm_pyro.models.decoder.banded import banded_attention
 from ltm_pyro.models.decoder.block import EPSILON, Block
-from ltm_pyro.models.decoder.cache import LayerCache, Places
+from ltm_pyro.models.decoder.cache import CacheSlots, LayerCache
 from ltm_pyro.models.decoder.rotary import rotate
 
 
-class WritingBlock:
+class IncrementalBlock:
     """A block's weights, and what it remembers of the texts that are being written.
 
     The step of one token is mostly the calls that it takes: matrices that read the same are joined here, with the
@@ -36,7 +36,7 @@ class WritingBlock:
         joined = torch.cat((attention.query.weight, attention.key.weight, attention.value.weight))
         self.recall, self.output = joined * block.norm_1.weight, attention.output.weight
         if block.thinks:
-            self.ask = block.cross_attention.query.weight * block.norm_2.weight
+            self.query = block.cross_attention.query.weight * block.norm_2.weight
             self.answer = block.cross_attention.output.weight
         self.gate_up = torch.cat((forward.gate.weight, forward.up.weight)) * block.norm_3.weight
         self.down = forward.down.weight
@@ -49,13 +49,13 @@ class WritingBlock:
             table: rotary table of the tokens' positions.
             mask: True, or 0 and not minus infinity, where a token sees what the cache gives it; or `band_masks`.
         """
-        h = h + self._look_back(_norm(h), table, mask)
+        h = h + self._self_attend(_norm(h), table, mask)
         if self.thoughts is not None:
-            h = h + self._think(_norm(h), table, self.thoughts)
+            h = h + self._cross_attend(_norm(h), table, self.thoughts)
         gate, up = linear(_norm(h), self.gate_up).chunk(2, -1)
         return h + linear(silu(gate) * up, self.down)
 
-    def _look_back(self, h: Tensor, table: Tensor, mask: Tensor) -> Tensor:
+    def _self_attend(self, h: Tensor, table: Tensor, mask: Tensor) -> Tensor:
         qkv = linear(h, self.recall).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, N, H, T, D/H)
         q, k = rotate(qkv[:2], table).unbind()
         k, v = self.cache.extend(k, qkv[2])
@@ -63,8 +63,8 @@ class WritingBlock:
             return linear(_merge(banded_attention(q, k, v, mask)), self.output)
         return linear(_merge(scaled_dot_product_attention(q, k, v, attn_mask=mask)), self.output)
 
-    def _think(self, h: Tensor, table: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
-        q = rotate(linear(h, self.ask).unflatten(-1, (self.heads, -1)).transpose(1, 2), table)
+    def _cross_attend(self, h: Tensor, table: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
+        q = rotate(linear(h, self.query).unflatten(-1, (self.heads, -1)).transpose(1, 2), table)
         return linear(_merge(scaled_dot_product_attention(q, *thoughts)), self.answer)
 
 
@@ -72,27 +72,27 @@ class DecoderCache(AbstractCache):
     """The state of texts being written.
 
     Attributes:
-        blocks: each layer's `WritingBlock`, with its own `LayerCache`.
-        places: of the texts' tokens, which all layers share.
+        blocks: each layer's `IncrementalBlock`, with its own `LayerCache`.
+        slots: of the texts' tokens, which all layers share.
     """
 
-    def __init__(self, blocks: Sequence[WritingBlock], places: Places) -> None:
-        self.blocks, self.places = blocks, places
+    def __init__(self, blocks: Sequence[IncrementalBlock], slots: CacheSlots) -> None:
+        self.blocks, self.slots = blocks, slots
 
     @classmethod
     def of(
-        cls, blocks: Iterable[Block], thoughts: Iterable[tuple[Tensor, Tensor] | None], places: Places
+        cls, blocks: Iterable[Block], thoughts: Iterable[tuple[Tensor, Tensor] | None], slots: CacheSlots
     ) -> DecoderCache:
         """An empty cache of blocks, whose thoughts' keys and values are known."""
         pairs = zip(blocks, thoughts, strict=True)
-        return cls([WritingBlock(block, its, LayerCache(places)) for block, its in pairs], places)
+        return cls([IncrementalBlock(block, its, LayerCache(slots)) for block, its in pairs], slots)
 
     @property
     def position(self) -> int:
-        return self.places.furthest
+        return self.slots.furthest
 
     def rewind(self, read: Tensor) -> None:
-        self.places.read, self.places.furthest = read[:, None], int(read.max())
+        self.slots.read, self.slots.furthest = read[:, None], int(read.max())
 
     def prefill(self, h: Tensor, rotary: Tensor, mask: Tensor) -> Tensor:
         """States of the first tokens, which see each other, shape (N, T, D).
@@ -100,10 +100,10 @@ class DecoderCache(AbstractCache):
         Args:
             h: their embeddings.
             rotary: table of all positions.
-            mask: where they see each other, as `WritingBlock` takes it.
+            mask: where they see each other, as `IncrementalBlock` takes it.
         """
         count = h.shape[1]
-        self.places.begin(count)
+        self.slots.begin(count)
         return self._through(h, rotary[:count], mask)
 
     def decode(self, h: Tensor, rotary: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class DecoderCache(AbstractCache):
             h: their embeddings.
             rotary: table of all positions; tokens beyond the last are at the last, and are forgotten again.
         """
-        positions, sees = self.places.go_on(h.shape[1])
+        positions, sees = self.slots.go_on(h.shape[1])
         if self.position > len(rotary):
             positions = positions.clamp_max(len(rotary) - 1)
         mask = torch.zeros_like(sees, dtype=rotary.dtype).masked_fill_(~sees, -torch.inf)  # once for all layers

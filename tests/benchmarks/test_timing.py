@@ -65,10 +65,10 @@ def test_products_are_those_that_a_counter_sees_but_for_attention():
     assert flops_of_slow_step(sizes) == pytest.approx(counted, rel=0.05)
     decoder.requires_grad_(False)
     with FlopCounterMode(display=False) as counter:
-        reading = decoder.look_back(decoder.inputs(x))
+        prefix = decoder.prefix_states(decoder.inputs(x))
     assert flops_of_reading(sizes) == pytest.approx(counter.get_total_flops(), rel=0.05)
     with FlopCounterMode(display=False) as counter:
-        decoder.think(reading, z.requires_grad_()).sum().backward()
+        decoder.hidden_states(prefix, z.requires_grad_()).sum().backward()
     assert flops_of_fast_step(sizes) == pytest.approx(counter.get_total_flops() + 2 * head, rel=0.05)
     whole = flops_of_step(sizes._replace(fast_steps=5))
     assert whole == flops_of_reading(sizes) + 5 * flops_of_fast_step(sizes) + flops_of_slow_step(sizes)

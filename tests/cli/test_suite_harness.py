@@ -171,7 +171,7 @@ def test_an_autoregressive_runs_continuations_are_its_own_and_greedy_is_what_it_
     model = model_of(reference)
     decoder, encode = model.blueprint.model.decoder, model.tok_encode
     context = encode("war")
-    logits, _ = decoder.read(torch.tensor([[decoder.begin, *context]]), None)
+    logits, _ = decoder.prefill(torch.tensor([[decoder.begin, *context]]), None)
     likeliest = model.run.tokenizer.decode([int(logits.argmax())])
     pairs = [("war", " the"), ("war", likeliest), ("", "war and")]
     found = model.loglikelihood(asked(*pairs), disable_tqdm=True)

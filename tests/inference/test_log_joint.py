@@ -42,15 +42,15 @@ def test_a_guide_is_told_when_the_fast_loop_is_done(toy):
 
 
 def test_a_text_is_read_once_for_all_values_of_z(tiny, monkeypatch):
-    look_back, calls = tiny.decoder.look_back, []
+    prefix_states, calls = tiny.decoder.prefix_states, []
 
     def count(tokens):
         calls.append(1)
-        return look_back(tokens)
+        return prefix_states(tokens)
 
     log_joint = LogJoint(tiny.model, tiny.x)
     values = torch.randn(3, *tiny.z.shape, dtype=torch.float64)
     expected = [LogJoint(tiny.model, tiny.x)(z) for z in values]
-    monkeypatch.setattr(tiny.decoder, "look_back", count)
+    monkeypatch.setattr(tiny.decoder, "prefix_states", count)
     torch.testing.assert_close([log_joint(z) for z in values], expected)
     assert len(calls) == 1

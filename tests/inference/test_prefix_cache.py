@@ -25,7 +25,7 @@ DRAWS = 400
 @pytest.fixture
 def counted(tiny, monkeypatch):
     """The decoder's calls, by name."""
-    calls = {"look_back": 0, "think": 0}
+    calls = {"prefix_states": 0, "hidden_states": 0}
     for name in calls:
         method = getattr(tiny.decoder, name)
 
@@ -40,9 +40,9 @@ def counted(tiny, monkeypatch):
 def test_a_batch_is_read_once(tiny, counted):
     loop = FastLoop(ELBO(2), steps=5)
     loop.fit(tiny.model, tiny.guide, tiny.x)
-    assert counted == {"look_back": 1, "think": 5}
+    assert counted == {"prefix_states": 1, "hidden_states": 5}
     loop.fit(tiny.model, tiny.guide, tiny.texts(3))
-    assert counted == {"look_back": 2, "think": 10}
+    assert counted == {"prefix_states": 2, "hidden_states": 10}
 
 
 def objective(tiny, share, mask=None):
@@ -67,16 +67,16 @@ def test_a_part_of_the_tokens_estimates_all_without_bias(tiny, share, masked):
 
 def test_each_step_scores_other_tokens_and_as_many_as_asked_for(tiny, monkeypatch):
     seen = []
-    think = tiny.decoder.think
+    hidden_states = tiny.decoder.hidden_states
 
-    def note(reading, z, places=None):
-        seen.append(places)
-        return think(reading, z, places)
+    def note(prefix, z, positions=None):
+        seen.append(positions)
+        return hidden_states(prefix, z, positions)
 
-    monkeypatch.setattr(tiny.decoder, "think", note)
+    monkeypatch.setattr(tiny.decoder, "hidden_states", note)
     FastLoop(KLWeighted(0.5), steps=6, tokens=0.25).fit(tiny.model, tiny.guide, tiny.x)
-    assert [len(places) for places in seen] == [math.ceil(0.25 * tiny.x.shape[1])] * 6
-    assert len({tuple(places.tolist()) for places in seen}) > 1
+    assert [len(positions) for positions in seen] == [math.ceil(0.25 * tiny.x.shape[1])] * 6
+    assert len({tuple(positions.tolist()) for positions in seen}) > 1
 
 
 def test_with_all_tokens_nothing_is_drawn(tiny):

@@ -89,7 +89,7 @@ class OneParticle(BagDecoder):
 
 
 class Miscounting(BagDecoder):
-    def step(self, token, cache):
+    def decode_step(self, token, cache):
         return self.features(token[:, None], cache.z)[:, 0] @ self.head.weight.T
 
 
@@ -112,20 +112,20 @@ def test_the_defaults_are_what_the_transformer_does_faster():
     fast = decoder_with()
     slow, x, z = Plain(fast), torch.randint(30, (3, 20)), torch.randn(2, 3, *fast.z_shape, dtype=torch.float64)
     places = torch.tensor([0, 7, 19])
-    for given in ({}, {"places": places}):
+    for given in ({}, {"positions": places}):
         torch.testing.assert_close(slow.token_log_prob(x, z, **given), fast.token_log_prob(x, z, **given))
     assert slow.device == fast.device
-    (a, one), (b, other) = slow.read(x[:, :6], z[0], 3), fast.read(x[:, :6], z[0], 3)
+    (a, one), (b, other) = slow.prefill(x[:, :6], z[0], 3), fast.prefill(x[:, :6], z[0], 3)
     torch.testing.assert_close(a, b)
     for kept in ([6, 6, 6], [9, 7, 8], [12, 9, 10]):  # every text at its own pace
         one.rewind(torch.tensor(kept))
         other.rewind(torch.tensor(kept))
         more = torch.randint(30, (3, 4))
-        torch.testing.assert_close(slow.steps(more, one), fast.steps(more, other))
+        torch.testing.assert_close(slow.decode_steps(more, one), fast.decode_steps(more, other))
         assert one.position == other.position
     for decoder in (slow, fast):
         with pytest.raises(InputError, match="writes texts of up to 20 tokens, not 21"):
-            decoder.read(torch.zeros(3, 21, dtype=torch.long), z[0])
+            decoder.prefill(torch.zeros(3, 21, dtype=torch.long), z[0])
 
 
 @pytest.fixture

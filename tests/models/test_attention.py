@@ -29,7 +29,7 @@ def test_the_answer_of_two_thoughts_depends_on_where_a_token_stands(thoughts, re
     """The same token state at every position; a lone thought has all the attention wherever it stands."""
     attention = large_weights(CrossAttention(width=16, heads=2), scale=0.8)
     h = torch.randn(1, 1, 16, dtype=torch.float64).expand(1, 6, 16)
-    keys = attention.thoughts(
+    keys = attention.keys_values(
         torch.randn(1, thoughts, 16, dtype=torch.float64), rotary_table(torch.arange(thoughts), 8)
     )
     out = attention(attention.queries(h, rotary_table(torch.arange(6), 8)), keys)

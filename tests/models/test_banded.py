@@ -58,6 +58,6 @@ def test_a_long_text_is_scored_as_its_cache_writes_it():
     decoder = Decoder(vocabulary=11, width=16, layers=2, heads=2, thoughts=2, window=7, length=150).double()
     x, z = torch.randint(11, (2, 150)), torch.randn(2, *decoder.z_shape, dtype=torch.float64)
     assert x.shape[1] > 2 * block_size(decoder.window)
-    logits, cache = decoder.read(x[:, :1], z)
-    written = [logits, *(decoder.step(token, cache) for token in x[:, 1:].unbind(1))]
+    logits, cache = decoder.prefill(x[:, :1], z)
+    written = [logits, *(decoder.decode_step(token, cache) for token in x[:, 1:].unbind(1))]
     torch.testing.assert_close(decoder.logits(x, z), torch.stack(written, 1), atol=1e-10, rtol=0)

@@ -47,7 +47,7 @@ def test_a_block_is_its_equations(thinks):
     z = torch.randn(2, THOUGHTS, WIDTH, dtype=torch.float64)
     table, z_table = rotary_table(torch.arange(TOKENS), 8), rotary_table(torch.arange(THOUGHTS) * 2, 8)
     sees = window_mask(TOKENS, 3)
-    thoughts = block.cross_attention.thoughts(z, z_table) if thinks else None
+    thoughts = block.cross_attention.keys_values(z, z_table) if thinks else None
     expected = [
         by_hand(block, one, z_one if thinks else None, table, z_table, sees) for one, z_one in zip(h, z, strict=True)
     ]

@@ -71,19 +71,19 @@ def teacher_forced(thoughts, window):
 @pytest.mark.parametrize("window", [1, 4, 20])
 def test_reading_then_stepping_gives_the_teacher_forced_logits(thoughts, prompt, window):
     decoder, z, tokens, forced = teacher_forced(thoughts, window)
-    logits, cache = decoder.read(tokens[:, :prompt], z)
-    collected = [logits] + [decoder.step(token, cache) for token in tokens[:, prompt:].T]
+    logits, cache = decoder.prefill(tokens[:, :prompt], z)
+    collected = [logits] + [decoder.decode_step(token, cache) for token in tokens[:, prompt:].T]
     torch.testing.assert_close(torch.stack(collected, 1), forced[:, prompt - 1 :], **TIGHT)
     assert cache.position == 20
 
 
 @pytest.mark.parametrize("ahead", [0, 3])
 def test_the_cache_keeps_no_more_than_the_window_and_what_is_ahead(tiny, ahead):
-    _, cache = tiny.decoder.read(tiny.x[:, :15], tiny.z, ahead)
-    tiny.decoder.step(tiny.x[:, 15], cache)
+    _, cache = tiny.decoder.prefill(tiny.x[:, :15], tiny.z, ahead)
+    tiny.decoder.decode_step(tiny.x[:, 15], cache)
     assert {block.cache.ring.shape[-2] for block in cache.blocks} == {SIZES["window"] + ahead}
     with pytest.raises(RuntimeError, match=f"takes {1 + ahead} tokens, not {2 + ahead}"):
-        tiny.decoder.steps(tiny.x[:, : 2 + ahead], cache)
+        tiny.decoder.decode_steps(tiny.x[:, : 2 + ahead], cache)
     assert isinstance(cache, DecoderCache)
 
 
@@ -92,8 +92,8 @@ def test_the_cache_keeps_no_more_than_the_window_and_what_is_ahead(tiny, ahead):
 @pytest.mark.parametrize("window", [1, 4, 20])
 def test_several_tokens_read_at_once_give_the_teacher_forced_logits(thoughts, prompt, window):
     decoder, z, tokens, forced = teacher_forced(thoughts, window)
-    _, cache = decoder.read(tokens[:, :prompt], z, ahead=4)
-    collected = [decoder.steps(chunk, cache) for chunk in tokens[:, prompt : prompt + 11].split([5, 1, 3, 2], 1)]
+    _, cache = decoder.prefill(tokens[:, :prompt], z, ahead=4)
+    collected = [decoder.decode_steps(chunk, cache) for chunk in tokens[:, prompt : prompt + 11].split([5, 1, 3, 2], 1)]
     torch.testing.assert_close(torch.cat(collected, 1), forced[:, prompt : prompt + 11], **TIGHT)
 
 
@@ -104,20 +104,20 @@ def test_what_is_forgotten_leaves_no_trace(window):
     z = torch.randn(6, *decoder.z_shape, dtype=torch.float64)
     tokens, wrong = torch.randint(30, (6, 20)), torch.randint(30, (6, 20))
     forced = decoder.logits(tokens, z)
-    _, cache = decoder.read(tokens[:, :8], z, ahead=4)
+    _, cache = decoder.prefill(tokens[:, :8], z, ahead=4)
     read = torch.full((6,), 8)
     for back in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 2, 2, 2, 2, 2]):
         right = 5 - torch.tensor(back)  # so many of the five tokens that are read stay
         ours = tokens.gather(1, read[:, None] + torch.arange(5))
         theirs = torch.where(torch.arange(5) < right[:, None], ours, wrong[:, :5])
-        logits = decoder.steps(theirs, cache)
+        logits = decoder.decode_steps(theirs, cache)
         for row in range(6):
             begin, end = int(read[row]), int(read[row] + right[row])
             torch.testing.assert_close(logits[row, : end - begin], forced[row, begin:end], **TIGHT)
         read = read + right
         cache.rewind(read)
         assert cache.position == read.max()
-    singly = decoder.step(tokens.gather(1, read[:, None])[:, 0], cache)
+    singly = decoder.decode_step(tokens.gather(1, read[:, None])[:, 0], cache)
     torch.testing.assert_close(singly, forced[torch.arange(6), read], **TIGHT)
 
 
@@ -128,8 +128,8 @@ def test_writing_takes_the_weights_of_norms_and_of_every_projection():
     for parameter in decoder.parameters():
         with torch.no_grad():
             parameter.mul_(1.0 + 0.3 * torch.rand_like(parameter))
-        logits, cache = decoder.read(tokens[:, :6], z)
-        written = torch.stack([logits, *(decoder.step(token, cache) for token in tokens[:, 6:].T)], 1)
+        logits, cache = decoder.prefill(tokens[:, :6], z)
+        written = torch.stack([logits, *(decoder.decode_step(token, cache) for token in tokens[:, 6:].T)], 1)
         torch.testing.assert_close(written, decoder.logits(tokens, z)[:, 5:], **TIGHT)
 
 
@@ -234,10 +234,10 @@ def test_texts_longer_than_the_decoder_are_refused(tiny):
     with pytest.raises(InputError, match="length=21"):
         tiny.decoder.token_log_prob(tiny.texts(3, 21), tiny.z)
     with pytest.raises(InputError, match="up to 20 tokens"):
-        tiny.decoder.read(tiny.texts(3, 21), tiny.z)
-    _, cache = tiny.decoder.read(tiny.texts(3, 20), tiny.z)
+        tiny.decoder.prefill(tiny.texts(3, 21), tiny.z)
+    _, cache = tiny.decoder.prefill(tiny.texts(3, 20), tiny.z)
     with pytest.raises(InputError, match="not 21"):
-        tiny.decoder.step(tiny.x[:, 0], cache)
+        tiny.decoder.decode_step(tiny.x[:, 0], cache)
 
 
 def test_a_decoder_with_thoughts_does_not_go_without(tiny):

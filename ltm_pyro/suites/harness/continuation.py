@@ -115,8 +115,8 @@ class Continuations:
             return ContinuationScore(0.0, True)
         decoder = self.model.decoder
         x = self._ids([*beginning, *continuation])
-        places = torch.arange(len(beginning), x.shape[1], device=x.device)  # logits of no other are ever in memory
-        logits = decoder.unembed(decoder.think(decoder.look_back(decoder.inputs(x)), thoughts, places))
+        positions = torch.arange(len(beginning), x.shape[1], device=x.device)  # logits of no other are ever in memory
+        logits = decoder.unembed(decoder.hidden_states(decoder.prefix_states(decoder.inputs(x)), thoughts, positions))
         each = logits.double().log_softmax(-1).view(-1, len(continuation), decoder.vocabulary)  # (S, C, V)
         asked = x[0, len(beginning) :]
         nats = each.gather(-1, asked[None, :, None].expand(len(each), -1, 1))[..., 0].cumsum(-1)  # (S, C)

@@ -63,8 +63,8 @@ def test_attention_is_that_of_the_decoder(tiny):
     shares = tiny.decoder.attention_on_thoughts(tokens, tiny.z)  # (B, L, K, T)
     assert shares.shape == (3, 2, 2, 20)
     torch.testing.assert_close(shares.sum(2), torch.ones(3, 2, 20, dtype=torch.float64))
-    block, thoughts = tiny.decoder.blocks[0], tiny.decoder.thoughts(tiny.z)[0]
-    asked = tiny.decoder.look_back(tokens).asked
+    block, thoughts = tiny.decoder.blocks[0], tiny.decoder.latent_keys_values(tiny.z)[0]
+    asked = tiny.decoder.prefix_states(tokens).queries
     weights = (asked @ thoughts[0].transpose(-2, -1) / asked.shape[-1] ** 0.5).softmax(-1)
     answer = block.cross_attention.merge(weights @ thoughts[1])
     torch.testing.assert_close(answer, block.cross_attention(asked, thoughts))

@@ -28,10 +28,10 @@ def test_a_reading_serves_every_z(layers, leading, length):
     decoder = decoder_with(layers=layers, length=length)
     x, previous = texts(decoder), torch.tensor([2, 3, 4])
     with torch.no_grad():
-        reading = decoder.look_back(decoder.inputs(x, previous))
+        prefix = decoder.prefix_states(decoder.inputs(x, previous))
     for _ in range(2):
         z = thoughts(decoder, *leading)
-        whole, parted = decoder.token_log_prob(x, z, previous), decoder.token_log_prob(x, z, reading=reading)
+        whole, parted = decoder.token_log_prob(x, z, previous), decoder.token_log_prob(x, z, prefix=prefix)
         torch.testing.assert_close(parted, whole)
         slopes = [torch.autograd.grad(nats.square().sum(), z)[0] for nats in (whole, parted)]
         torch.testing.assert_close(*slopes)
@@ -42,7 +42,7 @@ def test_a_reading_serves_every_z(layers, leading, length):
 def test_at_places_there_is_what_the_whole_pass_has_there(layers, leading):
     decoder, places = decoder_with(layers=layers), torch.tensor([0, 3, 3, 17])
     x, z = texts(decoder), thoughts(decoder, *leading)
-    whole, part = decoder.token_log_prob(x, z)[..., places], decoder.token_log_prob(x, z, places=places)
+    whole, part = decoder.token_log_prob(x, z)[..., places], decoder.token_log_prob(x, z, positions=places)
     torch.testing.assert_close(part, whole)
     weights = torch.randn_like(whole)
     learn = [z, *decoder.parameters()]
@@ -53,8 +53,8 @@ def test_at_places_there_is_what_the_whole_pass_has_there(layers, leading):
 def test_a_decoder_without_thoughts_reads_too():
     decoder = autoregressive_with().decoder
     x = texts(decoder)
-    reading = decoder.look_back(decoder.inputs(x))
-    torch.testing.assert_close(decoder.token_log_prob(x, reading=reading), decoder.token_log_prob(x))
+    prefix = decoder.prefix_states(decoder.inputs(x))
+    torch.testing.assert_close(decoder.token_log_prob(x, prefix=prefix), decoder.token_log_prob(x))
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -82,7 +82,9 @@ def test_less_is_kept_where_it_is_computed_again():
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            decoder.think(decoder.look_back(torch.zeros(2, 64, dtype=torch.long)), torch.randn(2, *decoder.z_shape))
+            decoder.hidden_states(
+                decoder.prefix_states(torch.zeros(2, 64, dtype=torch.long)), torch.randn(2, *decoder.z_shape)
+            )
         kept[recompute] = sum(sizes)
     assert kept[True] < kept[False] / 3
 
@@ -108,8 +110,8 @@ def results(x):
     found = [learning, torch.autograd.grad(learning.sum(), decoder.embedding.weight)[0]]
     with frozen(decoder.parameters()):
         with torch.no_grad():
-            reading = decoder.look_back(decoder.inputs(x))
-        held = decoder.token_log_prob(x, z, reading=reading)
+            prefix = decoder.prefix_states(decoder.inputs(x))
+        held = decoder.token_log_prob(x, z, prefix=prefix)
         return [*found, held, torch.autograd.grad(held.sum(), z)[0]]
 
 batches = [x, x[:2], x.flip(0)]
