@@ -13,10 +13,10 @@ from torch import Tensor
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.aggregate import Aggregate, aggregate_against_prior
 from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
+from ltm_pyro.evaluation.inspection.attribution import TokenAttribution, attribute
 from ltm_pyro.evaluation.inspection.checks import Check, predictive_checks
 from ltm_pyro.evaluation.inspection.dial import StepSweepPoint, bound_by_steps
 from ltm_pyro.evaluation.inspection.path import InterpolationPoint, interpolate
-from ltm_pyro.evaluation.inspection.reading import Reading, read
 from ltm_pyro.inference import FastLoop
 
 WRITTEN = 48  # tokens at each stage of a way
@@ -33,7 +33,7 @@ class Text(NamedTuple):
 
     id: int
     tokens: list[int]
-    reading: Reading
+    reading: TokenAttribution
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Details:
         }
 
 
-def _plain(reading: Reading) -> dict[str, Any]:
+def _plain(reading: TokenAttribution) -> dict[str, Any]:
     return {name: value.tolist() for name, value in reading._asdict().items()}
 
 
@@ -110,7 +110,7 @@ def look_closer(
         listener("reading token by token")
         for batch in chosen:
             fast.fit(model, guide, **batch.inputs)
-            reading = Reading(*(part[0].cpu() for part in read(model, guide, draws, **batch.inputs)))
+            reading = TokenAttribution(*(part[0].cpu() for part in attribute(model, guide, draws, **batch.inputs)))
             details.texts.append(Text(int(batch.ids[0]), batch.x[0].tolist(), reading))
         if len(chosen) > 1:
             listener("from one text to another")

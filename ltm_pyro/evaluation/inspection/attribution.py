@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Reading(NamedTuple):
+class TokenAttribution(NamedTuple):
     """What the thoughts do at every token of B texts.
 
     Attributes:
@@ -28,7 +28,7 @@ class Reading(NamedTuple):
 
 
 @torch.no_grad()
-def read(model: Any, guide: Any, draws: int, **batch: Any) -> Reading:
+def attribute(model: Any, guide: Any, draws: int, **batch: Any) -> TokenAttribution:
     """Look at texts whose posterior has been fitted.
 
     Attention says where a token looks, and nothing of what it finds there: with softmax over K thoughts it always
@@ -43,11 +43,11 @@ def read(model: Any, guide: Any, draws: int, **batch: Any) -> Reading:
     for _ in range(draws):
         z = pyro.poutine.trace(guide).get_trace(**batch).nodes["z"]["value"]  # (B, L, K, D)
         other = model.prior().sample((len(z),))
-        parts.append(_read_once(model, z, other, batch["x"], batch.get("previous")))
-    return Reading(*(torch.stack(column).mean(0) for column in zip(*parts, strict=True)))
+        parts.append(_attribute_once(model, z, other, batch["x"], batch.get("previous")))
+    return TokenAttribution(*(torch.stack(column).mean(0) for column in zip(*parts, strict=True)))
 
 
-def _read_once(model: Any, z: Tensor, other: Tensor, x: Tensor, previous: Tensor | None) -> Reading:
+def _attribute_once(model: Any, z: Tensor, other: Tensor, x: Tensor, previous: Tensor | None) -> TokenAttribution:
     decoder = model.decoder
 
     def cost(z: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def _read_once(model: Any, z: Tensor, other: Tensor, x: Tensor, previous: Tensor
         1,
     )
     attention = decoder.attention_on_thoughts(decoder.inputs(x, previous), model.thoughts(z))
-    return Reading(attention, told, whole, cost(other))
+    return TokenAttribution(attention, told, whole, cost(other))
 
 
 def _without(z: Tensor, other: Tensor, layer: int, thought: int) -> Tensor:
