@@ -9,6 +9,7 @@ from toys import TinyModel
 from ltm_pyro import ELBO, FastLoop
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.inspection import Details, look_closer
+from ltm_pyro.evaluation.inspection.attribution import attribute
 from ltm_pyro.evaluation.inspection.checks import (
     burstiness,
     check_rows,
@@ -20,7 +21,6 @@ from ltm_pyro.evaluation.inspection.checks import (
 )
 from ltm_pyro.evaluation.inspection.dial import bound_by_steps
 from ltm_pyro.evaluation.inspection.path import interpolate
-from ltm_pyro.evaluation.inspection.reading import read
 
 FAST = FastLoop(ELBO(), steps=4, learning_rate=0.3)
 
@@ -72,7 +72,7 @@ def test_attention_is_that_of_the_decoder(tiny):
 
 
 def test_a_thought_that_nothing_reads_tells_nothing(tiny):
-    found = read(deafen(tiny, 0).model, tiny.guide, 3, **inputs(tiny.x))
+    found = attribute(deafen(tiny, 0).model, tiny.guide, 3, **inputs(tiny.x))
     assert found.told[:, 0].abs().max() < 1e-12
     assert found.told[:, 1].abs().max() > 0.01
     torch.testing.assert_close(found.attention[:, 0], torch.full((3, 2, 20), 0.5, dtype=torch.float64))
@@ -82,7 +82,7 @@ def test_what_a_thought_tells_is_the_difference_that_it_makes():
     """With one thought in all, taking it away is taking all away."""
     torch.manual_seed(0)
     tiny = TinyModel(layers=1, thoughts=1)
-    found = read(tiny.model, tiny.guide, 5, **inputs(tiny.x))
+    found = attribute(tiny.model, tiny.guide, 5, **inputs(tiny.x))
     torch.testing.assert_close(found.told[:, 0, 0], found.thoughtless - found.cost)
 
 
