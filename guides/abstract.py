@@ -71,7 +71,7 @@ class AbstractGuide(Recorded, nn.Module, ABC):
     def prepare(self, vocabulary: int) -> None:
         """Told V once, before any batch, by whoever builds a model: for guides that read the text."""
 
-    def conclude(self, log_joint: Callable[[Tensor], Tensor]) -> None:
+    def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:
         """Told that the fast loop is done with this batch.
 
         Args:
@@ -95,7 +95,7 @@ class AbstractGuide(Recorded, nn.Module, ABC):
     def attend(self, refinement: Any) -> None:
         """Given the noted steps at the end of a fast loop, as a `Refinement`, if it `refines`."""
 
-    def teach(self, loss: Callable[[], Tensor]) -> None:
+    def backward_guide(self, loss: Callable[[], Tensor]) -> None:
         """Add to the gradients of the global parameters what the slow step's own pass does not give.
 
         Called in every slow step after its `backward`, the model's weights held. The local rows hold their gradients

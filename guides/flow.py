@@ -134,7 +134,7 @@ def _make(base: str | Callable[..., Any], z_shape: tuple[int, int, int], options
         made = make(z_shape, **options)
     except TypeError as error:
         raise InputError(f"base={base!r} cannot be made with {options}: {error}") from error
-    fits_alone = type(made).conclude is AbstractGuide.conclude  # what others conclude is about z, not about u
+    fits_alone = type(made).after_fit is AbstractGuide.after_fit  # what others conclude is about z, not about u
     states = getattr(type(made), "posterior", AbstractGuide.posterior) is not AbstractGuide.posterior
     if not (states and fits_alone and made.has_density) or made.discrete:
         raise InputError(

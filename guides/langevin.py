@@ -74,7 +74,7 @@ class LangevinGuide(AbstractPointGuide):
 
         return make
 
-    def conclude(self, log_joint: Callable[[Tensor], Tensor]) -> None:
+    def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:
         if not self.adjusted_steps or self._last_size is None:
             return
 

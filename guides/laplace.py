@@ -88,7 +88,7 @@ class LaplaceGuide(AbstractPointGuide):
             return dist.Normal(mode, self._scale).to_event(3)
         return FullGaussian(mode, self._scale)
 
-    def conclude(self, log_joint: Callable[[Tensor], Tensor]) -> None:
+    def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:
         mode = self.z.detach().squeeze(1)
         sigma = self.sigma.to(mode.dtype)
         directions = self._directions(mode)  # (M, L K D)

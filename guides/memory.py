@@ -108,8 +108,8 @@ class MemoryGuide(AbstractGuide):
                 for row, part in zip(rows, kept.split([row[0].numel() for row in rows], 1), strict=True):
                     row[known] = part.view(-1, *row.shape[1:]).to(row)
 
-    def conclude(self, log_joint: Callable[[Tensor], Tensor]) -> None:
-        self.guide.conclude(log_joint)
+    def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:
+        self.guide.after_fit(log_joint)
         if self._texts:
             self.memory.write(self._texts, torch.cat([row.detach().flatten(1) for row in self.local_parameters()], 1))
 
@@ -141,8 +141,8 @@ class MemoryGuide(AbstractGuide):
     def natural_norm(self) -> Tensor:
         return self.guide.natural_norm()
 
-    def teach(self, loss: Callable[[], Tensor]) -> None:
-        self.guide.teach(loss)
+    def backward_guide(self, loss: Callable[[], Tensor]) -> None:
+        self.guide.backward_guide(loss)
 
     def forward(
         self,

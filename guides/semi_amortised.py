@@ -90,7 +90,7 @@ class SemiAmortisedGuide(AbstractGuide):
     def natural_norm(self) -> Tensor:
         return self.gaussian.natural_norm()
 
-    def teach(self, loss: Callable[[], Tensor]) -> None:
+    def backward_guide(self, loss: Callable[[], Tensor]) -> None:
         if self.through == "own":
             with self._at_the_start():
                 loss().backward()

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from ltm_pyro.renamed_members import refuse_renamed_members
+
 
 class Recorded:
     """A base class: `made_with` has the arguments that an object's own constructor was given, by name.
@@ -21,6 +23,7 @@ class Recorded:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        refuse_renamed_members(cls)
         if "__init__" in vars(cls):
             cls.__init__ = _recording(vars(cls)["__init__"])  # type: ignore[method-assign]
 

@@ -360,7 +360,7 @@ def test_inference_asks_of_models_and_guides_what_their_contracts_say(path):
     "source",
     [
         "refines = getattr(guide, 'refines', False)",
-        "def f(self):\n    if hasattr(self.guide, 'teach'):\n        pass",
+        "def f(self):\n    if hasattr(self.guide, 'backward_guide'):\n        pass",
         "prior = getattr(fit.model, 'prior', None)",
         "def f(guide: Any):\n    pass",
     ],

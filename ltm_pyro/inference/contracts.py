@@ -122,10 +122,10 @@ class Guide(Protocol):
     def attend(self, refinement: Any) -> None:
         """Take the noted steps at the end of a fast loop."""
 
-    def conclude(self, log_joint: Callable[[Tensor], Tensor]) -> None:
+    def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:
         """Called after a fit with log p(x, z) of the batch."""
 
-    def teach(self, loss: Callable[[], Tensor]) -> None:
+    def backward_guide(self, loss: Callable[[], Tensor]) -> None:
         """Called in every slow step after its `backward`, to add gradients of the global parameters."""
 
     def natural_step(self, rate: float) -> None:

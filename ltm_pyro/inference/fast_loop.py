@@ -146,7 +146,7 @@ class FastLoop(Recorded):
             watching = () if watch is None else (Watch(watch),)
             self._fit_local(model, guide, {"x": x, "mask": mask, **kwargs}, [*observers, *watching])
         with torch.enable_grad(), frozen(chain(model.parameters(), guide.parameters())):
-            posterior.conclude(LogJoint(model, x, mask, **kwargs))
+            posterior.after_fit(LogJoint(model, x, mask, **kwargs))
 
     def make_optimizer(self, guide: nn.Module) -> Optimizer:
         """A fresh optimizer of the guide's local parameters, as the loop's user or the guide wants it."""

@@ -189,7 +189,9 @@ class SlowStep(Recorded):
         for observer in observers:
             observer.learned(tokens)
         with torch.enable_grad(), frozen(model.parameters()):
-            posterior.teach(lambda: -bound.terms(model, guide, x=x, mask=mask, **kwargs).objective.sum() / tokens)
+            posterior.backward_guide(
+                lambda: -bound.terms(model, guide, x=x, mask=mask, **kwargs).objective.sum() / tokens
+            )
         self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
         return terms.detach()
 

@@ -80,7 +80,7 @@ def _timed_steps(blueprint: RunComponents, config: Namespace, material: Material
     import torch
 
     from ltm_pyro.data import Batches
-    from ltm_pyro.models.priors import Lesson
+    from ltm_pyro.models.priors import SlowStepContext
     from ltm_pyro.training.slices import count_slices, part_of
 
     model, guide, svi = blueprint.model, blueprint.guide, blueprint.svi()
@@ -89,8 +89,8 @@ def _timed_steps(blueprint: RunComponents, config: Namespace, material: Material
     def take(number: int) -> TimedStep:
         batch, began = next(batches).to(accelerator.device), time.perf_counter()
         assert svi.slow is not None
-        lesson = Lesson(number, batch.ids, material.training, model, guide, svi.fit, svi.slow.optimizer)
-        with accelerator.autocast(), nullcontext() if model.prior is None else model.prior.learning_from(lesson):
+        lesson = SlowStepContext(number, batch.ids, material.training, model, guide, svi.fit, svi.slow.optimizer)
+        with accelerator.autocast(), nullcontext() if model.prior is None else model.prior.on_slow_step(lesson):
             slices = count_slices(len(batch.ids), config.train.accumulate, processes=1)
             svi.step_in_slices((part_of(batch, n, slices).inputs for n in range(slices)), batch.tokens.sum())
         if torch.cuda.is_available():

@@ -53,7 +53,7 @@ def refuse_unshared(blueprint: RunComponents, slices: int, processes: int) -> No
     from ltm_pyro.models import AbstractPrior
 
     prior, guide = blueprint.model.prior, blueprint.guide
-    if slices > 1 and prior is not None and type(prior).learning_from is not AbstractPrior.learning_from:
+    if slices > 1 and prior is not None and type(prior).on_slow_step is not AbstractPrior.on_slow_step:
         raise InputError(
             f"{type(prior).__name__} looks at the posteriors of a whole batch after each step, which here comes in "
             f"{slices} slices: start one process, with --train.accumulate 1, or give another --prior"

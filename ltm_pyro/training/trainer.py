@@ -13,7 +13,7 @@ import torch
 from ltm_pyro.bounds import Terms
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference import NonFiniteError
-from ltm_pyro.models.priors import Lesson
+from ltm_pyro.models.priors import SlowStepContext
 from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.diagnosis import DivergedError, first_non_finite, offending_rows
 from ltm_pyro.training.interruption import Interruption
@@ -232,8 +232,8 @@ class Trainer:
             return nullcontext({})
         assert self.svi.slow is not None
         optimizer, texts = self.svi.slow.optimizer, self.batches.sequences
-        lesson = Lesson(self.step + 1, batch.ids, texts, model, guide, self.svi.fit, optimizer)
-        return model.prior.learning_from(lesson)
+        lesson = SlowStepContext(self.step + 1, batch.ids, texts, model, guide, self.svi.fit, optimizer)
+        return model.prior.on_slow_step(lesson)
 
     def _validated(self) -> float | None:
         """The loss, in the process that has it: the others wait for its next step."""

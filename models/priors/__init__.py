@@ -18,8 +18,8 @@ from ltm_pyro.models.priors.gaussian import GaussianPrior as GaussianPrior
 from ltm_pyro.models.priors.hierarchical import HierarchicalPrior as HierarchicalPrior
 from ltm_pyro.models.priors.laplace import LaplacePrior as LaplacePrior
 from ltm_pyro.models.priors.learned_gaussian import LearnedGaussianPrior as LearnedGaussianPrior
-from ltm_pyro.models.priors.lesson import Lesson as Lesson
 from ltm_pyro.models.priors.mixture import MixturePrior as MixturePrior
+from ltm_pyro.models.priors.slow_step_context import SlowStepContext as SlowStepContext
 from ltm_pyro.models.priors.spline_flow import SplineFlowPrior as SplineFlowPrior
 from ltm_pyro.models.priors.student_t import StudentTPrior as StudentTPrior
 from ltm_pyro.models.priors.unnormalised_distribution import UnnormalisedDistribution as UnnormalisedDistribution

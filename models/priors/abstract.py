@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from ltm_pyro.instances import checked_shape
 from ltm_pyro.models.priors.density import Density
-from ltm_pyro.models.priors.lesson import Lesson
+from ltm_pyro.models.priors.slow_step_context import SlowStepContext
 from ltm_pyro.recorded import Recorded
 
 
@@ -25,7 +25,7 @@ class AbstractPrior(Recorded, nn.Module, ABC):
         discrete: whether thoughts are one-hot, so that the guide's must be.
         density: what the distribution's `log_prob` says about log p(z).
         approximate_sampler: what draws from it, where that is approximate, so that tables say so; empty if it is exact.
-        every: slow steps after which what `learning_from` does comes round again, for who foretells training's time.
+        every: slow steps after which what `on_slow_step` does comes round again, for who foretells training's time.
 
     Args:
         z_shape: (L, K, D), the event shape of the distribution.
@@ -53,7 +53,7 @@ class AbstractPrior(Recorded, nn.Module, ABC):
         """p(z), with batch shape () and event shape (L, K, D)."""
 
     @contextmanager
-    def learning_from(self, lesson: Lesson) -> Iterator[dict[str, Any]]:
+    def on_slow_step(self, lesson: SlowStepContext) -> Iterator[dict[str, Any]]:
         """Training takes each slow step within this; a prior may look on, and do what no gradient does.
 
         What stands before the `yield` happens before the fast loop, what stands after it after the slow step, unless

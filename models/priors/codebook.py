@@ -18,7 +18,7 @@ from ltm_pyro.models.priors.code_categorical import CodeCategorical
 from ltm_pyro.models.priors.code_usage import CodeUsage, Revival, revive
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import shrink
-from ltm_pyro.models.priors.lesson import Lesson, forget
+from ltm_pyro.models.priors.slow_step_context import SlowStepContext, forget
 from ltm_pyro.ranges import bounded, whole
 
 CodeOrder = Literal["independent", "autoregressive"]
@@ -129,7 +129,7 @@ class CodebookPrior(AbstractPrior):
             read[:, dead] = read[:, sources]
 
     @contextmanager
-    def learning_from(self, lesson: Lesson) -> Iterator[dict[str, Any]]:
+    def on_slow_step(self, lesson: SlowStepContext) -> Iterator[dict[str, Any]]:
         """Counts codes, and revives dead ones; logs how many are used, dead and revived, and the usage's perplexity."""
         noted: dict[str, Any] = {}
         yield noted
@@ -140,7 +140,7 @@ class CodebookPrior(AbstractPrior):
         noted["codes"] = {"used": self.codes - dead, "dead": dead, "perplexity": self.usage.perplexity}
         noted["codes"]["revived"] = self._revive(lesson) if due else 0
 
-    def _revive(self, lesson: Lesson) -> int:
+    def _revive(self, lesson: SlowStepContext) -> int:
         """How many codes were dead."""
         codebook = lesson.model.projection.weight  # (D, C)
         revival = revive(codebook.T, self.usage.frequencies)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.code_usage import CodeUsage
-from ltm_pyro.models.priors.lesson import Lesson, forget
 from ltm_pyro.models.priors.mixture import gaussian_mixture, spread_out
+from ltm_pyro.models.priors.slow_step_context import SlowStepContext, forget
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 
@@ -85,7 +85,7 @@ class ExemplarPrior(AbstractPrior):
         return mixture if self._own is None else _Others.of(mixture, self._own)
 
     @contextmanager
-    def learning_from(self, lesson: Lesson) -> Iterator[dict[str, Any]]:
+    def on_slow_step(self, lesson: SlowStepContext) -> Iterator[dict[str, Any]]:
         """Leaves a text's own posterior out; counts, exchanges and fits the exemplars. Logs how they are used."""
         noted: dict[str, Any] = {}
         own = lesson.ids[:, None] == self.ids  # (B, C)
@@ -102,7 +102,7 @@ class ExemplarPrior(AbstractPrior):
             self._fit(lesson)
 
     @torch.no_grad()
-    def _count(self, lesson: Lesson) -> None:
+    def _count(self, lesson: SlowStepContext) -> None:
         """Whose component each text of the batch takes."""
         site = self._posteriors(lesson)
         _moments(site["fn"])  # a guide without them is found out at the first step
@@ -111,7 +111,7 @@ class ExemplarPrior(AbstractPrior):
         self.usage.add(log_each.softmax(-1))
 
     @torch.no_grad()
-    def _exchange(self, lesson: Lesson) -> int:
+    def _exchange(self, lesson: SlowStepContext) -> int:
         """Other texts for the components that are not used, or have none yet; returns how many."""
         others = torch.randperm(len(lesson.texts)).to(self.ids.device)
         others = others[~torch.isin(others, self.ids)]
@@ -122,7 +122,7 @@ class ExemplarPrior(AbstractPrior):
         return len(idle)
 
     @torch.no_grad()
-    def _fit(self, lesson: Lesson) -> None:
+    def _fit(self, lesson: SlowStepContext) -> None:
         """The posteriors of all exemplars, a batch at a time."""
         self._standard = True
         try:
@@ -134,7 +134,7 @@ class ExemplarPrior(AbstractPrior):
         finally:
             self._standard = False
 
-    def _posteriors(self, lesson: Lesson) -> dict[str, Any]:
+    def _posteriors(self, lesson: SlowStepContext) -> dict[str, Any]:
         """The guide's site `z` for the texts that it holds."""
         return poutine.trace(lesson.guide).get_trace().nodes["z"]
 

@@ -288,7 +288,7 @@ def test_its_samples_have_the_density_that_it_claims(member):
         for row in guide.local_parameters():
             row.add_(torch.randn(row.shape, dtype=torch.float64) * 0.5)
     target = torch.tensor([[2.0, 0.7], [0.7, 1.5]], dtype=torch.float64), torch.tensor([0.3, -0.4])
-    guide.conclude(lambda z: -0.5 * torch.einsum("...i,ij,...j", z.flatten(-3) - target[1], target[0], z.flatten(-3)))
+    guide.after_fit(lambda z: -0.5 * torch.einsum("...i,ij,...j", z.flatten(-3) - target[1], target[0], z.flatten(-3)))
     q = poutine.trace(guide).get_trace().nodes["z"]["fn"]
     with torch.no_grad():
         expected = integral(q.log_prob, some_functions)

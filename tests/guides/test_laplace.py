@@ -111,7 +111,7 @@ def test_what_is_not_finite_does_not_stop_it(covariance, toy):
     """It is the slow step that says so, by name."""
     guide = LaplaceGuide(toy.z_shape, covariance)
     guide.start(toy.x, prior=toy.prior())
-    guide.conclude(lambda z: z.square().sum((-3, -2, -1)) * float("nan"))
+    guide.after_fit(lambda z: z.square().sum((-3, -2, -1)) * float("nan"))
     assert guide.has_density
     assert guide._scale.isfinite().all()
 

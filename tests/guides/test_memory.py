@@ -126,7 +126,7 @@ def test_a_posterior_that_is_not_finite_is_not_kept(tiny):
     start_of(guide, tiny)
     with torch.no_grad():
         guide.guide.mu[1, 0, 0, 0] = float("nan")
-    guide.conclude(lambda z: z.sum((-3, -2, -1)))
+    guide.after_fit(lambda z: z.sum((-3, -2, -1)))
     assert len(guide.memory) == 2
     assert start_of(guide, tiny)[0].isfinite().all()
 

@@ -93,8 +93,8 @@ def test_by_its_own_bound_the_encoder_learns_as_an_amortised_one_does(tiny):
     svi = DualRateSVI(tiny.model, guide, FastLoop(ELBO(), steps=3), SlowStep(ELBO(2), 1e-30, clip=0.0))
     svi.fit(tiny.x)
     state = []
-    teach = guide.teach
-    guide.teach = lambda loss: (state.append(torch.get_rng_state()), teach(loss))
+    backward_guide = guide.backward_guide
+    guide.backward_guide = lambda loss: (state.append(torch.get_rng_state()), backward_guide(loss))
     svi.slow.step(svi.model, guide, tiny.x)
     found = [parameter.grad.clone() for parameter in guide.parameters()]
     amortised = AmortisedGuide(tiny.decoder.z_shape, VOCABULARY, **SIZES).double()
@@ -162,7 +162,7 @@ def test_what_the_encoder_learns_makes_a_short_refinement_end_higher(through):
 @both
 def test_without_its_lesson_the_encoder_learns_nothing(through, tiny):
     guide = guide_of(tiny, through)
-    guide.teach = lambda loss: None
+    guide.backward_guide = lambda loss: None
     DualRateSVI(tiny.model, guide, FastLoop(ELBO(), steps=2), SlowStep(ELBO(), 1e-2)).step(tiny.x)
     assert all(parameter.grad is None for parameter in guide.parameters())
 

@@ -72,7 +72,7 @@ def test_a_plain_guide_has_the_defaults_of_what_it_lacks_and_keeps_what_it_has()
         step_size, fast_particles = 0.5, 2
         concluded = 0
 
-        def conclude(self, log_joint):
+        def after_fit(self, log_joint):
             self.concluded += 1
 
     guide, tiny = Concluding(), TinyModel()

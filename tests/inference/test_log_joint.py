@@ -30,7 +30,7 @@ def test_a_text_counts_where_its_mask_says(tiny):
 
 
 class Witness(MeanFieldGuide):
-    def conclude(self, log_joint):
+    def after_fit(self, log_joint):
         self.seen = log_joint(self.mu.detach())
 
 

@@ -31,7 +31,7 @@ from ltm_pyro.models import LatentThoughtModel
 from ltm_pyro.models.exact import FiniteMixture
 from ltm_pyro.models.priors.code_usage import CodeUsage, dead_codes, revive
 from ltm_pyro.models.priors.codebook import CodebookPrior
-from ltm_pyro.models.priors.lesson import Lesson
+from ltm_pyro.models.priors.slow_step_context import SlowStepContext
 from ltm_pyro.testing.priors import (
     assert_it_expands_over_particles_and_sequences,
     assert_it_moves_as_a_module_does,
@@ -408,8 +408,8 @@ class Training:
     def step(self, number):
         """One step of learning; what is logged of the codes."""
         optimizer = self.svi.slow.optimizer
-        lesson = Lesson(number, torch.arange(4), None, self.model, self.guide, self.svi.fit, optimizer)
-        with self.prior.learning_from(lesson) as noted:
+        lesson = SlowStepContext(number, torch.arange(4), None, self.model, self.guide, self.svi.fit, optimizer)
+        with self.prior.on_slow_step(lesson) as noted:
             self.svi.step(self.x)
             self.guide.logits = FREQUENCIES.log().clamp_min(-30).expand_as(self.guide.logits)
         return noted["codes"]
@@ -475,7 +475,7 @@ def test_the_usage_is_part_of_the_priors_state(training):
 
 def test_a_guide_without_probabilities_is_not_counted():
     prior = small()
-    with prior.learning_from(Lesson(1, torch.arange(1), None, None, object(), None, None)) as noted:
+    with prior.on_slow_step(SlowStepContext(1, torch.arange(1), None, None, object(), None, None)) as noted:
         pass
     assert noted == {}
     assert prior.usage.weight == 0

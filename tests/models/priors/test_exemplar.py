@@ -21,7 +21,7 @@ from ltm_pyro import (
 )
 from ltm_pyro.data import Batch
 from ltm_pyro.guides import MAPGuide
-from ltm_pyro.models.priors import ExemplarPrior, Lesson
+from ltm_pyro.models.priors import ExemplarPrior, SlowStepContext
 from ltm_pyro.models.priors.mixture import gaussian_mixture
 
 
@@ -53,12 +53,12 @@ class Class:
 
     def lesson(self, step, ids=(0, 1, 2)):
         optimizer = self.svi.slow.optimizer
-        return Lesson(step, torch.tensor(ids), self.texts, self.model, self.guide, self.svi.fit, optimizer)
+        return SlowStepContext(step, torch.tensor(ids), self.texts, self.model, self.guide, self.svi.fit, optimizer)
 
     def step(self, step, ids=(0, 1, 2)):
         """A slow step, as training takes it; what is logged."""
         batch = self.texts.batch(ids)
-        with self.prior.learning_from(self.lesson(step, ids)) as noted:
+        with self.prior.on_slow_step(self.lesson(step, ids)) as noted:
             self.svi.step(batch.x, batch.mask, previous=batch.previous)
         return noted["exemplars"]
 
@@ -81,7 +81,7 @@ def test_a_text_is_scored_by_the_others_while_the_prior_learns(pupils):
     prior, exemplar = pupils.prior, int(pupils.prior.ids[2])
     other = next(i for i in range(10) if i not in prior.ids)
     z = prior().sample((2,))
-    with prior.learning_from(pupils.lesson(3, (exemplar, other))):
+    with prior.on_slow_step(pupils.lesson(3, (exemplar, other))):
         p = prior()
         assert p.batch_shape == (2,)
         assert p.event_shape == prior.z_shape
@@ -110,7 +110,7 @@ def test_by_its_own_posterior_a_text_would_cost_the_logarithm_of_their_number(pu
     log_q = torch.distributions.Normal(prior.mu[0], prior.log_sigma[0].exp()).log_prob(z).sum((1, 2, 3))
     kl = (log_q - prior().log_prob(z)).mean()
     assert kl.item() == pytest.approx(math.log(4), abs=1e-3)
-    with prior.learning_from(pupils.lesson(3, (exemplar,))):
+    with prior.on_slow_step(pupils.lesson(3, (exemplar,))):
         assert (log_q - prior().log_prob(z[:, None])[:, 0]).mean() > 10
         pupils.svi.fit(pupils.texts.batch((exemplar,)).x)
 
@@ -163,7 +163,7 @@ def test_usage_is_the_mean_of_responsibilities(pupils):
     prior.usage.total.zero_()
     prior.usage.weight.zero_()
     pyro.set_rng_seed(5)
-    with prior.learning_from(pupils.lesson(3, outside)) as noted:
+    with prior.on_slow_step(pupils.lesson(3, outside)) as noted:
         pupils.svi.fit(pupils.texts.batch(outside).x)
         state = torch.get_rng_state()
     torch.set_rng_state(state)

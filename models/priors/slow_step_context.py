@@ -18,8 +18,8 @@ class Texts(Protocol):
     def batch(self, indices: Sequence[int]) -> Any: ...
 
 
-class Lesson(NamedTuple):
-    """One slow step of training, for `AbstractPrior.learning_from`.
+class SlowStepContext(NamedTuple):
+    """One slow step of training, for `AbstractPrior.on_slow_step`.
 
     Args:
         step: which one it is, counted from 1.

@@ -1,0 +1,20 @@
+"""Members of guides and priors that have another name now: nobody would ask a class of one's own for the old one."""
+
+from __future__ import annotations
+
+from ltm_pyro.errors import InputError
+
+RENAMED = {
+    "conclude": "after_fit",
+    "teach": "backward_guide",
+    "learning_from": "on_slow_step",
+}
+
+
+def refuse_renamed_members(cls: type) -> None:
+    """Raises InputError for a class that defines a member by its old name, with the new one."""
+    for old, new in RENAMED.items():
+        if old in vars(cls):
+            raise InputError(
+                f"{cls.__name__}.{old}: this member is called {new} now, and would not be asked for: rename it"
+            )
