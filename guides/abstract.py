@@ -88,18 +88,18 @@ class AbstractGuide(Recorded, nn.Module, ABC):
         return given
 
     @property
-    def refines(self) -> bool:
+    def needs_unrolled(self) -> bool:
         """Whether the fast loop is to note its steps, for a guide whose start learns through them."""
         return False
 
-    def attend(self, refinement: Any) -> None:
-        """Given the noted steps at the end of a fast loop, as a `Refinement`, if it `refines`."""
+    def set_unrolled(self, unrolled: Any) -> None:
+        """Given the noted steps at the end of a fast loop, as a `UnrolledLoop`, if it `needs_unrolled`."""
 
     def backward_guide(self, loss: Callable[[], Tensor]) -> None:
         """Add to the gradients of the global parameters what the slow step's own pass does not give.
 
         Called in every slow step after its `backward`, the model's weights held. The local rows hold their gradients
-        of the slow step's loss if the guide `refines`.
+        of the slow step's loss if the guide `needs_unrolled`.
 
         Args:
             loss: the slow step's loss, with fresh noise, at q as it stands.

@@ -64,7 +64,7 @@ class MemoryGuide(AbstractGuide):
         super().__init__(z_shape)
         require_maker("guide", guide, "MeanFieldGuide")
         self.guide = guide(self.z_shape)
-        if self.guide.refines:
+        if self.guide.needs_unrolled:
             raise InputError(
                 f"{type(self.guide).__name__} learns how to start, by through='refinement'; a memory would start it "
                 "elsewhere. Give it through='own', or leave the memory out"

@@ -29,7 +29,7 @@ class SemiAmortisedGuide(AbstractGuide):
     - `refinement`: the slow step's bound at :math:`\gamma_T`, followed back through every step of the fast loop, so
       that the encoder learns to start where refinement ends well (Kim et al., 2018, arXiv 1802.02550, algorithm 2).
       It costs two passes for each fast step. Of their gradient, the encoder's part is taken; the model's weights learn
-      at :math:`\gamma_T`, held. See `Refinement` for the optimizers and bounds that it can follow.
+      at :math:`\gamma_T`, held. See `UnrolledLoop` for the optimizers and bounds that it can follow.
 
     Args:
         z_shape: (L, K, D).
@@ -58,24 +58,24 @@ class SemiAmortisedGuide(AbstractGuide):
         self.through = through
         self.reader = PosteriorEncoder(self.z_shape, vocabulary, width, blocks, heads, encoder)
         self.gaussian = MeanFieldGuide(self.z_shape)
-        self._refinement: Any = None
+        self._unrolled: Any = None
 
     @property
     def family(self) -> str:
         return self.gaussian.family
 
     @property
-    def refines(self) -> bool:
+    def needs_unrolled(self) -> bool:
         return self.training and self.through == "refinement"
 
-    def attend(self, refinement: Any) -> None:
-        self._refinement = refinement
+    def set_unrolled(self, unrolled: Any) -> None:
+        self._unrolled = unrolled
 
     def prepare(self, vocabulary: int) -> None:
         self.reader.prepare(vocabulary)
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
-        self._refinement, self.rows = None, len(x)
+        self._unrolled, self.rows = None, len(x)
         self._reading = self.reader.open(x, mask, prior)
         with torch.no_grad():
             mu, log_sigma = self.reader(self._reading)
@@ -95,13 +95,13 @@ class SemiAmortisedGuide(AbstractGuide):
             with self._at_the_start():
                 loss().backward()
             return
-        if self._refinement is None:
+        if self._unrolled is None:
             raise InputError("the fast loop's steps were not noted: call guide.train() before it fits, to learn")
         slopes = [row.grad for row in self.local_parameters()]
         for row in self.local_parameters():
             row.grad = None
-        torch.autograd.backward(list(self.reader(self._reading)), self._refinement.backward(slopes))
-        self._refinement = None
+        torch.autograd.backward(list(self.reader(self._reading)), self._unrolled.backward(slopes))
+        self._unrolled = None
 
     def posterior(self) -> Distribution:
         return self.gaussian.posterior()

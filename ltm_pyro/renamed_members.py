@@ -7,6 +7,7 @@ from ltm_pyro.errors import InputError
 RENAMED = {
     "conclude": "after_fit",
     "teach": "backward_guide",
+    "refines": "needs_unrolled",
     "learning_from": "on_slow_step",
 }
 

@@ -359,7 +359,7 @@ def test_inference_asks_of_models_and_guides_what_their_contracts_say(path):
 @pytest.mark.parametrize(
     "source",
     [
-        "refines = getattr(guide, 'refines', False)",
+        "needs_unrolled = getattr(guide, 'needs_unrolled', False)",
         "def f(self):\n    if hasattr(self.guide, 'backward_guide'):\n        pass",
         "prior = getattr(fit.model, 'prior', None)",
         "def f(guide: Any):\n    pass",

@@ -15,5 +15,5 @@ def test_an_old_name_is_refused(base, old):
 
 
 def test_the_new_names_are_there():
-    assert {"after_fit", "backward_guide"} <= set(dir(AbstractGuide))
+    assert {"after_fit", "backward_guide", "needs_unrolled"} <= set(dir(AbstractGuide))
     assert "on_slow_step" in dir(AbstractPrior)

@@ -9,10 +9,10 @@ from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.natural_gradient import NaturalGradient
 from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, WeightObserver
 from ltm_pyro.inference.prefix_cache import PrefixCache
-from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
 from ltm_pyro.inference.table_fit import TableFit, towards_a_bound
-from ltm_pyro.inference.updates import update_of
+from ltm_pyro.inference.unrolled_loop import UnrolledLoop
+from ltm_pyro.inference.updates import differentiable_step
 
 __all__ = [
     "DualRateSVI",
@@ -25,15 +25,15 @@ __all__ = [
     "NaturalGradient",
     "NonFiniteError",
     "PrefixCache",
-    "Refinement",
     "SlowStep",
     "StepObserver",
     "TableFit",
+    "UnrolledLoop",
     "WeightObserver",
+    "differentiable_step",
     "frozen",
     "guide_of",
     "model_of",
     "refuse_unfit",
     "towards_a_bound",
-    "update_of",
 ]

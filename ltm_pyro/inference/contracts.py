@@ -111,15 +111,15 @@ class Guide(Protocol):
         return False
 
     @property
-    def refines(self) -> bool:
-        """Whether it learns through the fast loop's steps, of which `attend` is given the `Refinement`."""
+    def needs_unrolled(self) -> bool:
+        """Whether it learns through the fast loop's steps, of which `set_unrolled` is given the `UnrolledLoop`."""
         return False
 
     def fast_optimizer(self, given: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
         """What makes the fast loop's optimizer, from parameters and `lr`."""
         return given
 
-    def attend(self, refinement: Any) -> None:
+    def set_unrolled(self, unrolled: Any) -> None:
         """Take the noted steps at the end of a fast loop."""
 
     def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:

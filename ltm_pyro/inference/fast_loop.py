@@ -23,8 +23,8 @@ from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, Watch, WeightObserver
 from ltm_pyro.inference.prefix_cache import PrefixCache
-from ltm_pyro.inference.refinement import Refinement
 from ltm_pyro.inference.resting import Resting
+from ltm_pyro.inference.unrolled_loop import UnrolledLoop
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import FINITE, POSITIVE, SHARE, SHARE_ABOVE_ZERO, bounded, whole
 from ltm_pyro.recorded import Recorded
@@ -173,7 +173,7 @@ class FastLoop(Recorded):
         # with many particles the objective is a mean over them, each of which moves for itself
         fit = Fit(model, posterior, self.bound, terms, posterior.fast_particles or 1, self.make_optimizer(guide))
         resting = [] if self.tolerance is None else [Resting(self.tolerance, self.patience)]
-        refining = [Refinement(objective, fit)] if posterior.refines else []
+        refining = [UnrolledLoop(objective, fit)] if posterior.needs_unrolled else []
         observers = [*resting, *observers, *refining]
         with ExitStack() as stack:
             stack.enter_context(torch.enable_grad())

@@ -175,7 +175,7 @@ class SlowStep(Recorded):
         """
         x, mask = checked_batch(model, guide, x, mask)
         posterior = guide_of(guide)
-        with torch.enable_grad(), frozen([] if posterior.refines else posterior.local_parameters()):
+        with torch.enable_grad(), frozen([] if posterior.needs_unrolled else posterior.local_parameters()):
             bound = objective_for(posterior, self.bound)
             terms = bound.terms(model, guide, x=x, mask=mask, **kwargs)
             if tokens is None:

@@ -27,7 +27,7 @@ class Update(NamedTuple):
     moments: int
 
 
-def update_of(optimizer: Optimizer) -> Update:
+def differentiable_step(optimizer: Optimizer) -> Update:
     """The update of an SGD, with or without momentum, or of an Adam.
 
     Raises:

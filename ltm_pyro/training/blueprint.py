@@ -15,7 +15,7 @@ import torch
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_bytes
 from ltm_pyro.guides import AbstractGuide, EmptyGuide
-from ltm_pyro.inference import FastLoop, SlowStep, update_of
+from ltm_pyro.inference import FastLoop, SlowStep, differentiable_step
 from ltm_pyro.models import (
     AbstractDecoder,
     AbstractPrior,
@@ -185,8 +185,8 @@ def check(parser: ArgumentParser, config: Namespace) -> RunComponents:
             f"an optimizer cannot be made: {error}. That of --slow takes parameter groups, lr and betas, as AdamW "
             "does; that of --fast takes parameters and lr"
         ) from error
-    if blueprint.guide.refines:
-        update_of(fast_optimizer)
+    if blueprint.guide.needs_unrolled:
+        differentiable_step(fast_optimizer)
     dry_run(blueprint, config.data.length)
     return blueprint
 

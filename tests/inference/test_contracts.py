@@ -77,7 +77,7 @@ def test_a_plain_guide_has_the_defaults_of_what_it_lacks_and_keeps_what_it_has()
 
     guide, tiny = Concluding(), TinyModel()
     asked = guide_of(guide)
-    assert (asked.step_size, asked.fast_particles, asked.has_density, asked.refines) == (0.5, 2, True, False)
+    assert (asked.step_size, asked.fast_particles, asked.has_density, asked.needs_unrolled) == (0.5, 2, True, False)
     assert asked.fast_optimizer(torch.optim.SGD) is torch.optim.SGD
     FastLoop(ELBO(), 2).fit(tiny.model, guide, tiny.x)
     assert guide.concluded == 1

@@ -83,7 +83,7 @@ class GradientAverage(WeightObserver):
 
 def refusal_of_average(bound: AbstractObjective, guide: Guide) -> str | None:
     """Why the weights cannot follow the passes of a fast loop; None where they can."""
-    if guide.refines:
+    if guide.needs_unrolled:
         return (
             f"GradientAverage does not go with {type(guide).__name__}, which follows the fast loop back to its start: "
             "let it learn with through='own', or leave GradientAverage out"

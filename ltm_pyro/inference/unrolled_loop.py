@@ -13,12 +13,12 @@ from ltm_pyro.bounds import AbstractObjective
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference.observers import FastStep, Fit, StepObserver
 from ltm_pyro.inference.rows import by_sequence
-from ltm_pyro.inference.updates import update_of
+from ltm_pyro.inference.updates import differentiable_step
 
 Rows = list[Tensor]
 
 
-class Refinement(StepObserver):
+class UnrolledLoop(StepObserver):
     r"""The steps of a fast loop on one batch, noted as they are taken, and their derivative.
 
     .. math:: (\gamma_{s+1}, m_{s+1}) = U(\gamma_s, g_s, m_s), \qquad
@@ -41,7 +41,7 @@ class Refinement(StepObserver):
     def __init__(self, objective: AbstractObjective, fit: Fit) -> None:
         self.objective, self.terms, self.optimizer = objective, fit.terms, fit.optimizer
         self.local: Rows = list(fit.guide.local_parameters())
-        self.update = update_of(fit.optimizer)
+        self.update = differentiable_step(fit.optimizer)
         self._steps: list[_Step] = []
 
     @contextmanager
@@ -49,7 +49,7 @@ class Refinement(StepObserver):
         """Hand the noted steps to the guide when the loop is done."""
         yield
         self.optimizer.zero_grad()  # the slow step's gradient comes there next
-        fit.guide.attend(self)
+        fit.guide.set_unrolled(self)
 
     def before(self, step: FastStep) -> None:
         """Note where a step begins, before its noise is drawn."""

@@ -20,7 +20,7 @@ from ltm_pyro import (
     SemiAmortisedGuide,
     SlowStep,
 )
-from ltm_pyro.inference import Refinement
+from ltm_pyro.inference import UnrolledLoop
 
 SGD, Adam = torch.optim.SGD, torch.optim.Adam
 OPTIMIZERS = {
@@ -147,7 +147,7 @@ def test_neither_the_slope_at_the_end_alone_nor_the_start_is_that_derivative(toy
     right, _ = learned(toy, guide, fast)
     no_loop, _ = learned(toy, guide, fast.lasting(0))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Refinement, "_curvature_along", lambda self, step, directions: [0 * v for v in directions])
+        patch.setattr(UnrolledLoop, "_curvature_along", lambda self, step, directions: [0 * v for v in directions])
         without_curvature, _ = learned(toy, guide, fast)
     for wrong in (no_loop, without_curvature):
         with pytest.raises(AssertionError):
