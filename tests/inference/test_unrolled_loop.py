@@ -159,7 +159,7 @@ def test_sequences_that_rest_are_followed_as_they_moved(toy):
     fast = loop("momentum", ELBO(8), tolerance=1.0, patience=1, steps=6)
     pyro.set_rng_seed(3)
     fast.fit(toy, guide, toy.x)
-    moves = [step.moves for step in guide._refinement._steps]
+    moves = [step.moves for step in guide._unrolled._steps]
     assert len({tuple(mask.tolist()) for mask in moves}) > 2  # some rest earlier than others
     pyro.set_rng_seed(3)
     update = partial(by_sgd, momentum=0.7)
@@ -176,7 +176,7 @@ def test_the_way_back_takes_no_random_numbers_from_others(toy):
         pyro.set_rng_seed(3)
         loop("SGD").fit(toy, guide, toy.x)
         if through:
-            guide._refinement.backward([torch.ones_like(row) for row in guide.local_parameters()])
+            guide._unrolled.backward([torch.ones_like(row) for row in guide.local_parameters()])
         after.append(torch.rand(1))
     assert after[0] == after[1]
 
@@ -197,7 +197,7 @@ def test_nothing_is_left_behind(toy):
     guide, fast = semi_amortised(toy), loop("Adam")
     learned(toy, guide, fast)
     assert all(row.grad is None and row.requires_grad and row.is_leaf for row in guide.local_parameters())
-    assert guide._refinement is None
+    assert guide._unrolled is None
     assert len(pyro.get_param_store()) == 0
 
 
@@ -215,7 +215,7 @@ def test_single_precision_comes_close(tiny):
         svi.fit(x, mask)
         guide.zero_grad()
         ends = [torch.linspace(-1, 1, row.numel(), dtype=kind).view_as(row) for row in guide.local_parameters()]
-        found.append(torch.cat([row.flatten().double() for row in guide._refinement.backward(ends)]))
+        found.append(torch.cat([row.flatten().double() for row in guide._unrolled.backward(ends)]))
         assert found[-1].isfinite().all()
     off = (found[1] - found[0]).norm() / found[0].norm()
     assert off < 0.02
@@ -227,9 +227,9 @@ def test_half_precision_around_it_does_not_make_it_coarse():
     guide = SemiAmortisedGuide(tiny.decoder.z_shape, vocabulary=30, through="refinement", width=16)
     FastLoop(ELBO(), 3, 0.1).fit(tiny.model, guide, tiny.x)
     ends = [torch.ones_like(row) for row in guide.local_parameters()]
-    plain = guide._refinement.backward(ends)
+    plain = guide._unrolled.backward(ends)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = guide._refinement.backward(ends)
+        mixed = guide._unrolled.backward(ends)
     for one, other in zip(mixed, plain, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
