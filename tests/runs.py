@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from ltm_pyro.cli.main import main
 from ltm_pyro.runs.loading import say_once
-from ltm_pyro.training.material import divided_corpus
+from ltm_pyro.training.data_module import divided_corpus
 from ltm_pyro.training.run import Run
 
 TINY = {

@@ -23,7 +23,7 @@ from ltm_pyro.studies.study import Report, Study
 from ltm_pyro.studies.trial import VALIDATION, Scoring, Trial, check_seeds
 
 if TYPE_CHECKING:
-    from ltm_pyro.training.material import Material
+    from ltm_pyro.training.data_module import DataModule
 
 BUILT_IN = "built-in"
 SEED = 0  # of the noise of all evaluations, so that they are paired
@@ -154,7 +154,7 @@ class EarnStudy(Study):
             settings = merged(row.settings_on(corpus.settings), self._further(row, corpus, twins, material))
             yield corpus, row, settings, {**about, "full": FULL_NAME if twin else None}
 
-    def _further(self, row: Row, corpus: Corpus, twins: Twins, material: Material) -> Settings:
+    def _further(self, row: Row, corpus: Corpus, twins: Twins, material: DataModule) -> Settings:
         """The budget of a row, its validations, and the split."""
         config = twins.config(row)
         steps = config.train.steps
@@ -171,14 +171,14 @@ class EarnStudy(Study):
         key, whole = records.key_of(corpus.name, row.name, seed), merged(settings, {"train.seed": seed})
         return Trial(f"{corpus.name}: {row.name}", seed, key, whole, before, about)
 
-    def _material(self, corpus: Corpus) -> Material:
+    def _material(self, corpus: Corpus) -> DataModule:
         """Reads the corpus, and leaves it in the cache for the processes that train."""
-        from ltm_pyro.training.material import prepare
+        from ltm_pyro.training.data_module import prepare_data
 
         config = complete(Row("", self.table.base, {}).settings_on(corpus.settings))
         config.data.seed = config.data.seed or 0
         try:
-            return prepare(config)
+            return prepare_data(config)
         except InputError as error:
             raise InputError(f"corpus {corpus.name}: {error}") from error
 

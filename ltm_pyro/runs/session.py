@@ -11,8 +11,8 @@ from ltm_pyro.runs.keeping import keeping
 from ltm_pyro.runs.progress import Progress, clock, training_line
 from ltm_pyro.runs.validation import Validation, record_of
 from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.data_module import DataModule
 from ltm_pyro.training.diagnosis import DivergedError
-from ltm_pyro.training.material import Material
 from ltm_pyro.training.processes import LostProcessError
 from ltm_pyro.training.run import Run
 from ltm_pyro.training.settings import TrainSettings
@@ -29,7 +29,7 @@ class Session:
         accelerator: device, precision and trackers.
     """
 
-    def __init__(self, run: Run, blueprint: RunComponents, material: Material, accelerator: Accelerator) -> None:
+    def __init__(self, run: Run, blueprint: RunComponents, material: DataModule, accelerator: Accelerator) -> None:
         from ltm_pyro.data import Batches
         from ltm_pyro.training.trainer import Trainer
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ltm_pyro.runs.progress import Progress
 from ltm_pyro.runs.step_time import now_and_then, timed_steps
+from ltm_pyro.training.data_module import DataModule
 from ltm_pyro.training.held_out import RunText
-from ltm_pyro.training.material import Material
 
 if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
@@ -48,6 +48,6 @@ def measured_speeds(runs: Mapping[str, Run], rounds: int, place: str | None = No
     return found
 
 
-def _material(run: Run, place: str | None) -> Material:
+def _material(run: Run, place: str | None) -> DataModule:
     text = RunText(run, place)
-    return Material(text.run.tokenizer, text.training, text.held_out)
+    return DataModule(text.run.tokenizer, text.training, text.held_out)

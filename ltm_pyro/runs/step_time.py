@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from ltm_pyro.training.blueprint import RunComponents
-    from ltm_pyro.training.material import Material
+    from ltm_pyro.training.data_module import DataModule
 
 WARM_UP, TIMED = 1, 3  # steps before, and while, a prior is timed
 
@@ -33,7 +33,7 @@ class TimedStep(NamedTuple):
 Take = Callable[[int], TimedStep]
 
 
-def steps_within(seconds: float, config: Namespace, material: Material) -> tuple[int, float]:
+def steps_within(seconds: float, config: Namespace, material: DataModule) -> tuple[int, float]:
     """How many slow steps take so many seconds, by timing a few of them, and the seconds of one.
 
     What a prior does every so many steps, as `ExemplarPrior` fits its exemplars, is timed once, and every step bears
@@ -55,7 +55,7 @@ def now_and_then(take: Take, every: int, one: float) -> float:
     return max(0.0, take(every).seconds - one) / every if every > 1 else 0.0
 
 
-def timed_steps(config: Namespace, material: Material) -> tuple[Take, int]:
+def timed_steps(config: Namespace, material: DataModule) -> tuple[Take, int]:
     """What takes a slow step as if it were that of a given number, with all that belongs to it, and times it.
 
     The weights are fresh ones, the batches those that the run begins with, in this process alone.
@@ -76,7 +76,7 @@ def timed_steps(config: Namespace, material: Material) -> tuple[Take, int]:
     return _timed_steps(blueprint, config, material, accelerator), 1 if prior is None else prior.every
 
 
-def _timed_steps(blueprint: RunComponents, config: Namespace, material: Material, accelerator: Accelerator) -> Take:
+def _timed_steps(blueprint: RunComponents, config: Namespace, material: DataModule, accelerator: Accelerator) -> Take:
     import torch
 
     from ltm_pyro.data import Batches

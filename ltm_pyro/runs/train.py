@@ -15,10 +15,10 @@ from ltm_pyro.runs.loading import open_run
 from ltm_pyro.runs.session import Session
 from ltm_pyro.training.blueprint import assemble, check
 from ltm_pyro.training.checkpoints import step_named
+from ltm_pyro.training.data_module import DataModule, DataRecord, corpus_of, prepare_data
 from ltm_pyro.training.given_text import refuse_given
 from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
 from ltm_pyro.training.launch import launched
-from ltm_pyro.training.material import DataRecord, Material, corpus_of, prepare
 from ltm_pyro.training.places import with_absolute_paths
 from ltm_pyro.training.processes import PATIENCE, Processes
 from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
@@ -44,7 +44,7 @@ def _train(folder: Path, config: Namespace, lock: RunLock, trust_code: bool = Fa
     accelerator = make_accelerator(folder, config)
     folder = lock.folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may differ
     session = begin(
-        folder, config, _read_by_all(config, accelerator, lambda: prepare(config)), accelerator, lock, start
+        folder, config, _read_by_all(config, accelerator, lambda: prepare_data(config)), accelerator, lock, start
     )
     try:
         return session.carry_out()
@@ -57,7 +57,7 @@ def _train(folder: Path, config: Namespace, lock: RunLock, trust_code: bool = Fa
 def begin(
     folder: Path,
     config: Namespace,
-    material: Material,
+    material: DataModule,
     accelerator: Accelerator,
     lock: RunLock,
     start: Start | None = None,
@@ -143,7 +143,7 @@ def _go_on(run: Run, which: str, place: str | None) -> int:
     return Session(run, run.assemble(), material, accelerator).carry_out(resume=which)
 
 
-def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[], Material]) -> Material:
+def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[], DataModule]) -> DataModule:
     """What every process reads: the first one before the others, which find what it has kept for next time."""
     processes = Processes(accelerator)
     count_slices(config.train.batch_size, config.train.accumulate, processes.count)  # before any work is done
@@ -153,7 +153,7 @@ def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[],
     return material
 
 
-def _read(config: Namespace, read: Callable[[], Material]) -> Material:
+def _read(config: Namespace, read: Callable[[], DataModule]) -> DataModule:
     from ltm_pyro.data import describe
 
     told = describe(corpus_of(config))
@@ -167,7 +167,7 @@ def _read(config: Namespace, read: Callable[[], Material]) -> Material:
     return material
 
 
-def describe_material(material: Material) -> dict[str, Any]:
+def describe_material(material: DataModule) -> dict[str, Any]:
     parts = {"training": material.training, "validation": material.validation}
     counts = {name: {"sequences": len(p), "tokens": p.token_count, "bytes": p.byte_count} for name, p in parts.items()}
     return {"fingerprint": material.fingerprint, **counts, **material.notes}

@@ -19,10 +19,10 @@ from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.train import describe_material, make_accelerator
 from ltm_pyro.runs.trained import TrainedRun
 from ltm_pyro.training.blueprint import RunComponents, assemble
+from ltm_pyro.training.data_module import DataModule, DataRecord
 from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
 from ltm_pyro.training.held_out import DATA
-from ltm_pyro.training.material import DataRecord, Material
 from ltm_pyro.training.processes import Processes
 from ltm_pyro.training.randomness import seed_everything
 from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
@@ -98,7 +98,7 @@ def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Token
     dry_run(again, config.data.length)
 
 
-def _trained(components: RunComponents, config: Namespace, material: Material, folder: Path, resume: bool) -> Run:
+def _trained(components: RunComponents, config: Namespace, material: DataModule, folder: Path, resume: bool) -> Run:
     accelerator = make_accelerator(folder, config)
     processes = Processes(accelerator)
     _refuse_unlike_processes(processes, components, material)
@@ -124,7 +124,7 @@ def _trained(components: RunComponents, config: Namespace, material: Material, f
     return run
 
 
-def _refuse_unlike_processes(processes: Processes, components: RunComponents, material: Material) -> None:
+def _refuse_unlike_processes(processes: Processes, components: RunComponents, material: DataModule) -> None:
     """Refuse processes that were given other sequences, or objects with other weights, than the first one."""
     if not processes.several:
         return
@@ -159,7 +159,7 @@ def _config(components: RunComponents, batches: Any, settings: Mapping[str, Any]
     return config
 
 
-def _material(model: AbstractModel, batches: Any, validation: Any, tokenizer: Any, config: Namespace) -> Material:
+def _material(model: AbstractModel, batches: Any, validation: Any, tokenizer: Any, config: Namespace) -> DataModule:
     from ltm_pyro.data import id_sequences, id_tokenizer, parted
 
     decoder = model.decoder
@@ -177,17 +177,17 @@ def _material(model: AbstractModel, batches: Any, validation: Any, tokenizer: An
         say(f"Held out: {len(held_out)} of {len(training) + len(held_out)} sequences; `validation` names others.")
     else:
         held_out = id_sequences(validation, vocabulary, begin, decoder.length)
-    return Material(tokenizer, training, held_out, notes={GIVEN: True})
+    return DataModule(tokenizer, training, held_out, notes={GIVEN: True})
 
 
-def _made(folder: Path, config: Namespace, material: Material, lock: RunLock) -> Run:
+def _made(folder: Path, config: Namespace, material: DataModule, lock: RunLock) -> Run:
     run = Run.create(folder, config, material.tokenizer, {DATA: json.dumps(describe_material(material)) + "\n"})
     keep_held_out(material.validation, folder)
     lock.take()
     return run
 
 
-def _opened(folder: Path, config: Namespace, material: Material) -> Run:
+def _opened(folder: Path, config: Namespace, material: DataModule) -> Run:
     """The run that is gone on with, which must be this one.
 
     Raises:

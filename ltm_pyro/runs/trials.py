@@ -17,8 +17,8 @@ from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.writing import keep_samples, write_samples
 from ltm_pyro.training.blueprint import check
 from ltm_pyro.training.checkpoints import step_of
+from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.held_out import DATA
-from ltm_pyro.training.material import DataRecord
 from ltm_pyro.training.run import Run, is_unbegun, run_parser
 from ltm_pyro.training.run_lock import RunLock
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.evaluation import Evaluation, Score
     from ltm_pyro.training.blueprint import RunComponents
-    from ltm_pyro.training.material import Material
+    from ltm_pyro.training.data_module import DataModule
 
 # those that there are
 SCORES = ("exact", "diffusion", "elbo", "importance_weighted", "predictive", "prior", "prior_predictive")
@@ -36,7 +36,7 @@ NUMBERS = {"prior": "from_prior"}  # of a validation, by other names
 BATCH, SEED = 32, 0  # those of `ltm evaluate`
 
 
-def train_run(folder: Path, config: Namespace, material: Material) -> Run:
+def train_run(folder: Path, config: Namespace, material: DataModule) -> Run:
     """Train a run to its last step: from the first, from where it was interrupted, or not at all if it is there.
 
     Raises:
@@ -53,7 +53,7 @@ def train_run(folder: Path, config: Namespace, material: Material) -> Run:
     return session.run
 
 
-def _session(folder: Path, config: Namespace, material: Material, lock: RunLock) -> Session:
+def _session(folder: Path, config: Namespace, material: DataModule, lock: RunLock) -> Session:
     """What goes on with a run; one that was cut off before its first checkpoint begins again."""
     if not (folder / "config.yaml").is_file() or is_unbegun(folder):
         check(run_parser(config), config)
@@ -65,7 +65,7 @@ def _session(folder: Path, config: Namespace, material: Material, lock: RunLock)
     return session
 
 
-def refuse_other_text(folder: Path, material: Material) -> None:
+def refuse_other_text(folder: Path, material: DataModule) -> None:
     """Every run of a comparison must be of one text.
 
     Args:
@@ -87,7 +87,7 @@ def score(
     run: Run,
     blueprint: RunComponents,
     device: torch.device,
-    material: Material,
+    material: DataModule,
     name: str,
     checkpoint: str,
     scoring: Mapping[str, Any],
@@ -119,7 +119,9 @@ def score(
     return found
 
 
-def aggregate(blueprint: RunComponents, device: torch.device, material: Material, limit: int | None) -> dict[str, Any]:
+def aggregate(
+    blueprint: RunComponents, device: torch.device, material: DataModule, limit: int | None
+) -> dict[str, Any]:
     """The aggregated posterior of the validation text against the prior, as one flat record."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation.aggregate import aggregate_against_prior

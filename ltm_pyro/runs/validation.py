@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.training.blueprint import RunComponents
-from ltm_pyro.training.material import Material
+from ltm_pyro.training.data_module import DataModule
 from ltm_pyro.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Validation:
         device: of the objects.
     """
 
-    material: Material
+    material: DataModule
     settings: TrainSettings
     protocol_steps: int
     device: torch.device

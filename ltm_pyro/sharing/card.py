@@ -11,8 +11,8 @@ from ltm_pyro.data.hub import PREFIX, parse_hub_name
 from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import read_text
 from ltm_pyro.sharing.escaping import escaped, escaped_table, quoted
+from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.decoder_settings import is_flat
-from ltm_pyro.training.material import DataRecord
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace

@@ -12,8 +12,8 @@ from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import open_regular, read_json
 from ltm_pyro.training.checkpoints import Checkpoints
+from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.held_out import CORPUS, DATA
-from ltm_pyro.training.material import DataRecord
 from ltm_pyro.training.run import CONFIG, TOKENIZER, run_parser
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import torch
 
     from ltm_pyro.training.blueprint import RunComponents
-    from ltm_pyro.training.material import Material
+    from ltm_pyro.training.data_module import DataModule
     from ltm_pyro.training.run import Run
 
 
-def carry_out(plan: dict[str, Any], folder: Path, material: Material | None = None) -> dict[str, Any]:
+def carry_out(plan: dict[str, Any], folder: Path, material: DataModule | None = None) -> dict[str, Any]:
     """Train and score one trial: from the first step, from where it was interrupted, or what is still missing of it.
 
     Args:
@@ -41,20 +41,20 @@ def carry_out(plan: dict[str, Any], folder: Path, material: Material | None = No
         DivergedError: at a NaN or an infinity.
         RuntimeError: if a number is not finite.
     """
-    from ltm_pyro.training.material import prepare
+    from ltm_pyro.training.data_module import prepare_data
 
     whole, study = cast(Plan, plan), folder.parent.parent
     before = whole["start_from"]
     start = {"train.start_from": str(study / "runs" / before)} if before else {}
     config = complete(merged(whole["settings"], start))
-    material = prepare(config) if material is None else material
+    material = prepare_data(config) if material is None else material
     if whole["one_text"]:
         trials.refuse_other_text(study, material)
     run = trials.train_run(study / "runs" / folder.name, config, material)
     return measure(run, whole, material, _scored_before(folder, whole))
 
 
-def measure(run: Run, plan: Plan, material: Material, scored: dict[str, Any]) -> dict[str, Any]:
+def measure(run: Run, plan: Plan, material: DataModule, scored: dict[str, Any]) -> dict[str, Any]:
     """What a trained run comes to, as `carry_out` returns it.
 
     Args:
@@ -76,7 +76,7 @@ def measure(run: Run, plan: Plan, material: Material, scored: dict[str, Any]) ->
 
 
 def _aggregate(
-    run: Run, blueprint: RunComponents, device: torch.device, material: Material, plan: Plan
+    run: Run, blueprint: RunComponents, device: torch.device, material: DataModule, plan: Plan
 ) -> dict[str, Any]:
     """The aggregated posterior against the prior."""
     scoring = next(iter(plan["scorings"].values()))
@@ -84,14 +84,16 @@ def _aggregate(
 
 
 def _samples(
-    run: Run, blueprint: RunComponents, device: torch.device, material: Material, plan: Plan
+    run: Run, blueprint: RunComponents, device: torch.device, material: DataModule, plan: Plan
 ) -> dict[str, Any]:
     """Texts written with z from the prior, into the folder of the run."""
     trials.write_and_keep_samples(run, blueprint)
     return {}
 
 
-def _flops(run: Run, blueprint: RunComponents, device: torch.device, material: Material, plan: Plan) -> dict[str, Any]:
+def _flops(
+    run: Run, blueprint: RunComponents, device: torch.device, material: DataModule, plan: Plan
+) -> dict[str, Any]:
     """FLOPs that a token of training takes."""
     return trials.flops_of(run)
 

@@ -26,7 +26,7 @@ from ltm_pyro.studies.trial import Trial
 from ltm_pyro.training.removed_arguments import as_now
 
 if TYPE_CHECKING:
-    from ltm_pyro.training.material import Material
+    from ltm_pyro.training.data_module import DataModule
 
 LOG = "log.txt"
 PAUSE = 0.2  # seconds between two looks at what runs
@@ -78,7 +78,7 @@ class TrialRunner:
         self.running: dict[str, subprocess.Popen] = {}
         self.attempts: dict[str, int] = {}
 
-    def carry_out(self, listener: Callable[[str], None] = lambda key: None, material: Material | None = None) -> None:
+    def carry_out(self, listener: Callable[[str], None] = lambda key: None, material: DataModule | None = None) -> None:
         """Run all that is not done; what fails is noted and does not stop the others.
 
         Args:
@@ -94,7 +94,7 @@ class TrialRunner:
         else:
             self._carry_out_in_processes(self.processes, listener)
 
-    def _carry_out_here(self, listener: Callable[[str], None], material: Material | None) -> None:
+    def _carry_out_here(self, listener: Callable[[str], None], material: DataModule | None) -> None:
         for key in [key for key in self.trials if key not in self.results]:
             if self._can_start(key):
                 say(f"\n[{len(self.results) + 1}/{len(self.trials)}] {self.trials[key]}")

@@ -20,7 +20,7 @@ from ltm_pyro.studies.runner import TrialRunner
 from ltm_pyro.studies.trial import Plan, Scoring, Trial
 
 if TYPE_CHECKING:
-    from ltm_pyro.training.material import Material
+    from ltm_pyro.training.data_module import DataModule
 
 HEADLINE = {"exact": "exact", "elbo": "ELBO", "importance_weighted": "importance-weighted", "prior": "prior"}
 
@@ -179,12 +179,12 @@ class Study(ABC):
         return report
 
     @cached_property
-    def material(self) -> Material:
+    def material(self) -> DataModule:
         """The text of all trials, as the first one reads it."""
-        from ltm_pyro.training.material import prepare
+        from ltm_pyro.training.data_module import prepare_data
 
         say("Reading the corpus ...")
-        material = prepare(complete(self.text_settings()))
+        material = prepare_data(complete(self.text_settings()))
         of_trials.refuse_other_text(self.folder.path, material)
         return material
 

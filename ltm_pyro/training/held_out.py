@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.data_module import DIGEST, HELD_OUT, DataModule, DataRecord, divided_corpus, prepare_data
 from ltm_pyro.training.given_text import GIVEN, content, read_held_out, refuse_given
-from ltm_pyro.training.material import DIGEST, HELD_OUT, DataRecord, Material, divided_corpus, prepare
 from ltm_pyro.training.places import refuse_missing
 
 if TYPE_CHECKING:
@@ -132,14 +132,14 @@ class RunText:
         return f"validation-{there}-of-{of}-documents", about
 
 
-def prepare_again(run: Run, saved: dict[str, Any], place: str | None = None) -> Material:
+def prepare_again(run: Run, saved: dict[str, Any], place: str | None = None) -> DataModule:
     """What a run was begun with, if its corpus is as it was then; else something else, by its fingerprint."""
     from ltm_pyro import data
 
     refuse_given(run.folder, saved)
     config = with_place(run, saved, place)
     refuse_missing(run.folder, config)
-    return prepare(config, run.tokenizer, data.divide if HELD_OUT in saved else data.divide_by_name)
+    return prepare_data(config, run.tokenizer, data.divide if HELD_OUT in saved else data.divide_by_name)
 
 
 def with_place(run: Run, saved: dict[str, Any], place: str | None = None) -> Namespace:
@@ -192,7 +192,7 @@ def _as_it_was(run: Run, saved: dict[str, Any], config: Namespace) -> Rule:
     """
     from ltm_pyro import data
 
-    if prepare(config, run.tokenizer, data.divide_by_name).fingerprint != saved["fingerprint"]:
+    if prepare_data(config, run.tokenizer, data.divide_by_name).fingerprint != saved["fingerprint"]:
         raise InputError(
             f"{run.folder} was made by an earlier version, which did not note what it held out, and its corpus has "
             "changed since, so that this cannot be told any more. Restore the text as it was, or score a text that the "

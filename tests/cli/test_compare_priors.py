@@ -291,10 +291,10 @@ def test_equal_seconds_give_every_prior_its_own_steps(corpus, monkeypatch, capsy
 def test_steps_are_foretold_from_timed_ones(corpus):
     from ltm_pyro.cli.run_arguments import configured
     from ltm_pyro.runs.step_time import steps_within
-    from ltm_pyro.training.material import prepare
+    from ltm_pyro.training.data_module import prepare_data
 
     config = configured([str(corpus), *arguments(TINY)])[0]
-    material = prepare(config)
+    material = prepare_data(config)
     steps, one = steps_within(2.0, config, material)
     assert steps == round(2.0 / one)
     assert 0 < one < 1
@@ -318,7 +318,7 @@ def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(words, one, co
     from ltm_pyro.cli.run_arguments import configured
     from ltm_pyro.inference import DualRateSVI
     from ltm_pyro.runs import step_time
-    from ltm_pyro.training.material import prepare
+    from ltm_pyro.training.data_module import prepare_data
 
     seconds, fit = [0.0], DualRateSVI.fit
 
@@ -327,7 +327,7 @@ def test_steps_bear_their_share_of_what_a_prior_does_now_and_then(words, one, co
         fit(svi, *args, **kwargs)
 
     config = configured([str(corpus), *arguments(TINY), *words])[0]
-    material = prepare(config)
+    material = prepare_data(config)
     with monkeypatch.context() as patched:
         patched.setattr(DualRateSVI, "fit", counted)
         patched.setattr(step_time.time, "perf_counter", lambda: seconds[0])

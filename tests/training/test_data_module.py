@@ -11,7 +11,7 @@ import torch
 from runs import TINY, arguments, checkpoint, ltm, metrics, sides, train, write_corpus
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.material import corpus_of, prepare
+from ltm_pyro.training.data_module import corpus_of, prepare_data
 from ltm_pyro.training.run import run_parser
 
 
@@ -25,14 +25,14 @@ def corpus(tmp_path):
 
 
 def test_equal_corpora_make_equal_material(tmp_path, corpus):
-    first, again = prepare(config(corpus)), prepare(config(corpus))
+    first, again = prepare_data(config(corpus)), prepare_data(config(corpus))
     assert first.fingerprint == again.fingerprint
     assert first.tokenizer.vocabulary == 270
     assert len(first.training) > len(first.validation) > 0
     for change in (["--train.seed", "1"], ["--data.length", "8"], ["--data.vocabulary", "265"]):
-        assert prepare(config(corpus, *change)).fingerprint != first.fingerprint
+        assert prepare_data(config(corpus, *change)).fingerprint != first.fingerprint
     corpus.write_text(corpus.read_text().replace("people", "peoples", 1))
-    assert prepare(config(corpus)).fingerprint != first.fingerprint
+    assert prepare_data(config(corpus)).fingerprint != first.fingerprint
 
 
 def test_the_tokenizer_is_learned_from_the_training_split_alone(tmp_path, corpus):
@@ -42,16 +42,16 @@ def test_the_tokenizer_is_learned_from_the_training_split_alone(tmp_path, corpus
     changed.parent.mkdir()
     lines = [json.dumps({"text": "zzzz " * 50 if text in held_out else text}) for text in texts]
     changed.write_text("\n".join(lines))
-    first, second = prepare(config(corpus)), prepare(config(changed))
+    first, second = prepare_data(config(corpus)), prepare_data(config(changed))
     assert first.tokenizer.backend.to_str() == second.tokenizer.backend.to_str()
     assert first.fingerprint != second.fingerprint
 
 
 def test_a_tokenizer_that_is_given_is_used(tmp_path, corpus):
-    first = prepare(config(corpus, "--data.vocabulary", "265"))
+    first = prepare_data(config(corpus, "--data.vocabulary", "265"))
     first.tokenizer.save(tmp_path / "tokenizer.json")
-    assert prepare(config(corpus), first.tokenizer).tokenizer is first.tokenizer
-    loaded = prepare(config(corpus, "--data.tokenizer", str(tmp_path / "tokenizer.json")))
+    assert prepare_data(config(corpus), first.tokenizer).tokenizer is first.tokenizer
+    loaded = prepare_data(config(corpus, "--data.tokenizer", str(tmp_path / "tokenizer.json")))
     assert loaded.tokenizer.vocabulary == 265
     assert loaded.fingerprint == first.fingerprint
 
@@ -69,7 +69,7 @@ def test_several_corpora_are_joined_by_commas(tmp_path, corpus):
 def test_a_corpus_of_next_to_nothing_is_refused(tmp_path):
     (tmp_path / "one.txt").write_text("a")
     with pytest.raises(InputError, match="too few to hold out 20%"):
-        prepare(config(tmp_path / "one.txt"))
+        prepare_data(config(tmp_path / "one.txt"))
 
 
 def test_the_split_has_a_seed_of_its_own(corpus):
@@ -93,7 +93,7 @@ def test_tests_leave_the_home_folder_alone():
 
 def test_a_configuration_says_where_results_are_kept(tmp_path, corpus, cache):
     def kept_at(*words):
-        return getattr(prepare(config(corpus, *words)).training.tokens, "filename", None)
+        return getattr(prepare_data(config(corpus, *words)).training.tokens, "filename", None)
 
     assert kept_at("--data.cache", "none") is None
     assert not cache.exists()
@@ -103,7 +103,7 @@ def test_a_configuration_says_where_results_are_kept(tmp_path, corpus, cache):
 
 @pytest.mark.parametrize("nothing", ["none", ""])
 def test_a_cache_may_be_done_without(corpus, cache, nothing):
-    material = prepare(config(corpus, f"--data.cache={nothing}"))
+    material = prepare_data(config(corpus, f"--data.cache={nothing}"))
     assert not isinstance(material.training.tokens, np.memmap)
     assert not cache.exists()
     assert material.remark == ""
@@ -116,9 +116,9 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, corpus, capsys):
 
 def test_what_is_kept_is_what_would_be_made(corpus, cache):
     for words in ([], ["--data.mode", "documents"], ["--data.length", "7"], ["--train.seed", "1"]):
-        fresh = prepare(config(corpus, "--data.cache", "none", *words))
+        fresh = prepare_data(config(corpus, "--data.cache", "none", *words))
         for _ in range(2):
-            kept = prepare(config(corpus, *words))
+            kept = prepare_data(config(corpus, *words))
             assert isinstance(kept.training.tokens, np.memmap)
             assert kept.fingerprint == fresh.fingerprint
             assert kept.tokenizer.backend.to_str() == fresh.tokenizer.backend.to_str()
@@ -128,13 +128,13 @@ def test_what_is_kept_is_what_would_be_made(corpus, cache):
 
 
 def test_another_length_needs_no_other_tokens(corpus, cache):
-    first = prepare(config(corpus))
-    other = prepare(config(corpus, "--data.length", "8"))
+    first = prepare_data(config(corpus))
+    other = prepare_data(config(corpus, "--data.length", "8"))
     assert first.training.tokens.filename == other.training.tokens.filename
     assert first.fingerprint != other.fingerprint
     for words in ([], ["--data.length", "8"]):
-        fresh = prepare(config(corpus, "--data.cache", "none", *words))
-        assert prepare(config(corpus, *words)).fingerprint == fresh.fingerprint
+        fresh = prepare_data(config(corpus, "--data.cache", "none", *words))
+        assert prepare_data(config(corpus, *words)).fingerprint == fresh.fingerprint
 
 
 def weights(folder):

@@ -38,7 +38,7 @@ class DataRecord(TypedDict):
     given: NotRequired[bool]
 
 
-class Material(NamedTuple):
+class DataModule(NamedTuple):
     """The sequences to learn from and those held out, and the tokenizer of both.
 
     `remark` says what a user should know of how they were read; mostly nothing. `notes` name what is held out, for
@@ -60,7 +60,7 @@ class Material(NamedTuple):
         return self.kept_fingerprint or data.fingerprint(self.training, self.validation)
 
 
-def prepare(config: Namespace, tokenizer: Tokenizer | None = None, rule: Rule | None = None) -> Material:
+def prepare_data(config: Namespace, tokenizer: Tokenizer | None = None, rule: Rule | None = None) -> DataModule:
     """Read, split, tokenize and cut a run's corpus, or find the result where an earlier call has kept it.
 
     Args:
@@ -76,7 +76,7 @@ def prepare(config: Namespace, tokenizer: Tokenizer | None = None, rule: Rule | 
         if not len(part):
             raise InputError(f"the corpus gives no {name} sequence: it is too small, give more text")
     remarks = [*divided.corpus.remarks, *([divided.remark] if divided.remark else [])]
-    return Material(tokenizer, *cut, remark="; ".join(remarks), notes=_notes(divided))
+    return DataModule(tokenizer, *cut, remark="; ".join(remarks), notes=_notes(divided))
 
 
 def _notes(divided: DividedCorpus) -> dict[str, Any]:
