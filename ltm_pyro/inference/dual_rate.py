@@ -12,7 +12,7 @@ from ltm_pyro.bounds import Terms
 from ltm_pyro.inference.batch import checked_batch, refuse_unfit
 from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.observers import StepObserver, WeightObserver
-from ltm_pyro.inference.others import Others
+from ltm_pyro.inference.process_group import ProcessGroup
 from ltm_pyro.inference.slow_step import SlowStep
 from ltm_pyro.instances import require_instance
 
@@ -79,7 +79,10 @@ class DualRateSVI:
         return self.step_in_slices([{"x": x, "mask": mask, **kwargs}])
 
     def step_in_slices(
-        self, slices: Iterable[Mapping[str, Any]], tokens: Tensor | int | None = None, others: Others | None = None
+        self,
+        slices: Iterable[Mapping[str, Any]],
+        tokens: Tensor | int | None = None,
+        others: ProcessGroup | None = None,
     ) -> Terms:
         """`step` on a batch that comes in slices: each is fitted, adds its gradient, and its posteriors are forgotten.
 

@@ -18,7 +18,7 @@ from ltm_pyro.inference.contracts import guide_of
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.observers import WeightObserver
-from ltm_pyro.inference.others import Others, Parts
+from ltm_pyro.inference.process_group import ProcessGroup, ShardedParameters
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE, SHARE_BELOW_ONE, bounded, whole
 from ltm_pyro.recorded import Recorded
@@ -95,7 +95,7 @@ class SlowStep(Recorded):
         self.make_optimizer, self.observer = optimizer, observer
         self.taken = 0
         self._loss: Tensor | None = None
-        self.parts: Parts | None = None
+        self.parts: ShardedParameters | None = None
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -130,7 +130,7 @@ class SlowStep(Recorded):
         )
         self.taken, self.parts = 0, None
 
-    def move_parts(self, parts: Parts) -> None:
+    def move_parts(self, parts: ShardedParameters) -> None:
         """Make the optimizer anew, of the parts of the weights that this process has."""
         self.prepare(parts.own)
         self.parts = parts
@@ -195,7 +195,7 @@ class SlowStep(Recorded):
         self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
         return terms.detach()
 
-    def apply(self, terms: Terms, others: Others | None = None) -> None:
+    def apply(self, terms: Terms, others: ProcessGroup | None = None) -> None:
         """Step along the gradients that have been added up.
 
         Args:
@@ -216,7 +216,7 @@ class SlowStep(Recorded):
         self.optimizer.step()
         self.taken += 1
 
-    def _synchronised(self, loss: Tensor, others: Others) -> Tensor:
+    def _synchronised(self, loss: Tensor, others: ProcessGroup) -> Tensor:
         """The loss of all processes, whose gradients are summed in place.
 
         A weight that no process has a gradient for keeps none: the optimizer leaves it alone, as in a single process.

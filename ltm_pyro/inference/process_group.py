@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ltm_pyro.bounds import Terms
 
 
-class Others(Protocol):
+class ProcessGroup(Protocol):
     """Processes that work on other slices of the same batch."""
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
@@ -20,7 +20,7 @@ class Others(Protocol):
         """The terms of all processes, one after another, in the order of the batch."""
 
 
-class Parts(Protocol):
+class ShardedParameters(Protocol):
     """Weights of which every process moves a part. All processes make every call."""
 
     whole: list[nn.Parameter]
