@@ -20,7 +20,7 @@ class NoDensity:
         """Why nothing is bounded: the same for every bound."""
         return (
             "the guide draws points, of which log q(z) is not known, so that nothing is bounded: learn by "
-            "bound.unclaimed(), or take LaplaceGuide or MeanFieldGuide for a number"
+            "bound.without_claim(), or take LaplaceGuide or MeanFieldGuide for a number"
         )
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Members of guides and priors that have another name now: nobody would ask a class of one's own for the old one."""
+"""Members of guides, priors and bounds that have another name now; nobody would ask for the old one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ RENAMED = {
     "teach": "backward_guide",
     "refines": "needs_unrolled",
     "learning_from": "on_slow_step",
+    "admit": "check_site",
+    "unclaimed": "without_claim",
 }
 
 

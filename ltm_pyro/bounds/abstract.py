@@ -135,12 +135,12 @@ class AbstractObjective(Recorded, PyroELBO):
     def draw(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Draws:
         """Run the guide, and the model on what it drew."""
         cut = self.gradient.cuts and torch.is_grad_enabled()
-        draws = Draws(model, guide, args, kwargs, self.particles, self.at_once, cut, self.kl_weight, self.admit)
+        draws = Draws(model, guide, args, kwargs, self.particles, self.at_once, cut, self.kl_weight, self.check_site)
         if torch.is_grad_enabled() and not self.gradient.cuts:
             draws.check_reparameterised()
         return draws
 
-    def admit(self, site: dict) -> None:
+    def check_site(self, site: dict) -> None:
         """Look at a site before its density is taken.
 
         A prior's or a text's distribution may say by `density` what its `log_prob` is, where that is not log p, and
@@ -184,7 +184,7 @@ class AbstractObjective(Recorded, PyroELBO):
             f"slow steps: the run has {steps:,} and ends at {self.schedule.at(steps - 1):.3g}"
         )
 
-    def unclaimed(self) -> AbstractObjective:
+    def without_claim(self) -> AbstractObjective:
         """The same objective, for learning alone: it claims nothing, and so asks nothing of the densities."""
         objective = copy(self)
         objective.claim = Claim.NONE

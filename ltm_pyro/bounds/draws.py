@@ -33,7 +33,7 @@ class Draws:
         at_once: particles in one pass through the model; None takes all.
         cut: whether the samples are cut from the guide's parameters, for gradients that do not go along z.
         kl_weight: of log q - log p(z) in `log_weight`.
-        admit: shown every site before its density is taken; it may refuse one, or put a distribution in place.
+        check_site: shown every site before its density is taken; it may refuse one, or put a distribution in place.
 
     Raises:
         InputError: if nothing is observed, the guide leaves out a site, or a site is outside the plate or scaled.
@@ -49,16 +49,16 @@ class Draws:
         at_once: int | None = None,
         cut: bool = False,
         kl_weight: float = 1.0,
-        admit: Callable[[dict], None] = lambda site: None,
+        check_site: Callable[[dict], None] = lambda site: None,
     ) -> None:
         self.model, self.guide, self.args, self.kwargs = model, guide, args, kwargs
-        self.particles, self.kl_weight, self.admit = particles, kl_weight, admit
+        self.particles, self.kl_weight, self.check_site = particles, kl_weight, check_site
         self.at_once = min(at_once or particles, particles)
         with Cut(cut):
             self.guide_trace = self._run(guide, particles)
         self._latent = sample_sites(self.guide_trace)
         for site in self._latent:
-            admit(site)
+            check_site(site)
         if _at_once():
             self.guide_trace.compute_log_prob()
         self.z = {site["name"]: site["value"] for site in self._latent}  # (S, B, *event) each
@@ -249,7 +249,7 @@ class Draws:
         particles = len(next(iter(z.values()))) if z else self.particles
         model_trace = self._run(self.model, particles, held)
         for site in sample_sites(model_trace):
-            self.admit(site)
+            self.check_site(site)
         if _at_once():
             model_trace.compute_log_prob()
         if is_validation_enabled():

@@ -50,8 +50,8 @@ class FixedNoise(AbstractNonBound):
             torch.manual_seed((self.seed * 2_654_435_761 + self.batch) % 2**32)  # the CPU reads 32 bits of a seed
             return replace(self.objective.terms(model, guide, *args, **kwargs), bound=None)
 
-    def unclaimed(self) -> FixedNoise:
-        return self._of(self.objective.unclaimed())
+    def without_claim(self) -> FixedNoise:
+        return self._of(self.objective.without_claim())
 
     def with_particles(self, particles: int) -> FixedNoise:
         return self._of(self.objective.with_particles(particles))

@@ -24,7 +24,7 @@ class Posterior(NamedTuple):
 @torch.no_grad()
 def under_posterior(model: nn.Module, guide: Any, draws: int, at_once: int = 8, **batch: Any) -> Posterior:
     """Score a batch under `draws` fresh samples of the guide as it stands, `at_once` in one pass."""
-    drawn = Draws(model, guide, (), batch, draws, at_once, admit=ImportanceWeighted().admit)
+    drawn = Draws(model, guide, (), batch, draws, at_once, check_site=ImportanceWeighted().check_site)
     kl = drawn.kl()
     per_layer = None if kl.per_layer is None else kl.per_layer.mean(0)
     return Posterior(drawn.log_likelihood, drawn.log_weight, kl.total.mean(0), per_layer, kl.closed_form)

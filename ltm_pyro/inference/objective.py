@@ -8,4 +8,4 @@ from ltm_pyro.inference.contracts import Guide
 
 def objective_for(guide: Guide, bound: AbstractObjective) -> AbstractObjective:
     """The bound itself, which claims nothing where the guide says that it has no density."""
-    return bound if guide.has_density else bound.unclaimed()
+    return bound if guide.has_density else bound.without_claim()

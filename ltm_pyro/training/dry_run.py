@@ -46,11 +46,11 @@ def dry_run(blueprint: RunComponents, length: int, learns: bool = True) -> None:
 
 def _ask_bounds(blueprint: RunComponents, guide: Any) -> None:
     if isinstance(blueprint.model, MaskedDiffusionModel):
-        blueprint.slow.bound.admit({"name": "x", "fn": MaskedSequence(blueprint.model)})
+        blueprint.slow.bound.check_site({"name": "x", "fn": MaskedSequence(blueprint.model)})
     sites = poutine.trace(guide).get_trace().nodes
     for bound in (blueprint.fast.bound, blueprint.slow.bound):
         if "z" in sites:
-            objective_for(guide, bound).admit(dict(sites["z"]))
+            objective_for(guide, bound).check_site(dict(sites["z"]))
 
 
 def _step(blueprint: RunComponents, guide: Any) -> None:

@@ -127,7 +127,7 @@ def drawn(guide, x, seed=1):
 
 
 def admitted(bound, guide):
-    return bound if guide.has_density else bound.unclaimed()
+    return bound if guide.has_density else bound.without_claim()
 
 
 def terms(bound, guide, model, x, mask=None, seed=1):

@@ -31,7 +31,7 @@ def test_its_kl_is_minus_the_log_prior(gradient, closed_form, toy):
     """And its objective log p(x, z), in value and in slope."""
     guide = MAPGuide(toy.z_shape, start_at="sample")
     guide.start(toy.x, prior=toy.prior())
-    terms = ELBO(3, closed_form, gradient=gradient).unclaimed().terms(toy, guide, toy.x)
+    terms = ELBO(3, closed_form, gradient=gradient).without_claim().terms(toy, guide, toy.x)
     z = guide.z.detach().squeeze(1).requires_grad_()
     log_prior = toy.prior().log_prob(z)
     mean = z.flatten(1) @ toy.weight.T + toy.bias

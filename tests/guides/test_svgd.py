@@ -98,7 +98,7 @@ def test_the_direction_stands_in_place_of_the_gradient(at_once, toy):
     mean = z.flatten(2) @ toy.weight.T + toy.bias
     log_joint = -((toy.x[:, None] - mean) ** 2).sum() / (2 * toy.noise**2) - z.square().sum() / 2
     (slope,) = torch.autograd.grad(log_joint, z)
-    objective = KLWeighted(particles=6, at_once=at_once).unclaimed()
+    objective = KLWeighted(particles=6, at_once=at_once).without_claim()
     (-objective.terms(toy, guide, toy.x).objective.sum() * 6).backward()
     torch.testing.assert_close(-guide.z.grad, stein_direction(guide.z.detach(), slope))
 
