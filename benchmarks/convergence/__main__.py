@@ -66,7 +66,7 @@ def measure(run: Run, corpus: str, limit: int) -> list[dict[str, Any]]:
 
 
 def _fits(run: Run, blueprint: RunComponents) -> Iterator[tuple[str, FastLoop]]:
-    training = run.assemble().fast
+    training = run.build().fast
     yield "training's", towards_a_bound(training).lasting(run.config.train.evaluate_fast_steps or training.steps)
     tables = TableFit().loop(blueprint.guide, training)
     yield "tables", tables

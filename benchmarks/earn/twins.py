@@ -14,7 +14,7 @@ from benchmarks.earn.matching import WITHIN, matched_inner, parameters_of
 from benchmarks.earn.table import Row, Table
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.config import Settings, complete, merged, without
-from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.blueprint import validate
 from ltm_pyro.training.run import run_parser
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Twins:
         if key not in self._checked:
             try:
                 self._checked[key] = complete(settings)
-                check(run_parser(), self._checked[key])
+                validate(run_parser(), self._checked[key])
             except InputError as error:
                 raise InputError(f"row {row.name}: {error}") from error
         return self._checked[key].clone()

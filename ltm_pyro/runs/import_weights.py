@@ -56,7 +56,7 @@ def import_weights(
     if not has_checksums(file):
         say(f"{file} has no checksums: a changed byte in it would not be noticed")
     made = Run.create(folder, _config(decoder), _tokenizer(tokenizer, decoder))
-    components = made.assemble()
+    components = made.build()
     components.model.decoder.load_state_dict(decoder.state_dict())
     made.checkpoints.save(0, components.state_dict(), {}, fingerprint=made.fingerprint)
     count = sum(parameter.numel() for parameter in decoder.parameters())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ltm_pyro.runs import train
-from ltm_pyro.training.blueprint import assemble, check
+from ltm_pyro.training.blueprint import build, validate
 from ltm_pyro.training.run import run_parser
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def steps_within(seconds: float, config: Namespace, material: DataModule) -> tup
         seconds: of training, without validations and checkpoints.
         config, material: of the run; its weights and its random numbers are left alone.
     """
-    check(run_parser(config), config)
+    validate(run_parser(config), config)
     take, every = timed_steps(config, material)
     one = statistics.mean([take(every + 1).seconds for _ in range(WARM_UP + TIMED)][WARM_UP:])
     one += now_and_then(take, every, one)
@@ -68,7 +68,7 @@ def timed_steps(config: Namespace, material: DataModule) -> tuple[Take, int]:
     accelerator = train.make_accelerator(Path(), config)
     seed_everything(config.train.seed)
     tokenizer = material.tokenizer
-    blueprint = assemble(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin).to(accelerator.device)
+    blueprint = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin).to(accelerator.device)
     blueprint.model.train()
     if config.compile:
         blueprint.model.compile_passes(config.compile)

@@ -13,7 +13,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import open_run
 from ltm_pyro.runs.session import Session
-from ltm_pyro.training.blueprint import assemble, check
+from ltm_pyro.training.blueprint import build, validate
 from ltm_pyro.training.checkpoints import step_named
 from ltm_pyro.training.data_module import DataModule, DataRecord, corpus_of, prepare_data
 from ltm_pyro.training.given_text import refuse_given
@@ -39,7 +39,7 @@ def start(folder: Path, config: Namespace, trust_code: bool = False) -> int:
 
 def _train(folder: Path, config: Namespace, lock: RunLock, trust_code: bool = False) -> int:
     """Train from the first step."""
-    check(run_parser(config), config)
+    validate(run_parser(config), config)
     start = fitting_start(config, trust_code)
     accelerator = make_accelerator(folder, config)
     folder = lock.folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may differ
@@ -73,7 +73,7 @@ def begin(
 
     config = with_absolute_paths(config)
     seed_everything(config.train.seed)
-    blueprint = assemble(run_parser(config), config, material.tokenizer.vocabulary, material.tokenizer.begin)
+    blueprint = build(run_parser(config), config, material.tokenizer.vocabulary, material.tokenizer.begin)
     if start is not None:
         say(start.hand_over(blueprint))
     if not accelerator.is_main_process:
@@ -140,7 +140,7 @@ def _go_on(run: Run, which: str, place: str | None) -> int:
         moved = with_absolute_paths(config)["corpus"]
         run.write(DATA, json.dumps({**saved, CORPUS: moved}, indent=2) + "\n")
     seed_everything(run.config.train.seed)
-    return Session(run, run.assemble(), material, accelerator).carry_out(resume=which)
+    return Session(run, run.build(), material, accelerator).carry_out(resume=which)
 
 
 def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[], DataModule]) -> DataModule:

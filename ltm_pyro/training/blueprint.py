@@ -110,7 +110,7 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         action.required = action.required and action.dest not in ("fast.bound", "slow.bound")
 
 
-def assemble(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: int) -> RunComponents:
+def build(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: int) -> RunComponents:
     """Build the objects that a parsed configuration describes.
 
     Args:
@@ -160,11 +160,11 @@ def _instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
         raise
 
 
-def check(parser: ArgumentParser, config: Namespace) -> RunComponents:
-    """Build once, at a fraction of the size, what `assemble` will build, so that faults show before any work is done.
+def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
+    """Build once, at a fraction of the size, what `build` will build, so that faults show before any work is done.
 
     Args:
-        parser, config: as for `assemble`.
+        parser, config: as for `build`.
 
     Returns:
         What was built, of a vocabulary of two.
@@ -176,7 +176,7 @@ def check(parser: ArgumentParser, config: Namespace) -> RunComponents:
     refuse_batch_beyond_memory(config)
     for name in ("prior", "guide"):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
-    blueprint = assemble(parser, config, vocabulary=2, begin=0)
+    blueprint = build(parser, config, vocabulary=2, begin=0)
     try:
         blueprint.svi()
         fast_optimizer = blueprint.fast.optimizer([torch.zeros(1, requires_grad=True)], lr=blueprint.fast.learning_rate)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_json, read_text, refuse_links, validate, write_text
 from ltm_pyro.models import AbstractDecoder, Decoder
-from ltm_pyro.training.blueprint import RunComponents, add_arguments, assemble, fingerprint
+from ltm_pyro.training.blueprint import RunComponents, add_arguments, build, fingerprint
 from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
 from ltm_pyro.training.consent import LARGEST, Consented, consented, read_arguments
 from ltm_pyro.training.decoder_arguments import decoder_class
@@ -225,9 +225,9 @@ class Run:
         """Identifies the configuration that a checkpoint's weights belong to."""
         return fingerprint(self.config, self.folder / TOKENIZER)
 
-    def assemble(self) -> RunComponents:
+    def build(self) -> RunComponents:
         """The run's objects with initial weights."""
-        return assemble(run_parser(self.config), self.config, self.tokenizer.vocabulary, self.tokenizer.begin)
+        return build(run_parser(self.config), self.config, self.tokenizer.vocabulary, self.tokenizer.begin)
 
     def load(self, which: str = "best") -> RunComponents:
         """The run's objects with trained weights, ready to evaluate.
@@ -241,7 +241,7 @@ class Run:
         path = self.find(which)
         _ = self.tokenizer  # a damaged one says so itself
         read_info(path, self.fingerprint)  # before anything is made of the configuration
-        blueprint = self.assemble()
+        blueprint = self.build()
         weights = self.checkpoints.load_weights(path, self.fingerprint, blueprint.named_parameters())
         try:
             blueprint.load_state_dict(weights)

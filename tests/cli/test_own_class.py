@@ -113,7 +113,7 @@ def test_a_run_that_is_copied_or_edited_needs_consent(own, capsys):
     config = own / "config.yaml"
     config.write_text(config.read_text() + "# edited\n")
     assert "run/config.yaml: prior my_code.MyPrior" in refused(capsys, "generate", "run")
-    assert type(Run.open("run", trust_code=True).assemble().model.prior).__name__ == "MyPrior"
+    assert type(Run.open("run", trust_code=True).build().model.prior).__name__ == "MyPrior"
 
 
 def test_a_run_that_is_pulled_says_what_it_names_and_runs_none_of_it(own, monkeypatch, capsys):

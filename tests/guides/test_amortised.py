@@ -23,7 +23,7 @@ from ltm_pyro import (
 )
 from ltm_pyro.evaluation.log_weights import log_likelihood_under
 from ltm_pyro.guides.encoder import TextEncoder
-from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.blueprint import validate
 from ltm_pyro.training.run import Run, run_parser
 
 TIGHT = {"atol": 1e-9, "rtol": 0}
@@ -313,6 +313,6 @@ def test_a_run_tells_it_the_vocabulary_and_keeps_its_weights(words, tmp_path):
 
 def test_an_optimizer_that_the_refinement_cannot_follow_is_refused_before_any_text_is_read():
     words = ["--guide", "SemiAmortisedGuide", "--guide.through", "refinement"]
-    check(run_parser(), run_parser().parse_args(words))
+    validate(run_parser(), run_parser().parse_args(words))
     with pytest.raises(InputError, match="the steps of RMSprop cannot be followed"):
-        check(run_parser(), run_parser().parse_args([*words, "--fast.optimizer", "torch.optim.RMSprop"]))
+        validate(run_parser(), run_parser().parse_args([*words, "--fast.optimizer", "torch.optim.RMSprop"]))

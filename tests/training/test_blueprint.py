@@ -9,7 +9,7 @@ from ltm_pyro import AutoregressiveModel, EmptyGuide, GaussianPrior, ImportanceW
 from ltm_pyro.cli.arguments import parse
 from ltm_pyro.errors import InputError
 from ltm_pyro.studies.defaults import default_guides
-from ltm_pyro.training.blueprint import RECIPES, assemble, check, fingerprint
+from ltm_pyro.training.blueprint import RECIPES, build, fingerprint, validate
 from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.run import run_parser
 
@@ -20,7 +20,7 @@ def parsed(*words, **settings):
 
 
 def built(config, vocabulary=30):
-    return assemble(run_parser(), config, vocabulary, begin=1)
+    return build(run_parser(), config, vocabulary, begin=1)
 
 
 def test_sizes_and_settings_arrive_where_they_belong():
@@ -65,7 +65,7 @@ def test_the_joined_loop_trains_all_global_parameters():
 def test_the_recipes_have_the_papers_sizes(name, millions, layers, thoughts, steps):
     config = run_parser().parse_path(RECIPES / f"{name}.yaml")
     with torch.device("meta"):
-        blueprint = assemble(run_parser(), config, config.data.vocabulary, begin=0)
+        blueprint = build(run_parser(), config, config.data.vocabulary, begin=0)
     count = sum(parameter.numel() for parameter in blueprint.global_parameters())
     assert count == pytest.approx(millions * 1e6, rel=0.02)
     found_layers, per_layer, width = blueprint.model.decoder.z_shape
@@ -122,7 +122,7 @@ def assert_within(part, whole):
 )
 def test_what_cannot_be_built_is_refused_before_any_text_is_read(words, reason):
     with pytest.raises(InputError, match=reason):
-        check(run_parser(), parse(run_parser(), [*arguments(TINY), *words]))
+        validate(run_parser(), parse(run_parser(), [*arguments(TINY), *words]))
 
 
 def without_eps(*words):
@@ -142,9 +142,9 @@ SMALL = ["--guide.guide.width", "16", "--guide.guide.heads", "2"]
 )
 def test_a_family_without_a_natural_gradient_is_refused_before_any_text_is_read(name):
     with pytest.raises(InputError, match=r"^[A-Za-z]+ has no natural gradient in closed form: choose another fast.opt"):
-        check(run_parser(), without_eps("--guide", name, *NATURAL))
+        validate(run_parser(), without_eps("--guide", name, *NATURAL))
     with pytest.raises(InputError, match=f"^{name} has no natural"):
-        check(run_parser(), without_eps(*MEMORY, name, *NATURAL))
+        validate(run_parser(), without_eps(*MEMORY, name, *NATURAL))
 
 
 @pytest.mark.parametrize(
@@ -160,18 +160,18 @@ def test_a_family_without_a_natural_gradient_is_refused_before_any_text_is_read(
     ],
 )
 def test_a_family_with_one_is_not(words):
-    check(run_parser(), without_eps(*words, *NATURAL))
+    validate(run_parser(), without_eps(*words, *NATURAL))
 
 
 def test_a_memory_of_nothing_is_refused_before_any_text_is_read():
     with pytest.raises(InputError, match=r"^AmortisedGuide has no local parameters, .* use it without MemoryGuide$"):
-        check(run_parser(), parsed(*MEMORY, "AmortisedGuide", *SMALL))
-    check(run_parser(), parsed(*MEMORY, "SemiAmortisedGuide", *SMALL))
+        validate(run_parser(), parsed(*MEMORY, "AmortisedGuide", *SMALL))
+    validate(run_parser(), parsed(*MEMORY, "SemiAmortisedGuide", *SMALL))
 
 
 def test_what_pyro_refuses_an_autoguide_is_refused_before_any_text_is_read():
     with pytest.raises(InputError, match=r"AutoNormal cannot be made for the site `z`: .*wide"):
-        check(run_parser(), parsed("--guide", "AutoGuideAdapter", "--guide.options", '{"wide": 1}'))
+        validate(run_parser(), parsed("--guide", "AutoGuideAdapter", "--guide.options", '{"wide": 1}'))
 
 
 def test_a_check_leaves_a_guide_as_it_was_made():
@@ -183,24 +183,24 @@ def test_a_check_leaves_a_guide_as_it_was_made():
     assert torch.equal(torch.get_rng_state(), after)
     assert not torch.equal(state, after)
     assert blueprint.guide.rows is None
-    assert check(run_parser(), parsed("--guide", "LaplaceGuide")).guide.has_density
+    assert validate(run_parser(), parsed("--guide", "LaplaceGuide")).guide.has_density
 
 
 @pytest.mark.parametrize("guide", [*default_guides(discrete=False), "AutoGuideAdapter", "MemoryGuide"])
 def test_no_guide_is_refused(guide):
-    check(run_parser(), parsed("--guide", guide))
+    validate(run_parser(), parsed("--guide", guide))
 
 
 @pytest.mark.parametrize("guide", [*default_guides(discrete=True), "CategoricalGuide"])
 def test_no_guide_of_codes_is_refused(guide):
     words = ["--prior", "CodebookPrior", "--guide", guide]
-    check(run_parser(), parsed(*words, "--fast.bound", "KLWeighted", "--slow.bound", "KLWeighted"))
+    validate(run_parser(), parsed(*words, "--fast.bound", "KLWeighted", "--slow.bound", "KLWeighted"))
 
 
 def test_relaxed_codes_are_refused_by_a_bound_before_any_text_is_read():
     words = ["--prior", "CodebookPrior", "--guide", "GumbelSoftmaxGuide", "--fast.bound", "KLWeighted"]
     with pytest.raises(InputError, match=r"ELBO does not go with GumbelCategorical .* KLWeighted"):
-        check(run_parser(), parsed(*words))
+        validate(run_parser(), parsed(*words))
     dry_run(built(parsed(*words)), 16, learns=False)
 
 
@@ -214,7 +214,7 @@ def test_tables_fit_codes_by_a_gradient_that_needs_no_path():
 
 def test_what_can_be_built_is_not_refused():
     for words in ("", "--model autoregressive", "--fast.optimizer torch.optim.SGD --fast.optimizer.lr 1"):
-        check(run_parser(), parsed(*words.split()))
+        validate(run_parser(), parsed(*words.split()))
 
 
 def test_a_run_is_known_by_what_shapes_its_weights(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from ltm_pyro.cli.run_arguments import configured
 from ltm_pyro.runs.config import recipes
-from ltm_pyro.training.blueprint import check
+from ltm_pyro.training.blueprint import validate
 from ltm_pyro.training.run import run_parser
 
 NAMES = recipes()
@@ -13,7 +13,7 @@ NAMES = recipes()
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_can_be_built(name):
     config, _ = configured(["--recipe", name, "--decoder.layers", "2", "--data.length", "16"])
-    assert check(run_parser(), config).fast.steps == config.fast.steps
+    assert validate(run_parser(), config).fast.steps == config.fast.steps
 
 
 def test_the_recipe_of_thoughts_is_what_was_measured():
@@ -25,7 +25,7 @@ def test_the_recipe_of_thoughts_is_what_was_measured():
 
 def schedule_of(recipe, *words):
     config, _ = configured(["--recipe", recipe, *words])
-    blueprint = check(run_parser(), config)
+    blueprint = validate(run_parser(), config)
     bound = blueprint.slow.bound if recipe == "vae" else blueprint.fast.bound
     return bound.schedule, config.train.steps
 

@@ -203,7 +203,7 @@ def test_a_run_without_its_tokenizer_is_refused(tmp_path, config, tokenizer):
     run = Run.create(tmp_path / "run", config, tokenizer)
     (run.folder / "tokenizer.json").unlink()
     with refused("tokenizer.json is missing: restore it from a copy"):
-        Run.open(run.folder).assemble()
+        Run.open(run.folder).build()
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def _learning(text: RunText, fast: FastLoop, device: Any, passes: int | None, se
 
     def start() -> Any:
         seed_everything(run.config.train.seed)
-        return run.assemble().to(device)
+        return run.build().to(device)
 
     def batches() -> Batches:
         return Batches(text.training, run.config.train.batch_size, run.config.train.seed)

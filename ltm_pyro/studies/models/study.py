@@ -158,7 +158,7 @@ class ModelComparison:
         courses = []
         for name, run in runs.items():
             try:
-                courses.append(training_curve_of(name, run.metrics.read(), *run.assemble()))
+                courses.append(training_curve_of(name, run.metrics.read(), *run.build()))
             except NothingBoundsError as error:
                 say(f"left out: {error}")
                 self.left_out.append(str(error))

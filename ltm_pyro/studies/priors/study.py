@@ -219,7 +219,7 @@ class PriorComparison(Study):
 
     def _check_models(self, build: bool) -> None:
         """Refuse what has no prior to compare; what cannot be built too, if that is asked for."""
-        from ltm_pyro.training.blueprint import check
+        from ltm_pyro.training.blueprint import validate
         from ltm_pyro.training.run import run_parser
 
         for name, config in self.configs.items():
@@ -227,7 +227,7 @@ class PriorComparison(Study):
                 raise InputError(f"--model {config.model} has no thoughts, and so no prior: leave it out")
             if build:
                 try:
-                    if not check(run_parser(config), config).guide.has_density:
+                    if not validate(run_parser(config), config).guide.has_density:
                         raise InputError(
                             "its guide has no density, so that there is no ELBO to compare: choose another --guide"
                         )

@@ -154,14 +154,14 @@ class ScaleStudy(Study):
         return [(sizes, self._model(base, sizes)) for sizes in sizes_of(self.grid, usual)]
 
     def _model(self, base: Settings, sizes: dict[str, int]) -> Settings:
-        from ltm_pyro.training.blueprint import check
+        from ltm_pyro.training.blueprint import validate
         from ltm_pyro.training.run import run_parser
 
         try:
             config = complete(merged(base, change_of(sizes)))
             if config.model != "latent-thought":
                 raise InputError(f"--model {config.model} has no thoughts and no fast steps: leave it out")
-            if not check(run_parser(config), config).guide.has_density:
+            if not validate(run_parser(config), config).guide.has_density:
                 raise InputError("its guide has no density, so that there is no bound to draw: choose another --guide")
         except InputError as error:
             told = ", ".join(f"{name} {sizes[name]}" for name in self.grid if name in sizes)
