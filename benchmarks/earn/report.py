@@ -12,7 +12,7 @@ from ltm_pyro.plots import save_figure
 from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.four_numbers import plot_number
 from ltm_pyro.plots.learning import plot_learning
-from ltm_pyro.plots.looks import grouped, looks
+from ltm_pyro.plots.style import grouped, looks
 from ltm_pyro.studies.records import Record
 from ltm_pyro.tables import number, section, with_error
 

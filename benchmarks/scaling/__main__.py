@@ -19,7 +19,7 @@ from benchmarks.timing.records import arguments_of, given, report, save
 from benchmarks.timing.rounds import Seconds, alternate
 from benchmarks.timing.sizes import Sizes, add_sizes, sizes_from
 from benchmarks.training.__main__ import ours
-from ltm_pyro.plots.looks import looks
+from ltm_pyro.plots.style import looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.timing.measures import Measure
-from ltm_pyro.plots.looks import COLOURS
+from ltm_pyro.plots.style import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

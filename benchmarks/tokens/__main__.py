@@ -29,7 +29,7 @@ from benchmarks.tokens.candidates import OPTIONS, Candidate
 from benchmarks.tokens.trained import Trained, made_up, temporary, train, trained
 from ltm_pyro import ELBO, DualRateSVI, FastLoop, LatentThoughtModel, MeanFieldGuide, SlowStep
 from ltm_pyro.plots.costs import LOWER, cost_label
-from ltm_pyro.plots.looks import looks
+from ltm_pyro.plots.style import looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

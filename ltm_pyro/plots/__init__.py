@@ -3,7 +3,6 @@
 from ltm_pyro.plots.aggregate import plot_aggregate
 from ltm_pyro.plots.bias import plot_bias
 from ltm_pyro.plots.budgets import plot_budgets
-from ltm_pyro.plots.closer_look import plot_attention, plot_fast_step_sweep, plot_interpolation
 from ltm_pyro.plots.curves import plot_curves
 from ltm_pyro.plots.four_numbers import plot_number
 from ltm_pyro.plots.gaps import plot_gaps
@@ -22,6 +21,7 @@ from ltm_pyro.plots.text_quality import plot_text_quality
 from ltm_pyro.plots.text_sets import plot_text_sets
 from ltm_pyro.plots.thoughts import plot_latent_map, plot_probe, plot_thoughts
 from ltm_pyro.plots.tightness import plot_tightness
+from ltm_pyro.plots.token_level import plot_attention, plot_fast_step_sweep, plot_interpolation
 from ltm_pyro.plots.variance import plot_variance
 
 __all__ = [

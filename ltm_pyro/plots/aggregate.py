@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import COLOURS
+from ltm_pyro.plots.style import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

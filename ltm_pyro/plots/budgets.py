@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ltm_pyro.plots.looks import Looks, looks
+from ltm_pyro.plots.style import Looks, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ltm_pyro.plots.costs import cost, cost_label
-from ltm_pyro.plots.looks import Looks, grouped, label, looks
+from ltm_pyro.plots.style import Looks, grouped, label, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ltm_pyro.plots.costs import cost_label
-from ltm_pyro.plots.looks import Looks, grouped, looks
+from ltm_pyro.plots.style import Looks, grouped, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

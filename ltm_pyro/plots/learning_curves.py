@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ltm_pyro.plots.costs import cost, cost_label
-from ltm_pyro.plots.looks import Looks, looks
+from ltm_pyro.plots.style import Looks, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import grouped, looks, set_aside
+from ltm_pyro.plots.style import grouped, looks, set_aside
 from ltm_pyro.plots.text_sets import yerror
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.plots.costs import cost_label
-from ltm_pyro.plots.looks import Looks, grouped, looks, set_aside
+from ltm_pyro.plots.style import Looks, grouped, looks, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

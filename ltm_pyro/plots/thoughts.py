@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.looks import COLOURS, set_aside
+from ltm_pyro.plots.style import COLOURS, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from figure_records import CURVE, GRADIENTS, TIGHTNESS, WEIGHTS, bound, gradient
 from matplotlib.figure import Figure
 
 from ltm_pyro import plots
-from ltm_pyro.plots.looks import COLOURS, label, looks
+from ltm_pyro.plots.style import COLOURS, label, looks
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def _of_curves(comparison: Comparison) -> list[Drawing]:
 
 def _look(comparison: Comparison) -> dict[str, dict[str, Any]]:
     """One look for every estimator and every bound, in all figures."""
-    from ltm_pyro.plots.looks import looks
+    from ltm_pyro.plots.style import looks
 
     records = [record for record in comparison.to_records() if "bound" in record]
     pairs = [(r["bound"], r["estimator"]) for r in records if "estimator" in r]

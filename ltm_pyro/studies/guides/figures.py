@@ -26,7 +26,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     """Write every figure that there are records for, as PNG and SVG; returns their file names."""
     from ltm_pyro.plots.gaps import plot_gaps
     from ltm_pyro.plots.guide_curves import plot_guide_curves
-    from ltm_pyro.plots.looks import looks
+    from ltm_pyro.plots.style import looks
 
     by = {part: [r for r in records if r["part"] == part] for part in ("curve", "step size", "gap")}
     look = looks((record["guide"], record["guide"]) for record in records)
