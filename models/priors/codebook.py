@@ -18,7 +18,7 @@ from ltm_pyro.models.priors.code_categorical import CodeCategorical
 from ltm_pyro.models.priors.code_usage import CodeUsage, Revival, revive
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import shrink
-from ltm_pyro.models.priors.slow_step_context import SlowStepContext, forget
+from ltm_pyro.models.priors.slow_step_context import SlowStepContext, reset_optimizer_state
 from ltm_pyro.ranges import bounded, whole
 
 CodeOrder = Literal["independent", "autoregressive"]
@@ -146,7 +146,7 @@ class CodebookPrior(AbstractPrior):
         revival = revive(codebook.T, self.usage.frequencies)
         self.adopt(revival)
         for parameter, dim in ((codebook, 1), *self._tables()):
-            forget(lesson.optimizer, parameter, dim, revival.dead)
+            reset_optimizer_state(lesson.optimizer, parameter, dim, revival.dead)
         return len(revival.dead)
 
     def _tables(self) -> list[tuple[Tensor, int]]:

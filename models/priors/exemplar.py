@@ -16,7 +16,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.code_usage import CodeUsage
 from ltm_pyro.models.priors.mixture import gaussian_mixture, spread_out
-from ltm_pyro.models.priors.slow_step_context import SlowStepContext, forget
+from ltm_pyro.models.priors.slow_step_context import SlowStepContext, reset_optimizer_state
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 
@@ -118,7 +118,7 @@ class ExemplarPrior(AbstractPrior):
         idle = ((self.ids < 0) | self.usage.dead()).nonzero().squeeze(-1)[: len(others)]
         self.ids[idle] = others[: len(idle)]
         self.logits[idle] = self.logits.logsumexp(0) - math.log(self.components)  # an equal share
-        forget(lesson.optimizer, self.logits, 0, idle)
+        reset_optimizer_state(lesson.optimizer, self.logits, 0, idle)
         return len(idle)
 
     @torch.no_grad()

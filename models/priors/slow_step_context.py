@@ -41,7 +41,7 @@ class SlowStepContext(NamedTuple):
 
 
 @torch.no_grad()
-def forget(optimizer: Optimizer, parameter: Tensor, dim: int, entries: Tensor) -> None:
+def reset_optimizer_state(optimizer: Optimizer, parameter: Tensor, dim: int, entries: Tensor) -> None:
     """Set an optimizer's running means to zero where a parameter's entries have been given another meaning.
 
     Args:
