@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ltm_pyro.data import long_text
+from ltm_pyro.data import chunking
 from ltm_pyro.data.special_tokens import first_of_template, without_special_names
 from ltm_pyro.data.tokenizer_source import answering, load_backend
 from ltm_pyro.errors import InputError
@@ -174,14 +174,14 @@ class Tokenizer:
                 yield Piece(self._checked(ids), byte_counts, last.popleft())
 
     def _pieces(self, text: str) -> Iterable[tuple[str, bool]]:
-        if len(text) < 2 * long_text.PIECE:
+        if len(text) < 2 * chunking.PIECE:
             return [(text, True)]
         gaps = self._gaps
-        return [(text, True)] if gaps is None else long_text.pieces(text, gaps)
+        return [(text, True)] if gaps is None else chunking.chunks(text, gaps)
 
     @cached_property
-    def _gaps(self) -> long_text.Gaps | None:
-        return long_text.gaps_of(self.backend)
+    def _gaps(self) -> chunking.Gaps | None:
+        return chunking.gaps_of(self.backend)
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD."""
@@ -207,7 +207,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
             f"{SMALLEST_VOCABULARY} (--data.vocabulary)"
         )
     backend = _untrained()
-    pieces = (run for text in texts for piece, _ in long_text.pieces(text) for run in _runs(piece))
+    pieces = (run for text in texts for piece, _ in chunking.chunks(text) for run in _runs(piece))
     backend.train_from_iterator(pieces, _trainer(vocabulary))
     reached = backend.get_vocab_size()
     if reached < vocabulary:

@@ -264,7 +264,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path, path, cache, streamed):
 
 def test_the_tokens_of_a_single_text_are_never_held(tmp_path, path, cache, streamed, monkeypatch):
     """The text itself is, and what is left of it when the held-out end is cut off, but nothing larger than that."""
-    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 512)
+    monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", 512)
     size, pick = 2_000_000, np.random.default_rng(0)
     (tmp_path / "one.txt").write_text(" ".join(pick.choice(WORDS, size // 6)))
     size = (tmp_path / "one.txt").stat().st_size

@@ -145,7 +145,7 @@ def test_bars_at_the_same_place_are_told_apart(aside, scale):
     for place in range(3):
         bars = axes.errorbar([1, 2, 4], [3, 2, 1], [0.5] * 3)
         if aside:
-            plots.looks.set_aside(axes, bars, place, 3)
+            plots.style.set_aside(axes, bars, place, 3)
     found = [line for line in faults(axes.figure) if "on each other" in line]
     assert bool(found) is not aside
     low, high = axes.get_xlim()

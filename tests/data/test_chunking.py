@@ -9,7 +9,7 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
 from ltm_pyro.data import Document, Tokenizer, cut, train_tokenizer
-from ltm_pyro.data.long_text import AROUND_PATTERN, BETWEEN_WORDS, LONGEST, gaps_of, pieces
+from ltm_pyro.data.chunking import AROUND_PATTERN, BETWEEN_WORDS, LONGEST, chunks, gaps_of
 from ltm_pyro.data.tokenizer import _with_bytes as with_bytes
 
 LETTERS = [*"ab1_é語'.- \n\t", "'s", "'ll", "  ", "\r\n", "\u2028", "\x1c", "\u00a0", "\U0001f600", "e\u0301"]
@@ -45,9 +45,9 @@ def tokenizer():
 def test_pieces_have_the_tokens_of_the_whole(tokenizer, monkeypatch, seed, piece):
     texts = [random_text(seed + 100), "short", "", "語" * 200, random_text(seed + 200), "a b " * 50]
     whole = [tokenizer.encode_with_bytes(text) for text in texts]
-    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", piece)
+    monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", piece)
     assert gaps_of(tokenizer.backend) is AROUND_PATTERN
-    found = list(pieces(texts[0]))
+    found = list(chunks(texts[0]))
     assert [last for _, last in found] == [False] * (len(found) - 1) + [True]
     assert len(found) > 3
     assert "".join(piece for piece, _ in found) == texts[0]
@@ -67,9 +67,9 @@ def test_sequences_do_not_tell_how_a_text_came(monkeypatch, mode, begins):
     texts = [Document(random_text(seed + 50, 20 * seed), str(seed)) for seed in range(1, 9)]
     counts = [len(tokenizer.encode(text.text)) + 1 for text in texts]
     for length in (16, counts[3] - 1, counts[3], counts[3] + 1):
-        monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 2**14)
+        monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", 2**14)
         whole = cut(mode, texts, tokenizer, length)
-        monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 1)
+        monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", 1)
         found = cut(mode, texts, tokenizer, length)
         assert whole.truncated == (sum(count > length for count in counts) if mode == "documents" else 0)
         for name in ("truncated", "byte_count", "token_count"):
@@ -102,7 +102,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_is_not_known_to_be_safe_is_not_cut(monkeypatch, name):
-    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 10)
+    monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", 10)
     tokenizer = Tokenizer(OTHERS[name]())
     assert gaps_of(tokenizer.backend) is None
     text = random_text(0)
@@ -140,8 +140,8 @@ def test_tokenizers_of_words_have_the_tokens_of_the_whole_too(monkeypatch, make,
     ]
     text = " ".join(pick.choices(words, k=300)) + "".join(pick.choices(words, k=300)) + " the end"
     ids, sizes = tokenizer.encode_with_bytes(text)
-    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 20)
-    assert len(list(pieces(text, BETWEEN_WORDS))) > 20
+    monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", 20)
+    assert len(list(chunks(text, BETWEEN_WORDS))) > 20
     found, found_sizes = next(tokenizer.encode_many([text]))
     assert np.array_equal(found, ids)
     assert np.array_equal(found_sizes, sizes)
@@ -159,8 +159,8 @@ def test_a_cut_before_a_line_end_would_be_noticed(monkeypatch, make):
     tokenizer = make()
     text = "the dog\nsees the\ncat " * 40
     whole = tokenizer.encode(text)
-    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 5)
-    monkeypatch.setattr("ltm_pyro.data.long_text.gaps_of", lambda backend: AROUND_PATTERN)
+    monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", 5)
+    monkeypatch.setattr("ltm_pyro.data.chunking.gaps_of", lambda backend: AROUND_PATTERN)
     assert not np.array_equal(make().encode(text), whole)
 
 
@@ -173,7 +173,7 @@ def test_normalizers_that_take_each_letter_for_itself_do_not_forbid_it():
 
 
 def test_words_without_a_gap_are_given_whole():
-    assert [piece for piece, _ in pieces("語é" * 100_000, BETWEEN_WORDS)] == ["語é" * 100_000]
+    assert [piece for piece, _ in chunks("語é" * 100_000, BETWEEN_WORDS)] == ["語é" * 100_000]
 
 
 @pytest.mark.parametrize("processor", [processors.ByteLevel(trim_offsets=False), None])
@@ -186,7 +186,7 @@ def test_tokens_of_several_words_forbid_it(monkeypatch):
     assert gaps_of(backend) is AROUND_PATTERN
     backend.add_tokens([AddedToken("b a", normalized=False)])
     assert gaps_of(backend) is None
-    monkeypatch.setattr("ltm_pyro.data.long_text.PIECE", 3)
+    monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", 3)
     tokenizer = Tokenizer(backend)
     ids, _ = next(tokenizer.encode_many(["b a " * 30]))
     assert np.array_equal(ids, tokenizer.encode("b a " * 30))

@@ -1,4 +1,4 @@
-"""Cutting a long text into pieces that have, one after another, the tokens of the whole.
+"""Cutting a long text into chunks that have, one after another, the tokens of the whole.
 
 A tokenizer takes up to 400 bytes of memory for each character of the text that it is given at once.
 """
@@ -56,7 +56,7 @@ def gaps_of(backend: tokenizers.Tokenizer) -> Gaps | None:
     return BETWEEN_WORDS if by_words and _kinds(normalizer) <= NORMALIZERS else None
 
 
-def pieces(text: str, gaps: Gaps = AROUND_PATTERN) -> Iterator[tuple[str, bool]]:
+def chunks(text: str, gaps: Gaps = AROUND_PATTERN) -> Iterator[tuple[str, bool]]:
     """The text, cut at the first gap after each `PIECE` characters; with each piece comes whether it is the last.
 
     Where there is no gap for `LONGEST` characters, in the midst of tens of thousands of letters, byte-level tokens on
