@@ -1,4 +1,4 @@
-"""What every guide is."""
+"""The base class of guides: variational families q(z | x) with local parameters."""
 
 from __future__ import annotations
 

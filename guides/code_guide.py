@@ -1,4 +1,4 @@
-"""What the guides over discrete thoughts have in common."""
+"""The base class of guides over discrete thoughts."""
 
 from __future__ import annotations
 

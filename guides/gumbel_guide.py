@@ -1,4 +1,4 @@
-"""What the guides over codes have in common whose samples have a path."""
+"""The base class of guides over codes whose samples are reparameterised."""
 
 from __future__ import annotations
 

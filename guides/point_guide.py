@@ -1,4 +1,4 @@
-"""What the guides have in common that move points."""
+"""The base class of guides that move points and have no density."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the guides have in common that read the text."""
+"""The encoder of amortised guides: from the text of a batch to moments of q."""
 
 from __future__ import annotations
 

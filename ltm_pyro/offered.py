@@ -1,4 +1,4 @@
-"""What a package offers: `__all__` from its imports, so that a new class takes one line."""
+"""The names that a package offers: `__all__` from its imports, so that a new class takes one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What numbers an argument may be: declared at a constructor or in the annotations of a function, checked at a call."""
+"""Ranges of numeric arguments: declared at a constructor or in a function's annotations, checked at a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every model of text is."""
+"""The base class of models of text."""
 
 from __future__ import annotations
 

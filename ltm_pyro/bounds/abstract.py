@@ -1,4 +1,4 @@
-"""What every objective and every bound is: a `pyro.infer.ELBO` that works per sequence and names its terms."""
+"""The base classes of objectives and bounds: a `pyro.infer.ELBO` that works per sequence and names its terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a number says about log p(x)."""
+"""The claim of a number about log p(x): below it, above it, or neither."""
 
 from __future__ import annotations
 

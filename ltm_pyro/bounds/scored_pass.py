@@ -1,4 +1,4 @@
-"""What one pass through the model gives."""
+"""The result of one scored pass through the model."""
 
 from __future__ import annotations
 

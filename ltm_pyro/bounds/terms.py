@@ -1,4 +1,4 @@
-"""What an objective says about a batch, term by term."""
+"""The terms of an objective on a batch, one value a sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a moment tells of a bound or another objective."""
+"""Quick checks of a bound or another objective."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a moment tells of a decoder."""
+"""Quick checks of a decoder."""
 
 from __future__ import annotations
 

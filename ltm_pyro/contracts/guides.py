@@ -1,4 +1,4 @@
-"""What a moment tells of a guide."""
+"""Quick checks of a guide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a moment tells of a prior."""
+"""Quick checks of a prior."""
 
 from __future__ import annotations
 

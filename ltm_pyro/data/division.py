@@ -1,4 +1,4 @@
-"""What of a corpus is held out, named by its content, so that it is known again in a corpus that has changed."""
+"""The held-out part of a corpus, named by its content, so that it is known again in a corpus that has changed."""
 
 from __future__ import annotations
 

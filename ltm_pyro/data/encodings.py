@@ -1,4 +1,4 @@
-"""What a file is that is not UTF-8, and how to make UTF-8 of it."""
+"""Encodings other than UTF-8: which one a file has, and how to make UTF-8 of it."""
 
 from __future__ import annotations
 

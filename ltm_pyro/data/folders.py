@@ -1,4 +1,4 @@
-"""What is below a folder, links included."""
+"""The files below a folder, links included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one reading of a corpus finds out, so that the corpus need not be held."""
+"""A summary of a corpus from one reading, so that the corpus need not be held in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user should know of how files were read."""
+"""Remarks for the user on how files were read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a slow step asks of the processes that it shares a batch with."""
+"""The processes that share a batch, as a slow step sees them."""
 
 from __future__ import annotations
 

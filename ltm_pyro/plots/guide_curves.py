@@ -1,4 +1,4 @@
-"""What fast steps buy, guide by guide."""
+"""The bound against fast steps, a line for each guide."""
 
 from __future__ import annotations
 

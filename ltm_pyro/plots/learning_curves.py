@@ -1,4 +1,4 @@
-"""What runs have learned by when: training as a line, validations as points."""
+"""Learning curves of runs: training as a line, validations as points."""
 
 from __future__ import annotations
 

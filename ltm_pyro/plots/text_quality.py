@@ -1,4 +1,4 @@
-"""What written text is like, beside real text."""
+"""Measures of written text beside those of real text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each thought carries, and what the text costs with the first layers' thoughts."""
+"""The KL of each thought, and the cost of a text with the thoughts of the first layers."""
 
 from __future__ import annotations
 

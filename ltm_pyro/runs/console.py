@@ -1,4 +1,4 @@
-"""What is said and shown to the user while a run is worked on."""
+"""Messages and results for the user while a run is worked on."""
 
 from __future__ import annotations
 

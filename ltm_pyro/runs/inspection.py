@@ -1,4 +1,4 @@
-"""What is in a run's thoughts, in the place of its folder that its arguments name."""
+"""The inspection of a run's thoughts, kept in the run's folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs have learned by when, one beside the other."""
+"""Learning curves of several runs, one beside the other."""
 
 from __future__ import annotations
 

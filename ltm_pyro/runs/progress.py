@@ -1,4 +1,4 @@
-"""What is shown while something runs: one live line in a terminal, a line now and then elsewhere."""
+"""A line of progress: live in a terminal, now and then elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a visitor can ask of a run, as events one after another."""
+"""The service behind the demo page: it answers a visitor's requests to a run by events."""
 
 from __future__ import annotations
 

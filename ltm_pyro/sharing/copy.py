@@ -1,4 +1,4 @@
-"""What of a run is shared: enough to use it and to see how it was made, and nothing of the machine it was made on."""
+"""The shared part of a run: enough to use it and to see how it was made, and nothing of the machine it was made on."""
 
 from __future__ import annotations
 

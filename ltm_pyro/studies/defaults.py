@@ -1,4 +1,4 @@
-"""What a comparison takes if nothing is named: what the packages of priors and guides offer and suits it."""
+"""Default priors and guides of a comparison: those that their packages offer and that suit it."""
 
 from __future__ import annotations
 

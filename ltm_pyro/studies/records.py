@@ -1,4 +1,4 @@
-"""What the trials of a study come to: costs of every sequence, paired differences, means over seeds."""
+"""Records of a study's trials: costs of every sequence, paired differences, means over seeds."""
 
 from __future__ import annotations
 

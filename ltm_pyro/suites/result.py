@@ -1,4 +1,4 @@
-"""What a suite finds."""
+"""The result of a suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a suite's numbers depend on."""
+"""The settings that a suite's numbers depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every bound keeps."""
+"""The contract of a bound, as a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every decoder keeps."""
+"""The contract of a decoder, as a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every guide keeps."""
+"""The contract of a guide, as a check."""
 
 from __future__ import annotations
 

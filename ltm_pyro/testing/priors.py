@@ -1,4 +1,4 @@
-"""What every prior keeps."""
+"""The contract of a prior, as a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is made of: arguments read from the classes' own signatures, and the objects they describe."""
+"""The components of a run: arguments read from the classes' own signatures, and the objects they describe."""
 
 from __future__ import annotations
 

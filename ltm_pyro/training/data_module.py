@@ -1,4 +1,4 @@
-"""What a run reads: its tokenizer and its sequences, made from the corpus in one repeatable way."""
+"""The data of a run: its tokenizer and its sequences, made from the corpus in one repeatable way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run held out that was trained on sequences given from Python: it is kept in the run's folder."""
+"""The held-out sequences of a run that was trained on sequences given from Python, kept in its folder."""
 
 from __future__ import annotations
 

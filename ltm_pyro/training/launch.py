@@ -1,4 +1,4 @@
-"""What launched this process."""
+"""The launcher of this process, if it is one of several."""
 
 from __future__ import annotations
 

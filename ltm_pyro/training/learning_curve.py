@@ -1,4 +1,4 @@
-"""What a run has learned by when, read from its log."""
+"""The learning curve of a run, read from its log."""
 
 from __future__ import annotations
 

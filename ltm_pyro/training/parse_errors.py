@@ -1,4 +1,4 @@
-"""What the parser of arguments complains about, as a sentence with the names that come near."""
+"""Errors of the argument parser as sentences, with the names that come near."""
 
 from __future__ import annotations
 

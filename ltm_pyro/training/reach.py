@@ -1,4 +1,4 @@
-"""What the arguments of a run would have done beyond its own folder and the text it names."""
+"""The reach of a run's arguments: whatever they would have done beyond its folder and the text it names."""
 
 from __future__ import annotations
 

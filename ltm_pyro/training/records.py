@@ -1,4 +1,4 @@
-"""What is logged of a step: plain numbers."""
+"""Log records of a step: plain numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is told, apart from the classes it is made of."""
+"""The settings of training, apart from the classes that a run is made of."""
 
 from __future__ import annotations
 

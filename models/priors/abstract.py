@@ -1,4 +1,4 @@
-"""What every prior is."""
+"""The base class of priors p(z)."""
 
 from __future__ import annotations
 

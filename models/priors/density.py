@@ -1,4 +1,4 @@
-"""What the `log_prob` of a prior says about log p(z)."""
+"""The density of a prior: whether its `log_prob` is log p(z), a bound on it, or an estimate."""
 
 from __future__ import annotations
 

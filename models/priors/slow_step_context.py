@@ -1,4 +1,4 @@
-"""What training shows a prior of one slow step."""
+"""The context of a slow step, as training shows it to a prior."""
 
 from __future__ import annotations
 

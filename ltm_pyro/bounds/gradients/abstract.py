@@ -1,4 +1,4 @@
-"""What every gradient estimator is: two coefficients for each particle."""
+"""The base class of gradient estimators: two coefficients for each particle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in the thoughts: how much each carries, which layers the text needs, and which texts lie near each other."""
+"""Inspection of thoughts: how much each carries, which layers the text needs, and which texts lie near one another."""
 
 from ltm_pyro.evaluation.inspection.details import Details, look_closer
 from ltm_pyro.evaluation.inspection.inspector import Inspection, Inspector

@@ -1,4 +1,4 @@
-"""What a step costs: time beside the plainest ELBO's, memory kept for `backward`, decoder passes."""
+"""The cost of a step: time beside the plainest ELBO's, memory kept for `backward`, decoder passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison of bounds has measured: records, piece by piece."""
+"""The records of a comparison of bounds, piece by piece."""
 
 from __future__ import annotations
 

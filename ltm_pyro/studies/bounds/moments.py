@@ -1,4 +1,4 @@
-"""What independent draws of a gradient say: its bias against a reference, its variance, its signal-to-noise ratio.
+"""Moments of a gradient from independent draws: its bias against a reference, its variance, its signal-to-noise ratio.
 
 Norms in many dimensions are dominated by noise: ‖mean of N draws‖² exceeds ‖true mean‖² by trace Σ / N. All squared
 norms here are free of that, being made of products of *different* draws, so that they can fall below zero.

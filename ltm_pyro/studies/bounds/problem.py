@@ -1,4 +1,4 @@
-"""What estimators are compared on: a model, a guide, some sequences, and the place where q stands."""
+"""The problem that estimators are compared on: a model, a guide, some sequences, and the place where q stands."""
 
 from __future__ import annotations
 

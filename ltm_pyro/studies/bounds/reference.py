@@ -1,4 +1,4 @@
-"""What a gradient is measured against: the exact one, or draws of an unbiased estimator of the same bound and S."""
+"""The reference of a gradient: the exact one, or draws of an unbiased estimator of the same bound and S."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a guide loses, and where: what its family's long run leaves, and what that run closes."""
+"""The gap of a guide and its split: what its family's long run leaves, and what that run closes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run had spent, and where it stood, at each of its validations."""
+"""The training curve of a run: what it had spent, and its bits per byte, at each validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runs of a comparison of priors come to: records, paired with the first prior's, and means over seeds."""
+"""Records of a comparison of priors: runs, differences from the first prior, and means over seeds."""
 
 from __future__ import annotations
 

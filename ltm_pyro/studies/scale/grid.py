@@ -1,4 +1,4 @@
-"""What a study of scale varies: its dimensions, their values, and the models that these make."""
+"""The grid of a study of scale: its dimensions, their values, and the models that these make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trials of a study of scale come to: a record of every run, means over seeds, and laws."""
+"""Records of a study of scale: runs, means over seeds, and laws."""
 
 from __future__ import annotations
 

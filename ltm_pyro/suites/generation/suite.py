@@ -1,4 +1,4 @@
-"""What the text that a run writes is like, beside real text."""
+"""The suite `generation`: measures of the text that a run writes, beside real text."""
 
 from __future__ import annotations
 

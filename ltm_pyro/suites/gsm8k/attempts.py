@@ -1,4 +1,4 @@
-"""What was written in answer to a problem."""
+"""Attempts at a problem, and how they are judged."""
 
 from __future__ import annotations
 

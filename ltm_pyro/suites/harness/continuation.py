@@ -1,4 +1,4 @@
-"""What a model says of a text's continuation, its thoughts fitted on the beginning."""
+"""The log-probability of a text's continuation, with thoughts fitted on its beginning."""
 
 from __future__ import annotations
 

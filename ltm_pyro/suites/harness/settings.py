@@ -1,4 +1,4 @@
-"""What a task of lm-evaluation-harness asks of a written answer: its `generation_kwargs`."""
+"""The settings of a task of lm-evaluation-harness for a written answer: its `generation_kwargs`."""
 
 from __future__ import annotations
 
