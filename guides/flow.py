@@ -23,7 +23,7 @@ INITIAL_SHRINKAGE = 0.01  # of the last layers' weights: close to the identity, 
 
 
 class Flowed(TorchDistribution):
-    """What comes out of a flow, batch (B,), event (L, K, D).
+    """A base distribution pushed through a flow, batch (B,), event (L, K, D).
 
     Args:
         base: the distribution that goes in, of the same shape.

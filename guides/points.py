@@ -14,7 +14,7 @@ Z_DIMS = 3  # L, K and D
 
 
 class NoDensity:
-    """What a distribution of points says when it is asked for log q(z)."""
+    """The refusal of a distribution of points to state log q(z)."""
 
     def refusal(self, *, linear: bool, upper: bool = False) -> str:
         """Why nothing is bounded: the same for every bound."""

@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """What was given cannot be used: the message says what, what was expected, and the remedy.
+    """Bad input: the message says what was wrong, what was expected, and the remedy.
 
     The command line prints it as one line and exits with code 2; in Python it is a `ValueError`.
     """

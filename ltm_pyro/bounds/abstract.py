@@ -27,7 +27,7 @@ from ltm_pyro.recorded import Recorded
 
 
 class AbstractObjective(Recorded, PyroELBO):
-    """What inference maximises, per sequence, for any model and guide that share a plate of sequences.
+    """An objective per sequence that inference maximises, for any model and guide that share a plate of sequences.
 
     The plate stands at dim -1 and holds every site; no log-weight is ever mixed across it. `bound(model,
     guide)` is a loss module as in Pyro; `bound.terms(model, guide, ...)` is the same with its parts.

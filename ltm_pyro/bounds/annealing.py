@@ -22,7 +22,7 @@ ACCEPTANCE = 0.65  # where Hamiltonian Monte Carlo is most efficient (Beskos et 
 
 
 class Chains(NamedTuple):
-    """What S chains along a path give."""
+    """The result of S chains along a path."""
 
     log_weight: Tensor  # (S, B)
     acceptance: Tensor  # of the transitions, their mean, (B,); NaN where there are none

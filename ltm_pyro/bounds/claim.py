@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Claim(Enum):
-    """What the mean of an objective, over its samples of z, says about log p(x) at the number of particles it has."""
+    """The side of log p(x) on which an objective's mean over samples of z lies, at its number of particles."""
 
     LOWER = "lower bound"
     UPPER = "upper bound"

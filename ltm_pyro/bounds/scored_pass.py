@@ -13,7 +13,7 @@ from ltm_pyro.errors import InputError
 
 
 class ScoredPass:
-    """What one pass through the model gives, for the c particles that it holds.
+    """The scores of one pass through the model, for the c particles that it holds.
 
     Args:
         model_trace, guide_trace: of the same values of z.

@@ -38,7 +38,7 @@ class Splits(NamedTuple):
 
 
 class AnyDivision(Protocol):
-    """What tells which documents are held out."""
+    """A division of a corpus: it says which documents are held out."""
 
     @property
     def key(self) -> list[str]: ...

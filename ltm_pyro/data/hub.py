@@ -14,7 +14,7 @@ ROWS = 1000  # at once
 
 
 class HubName(NamedTuple):
-    """What to load from the hub."""
+    """A data set of the hub, with the part that is wanted."""
 
     name: str
     config: str | None

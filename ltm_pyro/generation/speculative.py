@@ -19,7 +19,7 @@ from ltm_pyro.models.drawing import draw
 
 @dataclass
 class AcceptanceStats:
-    """What became of a draft's proposals, counted while a text is written.
+    """Counts of a draft's proposals, accepted and refused, while a text is written.
 
     Attributes:
         passes: of the target over a text.

@@ -35,7 +35,7 @@ STYLE: Any = {
 
 
 class Drawing(NamedTuple):
-    """What `save_figure` draws, with its name; the other fields are its arguments."""
+    """A figure to be drawn: its name, and the arguments of `save_figure`."""
 
     name: str
     panels: Sequence[Panel]

@@ -15,7 +15,7 @@ from ltm_pyro.ranges import SEED, whole
 
 
 class Argument(NamedTuple):
-    """What is said of an argument beside its type.
+    """The description of an argument, beside its type.
 
     Attributes:
         description: half a sentence; empty where the docstring says it.

@@ -27,14 +27,14 @@ RENAMED = {"sequences": "limit"}  # settings that had another name in an earlier
 
 
 class Settings(TypedDict):
-    """What `settings.json` says of a comparison."""
+    """The content of a comparison's `settings.json`."""
 
     settings: dict[str, Any]
     variants: NotRequired[dict[str, dict[str, Any]]]
 
 
 class Results(TypedDict):
-    """What `results.json` holds: records by the piece of work that made them."""
+    """The content of `results.json`: records by the piece of work that made them."""
 
     pieces: dict[str, list[dict[str, Any]]]
 

@@ -59,7 +59,7 @@ def push(
 
 
 class _Copy(NamedTuple):
-    """What is shared of a run."""
+    """A copy of a run that is to be shared."""
 
     run: Run
     repository: RepositoryName

@@ -31,7 +31,7 @@ Job = Callable[[dict[str, Any], Path], dict[str, Any]]
 
 
 class Result(TypedDict):
-    """What `result.json` says of a trial; the rest depends on what the trial is of."""
+    """The content of a trial's `result.json`; the rest depends on the study."""
 
     status: str
     plan: dict[str, Any]

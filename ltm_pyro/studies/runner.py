@@ -41,7 +41,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Begun(TypedDict):
-    """What any `plan.json` has, of an earlier version too."""
+    """The part that every `plan.json` has, of an earlier version too."""
 
     settings: dict[str, Any]
 

@@ -26,7 +26,7 @@ HEADLINE = {"exact": "exact", "elbo": "ELBO", "importance_weighted": "importance
 
 
 class Report(NamedTuple):
-    """What a study has come to by now.
+    """The results of a study so far.
 
     Attributes:
         table: as Markdown.

@@ -31,7 +31,7 @@ class Scoring(TypedDict, total=False):
 
 
 class Plan(TypedDict):
-    """All that the result of a trial depends on, as `plan.json` keeps it.
+    """The plan of a trial: all that its result depends on, as `plan.json` keeps it.
 
     Attributes:
         settings: of its run.

@@ -41,7 +41,7 @@ INFO_BYTES = 2**20
 
 
 class Info(TypedDict):
-    """What `info.json` says of a checkpoint; `loss` is None where none was measured."""
+    """The content of a checkpoint's `info.json`; `loss` is None where none was measured."""
 
     step: Annotated[int, Ge(0)]
     loss: float | None
@@ -49,7 +49,7 @@ class Info(TypedDict):
 
 
 class Checkpoint(NamedTuple):
-    """What was saved: `weights` as a state dict on the CPU, `info` with "step", "loss" and "fingerprint"."""
+    """A saved state: `weights` as a state dict on the CPU, `info` with "step", "loss" and "fingerprint"."""
 
     step: int
     weights: dict[str, Tensor]

@@ -27,7 +27,7 @@ class Counts(TypedDict):
 
 
 class DataRecord(TypedDict):
-    """What `data.json` says of a run's text."""
+    """The content of a run's `data.json`."""
 
     fingerprint: str
     training: Counts

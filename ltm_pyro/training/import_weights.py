@@ -52,7 +52,7 @@ OPTIONS = {  # what the weights do not show: their name for it, and what the pap
 
 
 class AuthorsCheckpoint(NamedTuple):
-    """What a file of the authors' code holds: weights by their names, and the sizes it states, by theirs."""
+    """A checkpoint of the authors' code: weights by their names, and the sizes it states, by theirs."""
 
     weights: dict[str, Tensor]
     sizes: dict[str, int]

@@ -19,7 +19,7 @@ MANIFEST_BYTES = 2**20
 
 
 class FileSum(TypedDict):
-    """What a manifest says of a file."""
+    """The entry of a file in a manifest."""
 
     size: Annotated[int, Ge(0)]
     sha256: str

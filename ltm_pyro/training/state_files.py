@@ -41,7 +41,7 @@ _NOTES = "ltm_pyro"  # one metadata entry only: safetensors writes several in an
 
 
 class TensorHeader(NamedTuple):
-    """What a file's header says of one tensor; `dtype` is None where it is none of torch's."""
+    """The header of one tensor in a file; `dtype` is None where it is none of torch's."""
 
     dtype: torch.dtype | None
     shape: tuple[int, ...]

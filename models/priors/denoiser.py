@@ -16,7 +16,7 @@ FREQUENCIES = 6  # of the features of a level
 
 
 class _Denoiser(nn.Module):
-    """What both have: noisy vectors and their level to hidden states, and hidden states to v and w, close to zero."""
+    """Shared parts: noisy vectors and their level to hidden states, and hidden states to v and w, close to zero."""
 
     frequencies: Tensor
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Density(Enum):
-    r"""What a prior's `log_prob` is, and so which claims about log p(x) survive it; a distribution states it.
+    r"""The kind of a prior's `log_prob`, and so which claims about log p(x) survive it; a distribution states it.
 
     - `EXACT`: log p(z) itself.
     - `UNBIASED`: the log of a random number whose mean is p(z). z then has company (a diffusion's noisier copies of it)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class TokenAttribution(NamedTuple):
-    """What the thoughts do at every token of B texts.
+    """The effect of the thoughts on every token of B texts.
 
     Attributes:
         attention: the share of a token's attention that each thought of a layer has, mean over heads and draws,

@@ -38,7 +38,7 @@ class Text(NamedTuple):
 
 @dataclass
 class Details:
-    """What a closer look has found; after an interrupt, what it had by then.
+    """The findings of a closer look; after an interrupt, those it had by then.
 
     Attributes:
         dial: the bound by the number of fast steps.

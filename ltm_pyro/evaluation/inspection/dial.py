@@ -15,7 +15,7 @@ STEPS = (0, 1, 2, 4, 8, 16, 32, 64)
 
 
 class StepSweepPoint(NamedTuple):
-    """What so many fast steps give.
+    """The bounds that so many fast steps give.
 
     Attributes:
         steps: T_fast.

@@ -27,7 +27,7 @@ COLLAPSED = 0.001  # nats per token of KL below which nothing that is said of th
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the thoughts of N texts tell.
+    """The findings of an inspection of the thoughts of N texts.
 
     Attributes:
         kl: of every dimension, mean over texts, nats per text, (L, K, D).

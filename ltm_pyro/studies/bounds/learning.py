@@ -26,7 +26,7 @@ Start = Callable[[], tuple[torch.nn.Module, Any, FastLoop, SlowStep]]
 
 @dataclass(frozen=True)
 class Learning:
-    """What is learned from, and for how long.
+    """The data that estimators learn from, and for how long.
 
     Attributes:
         start: makes model, guide, fast loop and slow step, with the same initial weights each time.

@@ -12,7 +12,7 @@ Record = dict[str, Any]
 
 @dataclass
 class Measured:
-    """What was measured, piece by piece.
+    """Measurements, piece by piece.
 
     Attributes:
         pieces: the records of every piece of work that is done, by its name.

@@ -18,7 +18,7 @@ PAIRS = 2000  # the most differences that tr Σ² is estimated from
 
 
 class Reference(NamedTuple):
-    """What a mean gradient is compared with: draws of an unbiased estimator (M, B, G), or the exact one (1, B, G)."""
+    """The reference of a mean gradient: draws of an unbiased estimator (M, B, G), or the exact one (1, B, G)."""
 
     label: str
     gradients: Tensor

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Subject(NamedTuple):
-    """What bounds are compared on, and where the results go."""
+    """The model that bounds are compared on, and the folder of the results."""
 
     model: Any
     guide: Any

@@ -45,7 +45,7 @@ class Candidate:
 
 
 class Cost(NamedTuple):
-    """What fitting q costs: a start and end that are always there, and every step.
+    """The cost of fitting q: a start and end that are always there, and every step.
 
     Attributes:
         passes, seconds: of start and end, for each sequence.

@@ -9,7 +9,7 @@ from ltm_pyro.suites.gsm8k.problems import Problem
 
 
 class Prompt(NamedTuple):
-    """What a model is given.
+    """A prompt of a model.
 
     Attributes:
         tokens: ids.
