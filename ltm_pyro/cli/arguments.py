@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from ltm_pyro.cli.renamed import refuse_renamed
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.parse_errors import explain
 
@@ -17,7 +16,6 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     Raises:
         InputError: for anything that cannot be parsed, with the names that come near.
     """
-    refuse_renamed(parser.prog, words)
     try:
         return parser.parse_args(list(words))
     except SyntaxError as error:  # in a module that an import path leads to

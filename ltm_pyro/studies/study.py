@@ -16,6 +16,7 @@ from ltm_pyro.runs.config import complete
 from ltm_pyro.runs.console import say, show
 from ltm_pyro.runs.results_folder import RESULTS, SETTINGS, ComparisonFolder, commit, versions
 from ltm_pyro.studies import process
+from ltm_pyro.studies.records import done
 from ltm_pyro.studies.runner import TrialRunner
 from ltm_pyro.studies.trial import Plan, Scoring, Trial
 
@@ -107,7 +108,7 @@ class Study(ABC):
     @property
     def is_done(self) -> bool:
         """Whether every trial has its numbers."""
-        return all(self.results.get(trial.key, {}).get("status") == "done" for trial in self.trials)
+        return len(done(self.results, self.trials)) == len(self.trials)
 
     def begin(self) -> TrialRunner:
         """Plan the trials and find what is done of them; settings.json says what the study is.
@@ -208,8 +209,8 @@ class Study(ABC):
         }
 
     def _on_end(self, key: str) -> None:
-        result, trial = self.results[key], next(trial for trial in self.trials if trial.key == key)
-        say(f"[{len(self.results)}/{len(self.trials)}] {trial}: {headline(result)}")
+        runner = self.begin()
+        say(f"[{len(runner.results)}/{len(runner.trials)}] {runner.trials[key]}: {headline(runner.results[key])}")
         self.finish(figures=False)
 
 
