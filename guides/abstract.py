@@ -105,7 +105,7 @@ class AbstractGuide(Recorded, nn.Module, ABC):
             loss: the slow step's loss, with fresh noise, at q as it stands.
         """
 
-    def remark(self) -> str:
+    def status(self) -> str:
         """What whoever trains it should know by now, in one line; empty if there is nothing."""
         return ""
 

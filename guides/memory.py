@@ -113,7 +113,7 @@ class MemoryGuide(AbstractGuide):
         if self._texts:
             self.memory.write(self._texts, torch.cat([row.detach().flatten(1) for row in self.local_parameters()], 1))
 
-    def remark(self) -> str:
+    def status(self) -> str:
         if not self.memory.forgotten:
             return ""
         return (

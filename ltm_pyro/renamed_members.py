@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+
 from ltm_pyro.errors import InputError
 
 RENAMED = {
@@ -11,6 +14,7 @@ RENAMED = {
     "learning_from": "on_slow_step",
     "admit": "check_site",
     "unclaimed": "without_claim",
+    "remark": "status",
 }
 
 
@@ -21,3 +25,11 @@ def refuse_renamed_members(cls: type) -> None:
             raise InputError(
                 f"{cls.__name__}.{old}: this member is called {new} now, and would not be asked for: rename it"
             )
+
+
+def refuse_renamed_arguments(cls: type, renamed: Mapping[str, str]) -> None:
+    """Raises InputError for a class whose own constructor takes an argument by its old name, with the new one."""
+    taken = inspect.signature(vars(cls)["__init__"]).parameters if "__init__" in vars(cls) else {}
+    for old, new in renamed.items():
+        if old in taken:
+            raise InputError(f"{cls.__name__}.__init__: the argument {old} is called {new} now: rename it")

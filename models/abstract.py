@@ -78,7 +78,7 @@ class AbstractModel(Recorded, nn.Module, ABC):
             mask: True where a token is scored, shape (B, T).
             batch_size: B, where x is None; 1 if left out.
             previous: the token before each sequence, shape (B,), or, where x is given, what is read before each of its
-                tokens, shape (B, T); the decoder's `begin` if None.
+                tokens, shape (B, T); the decoder's `bos_id` if None.
 
         Returns:
             x, shape (B, T).

@@ -135,7 +135,7 @@ class MaskedDiffusionModel(AbstractModel):
         last = (scored * torch.arange(1, x.shape[-1] + 1, device=x.device)).amax(-1, keepdim=True)
         after = torch.arange(self.decoder.length, device=x.device) >= last
         more = self.decoder.length - x.shape[-1]
-        text = pad(x, (0, more)).masked_fill(after, self.decoder.begin)
+        text = pad(x, (0, more)).masked_fill(after, self.decoder.bos_id)
         return text, pad(scored, (0, more)) | after
 
 

@@ -98,7 +98,7 @@ class MaskedSequence(TorchDistribution):
     def _before(self, rows: int) -> Tensor:
         """The token before each text, shape (rows,)."""
         if self.previous is None:
-            return torch.full((rows,), self.model.decoder.begin, device=self.model.absorbed.device)
+            return torch.full((rows,), self.model.decoder.bos_id, device=self.model.absorbed.device)
         return self.previous.expand(rows // len(self.previous), -1).flatten()
 
 

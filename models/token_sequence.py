@@ -120,7 +120,7 @@ class TokenSequence(TorchDistribution):
         count, device = batch_shape.numel(), self.decoder.device
         z = None if self.z is None else self.z.expand(*batch_shape, *self.decoder.z_shape)
         z = None if z is None else z.reshape(count, *self.decoder.z_shape)
-        previous = torch.full((count,), self.decoder.begin, device=device)
+        previous = torch.full((count,), self.decoder.bos_id, device=device)
         if self.previous is not None:
             previous = self.previous.expand(batch_shape).flatten()
         logits, cache = self.decoder.prefill(previous[:, None], z)

@@ -84,7 +84,7 @@ def ancestral(
 
 def _begin(model: MaskedNetwork, prompt: Tensor) -> tuple[Tensor, Tensor]:
     """A text that begins with a prompt, and which of its positions are masked, (N, length) each."""
-    tokens = prompt.new_full((len(prompt), model.decoder.length), model.decoder.begin)
+    tokens = prompt.new_full((len(prompt), model.decoder.length), model.decoder.bos_id)
     tokens[:, : prompt.shape[1]] = prompt
     hidden = torch.ones_like(tokens, dtype=torch.bool)
     hidden[:, : prompt.shape[1]] = False

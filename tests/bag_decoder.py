@@ -9,8 +9,8 @@ from ltm_pyro import AbstractDecoder
 class BagDecoder(AbstractDecoder):
     """Hidden states from the last token, the mean of all before it, and the mean of the thoughts; two members alone."""
 
-    def __init__(self, vocabulary: int, length: int, begin: int = 0, size: int = 8, thoughts: int = 2) -> None:
-        super().__init__((1, thoughts, size), vocabulary, length, begin)
+    def __init__(self, vocabulary: int, length: int, bos_id: int = 0, size: int = 8, thoughts: int = 2) -> None:
+        super().__init__((1, thoughts, size), vocabulary, length, bos_id)
         self.last, self.bag = nn.Embedding(vocabulary, size), nn.Embedding(vocabulary, size)
         self.mix, self.head = nn.Linear(size, size), nn.Linear(size, vocabulary)
 

@@ -23,7 +23,7 @@ from ltm_pyro import (
 )
 from ltm_pyro.models.exact import LinearGaussian
 from ltm_pyro.testing import check_bound, check_decoder, check_guide, check_prior
-from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.own_classes import check_own_classes
 
 ROOT = Path(__file__).parent.parent
@@ -151,7 +151,7 @@ def test_the_guide_of_the_example_is_one():
 def test_the_decoder_of_the_example_is_one():
     space = {"__name__": "docs"}
     exec(python_blocks(ROOT / "CONTRIBUTING.md")[2], space)
-    decoder = space["GRUDecoder"](20, length=9, begin=3, width=8, thoughts=2)
+    decoder = space["GRUDecoder"](20, length=9, bos_id=3, width=8, thoughts=2)
     check_decoder(decoder)
     check_decoder(space["GRUDecoder"](20, length=9, thoughts=0))
     x, z = torch.randint(20, (2, 9)), torch.randn(2, 2, 1, 2, 8)
@@ -195,15 +195,15 @@ def test_the_examples_train_on_token_ids(examples):
     prior, guide, bound = examples()
     decoder = Decoder(vocabulary=9, width=8, layers=1, heads=2, thoughts=2, length=6)
     model = LatentThoughtModel(prior(decoder.z_shape), decoder)
-    blueprint = RunComponents(model, guide(decoder.z_shape), FastLoop(bound(4), steps=1), SlowStep(bound(4)))
-    check_own_classes(blueprint, 6)
-    assert blueprint.svi().step(torch.randint(9, (3, 6))).elbo.isfinite().all()
+    components = RunComponents(model, guide(decoder.z_shape), FastLoop(bound(4), steps=1), SlowStep(bound(4)))
+    check_own_classes(components, 6)
+    assert components.svi().step(torch.randint(9, (3, 6))).elbo.isfinite().all()
 
 
 def test_the_guide_that_mixes_texts_is_refused_before_training_too():
     code = next(code for code in python_blocks(DOCS / "testing.md") if "class Centred" in code).split("\ntry:")[0]
     decoder = Decoder(vocabulary=2, width=8, layers=1, heads=2, thoughts=2, length=6)
     model, guide = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), classes_of(code)["Centred"]
-    blueprint = RunComponents(model, guide(decoder.z_shape), FastLoop(ELBO(), 1), SlowStep(ELBO()))
+    components = RunComponents(model, guide(decoder.z_shape), FastLoop(ELBO(), 1), SlowStep(ELBO()))
     with pytest.raises(InputError, match="batch mates"):
-        check_own_classes(blueprint, 6)
+        check_own_classes(components, 6)

@@ -71,12 +71,12 @@ def test_windows_are_conditioned_on_the_token_before_and_on_no_other_text(run):
 
     tokenizer, length = run.tokenizer, run.settings["data"]["length"]
     cut = text_sequences("windows", TEXTS, tokenizer, length)
-    ids = [[*tokenizer.encode(text), tokenizer.end] for text in TEXTS]
+    ids = [[*tokenizer.encode(text), tokenizer.eos_id] for text in TEXTS]
     for number, whole in enumerate(ids):
         own = [cut.sequences.batch([i]) for i in np.flatnonzero(cut.texts == number)]
         scored = [batch.x[0] if batch.mask is None else batch.x[0][batch.mask[0]] for batch in own]
         assert torch.cat(scored).tolist() == whole
-        before = [tokenizer.end, *(whole[i - 1] for i in range(length, len(whole), length))]
+        before = [tokenizer.eos_id, *(whole[i - 1] for i in range(length, len(whole), length))]
         assert [int(batch.previous) for batch in own] == before
 
 

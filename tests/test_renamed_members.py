@@ -2,7 +2,7 @@
 
 import pytest
 
-from ltm_pyro import AbstractGuide, AbstractPrior
+from ltm_pyro import AbstractDecoder, AbstractGuide, AbstractPrior
 from ltm_pyro.errors import InputError
 from ltm_pyro.renamed_members import RENAMED
 
@@ -17,3 +17,11 @@ def test_an_old_name_is_refused(base, old):
 def test_the_new_names_are_there():
     assert {"after_fit", "backward_guide", "needs_unrolled"} <= set(dir(AbstractGuide))
     assert "on_slow_step" in dir(AbstractPrior)
+
+
+def test_an_old_argument_of_a_decoder_is_refused():
+    with pytest.raises(InputError, match=r"Mine\.__init__: the argument begin is called bos_id now"):
+
+        class Mine(AbstractDecoder):
+            def __init__(self, vocabulary, length, begin=0):
+                super().__init__((1, 1, 4), vocabulary, length, begin)

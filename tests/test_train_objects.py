@@ -82,7 +82,7 @@ def text():
 
 def test_every_command_opens_it(text, capsys):
     tokenizer, sequences = text
-    run = train(*objects(begin=tokenizer.begin), batches=Batches(sequences, 4), tokenizer=tokenizer)
+    run = train(*objects(bos_id=tokenizer.bos_id), batches=Batches(sequences, 4), tokenizer=tokenizer)
     capsys.readouterr()
     assert ltm("evaluate", "mine", "--draws", "2", "--limit", "3", "--fixed_noise", "false") == 0
     out = capsys.readouterr().out
@@ -202,10 +202,10 @@ def test_ids_without_text_have_no_bytes(capsys):
     run = train(validation=ids(5, seed=3))
     assert len(run.score(draws=1)) == 5
     assert "no bytes to count" in Path("mine/evaluation/validation.md").read_text()
-    tokenizer = id_tokenizer(V, end=7)
+    tokenizer = id_tokenizer(V, eos_id=7)
     assert tokenizer.encode("12 0 269").tolist() == [12, 0, 269]
     assert tokenizer.decode([12, 0, 269]) == "12 0 269"
-    assert (tokenizer.end, tokenizer.begin, tokenizer.vocabulary) == (7, 7, V)
+    assert (tokenizer.eos_id, tokenizer.bos_id, tokenizer.vocabulary) == (7, 7, V)
 
 
 def test_an_object_says_what_it_was_made_with():
@@ -306,7 +306,7 @@ from ltm_pyro.errors import InputError
 
 def trained(folder, seed, slices):
     torch.manual_seed(seed)
-    decoder = Decoder(vocabulary=20, length=8, width=16, layers=1, heads=2, window=4, thoughts=1, begin=1)
+    decoder = Decoder(vocabulary=20, length=8, width=16, layers=1, heads=2, window=4, thoughts=1, bos_id=1)
     model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
     ids = torch.arange(24 * 8).view(24, 8) % 18 + 2
     sizes = {"train": {"steps": 4, "batch_size": 4, "evaluate_every": 4, "draws": 2, "final_sequences": 2}}

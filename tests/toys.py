@@ -10,7 +10,7 @@ from ltm_pyro.testing.means import z_test
 
 __all__ = ["Drawn", "FixedGuide", "z_test"]
 
-SIZES = {"vocabulary": 30, "width": 16, "layers": 2, "heads": 2, "thoughts": 2, "window": 4, "length": 20, "begin": 1}
+SIZES = {"vocabulary": 30, "width": 16, "layers": 2, "heads": 2, "thoughts": 2, "window": 4, "length": 20, "bos_id": 1}
 
 
 def large_weights(module, scale=0.4):

@@ -19,7 +19,7 @@ from ltm_pyro.files import finite
 from ltm_pyro.inference import FastLoop, TableFit, towards_a_bound
 from ltm_pyro.runs.results_folder import commit, versions
 from ltm_pyro.tables import section, with_error
-from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.held_out import RunText
 from ltm_pyro.training.run import Run
 
@@ -48,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(run: Run, corpus: str, limit: int) -> list[dict[str, Any]]:
     """A record for each fit of a run's posteriors, with the differences to the tables' fit."""
-    blueprint = run.load("latest")
+    components = run.load("latest")
     batches = list(in_order(_sequences(run, corpus), BATCH, limit))
-    found = {name: _evaluate(blueprint, fast, batches) for name, fast in _fits(run, blueprint)}
+    found = {name: _evaluate(components, fast, batches) for name, fast in _fits(run, components)}
     tables = found["tables"].scores["elbo"]
     records = []
     for name, evaluation in found.items():
@@ -65,10 +65,10 @@ def measure(run: Run, corpus: str, limit: int) -> list[dict[str, Any]]:
     return records
 
 
-def _fits(run: Run, blueprint: RunComponents) -> Iterator[tuple[str, FastLoop]]:
+def _fits(run: Run, components: RunComponents) -> Iterator[tuple[str, FastLoop]]:
     training = run.build().fast
     yield "training's", towards_a_bound(training).lasting(run.config.train.evaluate_fast_steps or training.steps)
-    tables = TableFit().loop(blueprint.guide, training)
+    tables = TableFit().loop(components.guide, training)
     yield "tables", tables
     yield "twice", tables.lasting(2 * tables.steps)
 
@@ -79,8 +79,8 @@ def _sequences(run: Run, corpus: str) -> Sequences:
     return cut(run.config.data.mode, read_corpus(corpus), run.tokenizer, run.config.data.length)
 
 
-def _evaluate(blueprint: RunComponents, fast: FastLoop, batches: Sequence[Any]) -> Evaluation:
-    return Evaluator(blueprint.model, blueprint.guide, fast, DRAWS, SEED).evaluate(batches)
+def _evaluate(components: RunComponents, fast: FastLoop, batches: Sequence[Any]) -> Evaluation:
+    return Evaluator(components.model, components.guide, fast, DRAWS, SEED).evaluate(batches)
 
 
 def _keep(folder: Path, name: str, records: list[dict[str, Any]]) -> None:

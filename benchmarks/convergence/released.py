@@ -53,7 +53,7 @@ def make(folder: Path, steps: int, seed: int = 0) -> None:
 def train(documents: Sequence[Document], tokenizer: Tokenizer, steps: int, seed: int) -> Decoder:
     """The decoder after so many slow steps."""
     decoder = Decoder(
-        tokenizer.vocabulary, WIDTH, LAYERS, HEADS, THOUGHTS, WINDOW, LENGTH, begin=tokenizer.begin, thought_scale=1.0
+        tokenizer.vocabulary, WIDTH, LAYERS, HEADS, THOUGHTS, WINDOW, LENGTH, bos_id=tokenizer.bos_id, thought_scale=1.0
     )
     model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
     slow = torch.optim.AdamW(decoder.parameters(), lr=SLOW_RATE, betas=(0.9, 0.95), weight_decay=0.1)

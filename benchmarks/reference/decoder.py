@@ -74,7 +74,7 @@ class PlainDecoder(nn.Module):
         super().__init__()
         (layers, thoughts, width), length = decoder.z_shape, decoder.length
         heads = decoder.blocks[0].self_attention.heads
-        self.z_shape, self.length, self.begin = decoder.z_shape, length, decoder.begin
+        self.z_shape, self.length, self.bos_id = decoder.z_shape, length, decoder.bos_id
         self.thought_scale = decoder.thought_scale
         self.tok_embeddings = nn.Embedding(decoder.vocabulary, width)
         self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
@@ -92,7 +92,7 @@ class PlainDecoder(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Log-probability of every token given those before it, in nats, shape (B, T); z is (B, L, K, D)."""
-        read = torch.cat((torch.full_like(x[:, :1], self.begin), x[:, :-1]), 1)
+        read = torch.cat((torch.full_like(x[:, :1], self.bos_id), x[:, :-1]), 1)
         logits = self.output(self.hidden(read, z))
         return -cross_entropy(logits.flatten(0, 1), x.flatten(), reduction="none").view_as(x)
 
@@ -113,7 +113,7 @@ class PlainDecoder(nn.Module):
             tokens: how many.
             draw: token ids (B,) from logits (B, V).
         """
-        read = torch.full((len(z), 1), self.begin)
+        read = torch.full((len(z), 1), self.bos_id)
         for _ in range(tokens):
             token = draw(self.output(self.hidden(read, z)[:, -1]))
             read = torch.cat((read, token[:, None]), 1)

@@ -10,14 +10,14 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.training.parse_errors import explain
 
 
-def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
+def parse(parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
     """Parse a command line.
 
     Raises:
         InputError: for anything that cannot be parsed, with the names that come near.
     """
     try:
-        return parser.parse_args(list(words))
+        return parser.parse_args(list(argv))
     except SyntaxError as error:  # in a module that an import path leads to
         raise InputError(f"{error.filename}, line {error.lineno} does not parse as Python: {error.msg}") from error
     except (ArgumentError, TypeError, ValueError) as error:

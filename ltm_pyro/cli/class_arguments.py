@@ -17,22 +17,22 @@ IMPORT_PATH = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 GROUPS = ("decoder", "prior", "guide", "fast", "slow")  # of arguments that may name a class
 
 
-def given(words: Sequence[str], option: str) -> list[str]:
+def given(argv: Sequence[str], option: str) -> list[str]:
     """The values of an option, each either the next word or behind an equals sign."""
-    after = [following for word, following in pairwise([*words, ""]) if word == option]
-    return after + [word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}=")]
+    after = [following for word, following in pairwise([*argv, ""]) if word == option]
+    return after + [word.removeprefix(f"{option}=") for word in argv if word.startswith(f"{option}=")]
 
 
-def named_classes(words: Sequence[str]) -> set[str]:
+def named_classes(argv: Sequence[str]) -> set[str]:
     """The arguments of `CLASSES` whose class the words name, or a file among them does."""
-    return _in_words(words).union(*(_in_file(content) for content in map(read, given(words, "--config"))))
+    return _in_argv(argv).union(*(_in_file(content) for content in map(read, given(argv, "--config"))))
 
 
-def without_overruled_shares(groups: Mapping[str, Any], words: Sequence[str]) -> Mapping[str, Any]:
+def without_overruled_shares(groups: Mapping[str, Any], argv: Sequence[str]) -> Mapping[str, Any]:
     """A recipe's arguments; its schedule loses its shares of the run where the words give it a place in slow steps."""
     for group in ("fast", "slow"):
         argument = f"--{group}.bound.kl_weight"
-        named = [*given(words, argument), *(word for word in words if word.startswith(f"{argument}."))]
+        named = [*given(argv, argument), *(word for word in argv if word.startswith(f"{argument}."))]
         holder = groups.get(group, {}).get("bound", {}).get("init_args", {}).get("kl_weight", {})
         if isinstance(holder, dict) and any(re.search(r"\b(steps|delay|period)\b", word) for word in named):
             for share in ("begin", "over"):
@@ -40,11 +40,11 @@ def without_overruled_shares(groups: Mapping[str, Any], words: Sequence[str]) ->
     return groups
 
 
-def files_as_text(words: Sequence[str], check: Callable[[Mapping[str, Any], Path], Mapping[str, Any]]) -> list[str]:
+def files_as_text(argv: Sequence[str], check: Callable[[Mapping[str, Any], Path], Mapping[str, Any]]) -> list[str]:
     """The words, with files of arguments as text, from which the classes are gone that the words themselves name.
 
     Args:
-        words: of a command line.
+        argv: of a command line.
         check: what is left of a file's arguments, given those and its path.
 
     Raises:
@@ -52,9 +52,9 @@ def files_as_text(words: Sequence[str], check: Callable[[Mapping[str, Any], Path
     """
     import yaml
 
-    named = _in_words(words)
+    named = _in_argv(argv)
     found: list[str] = []
-    for before, word in pairwise(["", *words]):
+    for before, word in pairwise(["", *argv]):
         equals = "--config=" if word.startswith("--config=") else ""
         if before == "--config" or equals:
             path = Path(word.removeprefix(equals))
@@ -69,9 +69,9 @@ def files_as_text(words: Sequence[str], check: Callable[[Mapping[str, Any], Path
     return found
 
 
-def names_own_code(words: Sequence[str]) -> bool:
+def names_own_code(argv: Sequence[str]) -> bool:
     """Whether the words name a class of the user's own by its import path."""
-    for before, word in pairwise(["", *words]):
+    for before, word in pairwise(["", *argv]):
         option, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
         paths = IMPORT_PATH.findall(value) if option.removeprefix("--").split(".")[0] in GROUPS else []
         if any(path.split(".")[0] not in PACKAGES for path in paths):
@@ -87,8 +87,8 @@ def read(path: str) -> Mapping[str, Any]:
         return {}
 
 
-def _in_words(words: Sequence[str]) -> set[str]:
-    return {word.split("=")[0].removeprefix("--") for word in words if word.startswith("--")} & set(CLASSES)
+def _in_argv(argv: Sequence[str]) -> set[str]:
+    return {word.split("=")[0].removeprefix("--") for word in argv if word.startswith("--")} & set(CLASSES)
 
 
 def _in_file(content: Mapping[str, Any]) -> set[str]:

@@ -56,7 +56,7 @@ class Command:
         *,
         names: Mapping[str, str] | None = None,
         prepare: Callable[[dict[str, Any]], dict[str, Any]] = dict,
-        presets: Callable[[Sequence[str]], Mapping[str, Any]] = lambda words: {},
+        presets: Callable[[Sequence[str]], Mapping[str, Any]] = lambda argv: {},
         besides: Mapping[str, Mapping[str, Any]] | None = None,
         device: bool = True,
         others: str | None = None,
@@ -69,37 +69,37 @@ class Command:
         self.besides, self.device, self.epilog = besides or {}, device, epilog
         self.others, self.inner, self.usage = others, inner, usage
 
-    def __call__(self, words: Sequence[str]) -> int:
+    def __call__(self, argv: Sequence[str]) -> int:
         """Call the function; returns the exit code."""
-        given = self.prepare(self.read(words))
+        given = self.prepare(self.read(argv))
         if OURS in inspect.signature(self.function).parameters:
-            given[OURS] = [*takewhile(str.islower, self.name.split()[1:]), *words]
+            given[OURS] = [*takewhile(str.islower, self.name.split()[1:]), *argv]
         result = self.function(**given)
         return (self.show(result) if self.show else None) or 0
 
-    def read(self, words: Sequence[str]) -> dict[str, Any]:
+    def read(self, argv: Sequence[str]) -> dict[str, Any]:
         """The function's arguments.
 
         Raises:
             InputError: for words that cannot be parsed, or a number outside its range.
         """
-        refuse_renamed(self.name, words)
-        words, others = self._divided(words)
-        options = parse(self.parser(words), words)
+        refuse_renamed(self.name, argv)
+        argv, others = self._divided(argv)
+        options = parse(self.parser(argv), argv)
         given = {name: _value(name, hint, options[self.names.get(name, name)]) for name, hint in self._hints().items()}
         for name, number, limits in outside(given, ranges_of(self.function)):
             raise InputError(f"--{self.names.get(name, name)} {number}: expected {limits.missed(number)}")
         return given if self.others is None else {**given, self.others: others}
 
-    def _divided(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    def _divided(self, argv: Sequence[str]) -> tuple[list[str], list[str]]:
         """The function's own options with their values, and all other words, where the function takes any."""
         if self.others is None:
-            return list(words), []
+            return list(argv), []
         room = {f"--{self.names.get(name, name)}": _values(hint) for name, hint in self._hints().items()}
         own: list[str] = []
         others: list[str] = []
         left = 0.0  # values that the option before may still take
-        for word in words:
+        for word in argv:
             option, equals, _ = word.partition("=")
             if option in room or word in ("-h", "--help"):
                 left = 0 if equals else room.get(option, 0)
@@ -112,7 +112,7 @@ class Command:
                 others.append(word)
         return own, others
 
-    def parser(self, words: Sequence[str] = ()) -> ArgumentParser:
+    def parser(self, argv: Sequence[str] = ()) -> ArgumentParser:
         """The parser of a command line."""
         about = parse_docstring(self.function.__doc__ or "")
         said = {one.arg_name: " ".join((one.description or "").split()).rstrip(".") for one in about.params}
@@ -135,7 +135,7 @@ class Command:
             add_device(parser)
         positional = [one for one in positional if one not in self.name.split()]
         parser.usage = " ".join([self.name, self.usage or " ".join([*positional, "[--ARGUMENT VALUE ...]"])])
-        parser.set_defaults(dict(self.presets(words)))
+        parser.set_defaults(dict(self.presets(argv)))
         return parser
 
     def _hints(self) -> dict[str, Any]:

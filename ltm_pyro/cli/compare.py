@@ -21,13 +21,13 @@ USAGE = f"""usage: ltm compare WHAT ...          (ltm compare WHAT --help lists 
 """
 
 
-def main(words: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Compare; returns the exit code."""
-    if not words or words[0] in ("-h", "--help"):
+    if not argv or argv[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
-    what = words[0]
+    what = argv[0]
     if what not in WHAT:
         hint = did_you_mean(what, WHAT)
         raise InputError(f"ltm compare {what}: {hint}It compares {', '.join(WHAT)}; then the run's folder, if any")
-    return import_module(f"ltm_pyro.cli.compare_{what}").main(words[1:])
+    return import_module(f"ltm_pyro.cli.compare_{what}").main(argv[1:])

@@ -20,9 +20,9 @@ def _own_code(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _sizes(words: Sequence[str]) -> dict[str, Any]:
-    toy = any(word == "--toy" or word.startswith("--toy=") for word in words)
-    return {f"sizes.{name}": size for name, size in usual_sizes(toy, "--quick" in words).items()}
+def _sizes(argv: Sequence[str]) -> dict[str, Any]:
+    toy = any(word == "--toy" or word.startswith("--toy=") for word in argv)
+    return {f"sizes.{name}": size for name, size in usual_sizes(toy, "--quick" in argv).items()}
 
 
 main = Command(study_bounds, "ltm compare bounds", prepare=_own_code, presets=_sizes)

@@ -40,8 +40,8 @@ def _variants(given: dict[str, Any]) -> dict[str, Any]:
     return {**given, "guides": variants_of(names, ["--config", str(folder / "config.yaml"), *trust])}
 
 
-def _sizes(words: Sequence[str]) -> dict[str, Any]:
-    return {f"sizes.{name}": size for name, size in QUICK.items()} if "--quick" in words else {}
+def _sizes(argv: Sequence[str]) -> dict[str, Any]:
+    return {f"sizes.{name}": size for name, size in QUICK.items()} if "--quick" in argv else {}
 
 
 main = Command(study_guides, "ltm compare guides", prepare=_variants, presets=_sizes, epilog=EPILOG)

@@ -7,7 +7,7 @@ from typing import Any
 from ltm_pyro.cli.command import Command
 from ltm_pyro.cli.named_classes import parse_all, variants_of
 from ltm_pyro.cli.run_arguments import settings_of
-from ltm_pyro.cli.study_words import refuse_instead
+from ltm_pyro.cli.study_argv import refuse_instead
 from ltm_pyro.errors import InputError
 from ltm_pyro.studies.defaults import default_priors
 from ltm_pyro.studies.priors.kept_study import study_priors
@@ -32,14 +32,14 @@ def _prepare(given: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: for arguments that the comparison has itself, or that `ltm train` refuses.
     """
-    words, chosen = given["base"], given["priors"] is not None
+    argv, chosen = given["base"], given["priors"] is not None
     check_seconds(given["seconds"])
     names = parse_all("prior", given["priors"] or default_priors())
-    for more in (words, *(name.further for name in names)):
+    for more in (argv, *(name.further for name in names)):
         refuse_instead("comparison", more, INSTEAD)
         if given["seconds"] is not None and any(word.split("=")[0] == "--train.steps" for word in more):
             raise InputError("--seconds and --train.steps are two budgets: give one")
-    return {**given, "base": settings_of(words), "priors": variants_of(names, words), "check_models": chosen}
+    return {**given, "base": settings_of(argv), "priors": variants_of(names, argv), "check_models": chosen}
 
 
 def _code(comparison: PriorComparison) -> int:

@@ -13,11 +13,11 @@ from ltm_pyro.runs.keeping import keeping
 SUITE = {"default": None, "help": f"in its place: {', '.join(SUITES)}; each has a --help"}
 
 
-def main(words: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Evaluate; returns the exit code."""
-    if suite := named_suite(words):
-        return suite_command(suite)(words)
-    return command(words)
+    if suite := named_suite(argv):
+        return suite_command(suite)(argv)
+    return command(argv)
 
 
 def _show(evaluated: Evaluated) -> None:

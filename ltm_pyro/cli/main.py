@@ -93,14 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
         print(GREETING, end="")
         return 0
-    if words[0] == "--version":
+    if argv[0] == "--version":
         print(f"ltm_pyro {__version__}")
         return 0
-    command, (device, rest) = _command(words[0]), _device_in(words)
+    command, (device, rest) = _command(argv[0]), _device_in(argv)
     try:
         with on_device(device):
             return command(rest)
@@ -108,10 +108,10 @@ def _run(words: list[str]) -> int:
         return int(end.code or 0)
 
 
-def _device_in(words: Sequence[str]) -> tuple[str | None, list[str]]:
+def _device_in(argv: Sequence[str]) -> tuple[str | None, list[str]]:
     """What `--device` says, where a command works on one, and the other words behind the command."""
-    device, rest = None, list(words[1:])
-    for place, word in enumerate(rest if words[0] in ON_A_DEVICE else []):
+    device, rest = None, list(argv[1:])
+    for place, word in enumerate(rest if argv[0] in ON_A_DEVICE else []):
         if word == "--device" or word.startswith("--device="):
             behind = 2 if word == "--device" else 1
             if place + behind > len(rest):

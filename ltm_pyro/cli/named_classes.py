@@ -18,9 +18,9 @@ class NamedClass(NamedTuple):
 
     Example:
         >>> name = parse_named("prior", "MixturePrior(components=4, unit=layer)")
-        >>> name.words
+        >>> name.argv
         ['--prior', 'MixturePrior', '--prior.components=4', '--prior.unit=layer']
-        >>> parse_named("prior", "CodebookPrior(codes=16) --guide StraightThroughGuide").words[-2:]
+        >>> parse_named("prior", "CodebookPrior(codes=16) --guide StraightThroughGuide").argv[-2:]
         ['--guide', 'StraightThroughGuide']
     """
 
@@ -34,7 +34,7 @@ class NamedClass(NamedTuple):
         return " ".join([f"{self.path}({given})" if given else self.path, *self.further])
 
     @property
-    def words(self) -> list[str]:
+    def argv(self) -> list[str]:
         """As `ltm train` takes it."""
         own = [f"--{self.role}.{key}={value}" for key, value in self.arguments]
         return [f"--{self.role}", self.path, *own, *self.further]
@@ -55,22 +55,22 @@ def parse_all(role: str, texts: Sequence[str]) -> list[NamedClass]:
     return names
 
 
-def variants_of(names: Sequence[NamedClass], words: Sequence[str]) -> list[Variant]:
+def variants_of(names: Sequence[NamedClass], argv: Sequence[str]) -> list[Variant]:
     """What each class changes in the settings that words of `ltm train` give.
 
     Args:
         names: of the classes.
-        words: the same for all of them.
+        argv: the same for all of them.
 
     Raises:
         InputError: for arguments that `ltm train` refuses.
     """
-    return [_variant(name, words) for name in names]
+    return [_variant(name, argv) for name in names]
 
 
-def _variant(name: NamedClass, words: Sequence[str]) -> Variant:
+def _variant(name: NamedClass, argv: Sequence[str]) -> Variant:
     try:
-        return Variant(str(name), named_settings(name.words, settings_of([*words, *name.words])))
+        return Variant(str(name), named_settings(name.argv, settings_of([*argv, *name.argv])))
     except InputError as error:
         raise InputError(f"--{name.role}s {name}: {error}") from error
 
@@ -84,7 +84,7 @@ def parse_named(role: str, text: str) -> NamedClass:
     expected = f"--{role}s {text}: expected a class, or a class with arguments as in 'MyClass(size=4)'"
     named, *further = re.split(r"\s+(?=--)", text.strip(), maxsplit=1)
     try:
-        words = shlex.split(" ".join(further))
+        argv = shlex.split(" ".join(further))
         tree = ast.parse(named, mode="eval").body
     except ValueError as error:
         raise InputError(f"--{role}s {text}: {error}") from error
@@ -97,7 +97,7 @@ def parse_named(role: str, text: str) -> NamedClass:
     if call.args or any(keyword.arg is None for keyword in call.keywords):
         raise InputError(f"{expected}; every argument by its name")
     arguments = tuple((str(keyword.arg), _value(keyword.value)) for keyword in call.keywords)
-    return NamedClass(role, path, arguments, tuple(words))
+    return NamedClass(role, path, arguments, tuple(argv))
 
 
 def _value(node: ast.expr) -> str:

@@ -12,11 +12,12 @@ RENAMED = {  # by command, the old name and the new one
     "ltm evaluate RUN --suite generation": {"samples": "limit"},
     "ltm scale": {"run": "out"},
     "ltm plot": {"limit": "points"},
+    "ltm import-weights": {"begin": "bos_id"},
 }
 
 
-def refuse_renamed(command: str, words: Sequence[str]) -> None:
+def refuse_renamed(command: str, argv: Sequence[str]) -> None:
     """Raises InputError for an option by its old name, with the new one."""
     for old, new in RENAMED.get(command, {}).items():
-        if any(word == f"--{old}" or word.startswith(f"--{old}=") for word in words):
+        if any(word == f"--{old}" or word.startswith(f"--{old}=") for word in argv):
             raise InputError(f"--{old} is --{new} now. `{command} --help` lists all arguments")

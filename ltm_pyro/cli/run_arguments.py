@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import add_device, parse
 from ltm_pyro.cli.class_arguments import files_as_text, given, named_classes, names_own_code, without_overruled_shares
-from ltm_pyro.cli.decoder_words import USUAL, Choice, chosen_decoder
+from ltm_pyro.cli.decoder_argv import USUAL, Choice, chosen_decoder
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.arguments import TRUST
 from ltm_pyro.runs.config import Settings, as_dict, merged, recipe, recipes, refuse_other_classes, value_of, without
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 HERE_ONLY = ("device", "run", "resume", "corpus_at", "recipe", "config", "trust_code")
 
 
-def configured(words: Sequence[str], defaults: Mapping[str, Any] | None = None) -> tuple[Namespace, dict[str, Any]]:
+def configured(argv: Sequence[str], defaults: Mapping[str, Any] | None = None) -> tuple[Namespace, dict[str, Any]]:
     """What a run is made of, and the arguments that matter at its start alone: its folder, its recipe.
 
     Args:
-        words: of a command line.
+        argv: of a command line.
         defaults: settings that stand before the recipe's.
 
     Raises:
         InputError: for words that make no sense.
     """
-    own, trusted = names_own_code(words), "--trust_code" in words
+    own, trusted = names_own_code(argv), "--trust_code" in argv
     if own or trusted:
         look_in(os.getcwd())
-    decoder = chosen_decoder(words, trusted)
-    parser = _parser(words, decoder)
+    decoder = chosen_decoder(argv, trusted)
+    parser = _parser(argv, decoder)
     parser.set_defaults(_by_argument(defaults or {}))
 
     def check_file(given: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
@@ -48,7 +48,7 @@ def configured(words: Sequence[str], defaults: Mapping[str, Any] | None = None) 
         say_once(arguments.remark)
         return decoder.of_file(arguments.values)
 
-    config = parse(parser, decoder.words(files_as_text(_files_first(words), check_file)))
+    config = parse(parser, decoder.argv(files_as_text(_files_first(argv), check_file)))
     if missing := missing_value(config):
         raise InputError(f"--{missing} null: expected a value; leave it out to take the default")
     config = with_tokenizer_of_start(config)
@@ -58,20 +58,20 @@ def configured(words: Sequence[str], defaults: Mapping[str, Any] | None = None) 
     return config, here
 
 
-def settings_of(words: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Settings:
+def settings_of(argv: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Settings:
     """The same as a nested dict, without what matters at a run's start alone."""
-    return as_dict(configured(words, defaults)[0])
+    return as_dict(configured(argv, defaults)[0])
 
 
-def named_settings(words: Sequence[str], settings: Settings) -> Settings:
+def named_settings(argv: Sequence[str], settings: Settings) -> Settings:
     """Those of the settings that the words themselves name; of a class's argument the class, with all that it takes.
 
     Args:
-        words: of a command line.
+        argv: of a command line.
         settings: what came of them.
     """
     named: Settings = {}
-    for word in words:
+    for word in argv:
         path = word.split("=")[0].removeprefix("--") if word.startswith("--") else ""
         while path and value_of(settings, path) is None:
             path = path.rpartition(".")[0]  # an argument of a class, which stands among its init_args
@@ -80,17 +80,17 @@ def named_settings(words: Sequence[str], settings: Settings) -> Settings:
     return named
 
 
-def _files_first(words: Sequence[str]) -> list[str]:
+def _files_first(argv: Sequence[str]) -> list[str]:
     """The words with `--config FILE` before all others, since later ones override it."""
     files: list[str] = []
     others: list[str] = []
-    for word in words:
+    for word in argv:
         of_file = word.startswith("--config=") or word == "--config" or files[-1:] == ["--config"]
         (files if of_file else others).append(word)
     return files + others
 
 
-def _parser(words: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
+def _parser(argv: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
     parser = new_run_parser(decoder.cls)
     parser.usage = (
         "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n"
@@ -113,13 +113,13 @@ def _parser(words: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
     here = TRUST.replace("runs name", "files of --config and the run of --train.start_from name")
     parser.add_argument("--trust_code", action="store_true", help=here)
     add_device(parser)
-    parser.set_defaults(_recipe_values(words, decoder) | dict.fromkeys(named_classes(words)))
+    parser.set_defaults(_recipe_values(argv, decoder) | dict.fromkeys(named_classes(argv)))
     return parser
 
 
-def _recipe_values(words: Sequence[str], decoder: Choice) -> dict[str, Any]:
+def _recipe_values(argv: Sequence[str], decoder: Choice) -> dict[str, Any]:
     """The recipe's values by argument: the defaults that all other arguments override."""
-    values = without_overruled_shares(recipe(["tiny", *given(words, "--recipe")][-1]), words)
+    values = without_overruled_shares(recipe(["tiny", *given(argv, "--recipe")][-1]), argv)
     return _by_argument(without(values, "decoder") if decoder.anew else values)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ltm_pyro.cli.command import Command
 from ltm_pyro.cli.run_arguments import settings_of
-from ltm_pyro.cli.study_words import refuse_instead
+from ltm_pyro.cli.study_argv import refuse_instead
 from ltm_pyro.studies.scale.grid import AS_TRAINED, INFERENCE, TRAINED, read_grid
 from ltm_pyro.studies.scale.kept_study import study_scale
 from ltm_pyro.studies.scale.study import ScaleStudy, defaults
@@ -29,14 +29,14 @@ def _prepare(given: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: for arguments that the study has itself, or that `ltm train` refuses.
     """
-    words, inference = given["base"], given[INFERENCE]
+    argv, inference = given["base"], given[INFERENCE]
     if inference is not None:
         inference = [value if value == AS_TRAINED or not value.isdecimal() else int(value) for value in inference]
     given = {**given, INFERENCE: inference}
     grid = read_grid(given["grid"], {name: given[name] for name in (*TRAINED, INFERENCE)})
     own = {f"--{TRAINED[name][0]}": f"it is a dimension of this grid, {name}" for name in grid if name in TRAINED}
-    refuse_instead("study of scale", words, {**INSTEAD, **own})
-    return {**given, "base": settings_of(words, defaults(settings_of(words)["train"]["steps"]))}
+    refuse_instead("study of scale", argv, {**INSTEAD, **own})
+    return {**given, "base": settings_of(argv, defaults(settings_of(argv)["train"]["steps"]))}
 
 
 def _code(study: ScaleStudy) -> int:

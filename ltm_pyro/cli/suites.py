@@ -13,14 +13,14 @@ from ltm_pyro.runs.names import did_you_mean
 SUITES = ("zero-shot", "generation", "gsm8k", "harness")  # each `evaluate` of `ltm_pyro.suites.NAME.suite`
 
 
-def named_suite(words: Sequence[str]) -> str | None:
+def named_suite(argv: Sequence[str]) -> str | None:
     """The suite that a command line asks for; None if none.
 
     Raises:
         InputError: if there is none of that name.
     """
     name = None
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
+    for word, following in zip_longest(argv, argv[1:], fillvalue=""):
         if word == "--suite" or word.startswith("--suite="):
             name = word.partition("=")[2] or following
     if name is not None and name not in SUITES:

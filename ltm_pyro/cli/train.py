@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 
-def main(words: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Train; returns the exit code."""
     try:
-        if (resumed := _resumed(words)) is not None:
+        if (resumed := _resumed(argv)) is not None:
             return resume(*resumed)
-        config, here = configured(words)
+        config, here = configured(argv)
         if here["corpus_at"] is not None:
             raise InputError(f"--corpus_at {here['corpus_at']}: only a run that is resumed has a corpus: leave it out")
         return start(Path(here["run"] or _default_folder(config, here["recipe"])), config, here["trust_code"])
@@ -32,7 +32,7 @@ def main(words: Sequence[str]) -> int:
         return 1
 
 
-def _resumed(words: Sequence[str]) -> tuple[Path, str | None, bool] | None:
+def _resumed(argv: Sequence[str]) -> tuple[Path, str | None, bool] | None:
     """RUN, PLACE and consent, where the words are `--resume RUN [--corpus_at PLACE] [--trust_code]`; else None.
 
     Raises:
@@ -44,7 +44,7 @@ def _resumed(words: Sequence[str]) -> tuple[Path, str | None, bool] | None:
     parser.add_argument("--resume", nargs="?")
     parser.add_argument("--corpus_at")
     parser.add_argument("--trust_code", action="store_true")
-    known, others = parser.parse_known_args(words)
+    known, others = parser.parse_known_args(argv)
     if known.resume is None or {"-h", "--help"} & set(others):
         return None
     if others:

@@ -55,7 +55,7 @@ def text_sequences(mode: Mode, texts: Iterable[str], tokenizer: Tokenizer, lengt
     starts = [np.arange(*both, length) for both in pairwise(encoded.bounds)]
     whole = _windows(encoded, tokenizer, length)
     whole.bounds = np.concatenate([*starts, encoded.bounds[-1:]])
-    whole.previous = TokensBefore(encoded.tokens, whole.bounds, tokenizer.end)
+    whole.previous = TokensBefore(encoded.tokens, whole.bounds, tokenizer.eos_id)
     whole.names = [str(number) for number, own in enumerate(starts) for _ in own]
     return TextSequences(whole, np.repeat(np.arange(len(starts)), [len(own) for own in starts]))
 
@@ -115,7 +115,7 @@ def _windows(encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences:
         tokens=encoded.tokens,
         byte_counts=encoded.byte_counts,
         bounds=bounds,
-        previous=TokensBefore(encoded.tokens, bounds, tokenizer.end),
+        previous=TokensBefore(encoded.tokens, bounds, tokenizer.eos_id),
         names=WindowNames(encoded.names, encoded.bounds, length),
         length=length,
         pad=tokenizer.pad,
@@ -130,7 +130,7 @@ def _documents(encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences
         tokens=encoded.tokens,
         byte_counts=encoded.byte_counts,
         bounds=encoded.bounds,
-        previous=np.full(len(encoded.names), tokenizer.begin, dtype=np.int64),
+        previous=np.full(len(encoded.names), tokenizer.bos_id, dtype=np.int64),
         names=encoded.names,
         length=length,
         pad=tokenizer.pad,

@@ -63,9 +63,9 @@ class Encoder:
         self, mode: Mode, tokenizer: Tokenizer, length: int, create: Callable[[str], BinaryIO] | None = None
     ) -> None:
         self.limit = None if mode == "windows" else length
-        begins = mode == "windows" and tokenizer.begin != tokenizer.end
-        self.head = np.array([tokenizer.begin] * begins, dtype=np.int64)
-        self.end = np.array([tokenizer.end], dtype=np.int64)
+        begins = mode == "windows" and tokenizer.bos_id != tokenizer.eos_id
+        self.head = np.array([tokenizer.bos_id] * begins, dtype=np.int64)
+        self.tail = np.array([tokenizer.eos_id], dtype=np.int64)
         numbers = np.uint16 if tokenizer.vocabulary - 1 < 2**16 else np.uint32
         dtypes = dict(zip(COLUMNS, (numbers, np.uint16, np.int64, np.uint8, np.int64), strict=True))
         self._columns = {name: ArrayWriter((create or _in_memory)(name), dtype) for name, dtype in dtypes.items()}
@@ -77,9 +77,9 @@ class Encoder:
 
     def add(self, name: str, ids: np.ndarray, byte_counts: np.ndarray, last: bool = True) -> None:
         """A document's next tokens and the bytes each stands for; `last` if the document ends with them."""
-        head, end = self.head[: 0 if self._so_far else None], self.end[: None if last else 0]
-        tokens = np.concatenate((head, ids, end), dtype=self._columns["tokens"].dtype, casting="unsafe")
-        sizes = np.concatenate((np.zeros_like(head), byte_counts, np.zeros_like(end)))
+        head, tail = self.head[: 0 if self._so_far else None], self.tail[: None if last else 0]
+        tokens = np.concatenate((head, ids, tail), dtype=self._columns["tokens"].dtype, casting="unsafe")
+        sizes = np.concatenate((np.zeros_like(head), byte_counts, np.zeros_like(tail)))
         room = None if self.limit is None else max(self.limit - self._so_far, 0)
         self._so_far += len(tokens)
         self.byte_count += int(sizes[:room].sum())

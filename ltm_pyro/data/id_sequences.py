@@ -18,7 +18,7 @@ NO_TEXT = "token ids were given and no text, so that there are no bytes to count
 NAMES = ("x", "input_ids"), ("mask", "attention_mask")  # of what a mapping holds
 
 
-def id_sequences(given: Any, vocabulary: int, begin: int, length: int) -> Sequences:
+def id_sequences(given: Any, vocabulary: int, bos_id: int, length: int) -> Sequences:
     """Sequences of token ids, whatever holds them.
 
     Args:
@@ -26,7 +26,7 @@ def id_sequences(given: Any, vocabulary: int, begin: int, length: int) -> Sequen
             (T,), of batches (B, T) with equal lengths, or of mappings with `x` or `input_ids` and, where a batch is
             padded, `mask` or `attention_mask`; tuples, whose first part is taken.
         vocabulary: V.
-        begin: the id that stands before each sequence.
+        bos_id: the id that stands before each sequence.
         length: the most tokens of one.
 
     Raises:
@@ -50,25 +50,25 @@ def id_sequences(given: Any, vocabulary: int, begin: int, length: int) -> Sequen
         tokens=tokens.astype(np.uint16 if vocabulary <= 2**16 else np.uint32),
         byte_counts=np.zeros(len(tokens), dtype=np.uint16),
         bounds=np.concatenate([[0], np.cumsum(sizes)]),
-        previous=np.full(len(rows), begin, dtype=np.int64),
+        previous=np.full(len(rows), bos_id, dtype=np.int64),
         names=[f"sequence {number}" for number in range(len(rows))],
         length=length,
-        pad=begin,
+        pad=bos_id,
         fixed=False,
         lost=NO_TEXT,
     )
 
 
-def id_tokenizer(vocabulary: int, end: int) -> Tokenizer:
+def id_tokenizer(vocabulary: int, eos_id: int) -> Tokenizer:
     """A tokenizer whose text is ids, as `12 7 9`, for sequences that never were text.
 
     Args:
         vocabulary: V.
-        end: the id that ends a sequence and stands before one.
+        eos_id: the id that ends a sequence and stands before one.
     """
     import tokenizers
 
-    names = {END if number == end else str(number): number for number in range(vocabulary)}
+    names = {END if number == eos_id else str(number): number for number in range(vocabulary)}
     backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(names, unk_token=END))
     backend.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     backend.add_special_tokens([END])

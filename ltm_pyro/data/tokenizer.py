@@ -42,7 +42,7 @@ class Tokenizer:
     """A `tokenizers.Tokenizer` with a known end token, and text that never turns into special tokens.
 
     A document that contains the characters ``<|endoftext|>`` is encoded letter by letter, like any other text; only
-    code that asks for `end` gets the end token. Nothing that a text holds is encoded as `end`, `begin` or `pad`,
+    code that asks for `eos_id` gets the end token. Nothing that a text holds is encoded as `eos_id`, `bos_id` or `pad`,
     whatever the backend's vocabulary holds; where that cannot be had, the text is refused.
 
     Args:
@@ -50,10 +50,10 @@ class Tokenizer:
 
     Attributes:
         vocabulary: V, one more than the largest id.
-        end: the id that ends a document.
-        begin: the id that stands before a document: that of a template which puts one there and does no more, or one of
-            a usual name; `end` where the backend has none.
-        pad: the id that fills a batch; `end` where the backend has none.
+        eos_id: the id that ends a document.
+        bos_id: the id that stands before a document: that of a template which does no more than put it there, or
+            one of a usual name; `eos_id` where the backend has none.
+        pad: the id that fills a batch; `eos_id` where the backend has none.
 
     Raises:
         InputError: the backend has no token that ends a document.
@@ -71,11 +71,11 @@ class Tokenizer:
         self._encoder: tokenizers.Tokenizer | None = None  # not made yet
         ids = self.backend.get_vocab(with_added_tokens=True)
         self.vocabulary: int = max(ids.values(), default=-1) + 1  # ids may have gaps: not the number of entries
-        self.end: int = _first_id(ids, END_NAMES)
+        self.eos_id: int = _first_id(ids, END_NAMES)
         names = (first_of_template(self.backend), *BEGIN_NAMES)
-        self.begin: int = next((ids[name] for name in names if name in ids), self.end)
-        self.pad: int = ids.get(PAD, self.end)
-        special = {self.end, self.begin, self.pad}
+        self.bos_id: int = next((ids[name] for name in names if name in ids), self.eos_id)
+        self.pad: int = ids.get(PAD, self.eos_id)
+        special = {self.eos_id, self.bos_id, self.pad}
         self._special = {name: number for name, number in ids.items() if number in special}
 
     @classmethod
@@ -96,7 +96,7 @@ class Tokenizer:
         self.backend.add_special_tokens([BEGIN])
         self._find_special()
 
-    def begin_with(self, id: int) -> bool:
+    def set_bos_id(self, id: int) -> bool:
         """Let a special token stand before a document; False if no special token has this id.
 
         The choice is saved along, as a template (`tokenizers.processors.TemplateProcessing`).

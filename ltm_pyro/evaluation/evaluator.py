@@ -154,7 +154,7 @@ class Evaluator:
         if self._has_latents():
             self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **rest)))
         # The guide sees the prefix alone: what is to be predicted is blotted out, not merely masked.
-        blotted = batch.x.masked_fill(~prefix, self.model.decoder.begin)
+        blotted = batch.x.masked_fill(~prefix, self.model.decoder.bos_id)
         self.fast.fit(self.model, self.guide, x=blotted, mask=prefix, previous=batch.previous)
         told = log_likelihood_under(*self._sampling, **rest)
         self._keep(predictive=-(log_mean_exp(told) if self.model.exact else told.mean(0)))

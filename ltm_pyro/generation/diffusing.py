@@ -20,7 +20,7 @@ def write_by_diffusion(
     prompt: Tensor,
     tokens: int,
     sampling: Sampling | None = None,
-    end: int | None = None,
+    eos_id: int | None = None,
     steps: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
@@ -31,12 +31,12 @@ def write_by_diffusion(
         prompt: token ids that stay as they are, shape (N, P); P may be 0.
         tokens: the most to write.
         sampling: how a token is drawn; from the model's own distribution if None.
-        end: the token at which a text is over; None never ends one.
+        eos_id: the token at which a text is over; None never ends one.
         steps: of ancestral sampling; None takes the first-hitting sampler, exact, with a pass for every token.
         generator: of the draws; the global one if None.
 
     Yields:
-        The next token of each text, shape (N,); `end` again for those that are over. Stops when all are.
+        The next token of each text, shape (N,); `eos_id` again for those that are over. Stops when all are.
 
     Raises:
         InputError: if prompt and text would be longer than the model's texts, or steps is not positive.
@@ -46,20 +46,20 @@ def write_by_diffusion(
     if steps is not None and steps < 1:
         raise InputError(f"steps={steps}: expected 1 or more, or none for a token a pass")
     chosen = (sampling or Sampling()).draw
-    previous = prompt.new_full((len(prompt),), model.decoder.begin)
+    previous = prompt.new_full((len(prompt),), model.decoder.bos_id)
     if steps is None:
         text = first_hitting(model, prompt, previous, chosen, generator)
     else:
         text = ancestral(model, prompt, previous, steps, chosen, generator)
-    return _columns(text[:, prompt.shape[1] :][:, :tokens], end)
+    return _columns(text[:, prompt.shape[1] :][:, :tokens], eos_id)
 
 
-def _columns(text: Tensor, end: int | None) -> Iterator[Tensor]:
+def _columns(text: Tensor, eos_id: int | None) -> Iterator[Tensor]:
     over = torch.zeros(len(text), dtype=torch.bool, device=text.device)
     for column in text.unbind(1):
-        if end is not None:
-            column = column.masked_fill(over, end)
-            over |= column == end
+        if eos_id is not None:
+            column = column.masked_fill(over, eos_id)
+            over |= column == eos_id
         yield column
-        if end is not None and bool(over.all()):
+        if eos_id is not None and bool(over.all()):
             return

@@ -56,7 +56,7 @@ def write_speculatively(
     prompt: Tensor,
     tokens: int,
     sampling: Sampling | None = None,
-    end: int | None = None,
+    eos_id: int | None = None,
     ahead: int = 4,
     generator: torch.Generator | None = None,
     tally: AcceptanceStats | None = None,
@@ -77,13 +77,13 @@ def write_speculatively(
         prompt: token ids to continue, shape (N, P); P may be 0.
         tokens: the most to write.
         sampling: how a token is drawn; from the model's own distribution if None.
-        end: the token at which a text is over; None never ends one.
+        eos_id: the token at which a text is over; None never ends one.
         ahead: tokens that the draft proposes at once.
         generator: of all draws; the global one if None.
         tally: counts what is accepted.
 
     Yields:
-        The next token of each text, shape (N,), several one after another; `end` again for those that are over.
+        The next token of each text, shape (N,), several one after another; `eos_id` again for those that are over.
 
     Raises:
         InputError: at once, if the vocabularies differ, `ahead` is below 1, or a decoder is too short.
@@ -100,7 +100,7 @@ def write_speculatively(
     refuse_class("sampling", sampling, "Sampling()")
     given, draft_given = held_thoughts(model, z), held_thoughts(draft, draft_z)
     pair = _Pair(model.decoder, given, draft.decoder, draft_given, sampling or Sampling(), ahead, generator)
-    return ordinary(_written(pair, prompt, tokens, end, AcceptanceStats() if tally is None else tally))
+    return ordinary(_written(pair, prompt, tokens, eos_id, AcceptanceStats() if tally is None else tally))
 
 
 @dataclass
@@ -181,8 +181,8 @@ def remainder(p: Tensor, q: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _written(pair: _Pair, prompt: Tensor, tokens: int, end: int | None, tally: AcceptanceStats) -> Iterator[Tensor]:
-    texts = Texts(prompt, pair.decoder.begin, tokens, end, pair.ahead)
+def _written(pair: _Pair, prompt: Tensor, tokens: int, eos_id: int | None, tally: AcceptanceStats) -> Iterator[Tensor]:
+    texts = Texts(prompt, pair.decoder.bos_id, tokens, eos_id, pair.ahead)
     first = pair.begin(texts.beginning)
     texts.append(first[:, None], torch.zeros_like(first))
     yield from texts.new_columns()

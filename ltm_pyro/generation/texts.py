@@ -13,22 +13,22 @@ class Texts:
 
     Args:
         prompt: what they begin with, shape (N, P).
-        begin: the token id before that.
+        bos_id: the token id before that.
         tokens: the most to write.
-        end: the token at which a text is over; None never ends one.
+        eos_id: the token at which a text is over; None never ends one.
         ahead: the most tokens that are appended at once, less one.
 
     Attributes:
-        length: of each text, `begin` and prompt included, (N,).
+        length: of each text, `bos_id` and prompt included, (N,).
         over: which of them end or have all their tokens, (N,).
         room: tokens still to come of the text that has most to come; 0 when all are over.
     """
 
-    def __init__(self, prompt: Tensor, begin: int, tokens: int, end: int | None, ahead: int) -> None:
+    def __init__(self, prompt: Tensor, bos_id: int, tokens: int, eos_id: int | None, ahead: int) -> None:
         self.first = 1 + prompt.shape[1]
-        self.most, self.end = self.first + tokens, end
-        self.ids = prompt.new_full((len(prompt), self.most + ahead + 1), 0 if end is None else end)
-        self.ids[:, 0] = begin
+        self.most, self.eos_id = self.first + tokens, eos_id
+        self.ids = prompt.new_full((len(prompt), self.most + ahead + 1), 0 if eos_id is None else eos_id)
+        self.ids[:, 0] = bos_id
         self.ids[:, 1 : self.first] = prompt
         self.length = torch.full((len(prompt),), self.first, device=prompt.device)
         self.over = torch.zeros_like(self.length, dtype=torch.bool)
@@ -36,7 +36,7 @@ class Texts:
 
     @property
     def beginning(self) -> Tensor:
-        """`begin` and the prompt, shape (N, 1 + P)."""
+        """`bos_id` and the prompt, shape (N, 1 + P)."""
         return self.ids[:, : self.first]
 
     @property
@@ -54,8 +54,8 @@ class Texts:
         steps = torch.arange(tokens.shape[1], device=tokens.device)
         index = self.length[:, None] + steps
         belongs = (steps <= place[:, None]) & (index < self.most) & ~self.over[:, None]
-        if self.end is not None:
-            ends = tokens == self.end
+        if self.eos_id is not None:
+            ends = tokens == self.eos_id
             belongs &= ends.cumsum(1) - ends.long() == 0
             self.over = self.over | (ends & belongs).any(1)
         self.ids.scatter_(1, index, torch.where(belongs, tokens, self.ids.gather(1, index)))

@@ -47,7 +47,7 @@ def write(
     prompt: Tensor,
     tokens: int,
     sampling: Sampling | None = None,
-    end: int | None = None,
+    eos_id: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
     """Continue a prompt token by token, the thoughts held.
@@ -58,11 +58,11 @@ def write(
         prompt: token ids to continue, shape (N, P); P may be 0.
         tokens: the most to write.
         sampling: how a token is drawn; from the model's own distribution if None.
-        end: the token at which a text is over; None never ends one.
+        eos_id: the token at which a text is over; None never ends one.
         generator: of the draws; the global one if None.
 
     Yields:
-        The next token of each text, shape (N,); `end` again for those that are over. Stops when all are.
+        The next token of each text, shape (N,); `eos_id` again for those that are over. Stops when all are.
 
     Raises:
         InputError: at once, if prompt and text would be longer than the decoder's sequences, or the prompt is none.
@@ -70,7 +70,7 @@ def write(
     prompt = checked_prompt(model, z, prompt, tokens)
     refuse_class("sampling", sampling, "Sampling()")
     thoughts = held_thoughts(model, z)
-    return ordinary(_written(model.decoder, thoughts, prompt, tokens, sampling or Sampling(), end, generator))
+    return ordinary(_written(model.decoder, thoughts, prompt, tokens, sampling or Sampling(), eos_id, generator))
 
 
 def held_thoughts(model: AbstractModel, z: Tensor | None) -> Tensor | None:
@@ -126,18 +126,18 @@ def _written(
     prompt: Tensor,
     tokens: int,
     sampling: Sampling,
-    end: int | None,
+    eos_id: int | None,
     generator: torch.Generator | None,
 ) -> Iterator[Tensor]:
-    begin = prompt.new_full((len(prompt), 1), decoder.begin)
-    logits, cache = decoder.prefill(torch.cat((begin, prompt), 1), thoughts)
+    first = prompt.new_full((len(prompt), 1), decoder.bos_id)
+    logits, cache = decoder.prefill(torch.cat((first, prompt), 1), thoughts)
     over = torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
     for written in range(1, tokens + 1):
         token = sampling.draw(logits, generator)
-        if end is not None:
-            token = token.masked_fill(over, end)
-            over |= token == end
+        if eos_id is not None:
+            token = token.masked_fill(over, eos_id)
+            over |= token == eos_id
         yield token
-        if written == tokens or (end is not None and over.all()):
+        if written == tokens or (eos_id is not None and over.all()):
             return
         logits = decoder.decode_step(token, cache)

@@ -181,7 +181,7 @@ class SlowStep(Recorded):
             if tokens is None:
                 tokens = x.numel() if mask is None else mask.sum()
             loss = -terms.objective.sum() / tokens
-            if loss.requires_grad:  # the model may be held while a guide learns, and the guide by its own lesson alone
+            if loss.requires_grad:  # the model may be held, and the guide may learn by its own backward pass
                 weighed = loss
                 for observer in observers:
                     weighed = observer.weigh(weighed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.names import did_you_mean
-from ltm_pyro.training.blueprint import RECIPES
+from ltm_pyro.training.build import RECIPES
 from ltm_pyro.training.class_paths import checked_arguments
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.parse_errors import explain

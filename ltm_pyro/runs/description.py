@@ -14,7 +14,7 @@ from ltm_pyro.runs.config import Settings
 from ltm_pyro.training.decoder_arguments import FROM_RUN
 
 if TYPE_CHECKING:
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 MODELS = {
     LatentThoughtModel: "latent-thought",

@@ -23,7 +23,7 @@ def pieces(tokenizer: Tokenizer, prompt: Iterable[int], written: Iterator[Tensor
 
     decoder = StreamDecoder(tokenizer, prompt)
     for token in written:
-        if int(token) != tokenizer.end:
+        if int(token) != tokenizer.eos_id:
             yield decoder.feed(int(token))
     yield decoder.flush()
 
@@ -39,7 +39,7 @@ def whole_texts(tokenizer: Tokenizer, prompts: Tensor, written: Iterator[Tensor]
     before, given = prompts.tolist(), 0
     for column in written:
         columns.append(column.tolist())
-        while given < len(before) and columns[-1][given] == tokenizer.end:
+        while given < len(before) and columns[-1][given] == tokenizer.eos_id:
             yield _decoded(tokenizer, before[given], columns, given)
             given += 1
     for row in range(given, len(before)):
@@ -55,5 +55,5 @@ def shown_prompt(tokenizer: Tokenizer, prompt: str, ids: Iterable[int]) -> str:
 def _decoded(tokenizer: Tokenizer, prompt: Sequence[int], columns: list[list[int]], row: int) -> str:
     from ltm_pyro.data import continuation
 
-    ids = takewhile(lambda token: token != tokenizer.end, (column[row] for column in columns))
+    ids = takewhile(lambda token: token != tokenizer.eos_id, (column[row] for column in columns))
     return continuation(tokenizer, prompt, ids)

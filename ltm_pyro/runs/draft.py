@@ -11,13 +11,13 @@ from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
     from ltm_pyro.generation import AcceptanceStats
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 
 class Draft(NamedTuple):
     """A draft's trained objects, how many tokens it proposes at once, and what became of them."""
 
-    blueprint: RunComponents
+    components: RunComponents
     ahead: int
     tally: AcceptanceStats
 

@@ -25,7 +25,7 @@ from ltm_pyro.runs.console import say
 from ltm_pyro.runs.draft import Draft, load_draft
 from ltm_pyro.runs.loading import load, open_run
 from ltm_pyro.runs.writing import BATCH_SIZE, stream, texts
-from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.randomness import seed_everything
 
 
@@ -85,7 +85,7 @@ def _remarked(written: Iterator[str], draft: Draft) -> Iterator[str]:
 
 
 def _refuse_unfit(components: RunComponents, draft: Draft | None, steps: int | None) -> None:
-    models = [components.model] if draft is None else [components.model, draft.blueprint.model]
+    models = [components.model] if draft is None else [components.model, draft.components.model]
     diffuses = [isinstance(model, MaskedDiffusionModel) for model in models]
     if draft is not None and any(diffuses):
         raise InputError("--draft: masked diffusion does not write from left to right; leave it out")

@@ -32,7 +32,7 @@ def import_weights(
     thoughts: FromZero = None,
     window: Size = None,
     length: Size = None,
-    begin: FromZero = None,
+    bos_id: FromZero = None,
 ) -> Run:
     """A run from a checkpoint of the paper's released code.
 
@@ -44,7 +44,7 @@ def import_weights(
         thoughts: K, thought vectors a layer; the paper's N_z (24, or 96) counts those of all layers.
         window: how many of the last tokens, the current one included, a token sees; 256 in the paper.
         length: T, the longest sequence; 1024 in the paper.
-        begin: the token id that stands before a text; the last one of the vocabulary if left out.
+        bos_id: the token id that stands before a text; the last one of the vocabulary if left out.
 
     Raises:
         InputError: for a file that cannot be read or leaves a size open, a tokenizer that does not suit it, or a folder
@@ -52,7 +52,7 @@ def import_weights(
     """
     folder = Path(run or Path("runs") / Path(file).stem)
     _refuse_existing(folder)
-    decoder = decoder_from_authors(file, heads, thoughts, window, length, begin)
+    decoder = decoder_from_authors(file, heads, thoughts, window, length, bos_id)
     if not has_checksums(file):
         say(f"{file} has no checksums: a changed byte in it would not be noticed")
     made = Run.create(folder, _config(decoder), _tokenizer(tokenizer, decoder))
@@ -73,15 +73,15 @@ def _refuse_existing(folder: Path) -> None:
 def _tokenizer(spec: str, decoder: Decoder) -> Tokenizer:
     """The tokenizer of the weights; the paper's is GPT-2's with one more token, which begins a text."""
     tokenizer = Tokenizer.load(spec, flag="--tokenizer")
-    if tokenizer.vocabulary == decoder.vocabulary - 1 == decoder.begin:
+    if tokenizer.vocabulary == decoder.vocabulary - 1 == decoder.bos_id:
         tokenizer.add_begin()
-    if tokenizer.vocabulary == decoder.vocabulary and tokenizer.begin != decoder.begin:
-        tokenizer.begin_with(decoder.begin)
-    if (tokenizer.vocabulary, tokenizer.begin) != (decoder.vocabulary, decoder.begin):
+    if tokenizer.vocabulary == decoder.vocabulary and tokenizer.bos_id != decoder.bos_id:
+        tokenizer.set_bos_id(decoder.bos_id)
+    if (tokenizer.vocabulary, tokenizer.bos_id) != (decoder.vocabulary, decoder.bos_id):
         raise InputError(
-            f"{spec} has {tokenizer.vocabulary} tokens and begins a text with {tokenizer.begin}; the weights have "
-            f"{decoder.vocabulary} and {decoder.begin}: give the --tokenizer they were trained with, or the --begin of "
-            "theirs, which must be a special token"
+            f"{spec} has {tokenizer.vocabulary} tokens and begins a text with {tokenizer.bos_id}; the weights have "
+            f"{decoder.vocabulary} and {decoder.bos_id}: give the --tokenizer they were trained with, or the "
+            "--bos_id of theirs, which must be a special token"
         )
     return tokenizer
 

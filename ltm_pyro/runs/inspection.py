@@ -135,7 +135,7 @@ def inspect(
             "texts": detail,
             "draws": draws,
             "seed": seed,
-            "end": opened.tokenizer.end,
+            "eos_id": opened.tokenizer.eos_id,
             "listener": _announce,
         }
         stopped = _is_interrupted(partial(look_closer, details, model, guide, fast, again, **sizes))

@@ -15,7 +15,7 @@ from ltm_pyro.training.run import Run
 if TYPE_CHECKING:
     import torch
 
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 
 def open_run(folder: PathLike[str] | str, trust_code: bool = False) -> Run:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.data import Sequences
     from ltm_pyro.evaluation import Evaluation
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 
 CHECKED = 16  # sequences that a table fits for longer, to say whether q has converged
@@ -65,7 +65,7 @@ def weights_of(run: Run, checkpoint: str) -> str:
 
 def score_run(
     run: Run,
-    blueprint: RunComponents,
+    components: RunComponents,
     device: torch.device,
     sequences: Sequences,
     *,
@@ -80,7 +80,7 @@ def score_run(
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation import Evaluator
 
-    model, guide, fast, _ = blueprint
+    model, guide, fast, _ = components
     total = min(len(sequences), limit or len(sequences))
     further = {"fixed_noise": fixed_noise, "protocol_steps": run.config.fast.steps, "check_fit": check_fit}
     numbers = Evaluator(model, guide, fast, draws, seed, **further)

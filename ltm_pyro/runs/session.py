@@ -10,7 +10,7 @@ from ltm_pyro.runs.console import say, show
 from ltm_pyro.runs.keeping import keeping
 from ltm_pyro.runs.progress import Progress, clock, training_line
 from ltm_pyro.runs.validation import Validation, record_of
-from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.data_module import DataModule
 from ltm_pyro.training.diagnosis import DivergedError
 from ltm_pyro.training.processes import LostProcessError
@@ -25,23 +25,23 @@ class Session:
     """Trains a run, evaluates it and writes its samples.
 
     Args:
-        run, blueprint, material: what is trained, and on what.
+        run, components, material: what is trained, and on what.
         accelerator: device, precision and trackers.
     """
 
-    def __init__(self, run: Run, blueprint: RunComponents, material: DataModule, accelerator: Accelerator) -> None:
+    def __init__(self, run: Run, components: RunComponents, material: DataModule, accelerator: Accelerator) -> None:
         from ltm_pyro.data import Batches
         from ltm_pyro.training.trainer import Trainer
 
-        self.run, self.blueprint, self.accelerator = run, blueprint, accelerator
+        self.run, self.components, self.accelerator = run, components, accelerator
         self.settings = TrainSettings(**vars(run.config.train))
         if run.config.compile:
-            blueprint.model.compile_passes(run.config.compile)
+            components.model.compile_passes(run.config.compile)
         if self.settings.trackers:
             accelerator.init_trackers("trackers")
-        self.validation = Validation(material, self.settings, blueprint.fast.steps, accelerator.device)
+        self.validation = Validation(material, self.settings, components.fast.steps, accelerator.device)
         batches = Batches(material.training, self.settings.batch_size, self.settings.seed)
-        self.trainer = Trainer(blueprint, batches, accelerator, self.settings, run, self._validate, self._show)
+        self.trainer = Trainer(components, batches, accelerator, self.settings, run, self._validate, self._show)
         self.progress = Progress(self.settings.steps)
         self.draws = True
         self.table_follows = False  # after the last step, so that its validation need not be shown
@@ -75,7 +75,7 @@ class Session:
 
     def _unreached(self) -> list[str]:
         """What this run is too short for."""
-        fast, slow, steps = self.blueprint.fast, self.blueprint.slow, self.settings.steps
+        fast, slow, steps = self.components.fast, self.components.slow, self.settings.steps
         lines = [fast.bound.unreached(steps), slow.bound.unreached(steps), slow.unreached()]
         return [line for line in dict.fromkeys(lines) if line]
 
@@ -140,13 +140,13 @@ class Session:
     def _validate(self) -> dict[str, Any]:
         from ltm_pyro.evaluation import markdown
 
-        blueprint = self.blueprint.for_tables(self.settings.evaluate_fast_steps)
-        evaluation = self.validation.evaluate(blueprint, self.settings.evaluate_sequences)
+        components = self.components.for_tables(self.settings.evaluate_fast_steps)
+        evaluation = self.validation.evaluate(components, self.settings.evaluate_sequences)
         self.progress.clear()
         if not (self.table_follows and self.trainer.step == self.settings.steps):
             say(f"\nValidation after {self.trainer.step} steps:\n{markdown(evaluation)}\n")
-        if remark := self.blueprint.guide.remark():
-            say(f"{remark}\n")
+        if status := self.components.guide.status():
+            say(f"{status}\n")
         return record_of(evaluation)
 
     def _show(self, record: dict[str, Any]) -> None:

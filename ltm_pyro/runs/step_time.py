@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ltm_pyro.runs import train
-from ltm_pyro.training.blueprint import build, validate
+from ltm_pyro.training.build import build, validate
 from ltm_pyro.training.run import run_parser
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from jsonargparse import Namespace
 
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
     from ltm_pyro.training.data_module import DataModule
 
 WARM_UP, TIMED = 1, 3  # steps before, and while, a prior is timed
@@ -68,29 +68,29 @@ def timed_steps(config: Namespace, material: DataModule) -> tuple[Take, int]:
     accelerator = train.make_accelerator(Path(), config)
     seed_everything(config.train.seed)
     tokenizer = material.tokenizer
-    blueprint = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin).to(accelerator.device)
-    blueprint.model.train()
+    components = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id).to(accelerator.device)
+    components.model.train()
     if config.compile:
-        blueprint.model.compile_passes(config.compile)
-    prior = blueprint.model.prior
-    return _timed_steps(blueprint, config, material, accelerator), 1 if prior is None else prior.every
+        components.model.compile_passes(config.compile)
+    prior = components.model.prior
+    return _timed_steps(components, config, material, accelerator), 1 if prior is None else prior.every
 
 
-def _timed_steps(blueprint: RunComponents, config: Namespace, material: DataModule, accelerator: Accelerator) -> Take:
+def _timed_steps(components: RunComponents, config: Namespace, material: DataModule, accelerator: Accelerator) -> Take:
     import torch
 
     from ltm_pyro.data import Batches
     from ltm_pyro.models.priors import SlowStepContext
     from ltm_pyro.training.slices import count_slices, part_of
 
-    model, guide, svi = blueprint.model, blueprint.guide, blueprint.svi()
+    model, guide, svi = components.model, components.guide, components.svi()
     batches = Batches(material.training, config.train.batch_size, config.train.seed)
 
     def take(number: int) -> TimedStep:
         batch, began = next(batches).to(accelerator.device), time.perf_counter()
         assert svi.slow is not None
-        lesson = SlowStepContext(number, batch.ids, material.training, model, guide, svi.fit, svi.slow.optimizer)
-        with accelerator.autocast(), nullcontext() if model.prior is None else model.prior.on_slow_step(lesson):
+        context = SlowStepContext(number, batch.ids, material.training, model, guide, svi.fit, svi.slow.optimizer)
+        with accelerator.autocast(), nullcontext() if model.prior is None else model.prior.on_slow_step(context):
             slices = count_slices(len(batch.ids), config.train.accumulate, processes=1)
             svi.step_in_slices((part_of(batch, n, slices).inputs for n in range(slices)), batch.tokens.sum())
         if torch.cuda.is_available():

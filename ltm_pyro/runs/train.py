@@ -13,7 +13,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import open_run
 from ltm_pyro.runs.session import Session
-from ltm_pyro.training.blueprint import build, validate
+from ltm_pyro.training.build import build, validate
 from ltm_pyro.training.checkpoints import step_named
 from ltm_pyro.training.data_module import DataModule, DataRecord, corpus_of, prepare_data
 from ltm_pyro.training.given_text import refuse_given
@@ -73,17 +73,17 @@ def begin(
 
     config = with_absolute_paths(config)
     seed_everything(config.train.seed)
-    blueprint = build(run_parser(config), config, material.tokenizer.vocabulary, material.tokenizer.begin)
+    components = build(run_parser(config), config, material.tokenizer.vocabulary, material.tokenizer.bos_id)
     if start is not None:
-        say(start.hand_over(blueprint))
+        say(start.hand_over(components))
     if not accelerator.is_main_process:
-        return Session(Run(folder, config), blueprint, material, accelerator)
+        return Session(Run(folder, config), components, material, accelerator)
     run = Run.create(
         folder, config, material.tokenizer, {DATA: json.dumps(describe_material(material), indent=2) + "\n"}
     )
     lock.take()
     try:
-        return Session(run, blueprint, material, accelerator)
+        return Session(run, components, material, accelerator)
     except InputError:
         run.discard_unless_begun()
         raise

@@ -18,7 +18,7 @@ from ltm_pyro.runs.description import described, refuse_unlike
 from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.train import describe_material, make_accelerator
 from ltm_pyro.runs.trained import TrainedRun
-from ltm_pyro.training.blueprint import RunComponents, build
+from ltm_pyro.training.build import RunComponents, build
 from ltm_pyro.training.data_module import DataModule, DataRecord
 from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
@@ -93,7 +93,7 @@ def train(
 
 def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Tokenizer) -> None:
     """Refuse what a run's folder does not say in full, or what breaks a contract."""
-    again = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
+    again = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id)
     refuse_unlike(components, again)
     dry_run(again, config.data.length)
 
@@ -163,20 +163,20 @@ def _material(model: AbstractModel, batches: Any, validation: Any, tokenizer: An
     from ltm_pyro.data import id_sequences, id_tokenizer, parted
 
     decoder = model.decoder
-    vocabulary, begin = decoder.vocabulary, decoder.begin
+    vocabulary, bos_id = decoder.vocabulary, decoder.bos_id
     if tokenizer is None:
-        tokenizer = id_tokenizer(vocabulary, begin)
-    if (tokenizer.vocabulary, tokenizer.begin) != (vocabulary, begin):
+        tokenizer = id_tokenizer(vocabulary, bos_id)
+    if (tokenizer.vocabulary, tokenizer.bos_id) != (vocabulary, bos_id):
         raise InputError(
-            f"the tokenizer has {tokenizer.vocabulary} ids and begins with {tokenizer.begin}, the decoder has "
-            f"{vocabulary} and begins with {begin}: make them agree"
+            f"the tokenizer has {tokenizer.vocabulary} ids and begins with {tokenizer.bos_id}, the decoder has "
+            f"{vocabulary} and begins with {bos_id}: make them agree"
         )
-    training = id_sequences(batches, vocabulary, begin, decoder.length)
+    training = id_sequences(batches, vocabulary, bos_id, decoder.length)
     if validation is None:
         training, held_out = parted(training, config.data.validation, config.train.seed)
         say(f"Held out: {len(held_out)} of {len(training) + len(held_out)} sequences; `validation` names others.")
     else:
-        held_out = id_sequences(validation, vocabulary, begin, decoder.length)
+        held_out = id_sequences(validation, vocabulary, bos_id, decoder.length)
     return DataModule(tokenizer, training, held_out, notes={GIVEN: True})
 
 

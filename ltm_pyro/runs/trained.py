@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ltm_pyro.guides import AbstractGuide
     from ltm_pyro.inference import FastLoop
     from ltm_pyro.models import AbstractModel
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 BATCH, DRAWS = 32, 16
 COUNTS = ("tokens", "bytes", "predictive_tokens")

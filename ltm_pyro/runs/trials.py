@@ -15,7 +15,7 @@ from ltm_pyro.runs.console import say
 from ltm_pyro.runs.scoring import save, score_run, weights_of
 from ltm_pyro.runs.session import Session
 from ltm_pyro.runs.writing import keep_samples, write_samples
-from ltm_pyro.training.blueprint import validate
+from ltm_pyro.training.build import validate
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.held_out import DATA
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from ltm_pyro.evaluation import Evaluation, Score
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
     from ltm_pyro.training.data_module import DataModule
 
 # those that there are
@@ -85,7 +85,7 @@ def refuse_other_text(folder: Path, material: DataModule) -> None:
 
 def score(
     run: Run,
-    blueprint: RunComponents,
+    components: RunComponents,
     device: torch.device,
     material: DataModule,
     name: str,
@@ -96,7 +96,7 @@ def score(
 
     Args:
         run: one that has been trained.
-        blueprint: its objects, with the weights of the checkpoint.
+        components: its objects, with the weights of the checkpoint.
         device: where they are.
         material: whose validation text is scored.
         name: of the evaluation.
@@ -111,7 +111,7 @@ def score(
     """
     options = {**scoring, "fixed_noise": False}
     steps = options.pop("fast_steps", None)
-    evaluation = score_run(run, blueprint.with_fast_steps(steps), device, material.validation, **options)
+    evaluation = score_run(run, components.with_fast_steps(steps), device, material.validation, **options)
     found = {"numbers": numbers_of(evaluation), "sequences": sequences_of(evaluation)}
     if steps is not None:
         options["fast_steps"] = steps
@@ -120,24 +120,24 @@ def score(
 
 
 def aggregate(
-    blueprint: RunComponents, device: torch.device, material: DataModule, limit: int | None
+    components: RunComponents, device: torch.device, material: DataModule, limit: int | None
 ) -> dict[str, Any]:
     """The aggregated posterior of the validation text against the prior, as one flat record."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation.aggregate import aggregate_against_prior
 
     batches = (batch.to(device) for batch in in_order(material.validation, BATCH, limit))
-    return aggregate_against_prior(blueprint.model, blueprint.guide, blueprint.fast, batches, seed=SEED).to_record()
+    return aggregate_against_prior(components.model, components.guide, components.fast, batches, seed=SEED).to_record()
 
 
-def write_and_keep_samples(run: Run, blueprint: RunComponents) -> None:
+def write_and_keep_samples(run: Run, components: RunComponents) -> None:
     """As many texts as the run's training is to write, with z from the prior."""
-    keep_samples(run, write_samples(run, blueprint, run.config.train.samples, seed=run.config.train.seed))
+    keep_samples(run, write_samples(run, components, run.config.train.samples, seed=run.config.train.seed))
 
 
-def about(run: Run, blueprint: RunComponents, checkpoint: str) -> dict[str, Any]:
+def about(run: Run, components: RunComponents, checkpoint: str) -> dict[str, Any]:
     """What a run has spent and what it is, as one flat record."""
-    model, guide = blueprint.model, blueprint.guide
+    model, guide = components.model, components.guide
     of_model, of_guide = (sum(parameter.numel() for parameter in part.parameters()) for part in (model, guide))
     record = {
         **cost_of(run),

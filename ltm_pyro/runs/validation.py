@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.data_module import DataModule
 from ltm_pyro.training.settings import TrainSettings
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltm_pyro.generation import Sampling
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 
 BATCH_SIZE = 16
@@ -23,7 +23,7 @@ BATCH_SIZE = 16
 
 def stream(
     run: Run,
-    blueprint: RunComponents,
+    components: RunComponents,
     prompt: str = "",
     tokens: int | None = None,
     sampling: Sampling | None = None,
@@ -33,7 +33,7 @@ def stream(
     """One text as it is written, the prompt first.
 
     Args:
-        run, blueprint: a run and its trained objects.
+        run, components: a run and its trained objects.
         prompt: q is fitted on it and then held; empty takes z from the prior.
         tokens: the most to write; as many as the decoder's length holds if None.
         sampling: how tokens are drawn.
@@ -44,13 +44,13 @@ def stream(
         InputError: if the prompt is no text, or too long; before anything is written.
     """
     ids = _encode(run, prompt)
-    written = _written(run, blueprint, ids.expand(1, -1), tokens, sampling, draft, steps)
+    written = _written(run, components, ids.expand(1, -1), tokens, sampling, draft, steps)
     return chain([shown_prompt(run.tokenizer, prompt, ids)], pieces(run.tokenizer, ids, written))
 
 
 def texts(
     run: Run,
-    blueprint: RunComponents,
+    components: RunComponents,
     count: int,
     prompt: str = "",
     tokens: int | None = None,
@@ -71,13 +71,13 @@ def texts(
     shown = shown_prompt(run.tokenizer, prompt, ids)
     for begun in range(0, count, batch_size):
         prompts = ids.expand(min(batch_size, count - begun), -1)
-        written = _written(run, blueprint, prompts, tokens, sampling, draft, steps)
+        written = _written(run, components, prompts, tokens, sampling, draft, steps)
         yield from (shown + text for text in whole_texts(run.tokenizer, prompts, written))
 
 
 def _written(
     run: Run,
-    blueprint: RunComponents,
+    components: RunComponents,
     prompts: Tensor,
     tokens: int | None,
     sampling: Sampling | None,
@@ -88,10 +88,10 @@ def _written(
     from ltm_pyro.generation import write, write_by_diffusion, write_speculatively
     from ltm_pyro.models import MaskedDiffusionModel
 
-    model = blueprint.model
+    model = components.model
     prompts = prompts.to(next(model.parameters()).device)
     rows, prompt_length = prompts.shape
-    models = [model] if draft is None else [model, draft.blueprint.model]
+    models = [model] if draft is None else [model, draft.components.model]
     length = min(one.decoder.length for one in models)
     room = length - prompt_length
     if room < (tokens or 1):
@@ -101,23 +101,23 @@ def _written(
             "write less (--tokens)"
         )
     if isinstance(model, MaskedDiffusionModel):
-        return write_by_diffusion(model, prompts, tokens or room, sampling, run.tokenizer.end, steps)
-    z = _thoughts(blueprint, prompts[0], rows)
+        return write_by_diffusion(model, prompts, tokens or room, sampling, run.tokenizer.eos_id, steps)
+    z = _thoughts(components, prompts[0], rows)
     if draft is None:
-        return write(model, z, prompts, tokens or room, sampling, run.tokenizer.end)
-    draft_z = _thoughts(draft.blueprint, prompts[0], rows)
-    pair = (model, z, draft.blueprint.model, draft_z)
+        return write(model, z, prompts, tokens or room, sampling, run.tokenizer.eos_id)
+    draft_z = _thoughts(draft.components, prompts[0], rows)
+    pair = (model, z, draft.components.model, draft_z)
     return write_speculatively(
-        *pair, prompts, tokens or room, sampling, run.tokenizer.end, draft.ahead, tally=draft.tally
+        *pair, prompts, tokens or room, sampling, run.tokenizer.eos_id, draft.ahead, tally=draft.tally
     )
 
 
-def _thoughts(blueprint: RunComponents, prompt: Tensor, rows: int) -> Tensor | None:
+def _thoughts(components: RunComponents, prompt: Tensor, rows: int) -> Tensor | None:
     from ltm_pyro.generation import thoughts_from_prior, thoughts_from_prompt
 
     if len(prompt):
-        return thoughts_from_prompt(blueprint.model, blueprint.guide, blueprint.fast, prompt, rows)
-    return thoughts_from_prior(blueprint.model, rows)
+        return thoughts_from_prompt(components.model, components.guide, components.fast, prompt, rows)
+    return thoughts_from_prior(components.model, rows)
 
 
 def _encode(run: Run, prompt: str) -> Tensor:
@@ -132,7 +132,7 @@ def _encode(run: Run, prompt: str) -> Tensor:
 
 def write_samples(
     run: Run,
-    blueprint: RunComponents,
+    components: RunComponents,
     count: int,
     seed: int,
     prompt: str = "",
@@ -144,7 +144,7 @@ def write_samples(
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return list(texts(run, blueprint, count, prompt, tokens, sampling))
+        return list(texts(run, components, count, prompt, tokens, sampling))
 
 
 def keep_samples(run: Run, samples: Sequence[str]) -> None:

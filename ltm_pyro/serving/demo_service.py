@@ -19,7 +19,7 @@ from ltm_pyro.generation import Sampling, great_circle, thoughts_from_prior, wri
 if TYPE_CHECKING:
     from ltm_pyro.bounds import Terms
     from ltm_pyro.data import Tokenizer
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 LIMITS = {"characters": 20_000, "steps": 256, "tokens": 512, "temperature": 2.0}
 DRAWS = 8
@@ -32,18 +32,18 @@ class DemoService:
 
     Args:
         name: of the run.
-        blueprint: its objects, with the fast loop of its tables.
+        components: its objects, with the fast loop of its tables.
         tokenizer: its own.
 
     Raises:
         InputError: for a model without thoughts.
     """
 
-    def __init__(self, name: str, blueprint: RunComponents, tokenizer: Tokenizer) -> None:
-        if blueprint.model.prior is None:
+    def __init__(self, name: str, components: RunComponents, tokenizer: Tokenizer) -> None:
+        if components.model.prior is None:
             raise InputError(f"{name} has no thoughts to show: serve a run of the latent model")
         self.name, self.tokenizer = name, tokenizer
-        self.model, self.guide, self.fast, _ = blueprint
+        self.model, self.guide, self.fast, _ = components
         self.length = self.model.decoder.length
 
     def about(self) -> Event:
@@ -154,8 +154,8 @@ class DemoService:
         from ltm_pyro.data import StreamDecoder
 
         decoder = StreamDecoder(self.tokenizer, prompt[0].tolist())
-        for token in write(self.model, z, prompt, tokens, sampling, self.tokenizer.end):
-            if int(token) != self.tokenizer.end:
+        for token in write(self.model, z, prompt, tokens, sampling, self.tokenizer.eos_id):
+            if int(token) != self.tokenizer.eos_id:
                 yield decoder.feed(int(token))
         yield decoder.flush()
 

@@ -19,7 +19,7 @@ from ltm_pyro.studies.trial import Plan, Scoring
 if TYPE_CHECKING:
     import torch
 
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
     from ltm_pyro.training.data_module import DataModule
     from ltm_pyro.training.run import Run
 
@@ -65,34 +65,34 @@ def measure(run: Run, plan: Plan, material: DataModule, scored: dict[str, Any]) 
     """
     from ltm_pyro.runs.loading import load
 
-    blueprint, device = load(run, plan["checkpoint"])
+    components, device = load(run, plan["checkpoint"])
     for name, scoring in plan["scorings"].items():
         if name not in scored:
-            scored[name] = trials.score(run, blueprint, device, material, name, plan["checkpoint"], scoring)
-    record = trials.about(run, blueprint, plan["checkpoint"])
+            scored[name] = trials.score(run, components, device, material, name, plan["checkpoint"], scoring)
+    record = trials.about(run, components, plan["checkpoint"])
     for name in plan["measures"]:
-        record |= MEASURES[name](run, blueprint, device, material, plan)
+        record |= MEASURES[name](run, components, device, material, plan)
     return {"record": record, "scored": scored, "curve": trials.curve(run)}
 
 
 def _aggregate(
-    run: Run, blueprint: RunComponents, device: torch.device, material: DataModule, plan: Plan
+    run: Run, components: RunComponents, device: torch.device, material: DataModule, plan: Plan
 ) -> dict[str, Any]:
     """The aggregated posterior against the prior."""
     scoring = next(iter(plan["scorings"].values()))
-    return trials.aggregate(blueprint, device, material, scoring.get("limit"))
+    return trials.aggregate(components, device, material, scoring.get("limit"))
 
 
 def _samples(
-    run: Run, blueprint: RunComponents, device: torch.device, material: DataModule, plan: Plan
+    run: Run, components: RunComponents, device: torch.device, material: DataModule, plan: Plan
 ) -> dict[str, Any]:
     """Texts written with z from the prior, into the folder of the run."""
-    trials.write_and_keep_samples(run, blueprint)
+    trials.write_and_keep_samples(run, components)
     return {}
 
 
 def _flops(
-    run: Run, blueprint: RunComponents, device: torch.device, material: DataModule, plan: Plan
+    run: Run, components: RunComponents, device: torch.device, material: DataModule, plan: Plan
 ) -> dict[str, Any]:
     """FLOPs that a token of training takes."""
     return trials.flops_of(run)

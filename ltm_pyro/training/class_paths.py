@@ -64,7 +64,7 @@ def checked_arguments(parser: ArgumentParser, given: Mapping[str, Any], trust_co
     class has to derive from. A class path, or what could be read as one, is refused in any other place.
 
     Args:
-        parser: one that `blueprint.add_arguments` has seen.
+        parser: one that `components.add_arguments` has seen.
         given: as a YAML file holds them: mappings, lists, text, numbers.
         trust_code: import classes of other packages. A path that leads to anything but a class of the kind that its
             place takes is refused then too.

@@ -42,7 +42,7 @@ def consented(parser: ArgumentParser, given: Mapping[str, Any], path: Path, trus
     it was: then the code is also looked for in the folder in which the run was made.
 
     Args:
-        parser: one that `blueprint.add_arguments` has seen.
+        parser: one that `components.add_arguments` has seen.
         given: what the file holds, or a part of it.
         path: of the file.
         trust_code: the user's consent to import classes of other packages that the file names.

@@ -23,7 +23,7 @@ from ltm_pyro.training.parse_errors import no_such_class
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-FROM_RUN = ("vocabulary", "length", "begin")  # arguments that a run has from its tokenizer and its data
+FROM_RUN = ("vocabulary", "length", "bos_id")  # arguments that a run has from its tokenizer and its data
 OPTION = "--decoder"
 FILES = (".yaml", ".yml", ".json")  # of arguments, which a file of arguments does not name
 HELP = "another class, by name or import path; its own arguments follow as --decoder.NAME. Or a file of ours"
@@ -78,7 +78,7 @@ def add_decoder_arguments(parser: ArgumentParser, cls: type[AbstractDecoder] = D
             parser._option_string_actions.update(dict.fromkeys(action.option_strings, action))
 
 
-def make_decoder(decoder: Namespace, vocabulary: int, length: int, begin: int, thoughtless: bool) -> AbstractDecoder:
+def make_decoder(decoder: Namespace, vocabulary: int, length: int, bos_id: int, thoughtless: bool) -> AbstractDecoder:
     """The decoder that a configuration describes.
 
     Args:
@@ -91,7 +91,7 @@ def make_decoder(decoder: Namespace, vocabulary: int, length: int, begin: int, t
     """
     if is_flat(decoder):
         sizes = {**vars(decoder), **({"thoughts": 0} if thoughtless else {})}
-        return Decoder(vocabulary, length=length, begin=begin, **sizes)
+        return Decoder(vocabulary, length=length, bos_id=bos_id, **sizes)
     cls, given = decoder_class(decoder_path(decoder)), dict(vars(decoder.get("init_args") or type(decoder)()))
     if thoughtless and "thoughts" not in inspect.signature(cls).parameters:
         raise InputError(
@@ -99,7 +99,7 @@ def make_decoder(decoder: Namespace, vocabulary: int, length: int, begin: int, t
             "out --model, or take another decoder"
         )
     sizes = {**given, **({"thoughts": 0} if thoughtless else {})}
-    of_run = {"vocabulary": vocabulary, "length": length, "begin": begin}
+    of_run = {"vocabulary": vocabulary, "length": length, "bos_id": bos_id}
     made_one: AbstractDecoder = made("--decoder", cls, base=BASE, **of_run, **sizes)
     return made_one
 

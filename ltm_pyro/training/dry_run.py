@@ -15,15 +15,15 @@ from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.own_classes import check_own_classes
 
 
-def dry_run(blueprint: RunComponents, length: int, learns: bool = True) -> None:
+def dry_run(components: RunComponents, length: int, learns: bool = True) -> None:
     """Start a copy of the guide on one text, and step its rows by a gradient of zero; no model is asked.
 
     Classes that are not the library's own are first held to their contracts (see `check_own_classes`).
 
-    What a blueprint holds stays as it is, and so do torch's random numbers.
+    The objects keep their values, and torch its random numbers.
 
     Args:
-        blueprint: one on the CPU.
+        components: of a run, on the CPU.
         length: T, of the text.
         learns: whether the bounds are asked too if they take what the guide draws.
 
@@ -33,28 +33,28 @@ def dry_run(blueprint: RunComponents, length: int, learns: bool = True) -> None:
             refuses.
     """
     if learns:
-        check_own_classes(blueprint, length)
-    guide: Any = deepcopy(blueprint.guide)
+        check_own_classes(components, length)
+    guide: Any = deepcopy(components.guide)
     with torch.random.fork_rng(devices=[]):
         with torch.no_grad():
             guide.start(torch.zeros(1, length, dtype=torch.long))
         if learns:
-            _ask_bounds(blueprint, guide)
+            _ask_bounds(components, guide)
         if guide.local_parameters():
-            _step(blueprint, guide)
+            _step(components, guide)
 
 
-def _ask_bounds(blueprint: RunComponents, guide: Any) -> None:
-    if isinstance(blueprint.model, MaskedDiffusionModel):
-        blueprint.slow.bound.check_site({"name": "x", "fn": MaskedSequence(blueprint.model)})
+def _ask_bounds(components: RunComponents, guide: Any) -> None:
+    if isinstance(components.model, MaskedDiffusionModel):
+        components.slow.bound.check_site({"name": "x", "fn": MaskedSequence(components.model)})
     sites = poutine.trace(guide).get_trace().nodes
-    for bound in (blueprint.fast.bound, blueprint.slow.bound):
+    for bound in (components.fast.bound, components.slow.bound):
         if "z" in sites:
             objective_for(guide, bound).check_site(dict(sites["z"]))
 
 
-def _step(blueprint: RunComponents, guide: Any) -> None:
-    optimizer = blueprint.fast.make_optimizer(guide)
+def _step(components: RunComponents, guide: Any) -> None:
+    optimizer = components.fast.make_optimizer(guide)
     for row in guide.local_parameters():
         row.grad = torch.zeros_like(row)
     try:

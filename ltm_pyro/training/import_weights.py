@@ -64,7 +64,7 @@ def decoder_from_authors(
     thoughts: int | None = None,
     window: int | None = None,
     length: int | None = None,
-    begin: int | None = None,
+    bos_id: int | None = None,
 ) -> Decoder:
     """Build a decoder with the weights of a file that the authors' code saved.
 
@@ -72,7 +72,7 @@ def decoder_from_authors(
     no trace there: each is taken from the argument, else from the file's `model_args` or `config`. They must be
     those of the training, or the decoder computes something else without any error; the positions of the thoughts
     follow from `length` and `thoughts`. Everything a run needs to know is on the decoder: `vocabulary`, `z_shape`,
-    `window`, `length`, `begin`, and, of `blocks[0]`, `self_attention.heads` and the feed-forward.
+    `window`, `length`, `bos_id`, and, of `blocks[0]`, `self_attention.heads` and the feed-forward.
 
     Args:
         path: a PyTorch file with a state dict, alone or under "model"; opened without running any code in it.
@@ -80,7 +80,7 @@ def decoder_from_authors(
         thoughts: K, thought vectors a layer; the paper's N_z (24, or 96) counts those of all layers.
         window: how many of the last tokens, the current one included, a token sees; 256 in the paper.
         length: T, the longest sequence; 1024 in the paper.
-        begin: the token id that stands before a text; the last one of the vocabulary if None.
+        bos_id: the token id that stands before a text; the last one of the vocabulary if None.
 
     Returns:
         A decoder in float32, on the CPU.
@@ -95,7 +95,7 @@ def decoder_from_authors(
         _refuse_non_finite({name: weight for name, weight in checkpoint.weights.items() if not BUFFERS.search(name)})
         weights = convert(checkpoint.weights)
         sizes = _sizes(weights, checkpoint.sizes, given)
-        decoder = Decoder(**sizes, begin=sizes["vocabulary"] - 1 if begin is None else begin)
+        decoder = Decoder(**sizes, bos_id=sizes["vocabulary"] - 1 if bos_id is None else bos_id)
         _check_shapes(weights, decoder.state_dict())
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -248,7 +248,7 @@ def _check_names(source: Mapping[str, str]) -> None:
 
 
 def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapping[str, int | None]) -> dict[str, Any]:
-    """The arguments of `Decoder`, but `begin`: from the weights, from what was given, from what the file states."""
+    """The arguments of `Decoder`, but `bos_id`: from the weights, from what was given, from what the file states."""
     if weights["embedding.weight"].dim() != 2:
         raise InputError(f"tok_embeddings.weight has shape {tuple(weights['embedding.weight'].shape)}, expected (V, D)")
     vocabulary, width = weights["embedding.weight"].shape

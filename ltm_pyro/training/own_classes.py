@@ -58,20 +58,20 @@ def made(argument: str, make: Callable[..., Any], *arguments: Any, base: str = "
     return thing
 
 
-def check_own_classes(blueprint: RunComponents, length: int) -> None:
-    """The cheap part of `ltm_pyro.testing` on a blueprint's decoder, prior, guide and bounds.
+def check_own_classes(components: RunComponents, length: int) -> None:
+    """The cheap part of `ltm_pyro.testing` on a run's decoder, prior, guide and bounds.
 
-    Only those are checked that are somebody's own. What a blueprint holds stays as it is, and so do torch's random
+    Only those are checked that are somebody's own. The objects keep their values, and torch its random
     numbers.
 
     Args:
-        blueprint: one on the CPU.
+        components: of a run, on the CPU.
         length: T, of a text.
 
     Raises:
         InputError: for what a class does not keep.
     """
-    model, guide, fast, slow = blueprint
+    model, guide, fast, slow = components
     with torch.random.fork_rng(devices=[]):
         if is_own(model.decoder):
             with _told("--decoder", model.decoder):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_json, read_text, refuse_links, validate, write_text
 from ltm_pyro.models import AbstractDecoder, Decoder
-from ltm_pyro.training.blueprint import RunComponents, add_arguments, build, fingerprint
+from ltm_pyro.training.build import RunComponents, add_arguments, build, fingerprint
 from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
 from ltm_pyro.training.consent import LARGEST, Consented, consented, read_arguments
 from ltm_pyro.training.decoder_arguments import decoder_class
@@ -227,7 +227,7 @@ class Run:
 
     def build(self) -> RunComponents:
         """The run's objects with initial weights."""
-        return build(run_parser(self.config), self.config, self.tokenizer.vocabulary, self.tokenizer.begin)
+        return build(run_parser(self.config), self.config, self.tokenizer.vocabulary, self.tokenizer.bos_id)
 
     def load(self, which: str = "best") -> RunComponents:
         """The run's objects with trained weights, ready to evaluate.
@@ -241,15 +241,15 @@ class Run:
         path = self.find(which)
         _ = self.tokenizer  # a damaged one says so itself
         read_info(path, self.fingerprint)  # before anything is made of the configuration
-        blueprint = self.build()
-        weights = self.checkpoints.load_weights(path, self.fingerprint, blueprint.named_parameters())
+        components = self.build()
+        weights = self.checkpoints.load_weights(path, self.fingerprint, components.named_parameters())
         try:
-            blueprint.load_state_dict(weights)
+            components.load_state_dict(weights)
         except RuntimeError as error:
             raise InputError(f"{path} does not fit this run's model: {' '.join(str(error).split())}") from error
-        blueprint.model.eval()
-        blueprint.guide.eval()
-        return blueprint.for_tables(self.config.train.evaluate_fast_steps)
+        components.model.eval()
+        components.guide.eval()
+        return components.for_tables(self.config.train.evaluate_fast_steps)
 
     def find(self, which: str) -> Path:
         """The folder of a checkpoint; `which` as in `load`."""

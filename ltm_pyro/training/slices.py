@@ -47,12 +47,12 @@ def part_of(batch: Batch, number: int, slices: int) -> Batch:
     return Batch(*(None if part is None else part[number * rows : (number + 1) * rows] for part in batch))  # type: ignore[arg-type]
 
 
-def refuse_unshared(blueprint: RunComponents, slices: int, processes: int) -> None:
+def refuse_unshared(components: RunComponents, slices: int, processes: int) -> None:
     """Raises InputError where a prior or a guide learns, beside the gradient, from more than a slice shows it."""
     from ltm_pyro.guides import MemoryGuide
     from ltm_pyro.models import AbstractPrior
 
-    prior, guide = blueprint.model.prior, blueprint.guide
+    prior, guide = components.model.prior, components.guide
     if slices > 1 and prior is not None and type(prior).on_slow_step is not AbstractPrior.on_slow_step:
         raise InputError(
             f"{type(prior).__name__} looks at the posteriors of a whole batch after each step, which here comes in "

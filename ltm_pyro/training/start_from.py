@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.blueprint import RunComponents, build
+from ltm_pyro.training.build import RunComponents, build
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.decoder_settings import decoder_path, is_flat
 from ltm_pyro.training.run import Run, run_parser
@@ -51,7 +51,7 @@ class Start(NamedTuple):
             InputError: if the weights of this run's decoder do not all have a place there.
         """
         tokenizer = self.run.tokenizer
-        parameters = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin).named_parameters()
+        parameters = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id).named_parameters()
         faults = _unlike(self.run.config.decoder, config.decoder)
         for name, weight in self.weights.items():
             if name.startswith(DECODER) and not _fits(name, weight, parameters):
@@ -65,9 +65,9 @@ class Start(NamedTuple):
             )
 
     @torch.no_grad()
-    def hand_over(self, blueprint: RunComponents) -> str:
+    def hand_over(self, components: RunComponents) -> str:
         """Put the weights whose names and shapes agree in their places; returns one line that says which they are."""
-        parameters = blueprint.named_parameters()
+        parameters = components.named_parameters()
         taken = [name for name, weight in self.weights.items() if _fits(name, weight, parameters)]
         for name in taken:
             parameters[name].copy_(self.weights[name])

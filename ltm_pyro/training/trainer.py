@@ -42,7 +42,7 @@ class Trainer:
     that are cut into another number of parts are rounded otherwise.
 
     Args:
-        blueprint: model, guide, fast loop and slow step.
+        components: model, guide, fast loop and slow step.
         batches: endless training batches, with a state of their own.
         accelerator: device, precision and trackers.
         settings: how long, how much at once, and when to validate and to save.
@@ -55,7 +55,7 @@ class Trainer:
 
     def __init__(
         self,
-        blueprint: RunComponents,
+        components: RunComponents,
         batches: Batches,
         accelerator: Accelerator,
         settings: TrainSettings,
@@ -63,19 +63,19 @@ class Trainer:
         validate: Callable[[], dict[str, Any]],
         listener: Callable[[dict[str, Any]], None] = lambda record: None,
     ) -> None:
-        self.blueprint, self.batches, self.accelerator = blueprint, batches, accelerator
+        self.components, self.batches, self.accelerator = components, batches, accelerator
         self.settings, self.storage = settings, storage
         self.validate, self.listener, self.processes = validate, listener, Processes(accelerator)
         size, accumulate, count = self.settings.batch_size, self.settings.accumulate, self.processes.count
         self.slices = count_slices(size, accumulate, count, len(batches.sequences))
-        refuse_unshared(blueprint, self.slices, count)
-        self.svi = blueprint.to(accelerator.device).svi()
+        refuse_unshared(components, self.slices, count)
+        self.svi = components.to(accelerator.device).svi()
         self.step, self.tokens, self.remark = 0, 0, ""
-        self.processes.share(list(blueprint.state_dict().values()))
-        self.parameters = sum(parameter.numel() for parameter in blueprint.global_parameters())
+        self.processes.share(list(components.state_dict().values()))
+        self.parameters = sum(parameter.numel() for parameter in components.global_parameters())
         self.shards: Shards | None = None
         if self.settings.shard and self.processes.several:
-            self.shards = Shards(blueprint.global_parameters(), self.processes)
+            self.shards = Shards(components.global_parameters(), self.processes)
             assert self.svi.slow is not None
             self.svi.slow.move_parts(self.shards)
             self.shards.release()
@@ -90,7 +90,7 @@ class Trainer:
             InputError: if there is none, or it is damaged or of another configuration.
         """
         path = self.storage.find(which)
-        parameters = None if self.shards else self.blueprint.named_parameters()  # of which shards are but a part
+        parameters = None if self.shards else self.components.named_parameters()  # of which shards are but a part
         checkpoint = self.storage.checkpoints.load(path, self.storage.fingerprint, parameters)
         if "slow" not in checkpoint.state:
             raise InputError(
@@ -114,7 +114,7 @@ class Trainer:
         """Put weights, optimizer, batches and random numbers where a checkpoint has them."""
         slow = checkpoint.state["slow"]
         with self._whole_weights():
-            self.blueprint.load_state_dict(checkpoint.weights)
+            self.components.load_state_dict(checkpoint.weights)
             if self.shards is not None:
                 self.shards.take()
                 slow["optimizer"] = self.shards.own_state(slow["optimizer"])
@@ -132,7 +132,7 @@ class Trainer:
             DivergedError: at a NaN or an infinity; the checkpoints before it stay.
             LostProcessError: if another process has gone; the checkpoints stay.
         """
-        self.blueprint.model.train()
+        self.components.model.train()
         stopped = 0
         with Interruption(echo=ECHO if self.processes.several else 0.0) as interruption:
             while self.step < self.settings.steps and not stopped:
@@ -159,7 +159,7 @@ class Trainer:
         if self.shards is not None:
             slow["optimizer"] = self.shards.whole_state(slow["optimizer"])
         with self._whole_weights():
-            weights = self.blueprint.state_dict()
+            weights = self.components.state_dict()
             self._refuse_drift(weights)
             if self.processes.first:
                 place = {"batches": self.batches.state_dict(), "random": random_state(), "tokens": self.tokens}
@@ -195,7 +195,7 @@ class Trainer:
         self.step += 1
         self.tokens += tokens
         assert self.svi.slow is not None
-        learned = per_token(terms, tokens, self.blueprint.guide.has_density)  # the device is done then
+        learned = per_token(terms, tokens, self.components.guide.has_density)  # the device is done then
         seconds = time.perf_counter() - began
         self._log(
             {
@@ -227,13 +227,13 @@ class Trainer:
 
     def _watched(self, batch: Batch) -> AbstractContextManager[dict[str, Any]]:
         """Within, the prior looks on at a slow step; what it says belongs in the log."""
-        model, guide = self.blueprint.model, self.blueprint.guide
+        model, guide = self.components.model, self.components.guide
         if model.prior is None:
             return nullcontext({})
         assert self.svi.slow is not None
         optimizer, texts = self.svi.slow.optimizer, self.batches.sequences
-        lesson = SlowStepContext(self.step + 1, batch.ids, texts, model, guide, self.svi.fit, optimizer)
-        return model.prior.on_slow_step(lesson)
+        context = SlowStepContext(self.step + 1, batch.ids, texts, model, guide, self.svi.fit, optimizer)
+        return model.prior.on_slow_step(context)
 
     def _validated(self) -> float | None:
         """The loss, in the process that has it: the others wait for its next step."""
@@ -259,7 +259,7 @@ class Trainer:
             inputs = self._slice(batch, rows[0] * self.slices // len(batch.ids))
             self.svi.fit(**inputs)
         ids = batch.ids[rows].tolist()
-        where = first_non_finite(self.blueprint.model, self.blueprint.guide, **inputs)
+        where = first_non_finite(self.components.model, self.components.guide, **inputs)
         latest = self.storage.checkpoints.latest()
         last = f"the last good checkpoint is {latest}" if latest else "no checkpoint had been saved yet"
         return DivergedError(

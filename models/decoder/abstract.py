@@ -15,6 +15,7 @@ from ltm_pyro.models.decoder.abstract_cache import AbstractCache
 from ltm_pyro.models.decoder.history import TokenHistory
 from ltm_pyro.models.decoder.modes import refuse_unknown_mode
 from ltm_pyro.recorded import Recorded
+from ltm_pyro.renamed_members import refuse_renamed_arguments
 from ltm_pyro.token_ids import token_ids
 
 
@@ -27,14 +28,14 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
     of these two, right for every decoder, and slow where a better way is known: writing then reads the whole text again
     for every token. A decoder overrides what it can do faster.
 
-    A run makes one with `vocabulary`, `length` and `begin`, which it has from its tokenizer and its data, and with the
+    A run makes one with `vocabulary`, `length` and `bos_id`, which it has from its tokenizer and its data, and with the
     arguments that its settings name. A decoder that also serves without thoughts takes their number as `thoughts`.
 
     Args:
         z_shape: (L, K, D), the thoughts of a text; K = 0 for a decoder without.
         vocabulary: V, the number of token ids.
         length: T, the longest sequence.
-        begin: the token id that stands before a text.
+        bos_id: the token id that stands before a text.
 
     Attributes:
         has_attention_on_thoughts: whether `attention_on_thoughts` is known.
@@ -42,9 +43,13 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
 
     has_attention_on_thoughts = False
 
-    def __init__(self, z_shape: tuple[int, int, int], vocabulary: int, length: int, begin: int = 0) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_renamed_arguments(cls, {"begin": "bos_id"})
+
+    def __init__(self, z_shape: tuple[int, int, int], vocabulary: int, length: int, bos_id: int = 0) -> None:
         super().__init__()
-        self.z_shape, self.vocabulary, self.length, self.begin = z_shape, vocabulary, length, begin
+        self.z_shape, self.vocabulary, self.length, self.bos_id = z_shape, vocabulary, length, bos_id
 
     @abstractmethod
     def features(
@@ -114,7 +119,7 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
             x: token ids.
             z: thoughts, with any leading particle dimensions.
             previous: the token that stands before each sequence, or, shape (B, T), what is read before each token;
-                `begin` if None.
+                `bos_id` if None.
             prefix: of `inputs(x, previous)`, where it is known already.
             positions: the positions to score; None scores all.
 
@@ -135,12 +140,12 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
         Args:
             x: token ids.
             previous: the token before each sequence, shape (...); or all that is read, shape (..., T), which is given
-                back. `begin` if None.
+                back. `bos_id` if None.
         """
         self.refuse_longer(x)
         if previous is not None and previous.dim() == x.dim():
             return previous
-        first = torch.full_like(x[..., 0], self.begin) if previous is None else previous.expand(x.shape[:-1])
+        first = torch.full_like(x[..., 0], self.bos_id) if previous is None else previous.expand(x.shape[:-1])
         return torch.cat((first[..., None], x[..., :-1]), dim=-1)
 
     def refuse_longer(self, x: Tensor) -> None:

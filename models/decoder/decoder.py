@@ -49,7 +49,7 @@ class Decoder(AbstractDecoder):
             and the decoder is an autoregressive Transformer.
         window: how many of the last tokens, the current one included, a token sees in a layer.
         length: T, the longest sequence.
-        begin: the token id that stands before a text.
+        bos_id: the token id that stands before a text.
         thought_scale: z is multiplied by this on its way in. With 1, the paper's, the noise in z drowns a narrow
             decoder's small initial weights, and it learns more slowly than one without thoughts.
         recompute: keep no block's activations for the backward pass, and compute them again there: less memory for
@@ -78,7 +78,7 @@ class Decoder(AbstractDecoder):
         thoughts=whole(0),
         window=whole(1),
         length=whole(1),
-        begin=whole(0),
+        bos_id=whole(0),
         thought_scale=NOT_NEGATIVE,
         inner=whole(1),
         initial_scale=POSITIVE,
@@ -92,14 +92,14 @@ class Decoder(AbstractDecoder):
         thoughts: int = 4,
         window: int = 16,
         length: int = 128,
-        begin: int = 0,
+        bos_id: int = 0,
         thought_scale: float = 1.0,
         recompute: bool = False,
         inner: int | None = None,
         initial_scale: float | None = None,
     ) -> None:
-        super().__init__((layers, thoughts, width), vocabulary, length, begin)
-        _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, begin)
+        super().__init__((layers, thoughts, width), vocabulary, length, bos_id)
+        _check_sizes(vocabulary, width, layers, heads, thoughts, window, length, bos_id)
         _check_options(inner, initial_scale)
         self.window, self.thought_scale, self.recompute = window, thought_scale, recompute
         self.initial_scale = INITIAL_SCALE * math.sqrt(PAPER_WIDTH / width) if initial_scale is None else initial_scale
@@ -265,13 +265,13 @@ class Decoder(AbstractDecoder):
         return self.unembed(self.norm(cache.decode(self.embedding(tokens), self.rotary)))
 
     def _refuse_beyond(self, tokens: Tensor, cache: DecoderCache) -> None:
-        end = cache.position + tokens.shape[-1]
-        if end > self.length + cache.slots.ahead:  # tokens ahead of a text's end are forgotten again
-            raise InputError(f"this decoder writes texts of up to {self.length} tokens, not {end}")
+        stop = cache.position + tokens.shape[-1]
+        if stop > self.length + cache.slots.ahead:  # tokens ahead of a text's end are forgotten again
+            raise InputError(f"this decoder writes texts of up to {self.length} tokens, not {stop}")
 
 
 def _check_sizes(
-    vocabulary: int, width: int, layers: int, heads: int, thoughts: int, window: int, length: int, begin: int
+    vocabulary: int, width: int, layers: int, heads: int, thoughts: int, window: int, length: int, bos_id: int
 ) -> None:
     positive = {"vocabulary": vocabulary, "width": width, "layers": layers, "heads": heads, "window": window}
     for name, size in positive.items():
@@ -287,8 +287,8 @@ def _check_sizes(
         raise InputError(f"length={length}: a sequence needs at least two tokens")
     if thoughts < 0:
         raise InputError(f"thoughts={thoughts}: expected 0 (no thoughts) or more")
-    if not 0 <= begin < vocabulary:
-        raise InputError(f"begin={begin} is not a token id of a vocabulary of {vocabulary}")
+    if not 0 <= bos_id < vocabulary:
+        raise InputError(f"bos_id={bos_id} is not a token id of a vocabulary of {vocabulary}")
 
 
 def _check_options(inner: int | None, initial_scale: float | None) -> None:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from ltm_pyro.models.priors.abstract import AbstractPrior as AbstractPrior
 from ltm_pyro.models.priors.autoregressive import AutoregressivePrior as AutoregressivePrior
+from ltm_pyro.models.priors.code_usage import CodeReset as CodeReset
 from ltm_pyro.models.priors.code_usage import CodeUsage as CodeUsage
-from ltm_pyro.models.priors.code_usage import Revival as Revival
-from ltm_pyro.models.priors.code_usage import revive as revive
+from ltm_pyro.models.priors.code_usage import reset_dead_codes as reset_dead_codes
 from ltm_pyro.models.priors.codebook import CodebookPrior as CodebookPrior
 from ltm_pyro.models.priors.coupling_flow import CouplingFlowPrior as CouplingFlowPrior
 from ltm_pyro.models.priors.density import Density as Density

@@ -53,14 +53,14 @@ class AbstractPrior(Recorded, nn.Module, ABC):
         """p(z), with batch shape () and event shape (L, K, D)."""
 
     @contextmanager
-    def on_slow_step(self, lesson: SlowStepContext) -> Iterator[dict[str, Any]]:
+    def on_slow_step(self, context: SlowStepContext) -> Iterator[dict[str, Any]]:
         """Training takes each slow step within this; a prior may look on, and do what no gradient does.
 
         What stands before the `yield` happens before the fast loop, what stands after it after the slow step, unless
         that failed. What outlives the step belongs in buffers, which go to the checkpoint.
 
         Args:
-            lesson: the step, and what it is made of.
+            context: the step, and what it is made of.
 
         Yields:
             A dictionary of plain numbers, which may be nested; the metrics log what is in it at the end.

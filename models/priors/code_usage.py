@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ltm_pyro.errors import InputError
 
 
-class Revival(NamedTuple):
+class CodeReset(NamedTuple):
     """Codes that were re-seeded, and the code that each was copied from, shape (dead,) each."""
 
     dead: Tensor
@@ -89,13 +89,13 @@ def dead_codes(frequencies: Tensor, threshold: float = 0.1) -> Tensor:
 
 
 @torch.no_grad()
-def revive(
+def reset_dead_codes(
     rows: Tensor,
     frequencies: Tensor,
     threshold: float = 0.1,
     noise: float = 0.1,
     generator: torch.Generator | None = None,
-) -> Revival:
+) -> CodeReset:
     """Re-seed dead codes from used ones plus noise, in place.
 
     A used code is copied as often as it is used; the noise parts the copies, so that they can share its work.
@@ -121,9 +121,9 @@ def revive(
         raise InputError(f"threshold={threshold}: no code is used that often, so that there is none to copy")
     lost = dead.nonzero().squeeze(-1)  # (dead,)
     if not len(lost):
-        return Revival(lost.to(rows.device), lost.to(rows.device))
+        return CodeReset(lost.to(rows.device), lost.to(rows.device))
     sources = torch.multinomial(chances * ~dead, len(lost), replacement=True, generator=generator)
     jitter = torch.randn(len(lost), rows.shape[1], generator=generator).to(rows)
     lost, sources, used = lost.to(rows.device), sources.to(rows.device), (~dead).to(rows.device)
     rows[lost] = rows[sources] + noise * rows[used].std(0, correction=0) * jitter
-    return Revival(lost, sources)
+    return CodeReset(lost, sources)

@@ -15,7 +15,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors.abstract import AbstractPrior
 from ltm_pyro.models.priors.causal_states import CausalStates
 from ltm_pyro.models.priors.code_categorical import CodeCategorical
-from ltm_pyro.models.priors.code_usage import CodeUsage, Revival, revive
+from ltm_pyro.models.priors.code_usage import CodeReset, CodeUsage, reset_dead_codes
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
 from ltm_pyro.models.priors.gaussian_head import shrink
 from ltm_pyro.models.priors.slow_step_context import SlowStepContext, reset_optimizer_state
@@ -115,9 +115,9 @@ class CodebookPrior(AbstractPrior):
         return self.head(self.states(past)).log_softmax(-1)
 
     @torch.no_grad()
-    def adopt(self, revival: Revival) -> None:
+    def adopt(self, reset: CodeReset) -> None:
         """Give revived codes the chances of the codes they were copied from, of which each keeps an equal share."""
-        dead, sources = revival
+        dead, sources = reset
         crowd = torch.bincount(sources, minlength=self.codes) + 1  # a source and its copies
         tables = [self.logits] if self.order == "independent" else [self.head.bias, self.head.weight.T]
         for table in tables:  # (..., C)
@@ -129,25 +129,25 @@ class CodebookPrior(AbstractPrior):
             read[:, dead] = read[:, sources]
 
     @contextmanager
-    def on_slow_step(self, lesson: SlowStepContext) -> Iterator[dict[str, Any]]:
+    def on_slow_step(self, context: SlowStepContext) -> Iterator[dict[str, Any]]:
         """Counts codes, and revives dead ones; logs how many are used, dead and revived, and the usage's perplexity."""
         noted: dict[str, Any] = {}
         yield noted
-        if not hasattr(lesson.guide, "probabilities"):
+        if not hasattr(context.guide, "probabilities"):
             return
-        self.usage.add(lesson.guide.probabilities)
-        dead, due = int(self.usage.dead().sum()), self.revive_every and lesson.step % self.revive_every == 0
+        self.usage.add(context.guide.probabilities)
+        dead, due = int(self.usage.dead().sum()), self.revive_every and context.step % self.revive_every == 0
         noted["codes"] = {"used": self.codes - dead, "dead": dead, "perplexity": self.usage.perplexity}
-        noted["codes"]["revived"] = self._revive(lesson) if due else 0
+        noted["codes"]["revived"] = self._reset(context) if due else 0
 
-    def _revive(self, lesson: SlowStepContext) -> int:
+    def _reset(self, context: SlowStepContext) -> int:
         """How many codes were dead."""
-        codebook = lesson.model.projection.weight  # (D, C)
-        revival = revive(codebook.T, self.usage.frequencies)
-        self.adopt(revival)
+        codebook = context.model.projection.weight  # (D, C)
+        reset = reset_dead_codes(codebook.T, self.usage.frequencies)
+        self.adopt(reset)
         for parameter, dim in ((codebook, 1), *self._tables()):
-            reset_optimizer_state(lesson.optimizer, parameter, dim, revival.dead)
-        return len(revival.dead)
+            reset_optimizer_state(context.optimizer, parameter, dim, reset.dead)
+        return len(reset.dead)
 
     def _tables(self) -> list[tuple[Tensor, int]]:
         """The parameters that have entries for every code, and in which dimension."""

@@ -85,58 +85,58 @@ class ExemplarPrior(AbstractPrior):
         return mixture if self._own is None else _Others.of(mixture, self._own)
 
     @contextmanager
-    def on_slow_step(self, lesson: SlowStepContext) -> Iterator[dict[str, Any]]:
+    def on_slow_step(self, context: SlowStepContext) -> Iterator[dict[str, Any]]:
         """Leaves a text's own posterior out; counts, exchanges and fits the exemplars. Logs how they are used."""
         noted: dict[str, Any] = {}
-        own = lesson.ids[:, None] == self.ids  # (B, C)
+        own = context.ids[:, None] == self.ids  # (B, C)
         self._own = own if own.any() else None
         try:
             yield noted
-            self._count(lesson)
+            self._count(context)
         finally:
             self._own = None
         dead = int(self.usage.dead().sum())
         noted["exemplars"] = {"used": self.components - dead, "perplexity": self.usage.perplexity, "exchanged": 0}
-        if lesson.step % self.every == 0:
-            noted["exemplars"]["exchanged"] = self._exchange(lesson)
-            self._fit(lesson)
+        if context.step % self.every == 0:
+            noted["exemplars"]["exchanged"] = self._exchange(context)
+            self._fit(context)
 
     @torch.no_grad()
-    def _count(self, lesson: SlowStepContext) -> None:
+    def _count(self, context: SlowStepContext) -> None:
         """Whose component each text of the batch takes."""
-        site = self._posteriors(lesson)
+        site = self._posteriors(context)
         _moments(site["fn"])  # a guide without them is found out at the first step
         p, z = self(), site["value"]  # (B, L, K, D)
         log_each = p.mixture_distribution.logits + p.component_distribution.log_prob(z[:, None])  # (B, C)
         self.usage.add(log_each.softmax(-1))
 
     @torch.no_grad()
-    def _exchange(self, lesson: SlowStepContext) -> int:
+    def _exchange(self, context: SlowStepContext) -> int:
         """Other texts for the components that are not used, or have none yet; returns how many."""
-        others = torch.randperm(len(lesson.texts)).to(self.ids.device)
+        others = torch.randperm(len(context.texts)).to(self.ids.device)
         others = others[~torch.isin(others, self.ids)]
         idle = ((self.ids < 0) | self.usage.dead()).nonzero().squeeze(-1)[: len(others)]
         self.ids[idle] = others[: len(idle)]
         self.logits[idle] = self.logits.logsumexp(0) - math.log(self.components)  # an equal share
-        reset_optimizer_state(lesson.optimizer, self.logits, 0, idle)
+        reset_optimizer_state(context.optimizer, self.logits, 0, idle)
         return len(idle)
 
     @torch.no_grad()
-    def _fit(self, lesson: SlowStepContext) -> None:
+    def _fit(self, context: SlowStepContext) -> None:
         """The posteriors of all exemplars, a batch at a time."""
         self._standard = True
         try:
-            for part in (self.ids >= 0).nonzero().squeeze(-1).split(len(lesson.ids)):
-                texts = lesson.texts.batch(self.ids[part].tolist()).to(self.mu.device)
-                lesson.fit(x=texts.x, mask=texts.mask, previous=texts.previous)
-                site = self._posteriors(lesson)
+            for part in (self.ids >= 0).nonzero().squeeze(-1).split(len(context.ids)):
+                texts = context.texts.batch(self.ids[part].tolist()).to(self.mu.device)
+                context.fit(x=texts.x, mask=texts.mask, previous=texts.previous)
+                site = self._posteriors(context)
                 self.mu[part], self.log_sigma[part] = _moments(site["fn"])
         finally:
             self._standard = False
 
-    def _posteriors(self, lesson: SlowStepContext) -> dict[str, Any]:
+    def _posteriors(self, context: SlowStepContext) -> dict[str, Any]:
         """The guide's site `z` for the texts that it holds."""
-        return poutine.trace(lesson.guide).get_trace().nodes["z"]
+        return poutine.trace(context.guide).get_trace().nodes["z"]
 
     def extra_repr(self) -> str:
         return f"z_shape={self.z_shape}, components={self.components}, every={self.every}, spread={self.spread:g}"

@@ -27,7 +27,7 @@ from ltm_pyro import (
 )
 from ltm_pyro.bounds.info_vae import squared_mmd
 from ltm_pyro.models.exact import LinearGaussian
-from ltm_pyro.training.blueprint import build
+from ltm_pyro.training.build import build
 from ltm_pyro.training.run import run_parser
 
 OBJECTIVES = [KLWeighted(0.5), FreeBits(), TargetCapacity(), InfoVAE(), FixedNoise()]
@@ -67,9 +67,9 @@ def test_their_type_says_that_they_are_no_bounds(objective, fitted):
 def test_tables_fit_the_posterior_to_a_bound_instead(objective):
     parser = run_parser()
     name = type(objective).__name__
-    blueprint = build(parser, parser.parse_args([*arguments(TINY), "--fast.bound", name]), vocabulary=270, begin=0)
-    assert type(blueprint.fast.bound) is type(objective)
-    assert isinstance(blueprint.with_fast_steps(5).fast.bound, ELBO)
+    components = build(parser, parser.parse_args([*arguments(TINY), "--fast.bound", name]), vocabulary=270, bos_id=0)
+    assert type(components.fast.bound) is type(objective)
+    assert isinstance(components.with_fast_steps(5).fast.bound, ELBO)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.2, 1.0, 3.0])

@@ -429,9 +429,9 @@ def test_by_default_all_exact_priors_are_compared(monkeypatch):
 def test_a_name_is_words_and_a_folder():
     name = parse_named("prior", "MixturePrior(components=4, unit='layer', spread=0.1)")
     assert str(name) == "MixturePrior(components=4, unit=layer, spread=0.1)"
-    assert name.words == ["--prior", "MixturePrior", "--prior.components=4", "--prior.unit=layer", "--prior.spread=0.1"]
+    assert name.argv == ["--prior", "MixturePrior", "--prior.components=4", "--prior.unit=layer", "--prior.spread=0.1"]
     assert folder_of(str(name)) == "MixturePrior-components-4-unit-layer-spread-0.1"
-    assert parse_named("prior", "my_code.Mine(a=None, b=True, c=[1,2])").words[2:] == [
+    assert parse_named("prior", "my_code.Mine(a=None, b=True, c=[1,2])").argv[2:] == [
         "--prior.a=null",
         "--prior.b=true",
         "--prior.c=[1, 2]",
@@ -441,7 +441,7 @@ def test_a_name_is_words_and_a_folder():
 def test_a_name_brings_what_its_own_runs_need():
     name = parse_named("prior", "CodebookPrior(codes=8)  --guide StraightThroughGuide --fast.learning_rate=1.0")
     assert str(name) == "CodebookPrior(codes=8) --guide StraightThroughGuide --fast.learning_rate=1.0"
-    assert name.words[2:] == ["--prior.codes=8", "--guide", "StraightThroughGuide", "--fast.learning_rate=1.0"]
+    assert name.argv[2:] == ["--prior.codes=8", "--guide", "StraightThroughGuide", "--fast.learning_rate=1.0"]
     assert folder_of(str(name)) == "CodebookPrior-codes-8-guide-StraightThroughGuide-fast.learning_rate-1.0"
     with pytest.raises(InputError, match="No closing quotation"):
         parse_named("prior", "GaussianPrior --guide 'x")

@@ -10,7 +10,7 @@ from ltm_pyro import ELBO, Decoder, FastLoop, GaussianPrior, LatentThoughtModel,
 from ltm_pyro.generation import Sampling
 from ltm_pyro.runs.writing import stream, texts
 from ltm_pyro.serving.demo_service import DemoService
-from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.build import RunComponents
 
 PROMPT, REST = "the dog", " sees the cat"
 
@@ -32,40 +32,40 @@ def written(request):
     tokenizer = request.param()
     decoder = Decoder(vocabulary=tokenizer.vocabulary, width=8, layers=1, heads=2, thoughts=1, length=64)
     model, guide = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), MeanFieldGuide(decoder.z_shape)
-    blueprint = RunComponents(model, guide, FastLoop(ELBO(), steps=1), SlowStep(ELBO()))
+    components = RunComponents(model, guide, FastLoop(ELBO(), steps=1), SlowStep(ELBO()))
     ids = tokenizer.encode(PROMPT + REST)[len(tokenizer.encode(PROMPT)) :].tolist()
-    return SimpleNamespace(tokenizer=tokenizer), blueprint, [*ids, tokenizer.end]
+    return SimpleNamespace(tokenizer=tokenizer), components, [*ids, tokenizer.eos_id]
 
 
 def test_as_it_is_written_and_as_whole_samples(written):
-    run, blueprint, ids = written
-    assert "".join(stream(run, blueprint, PROMPT, sampling=Scripted(ids))) == PROMPT + REST
-    assert list(texts(run, blueprint, 2, PROMPT, sampling=Scripted(ids))) == [PROMPT + REST] * 2
+    run, components, ids = written
+    assert "".join(stream(run, components, PROMPT, sampling=Scripted(ids))) == PROMPT + REST
+    assert list(texts(run, components, 2, PROMPT, sampling=Scripted(ids))) == [PROMPT + REST] * 2
 
 
 def test_a_blank_at_the_end_of_a_prompt_stands_there_once(written):
-    run, blueprint, ids = written
+    run, components, ids = written
     keeps = run.tokenizer.decode(run.tokenizer.encode(PROMPT + " ")) == PROMPT + " "
     expected = PROMPT + " " * keeps + REST
-    assert "".join(stream(run, blueprint, PROMPT + " ", sampling=Scripted(ids))) == expected
-    assert list(texts(run, blueprint, 1, PROMPT + " ", sampling=Scripted(ids))) == [expected]
+    assert "".join(stream(run, components, PROMPT + " ", sampling=Scripted(ids))) == expected
+    assert list(texts(run, components, 1, PROMPT + " ", sampling=Scripted(ids))) == [expected]
 
 
 def test_on_the_page_of_serve(written, monkeypatch):
-    run, blueprint, ids = written
+    run, components, ids = written
     monkeypatch.setattr("ltm_pyro.serving.demo_service.Sampling", lambda *given: Scripted(ids))
     events = []
     wanted = {"text": PROMPT, "steps": 1, "seed": 0, "tokens": len(ids), "temperature": 1.0}
-    DemoService("run", blueprint, run.tokenizer).write(wanted, events.append)
+    DemoService("run", components, run.tokenizer).write(wanted, events.append)
     assert "".join(event.get("piece", "") for event in events) == REST
 
 
 def test_in_problems_of_arithmetic(written):
     from ltm_pyro.suites.gsm8k.suite import Attempts
 
-    run, blueprint, ids = written
+    run, components, ids = written
     prompts = [SimpleNamespace(tokens=run.tokenizer.encode(PROMPT).tolist())]
-    attempts = Attempts(run, blueprint, count=2, tokens=len(ids), seed=0, sampling=Scripted(ids))
+    attempts = Attempts(run, components, count=2, tokens=len(ids), seed=0, sampling=Scripted(ids))
     assert attempts.texts(prompts, (0, 0)) == [[REST] * 2]
 
 
@@ -76,7 +76,7 @@ def test_in_tasks_of_the_harness(written, monkeypatch):
     from ltm_pyro.suites.harness import model as harness_model
     from ltm_pyro.suites.harness import settings as harness_settings
 
-    run, blueprint, ids = written
+    run, components, ids = written
     monkeypatch.setattr(harness_settings, "Sampling", lambda *given: Scripted(ids))
     request = Instance("generate_until", {}, (PROMPT, {"max_gen_toks": len(ids)}), 0)
-    assert harness_model.HarnessModel(run, blueprint, 1).generate_until([request]) == [REST]
+    assert harness_model.HarnessModel(run, components, 1).generate_until([request]) == [REST]

@@ -51,17 +51,17 @@ def test_texts_are_written_in_batches_and_again_with_the_same_seed(trained, caps
 def test_each_text_of_a_batch_has_thoughts_of_its_own(trained, capsys):
     """The likeliest tokens differ only where the thoughts do."""
     run = Run.open(trained)
-    blueprint = run.load()
+    components = run.load()
     with torch.no_grad():  # thoughts that matter more than they do after a few steps
-        for block in blueprint.model.decoder.blocks:
+        for block in components.model.decoder.blocks:
             block.cross_attention.output.weight.mul_(200.0)
     for prompt in ("", "the people"):
-        assert len(set(texts(run, blueprint, 6, prompt, sampling=Sampling(0)))) > 1
+        assert len(set(texts(run, components, 6, prompt, sampling=Sampling(0)))) > 1
 
 
 def test_texts_are_whole_and_given_out_in_order_when_they_are_over(trained):
     run = Run.open(trained)
-    end, (a, b) = run.tokenizer.end, run.tokenizer.encode("ab").tolist()
+    end, (a, b) = run.tokenizer.eos_id, run.tokenizer.encode("ab").tolist()
     script = [[a, b, b], [b, end, end], [a, a, a], [end, a, a], [b, b, b], [b, b, b]]
     drawn = []
 
@@ -141,7 +141,7 @@ def test_it_streams(trained):
 
 def test_a_text_ends_where_its_end_is_written(trained):
     run = Run.open(trained)
-    script = [*run.tokenizer.encode("peace"), run.tokenizer.end, *run.tokenizer.encode("war")]
+    script = [*run.tokenizer.encode("peace"), run.tokenizer.eos_id, *run.tokenizer.encode("war")]
 
     class Scripted(Sampling):
         def draw(self, logits, generator=None):
@@ -182,10 +182,10 @@ def test_an_earlier_checkpoint_writes_another_text(trained, capsys):
 
 def test_samples_are_kept_and_the_random_state_is_left_alone(trained):
     run = Run.open(trained)
-    blueprint = run.load()
+    components = run.load()
     before = (trained / "samples" / "prior-1.txt").read_text()
     state = torch.get_rng_state()
-    (written,) = write_samples(run, blueprint, 1, seed=0)
+    (written,) = write_samples(run, components, 1, seed=0)
     assert torch.equal(torch.get_rng_state(), state)
     assert (trained / "samples" / "prior-1.txt").read_text() == before == written + "\n"
 
@@ -193,6 +193,6 @@ def test_samples_are_kept_and_the_random_state_is_left_alone(trained):
 @pytest.mark.parametrize("prompt", ["", "the"])
 def test_writing_leaves_no_gradient(trained, prompt):
     run = Run.open(trained)
-    blueprint = run.load()
-    "".join(stream(run, blueprint, prompt))
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in blueprint.model.parameters())
+    components = run.load()
+    "".join(stream(run, components, prompt))
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in components.model.parameters())

@@ -31,12 +31,12 @@ def test_an_imported_run_holds_the_weights_and_is_evaluated(tmp_path, reference,
     run, text = tmp_path / "run", tmp_path / "text.txt"
     text.write_text("hello, said the other one, hello")
     assert main(["import-weights", str(checkpoint), "--run", str(run), "--tokenizer", str(tokenizer)]) == 0
-    blueprint = Run.open(run).load()
+    components = Run.open(run).load()
     tokens = torch.randint(SIZE.vocabulary, (2, SIZE.length))
     z = torch.randn(2, SIZE.thoughts, SIZE.width)
-    ours = blueprint.model.decoder.logits(tokens, z.view(2, *blueprint.model.decoder.z_shape))
+    ours = components.model.decoder.logits(tokens, z.view(2, *components.model.decoder.z_shape))
     torch.testing.assert_close(ours, reference.logits(tokens, z), atol=1e-4, rtol=1e-4)
-    assert blueprint.model.decoder.begin == SIZE.vocabulary - 1
+    assert components.model.decoder.bos_id == SIZE.vocabulary - 1
     words = ["evaluate", str(run), str(text), "--draws", "2", "--fast_steps", "2", "--fixed_noise", "false"]
     assert main(words) == 0
     assert "ELBO" in capsys.readouterr().out
@@ -75,7 +75,7 @@ def saved_with(tmp_path, *special):
     [
         (["<|beginoftext|>"], [], SIZE.vocabulary - 1),  # as the authors' code names it
         (["<|of another name|>"], [], SIZE.vocabulary - 1),
-        (["<|of another name|>", "<|last|>"], ["--begin", str(SIZE.vocabulary - 2)], SIZE.vocabulary - 2),
+        (["<|of another name|>", "<|last|>"], ["--bos_id", str(SIZE.vocabulary - 2)], SIZE.vocabulary - 2),
         (["<s>", "<|second|>"], [], SIZE.vocabulary - 1),  # a usual name, and not the token that begins a text
     ],
 )
@@ -83,8 +83,8 @@ def test_the_token_that_begins_a_text_may_have_any_name(tmp_path, checkpoint, sp
     words = ["import-weights", str(checkpoint), "--run", str(tmp_path / "run"), *options]
     assert main([*words, "--tokenizer", saved_with(tmp_path, *special)]) == 0
     run = Run.open(tmp_path / "run")
-    assert run.tokenizer.begin == begin
-    assert run.load().model.decoder.begin == begin
+    assert run.tokenizer.bos_id == begin
+    assert run.load().model.decoder.bos_id == begin
 
 
 def test_an_ordinary_token_does_not_begin_a_text(tmp_path, checkpoint, capsys):

@@ -12,7 +12,7 @@ from runs import ltm
 import ltm_pyro
 from ltm_pyro.cli import generate
 from ltm_pyro.cli.main import COMMANDS
-from ltm_pyro.training.blueprint import RECIPES
+from ltm_pyro.training.build import RECIPES
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])

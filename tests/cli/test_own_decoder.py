@@ -134,7 +134,7 @@ def test_settings_in_python_name_it_like_a_prior(here, monkeypatch):
 
 
 def test_another_one_has_another_fingerprint(here, tmp_path, monkeypatch):
-    from ltm_pyro.training.blueprint import fingerprint
+    from ltm_pyro.training.build import fingerprint
 
     monkeypatch.syspath_prepend(os.getcwd())
     (tmp_path / "tokenizer.json").write_text("{}")
@@ -168,7 +168,7 @@ class Peeking(MyDecoder):
 
 
 class NoBase(AbstractDecoder):
-    def __init__(self, vocabulary: int, length: int, begin: int) -> None:
+    def __init__(self, vocabulary: int, length: int, bos_id: int) -> None:
         self.size = 3
 
     def features(self, tokens, z=None): ...
@@ -181,8 +181,8 @@ class Half(AbstractDecoder):
 
 
 class Thoughtful(MyDecoder):
-    def __init__(self, vocabulary: int, length: int, begin: int = 0) -> None:
-        super().__init__(vocabulary, length, begin)
+    def __init__(self, vocabulary: int, length: int, bos_id: int = 0) -> None:
+        super().__init__(vocabulary, length, bos_id)
 """
 
 

@@ -169,9 +169,9 @@ def test_an_autoregressive_runs_continuations_are_its_own_and_greedy_is_what_it_
     import torch
 
     model = model_of(reference)
-    decoder, encode = model.blueprint.model.decoder, model.tok_encode
+    decoder, encode = model.components.model.decoder, model.tok_encode
     context = encode("war")
-    logits, _ = decoder.prefill(torch.tensor([[decoder.begin, *context]]), None)
+    logits, _ = decoder.prefill(torch.tensor([[decoder.bos_id, *context]]), None)
     likeliest = model.run.tokenizer.decode([int(logits.argmax())])
     pairs = [("war", " the"), ("war", likeliest), ("", "war and")]
     found = model.loglikelihood(asked(*pairs), disable_tqdm=True)
@@ -210,7 +210,7 @@ def test_contexts_that_are_too_long_are_counted_and_keep_half(trained):
     model = model_of(trained)  # its texts hold 16 tokens
     told, before = [], model._write
     model._write = lambda tokens, count, *given: told.append((len(tokens), count)) or before(tokens, count, *given)
-    long, length = "the people of the union " * 6, model.blueprint.model.decoder.length
+    long, length = "the people of the union " * 6, model.components.model.decoder.length
     model.generate_until(asked((long, {}), ("war", {"max_gen_toks": 4}), kind="generate_until"))
     assert told == [(length // 2, length // 2), (len(model.tok_encode("war")), 4)]
     assert (model.asked, model.cut) == (2, 1)

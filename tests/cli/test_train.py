@@ -89,9 +89,9 @@ def test_the_gradients_of_both_rates_are_chosen_apart(corpus, capsys):
     words = ["--fast.bound", "ImportanceWeighted", "--fast.bound.gradient", "DoublyReparameterised"]
     words += ["--slow.bound", "Renyi", "--slow.bound.alpha", "0.3", "--slow.bound.gradient", "VIMCO"]
     assert train(corpus, "run", *words) == 0
-    blueprint = Run.open("run").load()
-    assert repr(blueprint.fast.bound) == "ImportanceWeighted(particles=8, gradient=DoublyReparameterised())"
-    assert repr(blueprint.slow.bound) == "Renyi(alpha=0.3, particles=8, gradient=VIMCO())"
+    components = Run.open("run").load()
+    assert repr(components.fast.bound) == "ImportanceWeighted(particles=8, gradient=DoublyReparameterised())"
+    assert repr(components.slow.bound) == "Renyi(alpha=0.3, particles=8, gradient=VIMCO())"
     assert [record["step"] for record in metrics("run") if "elbo" in record] == [1, 2, 3, 4, 5, 6]
 
 

@@ -13,8 +13,8 @@ def test_the_recipe_trains_evaluates_and_writes(tmp_path, capsys):
     words = ("--recipe", "vae", "--run", tmp_path / "vae", *arguments(sizes))
     assert ltm("train", write_corpus(tmp_path / "corpus.jsonl"), *words) == 0
     run = Run.open(tmp_path / "vae")
-    blueprint = run.load()
-    assert isinstance(blueprint.guide, AmortisedGuide)
+    components = run.load()
+    assert isinstance(components.guide, AmortisedGuide)
     assert run.config.fast.steps == 0
     steps = [record for record in metrics(tmp_path / "vae") if "kl" in record]
     weights = [(record["log_likelihood"] - record["objective"]) / record["kl"] for record in steps[1:]]

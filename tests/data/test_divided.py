@@ -211,7 +211,7 @@ def test_large_vocabularies_take_four_bytes(path, cache, tokenizer, mode):
     for place in (None, cache, cache):
         sequences = divided(path, place).cut(mode, wide, 16).training
         assert sequences.tokens.dtype == np.uint32
-        text = narrow.tokens != tokenizer.end
+        text = narrow.tokens != tokenizer.eos_id
         assert (sequences.tokens[text] == narrow.tokens[text].astype(np.uint32) + wide.SHIFT).all()
         assert int(sequences.batch([0]).x.max()) == int(narrow.batch([0]).x.max()) + wide.SHIFT
         if place is None:  # entries are found by the tokenizer, and this one only pretends to be another

@@ -24,7 +24,7 @@ def tokenizer():
 
 
 def _stream(tokenizer, corpus=FILLED):
-    return np.concatenate([np.append(tokenizer.encode(document.text), tokenizer.end) for document in corpus])
+    return np.concatenate([np.append(tokenizer.encode(document.text), tokenizer.eos_id) for document in corpus])
 
 
 def _scored(batch):
@@ -43,7 +43,7 @@ def test_windows_joined_are_the_token_stream(tokenizer, length):
 @pytest.mark.parametrize("length", [2, 7, 64])
 def test_previous_of_a_window_is_the_token_before_it(tokenizer, length):
     sequences = windows(CORPUS, tokenizer, length)
-    shifted = np.append(tokenizer.end, _stream(tokenizer))[::length][: len(sequences)]
+    shifted = np.append(tokenizer.eos_id, _stream(tokenizer))[::length][: len(sequences)]
     assert (sequences.batch(range(len(sequences))).previous.numpy() == shifted).all()
 
 
@@ -69,10 +69,10 @@ def test_documents_are_text_and_end(tokenizer):
     for i, document in enumerate(FILLED):
         batch = sequences.batch([i])
         assert batch.mask is None
-        assert batch.x[0, -1] == tokenizer.end
+        assert batch.x[0, -1] == tokenizer.eos_id
         assert tokenizer.decode(batch.x[0]) == document.text
         assert int(batch.bytes) == len(document.text.encode())
-        assert int(batch.previous) == tokenizer.end
+        assert int(batch.previous) == tokenizer.eos_id
 
 
 def test_long_documents_are_cut_off_and_counted(tokenizer):
@@ -84,7 +84,7 @@ def test_long_documents_are_cut_off_and_counted(tokenizer):
     assert batch.bytes.tolist() == [1, int(nbytes[:8].sum())]
     assert batch.ids.tolist() == [2, 0]
     assert batch.tokens.tolist() == [2, 8]
-    assert (batch.previous == tokenizer.end).all()
+    assert (batch.previous == tokenizer.eos_id).all()
 
 
 def test_padding_is_masked_and_no_wider_than_needed(tokenizer):
@@ -120,7 +120,7 @@ def test_tokens_of_large_vocabularies_fit(mode, vocabulary, dtype):
 class _Numbers:
     """A tokenizer whose every text is its largest token."""
 
-    begin = end = pad = 0
+    bos_id = eos_id = pad = 0
 
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary
@@ -153,11 +153,11 @@ def test_unknown_mode(tokenizer):
 def test_a_begin_token_of_its_own_heads_each_document():
     tokenizer = train_tokenizer(["one two", "three"], 258)
     tokenizer.add_begin()
-    assert tokenizer.begin == tokenizer.vocabulary - 1 == 258
+    assert tokenizer.bos_id == tokenizer.vocabulary - 1 == 258
     texts = [Document("ab", "first"), Document("c", "second")]
     a, b, c = tokenizer.encode("abc").tolist()
-    begin, end = tokenizer.begin, tokenizer.end
-    assert windows(texts, tokenizer, 8).tokens.tolist() == [begin, a, b, end, begin, c, end]
+    bos_id, eos_id = tokenizer.bos_id, tokenizer.eos_id
+    assert windows(texts, tokenizer, 8).tokens.tolist() == [bos_id, a, b, eos_id, bos_id, c, eos_id]
     assert windows(texts, tokenizer, 8).byte_count == 3
-    assert documents(texts, tokenizer, 8).batch([0, 1]).previous.tolist() == [begin, begin]
-    assert documents(texts, tokenizer, 8).tokens.tolist() == [a, b, end, c, end]
+    assert documents(texts, tokenizer, 8).batch([0, 1]).previous.tolist() == [bos_id, bos_id]
+    assert documents(texts, tokenizer, 8).tokens.tolist() == [a, b, eos_id, c, eos_id]

@@ -95,7 +95,7 @@ TEXTS += ["＜/s＞", "</S>"]
 @pytest.mark.parametrize("name", MAKERS)
 def test_text_never_becomes_a_special_token(name):
     tokenizer = Tokenizer(MAKERS[name]())
-    forbidden = {tokenizer.end, tokenizer.begin, tokenizer.pad}
+    forbidden = {tokenizer.eos_id, tokenizer.bos_id, tokenizer.pad}
     for text in TEXTS:
         ids = tokenizer.encode(text)
         assert not forbidden & set(ids.tolist()), text

@@ -51,7 +51,7 @@ def test_round_trip_is_exact(tokenizer, text):
     ids = tokenizer.encode(text)
     assert ids.dtype == np.int32
     assert tokenizer.decode(ids) == text
-    assert not np.isin(ids, [tokenizer.end, tokenizer.pad]).any()
+    assert not np.isin(ids, [tokenizer.eos_id, tokenizer.pad]).any()
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
@@ -78,7 +78,7 @@ def test_many_texts_at_once_are_encoded_alike(tokenizer, monkeypatch):
 
 
 def test_special_tokens_are_skipped_or_shown(tokenizer):
-    ids = [*tokenizer.encode("the"), tokenizer.end, tokenizer.pad]
+    ids = [*tokenizer.encode("the"), tokenizer.eos_id, tokenizer.pad]
     assert tokenizer.decode(ids) == "the"
     assert tokenizer.decode(ids, skip_special=False) == "the<|endoftext|><|pad|>"
 
@@ -87,7 +87,7 @@ def test_saved_and_loaded(tokenizer, tmp_path):
     tokenizer.save(tmp_path / "tokenizer.json")
     for spec in (tmp_path / "tokenizer.json", str(tmp_path)):
         loaded = Tokenizer.load(spec)
-        assert (loaded.vocabulary, loaded.end, loaded.pad) == (290, tokenizer.end, tokenizer.pad)
+        assert (loaded.vocabulary, loaded.eos_id, loaded.pad) == (290, tokenizer.eos_id, tokenizer.pad)
         for text in TEXTS:
             assert (loaded.encode(text) == tokenizer.encode(text)).all()
     with pytest.raises(OSError, match="missing"):

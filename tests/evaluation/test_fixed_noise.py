@@ -86,7 +86,7 @@ def test_it_is_the_loop_of_the_released_code(size, steps, tmp_path):
     found = fixed_noise_cost(model, decoder.z_shape, steps, seed=7, x=x)
     torch.manual_seed(7 * 2_654_435_761 % 2**32)  # as FixedNoise does
     noise = torch.randn(3, size.thoughts, size.width, dtype=torch.float64)
-    tokens = torch.cat((torch.full((3, 1), decoder.begin), x[:, :-1]), 1)
+    tokens = torch.cat((torch.full((3, 1), decoder.bos_id), x[:, :-1]), 1)
     torch.testing.assert_close(found, their_cost(reference, tokens, x, noise, steps), rtol=1e-10, atol=0)
     wrong = former_cost(model, decoder.z_shape, seed=7, x=x)
     assert ((wrong - found).abs() > 0.1).all()

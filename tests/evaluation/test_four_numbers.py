@@ -214,7 +214,7 @@ def test_a_guide_that_reads_the_text_is_shown_the_first_half_alone(tiny):
     (whole, _), (prefix, mask) = guide.seen
     assert torch.equal(whole, tiny.x)
     assert torch.equal(prefix[:, :10], tiny.x[:, :10])
-    assert (prefix[:, 10:] == tiny.decoder.begin).all()
+    assert (prefix[:, 10:] == tiny.decoder.bos_id).all()
     assert mask.sum(-1).tolist() == [10, 10, 10]
 
 

@@ -8,7 +8,7 @@ from toys import TinyModel, autoregressive_with, every_text
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import AcceptanceStats, Sampling, speculative, write, write_speculatively
 
-SMALL = {"vocabulary": 3, "length": 6, "window": 2, "begin": 0}
+SMALL = {"vocabulary": 3, "length": 6, "window": 2, "bos_id": 0}
 
 
 def pair(draft_seed=7, **sizes):
@@ -105,7 +105,7 @@ def test_each_text_of_a_batch_has_its_own_distribution_with_its_own_thoughts():
     rows = torch.arange(20_000) % 2
     prompts = torch.tensor([[1], [2]])
     written = write_speculatively(
-        large.model, large.z[rows], small.model, small.z[rows], prompts[rows], 4, end=0, ahead=2
+        large.model, large.z[rows], small.model, small.z[rows], prompts[rows], 4, eos_id=0, ahead=2
     )
     texts = text_of(written)
     for row in range(2):
@@ -169,13 +169,13 @@ def test_a_model_without_thoughts_drafts_for_one_with_and_the_other_way_round(ti
 
 def test_each_text_ends_by_itself_and_writing_when_all_have(tiny):
     alone = text_of(write(tiny.model, tiny.z, tiny.x[:, :0], 20, Sampling(0)))
-    end = int(alone[0, 6])
-    expected = text_of(write(tiny.model, tiny.z, tiny.x[:, :0], 20, Sampling(0), end=end))
+    eos_id = int(alone[0, 6])
+    expected = text_of(write(tiny.model, tiny.z, tiny.x[:, :0], 20, Sampling(0), eos_id=eos_id))
     small = TinyModel(layers=1, width=8)
     for rows in (slice(0, 1), slice(None)):
         models = (tiny.model, tiny.z[rows], small.model, small.z[rows])
-        found = text_of(write_speculatively(*models, tiny.x[rows, :0], 20, Sampling(0), end=end, ahead=3))
-        ended = (expected[rows] == end).cumsum(1).clamp_max(1)
+        found = text_of(write_speculatively(*models, tiny.x[rows, :0], 20, Sampling(0), eos_id=eos_id, ahead=3))
+        ended = (expected[rows] == eos_id).cumsum(1).clamp_max(1)
         last = 20 if (ended[:, -1] == 0).any() else int((1 - ended).sum(1).max()) + 1
         assert torch.equal(found, expected[rows, :last])
 

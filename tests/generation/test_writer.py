@@ -61,7 +61,7 @@ def test_a_model_without_thoughts_writes_too():
 
 def test_each_text_ends_by_itself_and_writing_when_all_have(tiny):
     script = ((5, 5), (END, 6), (7, 7), (8, END), (9, 9))
-    tokens = list(write(tiny.model, tiny.z[:2], tiny.x[:2, :0], 5, Scripted(script=script), end=END))
+    tokens = list(write(tiny.model, tiny.z[:2], tiny.x[:2, :0], 5, Scripted(script=script), eos_id=END))
     assert torch.stack(tokens, -1).tolist() == [[5, END, END, END], [5, 6, 7, END]]
     endless = list(write(tiny.model, tiny.z[:2], tiny.x[:2, :0], 5, Scripted(script=script)))
     assert len(endless) == 5

@@ -23,7 +23,7 @@ from ltm_pyro import (
 )
 from ltm_pyro.evaluation.log_weights import log_likelihood_under
 from ltm_pyro.guides.encoder import TextEncoder
-from ltm_pyro.training.blueprint import validate
+from ltm_pyro.training.build import validate
 from ltm_pyro.training.run import Run, run_parser
 
 TIGHT = {"atol": 1e-9, "rtol": 0}
@@ -305,9 +305,9 @@ def test_a_run_tells_it_the_vocabulary_and_keeps_its_weights(words, tmp_path):
     weights = checkpoint(tmp_path / "run").weights
     assert weights["guide.reader.encoder.embedding.weight"].shape == (270, 16)
     assert weights["guide.reader.encoder.head.weight"].abs().max() > 0  # it has left zero, so it was taught
-    blueprint = Run.open(tmp_path / "run").load("latest")
-    assert not blueprint.guide.training
-    assert torch.equal(blueprint.guide.reader.encoder.head.weight, weights["guide.reader.encoder.head.weight"])
+    components = Run.open(tmp_path / "run").load("latest")
+    assert not components.guide.training
+    assert torch.equal(components.guide.reader.encoder.head.weight, weights["guide.reader.encoder.head.weight"])
     assert len(metrics(tmp_path / "run")) == 8
 
 

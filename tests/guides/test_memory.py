@@ -27,7 +27,7 @@ from ltm_pyro.guides import posterior_store
 from ltm_pyro.guides.memory import texts_of
 from ltm_pyro.guides.posterior_store import PosteriorStore
 from ltm_pyro.runs.session import Session
-from ltm_pyro.training.blueprint import RECIPES
+from ltm_pyro.training.build import RECIPES
 from ltm_pyro.training.state_files import read_tensors, write_tensors
 
 SINGLE = {"atol": 1e-6, "rtol": 1e-6}  # as float32 keeps it
@@ -182,10 +182,10 @@ def test_it_says_when_it_forgets(tiny):
     guide = MemoryGuide(tiny.decoder.z_shape, capacity=4)
     fit(guide, tiny)
     fit(guide, tiny)
-    assert guide.remark() == ""
-    assert MeanFieldGuide(tiny.decoder.z_shape).remark() == ""
+    assert guide.status() == ""
+    assert MeanFieldGuide(tiny.decoder.z_shape).status() == ""
     fit(guide, tiny, tiny.texts(3))
-    assert guide.remark().startswith("MemoryGuide is full with 4 texts and has forgotten 2 to make room")
+    assert guide.status().startswith("MemoryGuide is full with 4 texts and has forgotten 2 to make room")
 
 
 def test_what_is_to_be_kept_may_stand_in_a_file(tiny, tmp_path):

@@ -30,14 +30,14 @@ ABSTRACT = {"features", "unembed"}
 
 
 def bag(**sizes):
-    return large_weights(BagDecoder(V, T, begin=1, **sizes))
+    return large_weights(BagDecoder(V, T, bos_id=1, **sizes))
 
 
 class Plain(AbstractDecoder):
     """A Transformer of ours with nothing but the two members, so that every default is asked."""
 
     def __init__(self, decoder):
-        super().__init__(decoder.z_shape, decoder.vocabulary, decoder.length, decoder.begin)
+        super().__init__(decoder.z_shape, decoder.vocabulary, decoder.length, decoder.bos_id)
         self.decoder = decoder
 
     def features(self, tokens, z=None):

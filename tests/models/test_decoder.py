@@ -112,8 +112,8 @@ def test_what_is_forgotten_leaves_no_trace(window):
         theirs = torch.where(torch.arange(5) < right[:, None], ours, wrong[:, :5])
         logits = decoder.decode_steps(theirs, cache)
         for row in range(6):
-            begin, end = int(read[row]), int(read[row] + right[row])
-            torch.testing.assert_close(logits[row, : end - begin], forced[row, begin:end], **TIGHT)
+            start, stop = int(read[row]), int(read[row] + right[row])
+            torch.testing.assert_close(logits[row, : stop - start], forced[row, start:stop], **TIGHT)
         read = read + right
         cache.rewind(read)
         assert cache.position == read.max()
@@ -217,8 +217,8 @@ def test_the_tables_follow_the_weights_but_are_not_saved(tiny):
         ({"width": 6, "heads": 2}, "even number of channels"),
         ({"length": 1}, "length=1"),
         ({"thoughts": -1}, "thoughts=-1"),
-        ({"begin": 30}, "begin=30"),
-        ({"begin": -1}, "begin=-1"),
+        ({"bos_id": 30}, "bos_id=30"),
+        ({"bos_id": -1}, "bos_id=-1"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_by_name(sizes, message):

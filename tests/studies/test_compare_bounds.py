@@ -334,7 +334,7 @@ def learning(passes, width=16):
 
     def start():
         torch.manual_seed(3)
-        decoder = Decoder(vocabulary=30, width=width, layers=1, heads=2, thoughts=2, length=20, begin=1)
+        decoder = Decoder(vocabulary=30, width=width, layers=1, heads=2, thoughts=2, length=20, bos_id=1)
         model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
         return model, MeanFieldGuide(decoder.z_shape), FastLoop(ELBO(), 2, 0.1), SlowStep(ELBO(), 0.03, warmup=2)
 

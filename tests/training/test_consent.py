@@ -15,7 +15,7 @@ from ltm_pyro.guides import AbstractGuide
 from ltm_pyro.known_classes import classes_named, known_class
 from ltm_pyro.models import AbstractPrior, GaussianPrior
 from ltm_pyro.training import own_runs
-from ltm_pyro.training.blueprint import RECIPES
+from ltm_pyro.training.build import RECIPES
 from ltm_pyro.training.class_paths import DEEPEST, LARGEST, NamedClass, checked_arguments
 from ltm_pyro.training.consent import consented
 from ltm_pyro.training.run import run_parser

@@ -81,7 +81,7 @@ def test_sizes_come_from_the_file(tmp_path, table):
     assert read_authors_checkpoint(path).sizes == SIZE.stated()
     decoder = decoder_from_authors(path)
     assert (decoder.vocabulary, decoder.z_shape) == (23, (2, 4, 32))
-    assert (decoder.window, decoder.length, decoder.begin) == (5, 30, 22)
+    assert (decoder.window, decoder.length, decoder.bos_id) == (5, 30, 22)
     assert decoder.blocks[0].self_attention.heads == 4
 
 
@@ -89,8 +89,8 @@ def test_arguments_come_before_the_file_and_model_args_before_config(tmp_path):
     config = {**SIZE.stated(), "window_size": 3}
     path = saved(tmp_path, Reference(SIZE).weights, model_args=SIZE.stated(), config=config)
     assert decoder_from_authors(path).window == 5
-    decoder = decoder_from_authors(path, heads=2, thoughts=3, window=7, length=20, begin=0)
-    assert (decoder.z_shape, decoder.window, decoder.length, decoder.begin) == ((2, 3, 32), 7, 20, 0)
+    decoder = decoder_from_authors(path, heads=2, thoughts=3, window=7, length=20, bos_id=0)
+    assert (decoder.z_shape, decoder.window, decoder.length, decoder.bos_id) == ((2, 3, 32), 7, 20, 0)
     assert decoder.blocks[0].self_attention.heads == 2
 
 
@@ -207,7 +207,7 @@ def test_thoughts_that_layers_cannot_share_are_refused(tmp_path):
         ({"thoughts": 0}, "thoughts=0"),
         ({"heads": 3}, "heads=3"),
         ({"window": 0}, "window=0"),
-        ({"begin": 23}, "begin=23"),
+        ({"bos_id": 23}, "bos_id=23"),
     ],
 )
 def test_impossible_arguments_are_refused(tmp_path, wrong, message):

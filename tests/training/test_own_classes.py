@@ -24,11 +24,11 @@ from ltm_pyro import (
 )
 from ltm_pyro.errors import InputError
 from ltm_pyro.testing import check_bound, check_guide, check_prior
-from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.own_classes import check_own_classes, is_own, made
 
 
-def blueprint(prior=GaussianPrior, guide=MeanFieldGuide, bound=ELBO):
+def components(prior=GaussianPrior, guide=MeanFieldGuide, bound=ELBO):
     decoder = Decoder(vocabulary=2, width=8, layers=2, heads=2, thoughts=2, length=8)
     model = LatentThoughtModel(made("--prior", prior, decoder.z_shape), decoder)
     return RunComponents(model, made("--guide", guide, decoder.z_shape), FastLoop(ELBO(), 2), SlowStep(bound()))
@@ -238,25 +238,25 @@ BOUNDS = [
 @pytest.mark.parametrize(("prior", "message"), PRIORS, ids=lambda given: getattr(given, "__name__", ""))
 def test_a_prior_is_refused(prior, message):
     with pytest.raises(InputError, match=f"^--prior {prior.__name__}: .*{message}"):
-        check_own_classes(blueprint(prior=prior), 8)
+        check_own_classes(components(prior=prior), 8)
 
 
 @pytest.mark.parametrize("prior", [NoBase, NoBaseWithWeights])
 def test_a_class_that_has_not_called_its_bases_constructor_is_refused(prior):
     with pytest.raises(InputError, match=r"^--prior NoBase\w*: .*(super\(\)\.__init__|Module\.__init__)"):
-        blueprint(prior=prior)
+        components(prior=prior)
 
 
 @pytest.mark.parametrize(("guide", "message"), GUIDES, ids=lambda given: getattr(given, "__name__", ""))
 def test_a_guide_is_refused(guide, message):
     with pytest.raises(InputError, match=f"^--guide {guide.__name__}: .*({message})"):
-        check_own_classes(blueprint(guide=guide), 8)
+        check_own_classes(components(guide=guide), 8)
 
 
 @pytest.mark.parametrize(("bound", "message"), BOUNDS, ids=range(len(BOUNDS)))
 def test_a_bound_is_refused(bound, message):
     with pytest.raises(InputError, match=f"^--slow.bound {bound.__name__}: .*({message})"):
-        check_own_classes(blueprint(bound=bound), 8)
+        check_own_classes(components(bound=bound), 8)
 
 
 @pytest.mark.parametrize(("bound", "message"), BOUNDS[:-1], ids=range(len(BOUNDS) - 1))
@@ -282,7 +282,7 @@ def test_what_keeps_its_contract_passes_and_nothing_is_changed():
         pass
 
     good = bound_of(lambda log_w: log_w.logsumexp(0) - torch.tensor(float(len(log_w))).log())
-    built = blueprint(Softened, Mine, good)
+    built = components(Softened, Mine, good)
     before = torch.get_rng_state(), {name: value.clone() for name, value in built.state_dict().items()}
     check_own_classes(built, 8)
     assert torch.equal(before[0], torch.get_rng_state())
@@ -291,6 +291,6 @@ def test_what_keeps_its_contract_passes_and_nothing_is_changed():
 
 
 def test_the_librarys_own_classes_are_known():
-    built = blueprint(bound=ImportanceWeighted)
+    built = components(bound=ImportanceWeighted)
     assert not any(is_own(thing) for thing in (built.model.prior, built.guide, built.slow.bound))
     assert is_own(Mine((1, 1, 2)))

@@ -4,7 +4,7 @@ import pytest
 
 from ltm_pyro.cli.run_arguments import configured
 from ltm_pyro.runs.config import recipes
-from ltm_pyro.training.blueprint import validate
+from ltm_pyro.training.build import validate
 from ltm_pyro.training.run import run_parser
 
 NAMES = recipes()
@@ -25,8 +25,8 @@ def test_the_recipe_of_thoughts_is_what_was_measured():
 
 def schedule_of(recipe, *words):
     config, _ = configured(["--recipe", recipe, *words])
-    blueprint = validate(run_parser(), config)
-    bound = blueprint.slow.bound if recipe == "vae" else blueprint.fast.bound
+    components = validate(run_parser(), config)
+    bound = components.slow.bound if recipe == "vae" else components.fast.bound
     return bound.schedule, config.train.steps
 
 

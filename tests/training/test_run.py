@@ -72,10 +72,10 @@ def test_a_run_that_was_opened_is_the_one_that_was_created(trained):
     assert run.tokenizer.vocabulary == 270
     assert len(run.fingerprint) == 16
     assert run.fingerprint == checkpoint(trained).info["fingerprint"]
-    blueprint = run.load("latest")
-    assert not blueprint.model.training
+    components = run.load("latest")
+    assert not components.model.training
     saved = checkpoint(trained).weights
-    assert all(torch.equal(value, saved[name]) for name, value in blueprint.state_dict().items())
+    assert all(torch.equal(value, saved[name]) for name, value in components.state_dict().items())
 
 
 def test_checkpoints_are_found_by_name_and_by_step(trained):

@@ -142,26 +142,26 @@ def test_what_can_be_cut_is_counted():
     assert [count_slices(16, 4, 2), count_slices(16, 1, 1, sequences=5), count_slices(16, 2, 1, 6)] == [8, 1, 2]
 
 
-def blueprint(prior=None, guide=EmptyGuide):
+def components(prior=None, guide=EmptyGuide):
     return SimpleNamespace(model=SimpleNamespace(prior=prior and prior(Z_SHAPE)), guide=guide(Z_SHAPE))
 
 
 @pytest.mark.parametrize("prior", [CodebookPrior, ExemplarPrior])
 def test_a_prior_that_looks_at_whole_batches_is_refused(prior):
-    refuse_unshared(blueprint(prior), slices=1, processes=1)
+    refuse_unshared(components(prior), slices=1, processes=1)
     with pytest.raises(InputError, match=rf"{prior.__name__} looks at .* 2 slices: .*--train.accumulate 1"):
-        refuse_unshared(blueprint(prior), slices=2, processes=1)
+        refuse_unshared(components(prior), slices=2, processes=1)
 
 
 def test_a_memory_is_refused_in_several_processes_and_only_there():
-    refuse_unshared(blueprint(guide=MemoryGuide), slices=2, processes=1)
+    refuse_unshared(components(guide=MemoryGuide), slices=2, processes=1)
     with pytest.raises(InputError, match=r"MemoryGuide .* 2 processes"):
-        refuse_unshared(blueprint(guide=MemoryGuide), slices=2, processes=2)
+        refuse_unshared(components(guide=MemoryGuide), slices=2, processes=2)
 
 
 def test_what_learns_by_gradients_alone_is_not_refused():
     for prior in (None, EnergyPrior):
-        refuse_unshared(blueprint(prior, CategoricalGuide), slices=4, processes=2)
+        refuse_unshared(components(prior, CategoricalGuide), slices=4, processes=2)
 
 
 @pytest.fixture(scope="module")

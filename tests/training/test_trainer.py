@@ -153,7 +153,7 @@ def test_training_learns(tmp_path):
 
 def spoil(session):
     with torch.no_grad():
-        session.blueprint.model.decoder.blocks[1].feed_forward.up.weight[0, 0] = math.nan
+        session.components.model.decoder.blocks[1].feed_forward.up.weight[0, 0] = math.nan
 
 
 def test_a_poisoned_weight_stops_the_run_and_is_named(corpus, tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from ltm_pyro import ELBO, Decoder, FastLoop, GaussianPrior, LatentThoughtModel, MeanFieldGuide, SlowStep
 from ltm_pyro.data import Batches, id_sequences
-from ltm_pyro.training.blueprint import RunComponents
+from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.metrics_log import MetricsLog
 from ltm_pyro.training.randomness import seed_everything
@@ -44,11 +44,11 @@ def trainer(storage, steps):
     decoder = Decoder(vocabulary=20, width=16, layers=1, heads=2, thoughts=2, window=4, length=8)
     model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
     slow = SlowStep(ELBO(), 0.02, warmup=1, steps=6)
-    blueprint = RunComponents(model, MeanFieldGuide(decoder.z_shape), FastLoop(ELBO(), 2), slow)
+    components = RunComponents(model, MeanFieldGuide(decoder.z_shape), FastLoop(ELBO(), 2), slow)
     texts = torch.arange(96).view(12, 8).remainder(20)
     settings = TrainSettings(steps=steps, batch_size=4, evaluate_every=3, save_every=2)
     batches = Batches(id_sequences(list(texts), 20, 0, 8), settings.batch_size, settings.seed)
-    return Trainer(blueprint, batches, Accelerator(cpu=True), settings, storage, lambda: {"elbo": -1.0})
+    return Trainer(components, batches, Accelerator(cpu=True), settings, storage, lambda: {"elbo": -1.0})
 
 
 def test_objects_are_trained_and_gone_on_with_bit_for_bit(tmp_path):

@@ -88,7 +88,7 @@ def look_closer(
     texts: int = 4,
     draws: int = 4,
     seed: int = 0,
-    end: int | None = None,
+    eos_id: int | None = None,
     listener: Callable[[str], None] = lambda what: None,
 ) -> None:
     """Fill in the details, one after another.
@@ -100,7 +100,7 @@ def look_closer(
         texts: how many of them are read token by token and written anew, spread over all.
         draws: S.
         seed: of all noise; the global random state is left as it was.
-        end: the token at which a text is over.
+        eos_id: the token at which a text is over.
         listener: told what comes next.
     """
     listener("aggregated posterior")
@@ -117,7 +117,7 @@ def look_closer(
             first, second = chosen[0].x[0], chosen[-1].x[0]
             details.ends = (int(chosen[0].ids[0]), int(chosen[-1].ids[0]))
             most = min(WRITTEN, model.decoder.length)
-            details.way = interpolate(model, guide, fast, first, second, most, seed, end=end)
+            details.way = interpolate(model, guide, fast, first, second, most, seed, eos_id=eos_id)
         if chosen:
             listener("writing with the thoughts of texts")
             details.checks = predictive_checks(model, guide, fast, [batch.x[0] for batch in chosen])

@@ -39,7 +39,7 @@ def interpolate(
     tokens: int,
     seed: int = 0,
     shares: Sequence[float] = SHARES,
-    end: int | None = None,
+    eos_id: int | None = None,
 ) -> list[InterpolationPoint]:
     """Go from the thoughts of one text to those of another on the great circle, and see what they say on the way.
 
@@ -49,7 +49,7 @@ def interpolate(
         tokens: the most to write at each stage.
         seed: of what is written.
         shares: the stages.
-        end: the token at which a text is over.
+        eos_id: the token at which a text is over.
     """
     ends = []
     for x in (first[None], second[None]):
@@ -62,6 +62,6 @@ def interpolate(
             z = great_circle(ends[0], ends[1], share)
             costs = [-log_likelihood(model, z, x=x[None]).item() / len(x) for x in (first, second)]
             generator = torch.Generator(device=z.device).manual_seed(seed)
-            written = torch.cat(list(write(model, z, first[None, :0], tokens, Sampling(), end, generator)))
+            written = torch.cat(list(write(model, z, first[None, :0], tokens, Sampling(), eos_id, generator)))
             stages.append(InterpolationPoint(share, costs[0], costs[1], written.tolist()))
     return stages

@@ -97,8 +97,8 @@ class GuideStudy:
         if run.config.model != "latent-thought":
             raise InputError(f"{run.folder} has no thoughts, so that there is nothing to infer. Give another run")
         self.run, self.limit, self.training_steps, self.seed = run, limit, training_steps, seed
-        self.blueprint, self.device = load(run, checkpoint)
-        self.model = self.blueprint.model
+        self.components, self.device = load(run, checkpoint)
+        self.model = self.components.model
         assert self.model.prior is not None
         if variants is None:
             variants = as_variants("guide", default_guides(self.model.prior.discrete))
@@ -134,7 +134,7 @@ class GuideStudy:
     def _candidate(self, variant: Variant) -> Candidate:
         """The run's own objects with another guide, and what that guide alone needs."""
         from ltm_pyro.inference import towards_a_bound
-        from ltm_pyro.training.blueprint import build
+        from ltm_pyro.training.build import build
         from ltm_pyro.training.dry_run import dry_run
         from ltm_pyro.training.randomness import seed_everything
         from ltm_pyro.training.run import run_parser
@@ -143,7 +143,7 @@ class GuideStudy:
         seed_everything(self.seed)
         try:
             config = complete(merged(as_dict(self.run.config), variant.change))
-            built = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.begin)
+            built = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id)
             dry_run(built, config.data.length, learns=False)
         except InputError as error:
             raise InputError(f"--guides {variant}: {error}") from error

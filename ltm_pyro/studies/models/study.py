@@ -120,8 +120,8 @@ class ModelComparison:
             speeds = measured_speeds(self.runs, self.measure, self.place)
             self.courses = [course.at_speeds(speeds[course.name]) for course in self.courses]
         for name, text in self.texts.items():
-            blueprint, device = load(text.run, self.checkpoint)
-            self.evaluations[name] = score_run(text.run, blueprint, device, text.held_out, **self.sizes)
+            components, device = load(text.run, self.checkpoint)
+            self.evaluations[name] = score_run(text.run, components, device, text.held_out, **self.sizes)
 
     def table(self) -> str:
         """Costs at each budget, and of the runs that have been scored their numbers, as Markdown."""

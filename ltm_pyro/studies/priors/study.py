@@ -219,7 +219,7 @@ class PriorComparison(Study):
 
     def _check_models(self, build: bool) -> None:
         """Refuse what has no prior to compare; what cannot be built too, if that is asked for."""
-        from ltm_pyro.training.blueprint import validate
+        from ltm_pyro.training.build import validate
         from ltm_pyro.training.run import run_parser
 
         for name, config in self.configs.items():

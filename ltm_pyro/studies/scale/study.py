@@ -154,7 +154,7 @@ class ScaleStudy(Study):
         return [(sizes, self._model(base, sizes)) for sizes in sizes_of(self.grid, usual)]
 
     def _model(self, base: Settings, sizes: dict[str, int]) -> Settings:
-        from ltm_pyro.training.blueprint import validate
+        from ltm_pyro.training.build import validate
         from ltm_pyro.training.run import run_parser
 
         try:

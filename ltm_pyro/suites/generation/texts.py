@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltm_pyro.generation import Sampling
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 REAL, REAL_REST = "held-out text", "held-out text behind a prompt"
 UNPROMPTED, PROMPTED, INTERPOLATED = "written, no prompt", "written behind a prompt", "written, between two texts"
@@ -171,12 +171,12 @@ class QualityTexts:
         from ltm_pyro.generation import write, write_by_diffusion
         from ltm_pyro.models import MaskedDiffusionModel
 
-        model, end = self.components.model, self.run.tokenizer.end
+        model, eos_id = self.components.model, self.run.tokenizer.eos_id
         tokens = self.tokens - ids.shape[1]
         if isinstance(model, MaskedDiffusionModel):
-            written = write_by_diffusion(model, ids, tokens, self.sampling, end, self.steps)
+            written = write_by_diffusion(model, ids, tokens, self.sampling, eos_id, self.steps)
         else:
-            written = write(model, z, ids, tokens, self.sampling, end)
+            written = write(model, z, ids, tokens, self.sampling, eos_id)
         yield from zip(prompts, whole_texts(self.run.tokenizer, ids, written), strict=True)
 
     def _ids(self, rows: Sequence[Tensor]) -> Tensor:

@@ -45,7 +45,7 @@ from ltm_pyro.training.randomness import seed_torch
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 
 FOLDER = "evaluation/gsm8k"
@@ -188,7 +188,7 @@ class Attempts:
         device = next(model.parameters()).device
         ids = torch.tensor([prompt.tokens for prompt in prompts], device=device).repeat_interleave(self.count, 0)
         z = thoughts_from_prompts(model, guide, fast, ids)
-        written = write(model, z, ids, self.tokens, self.sampling, self.run.tokenizer.end)
+        written = write(model, z, ids, self.tokens, self.sampling, self.run.tokenizer.eos_id)
         texts = list(whole_texts(self.run.tokenizer, ids, written))
         return [texts[begun : begun + self.count] for begun in range(0, len(texts), self.count)]
 

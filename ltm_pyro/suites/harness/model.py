@@ -23,14 +23,14 @@ from ltm_pyro.training.run import Run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ltm_pyro.training.blueprint import RunComponents
+    from ltm_pyro.training.build import RunComponents
 
 
 class HarnessModel(TemplateLM):
     """Log-likelihoods of continuations by posterior inference on what stands before them, and generation.
 
     Args:
-        run, blueprint: a run and its trained objects.
+        run, components: a run and its trained objects.
         draws: S, samples of z.
         seed: of all noise.
         known: answers by request, as this class has given them; they are not asked for again, and new ones added.
@@ -44,15 +44,15 @@ class HarnessModel(TemplateLM):
     def __init__(
         self,
         run: Run,
-        blueprint: RunComponents,
+        components: RunComponents,
         draws: int = 16,
         seed: int = 0,
         known: dict[str, list[dict[str, Any]]] | None = None,
         listener: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         super().__init__()
-        self.run, self.blueprint, self.seed = run, blueprint, seed
-        model, guide, fast, _ = blueprint
+        self.run, self.components, self.seed = run, components, seed
+        model, guide, fast, _ = components
         self.continuations = Continuations(model, guide, fast, draws, seed)
         self.known: dict[str, list[dict[str, Any]]] = {} if known is None else known
         self.listener = listener
@@ -83,12 +83,12 @@ class HarnessModel(TemplateLM):
             InputError: if it is no run, or has no such checkpoint.
         """
         run = Run.open(folder, trust_code)
-        blueprint, _ = load(run, checkpoint)
-        return cls(run, blueprint.with_fast_steps(fast_steps), **settings)
+        components, _ = load(run, checkpoint)
+        return cls(run, components.with_fast_steps(fast_steps), **settings)
 
     @property
     def eot_token_id(self) -> int:
-        return self.run.tokenizer.begin
+        return self.run.tokenizer.bos_id
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
         return [int(token) for token in self.run.tokenizer.encode(string)]
@@ -136,7 +136,7 @@ class HarnessModel(TemplateLM):
         answers: dict[int, tuple[float, bool]] = {}
         for context, places in contexts.items():
             asked = [requests[place][2] for place in places]
-            self._count_cut(len(context), self.blueprint.model.decoder.length - max(map(len, asked)), len(places))
+            self._count_cut(len(context), self.components.model.decoder.length - max(map(len, asked)), len(places))
             key = _key("continuations", context, *asked)
             if key not in self.known:
                 told = self.continuations.score(context, asked)
@@ -191,19 +191,19 @@ class HarnessModel(TemplateLM):
 
     def _division(self, context: int, most: int) -> tuple[int, int]:
         """How many of a context's tokens are read, and how many are written: no task takes more than half from it."""
-        length = self.blueprint.model.decoder.length
+        length = self.components.model.decoder.length
         tokens = min(most, length - min(context, length // 2))
         return min(context, length - tokens), tokens
 
     def _write(self, told: list[int], tokens: int, settings: GenerationSettings, time: int) -> str:
         import torch
 
-        model, guide, fast, _ = self.blueprint
+        model, guide, fast, _ = self.components
         seed_torch(self.seed, time)
         device = next(model.parameters()).device
         ids = torch.tensor([told], dtype=torch.long, device=device)
         z = thoughts_from_prompts(model, guide, fast, ids) if told else thoughts_from_prior(model, 1)
-        written = write(model, z, ids, tokens, settings.sampling, self.run.tokenizer.end)
+        written = write(model, z, ids, tokens, settings.sampling, self.run.tokenizer.eos_id)
         (text,) = whole_texts(self.run.tokenizer, ids, written)
         return settings.cut(text)
 

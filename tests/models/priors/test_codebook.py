@@ -29,7 +29,7 @@ from ltm_pyro.guides.straight_through import StraightThroughGuide
 from ltm_pyro.inference import DualRateSVI
 from ltm_pyro.models import LatentThoughtModel
 from ltm_pyro.models.exact import FiniteMixture
-from ltm_pyro.models.priors.code_usage import CodeUsage, dead_codes, revive
+from ltm_pyro.models.priors.code_usage import CodeUsage, dead_codes, reset_dead_codes
 from ltm_pyro.models.priors.codebook import CodebookPrior
 from ltm_pyro.models.priors.slow_step_context import SlowStepContext
 from ltm_pyro.testing.priors import (
@@ -330,45 +330,45 @@ FREQUENCIES = torch.tensor([0.6, 0.0, 0.39, 0.005, 0.005])
 
 def revived(seed=0, **arguments):
     rows = torch.arange(5.0)[:, None] + torch.zeros(5, 2)
-    return rows, revive(rows, FREQUENCIES, generator=torch.Generator().manual_seed(seed), **arguments)
+    return rows, reset_dead_codes(rows, FREQUENCIES, generator=torch.Generator().manual_seed(seed), **arguments)
 
 
 def test_dead_codes_come_back_beside_used_ones():
     assert dead_codes(FREQUENCIES).tolist() == [False, True, False, True, True]
-    rows, revival = revived()
-    assert revival.dead.tolist() == [1, 3, 4]
-    assert set(revival.sources.tolist()) <= {0, 2}
+    rows, reset = revived()
+    assert reset.dead.tolist() == [1, 3, 4]
+    assert set(reset.sources.tolist()) <= {0, 2}
     assert (rows[[0, 2]] == torch.tensor([[0.0, 0.0], [2.0, 2.0]])).all()
-    distance = rows[revival.dead] - rows[revival.sources]
+    distance = rows[reset.dead] - rows[reset.sources]
     assert distance.abs().max() < 0.1 * 1.0 * 4  # the used ones' standard deviation is 1
     assert (distance != 0).all()
     again, _ = revived()
     assert torch.equal(rows, again)
     assert not torch.equal(rows, revived(seed=1)[0])
-    exact, revival = revived(noise=0.0)
-    assert torch.equal(exact[revival.dead], exact[revival.sources])
+    exact, reset = revived(noise=0.0)
+    assert torch.equal(exact[reset.dead], exact[reset.sources])
 
 
 def test_nothing_happens_where_nothing_is_dead():
     rows = torch.randn(5, 2)
     state, before = torch.get_rng_state(), rows.clone()
-    assert len(revive(rows, torch.full((5,), 0.2)).dead) == 0
+    assert len(reset_dead_codes(rows, torch.full((5,), 0.2)).dead) == 0
     assert torch.equal(rows, before)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_revival_is_refused_where_it_makes_no_sense():
     with pytest.raises(InputError, match="4 rows, 5 frequencies"):
-        revive(torch.zeros(4, 2), FREQUENCIES)
+        reset_dead_codes(torch.zeros(4, 2), FREQUENCIES)
     with pytest.raises(InputError, match="no code is used that often"):
-        revive(torch.zeros(5, 2), FREQUENCIES, threshold=10.0)
+        reset_dead_codes(torch.zeros(5, 2), FREQUENCIES, threshold=10.0)
 
 
 def test_revival_reaches_the_models_projection():
     decoder = Decoder(**SIZES)
     model = LatentThoughtModel(small(codes=5, z_shape=decoder.z_shape), decoder)
     before = model.projection.weight.detach().clone()
-    dead, _ = revive(model.projection.weight.T, FREQUENCIES)
+    dead, _ = reset_dead_codes(model.projection.weight.T, FREQUENCIES)
     assert (model.projection.weight != before).any(0).nonzero().flatten().tolist() == dead.tolist()
 
 
@@ -376,22 +376,22 @@ def test_revival_reaches_the_models_projection():
 def test_the_prior_adopts_revived_codes(order):
     """A source and its copies share its chances alike; the order among the others stays."""
     prior = scattered(small(order, codes=5))
-    _, revival = revived()
+    _, reset = revived()
     z = prior().sample((1,))
-    prior.adopt(revival)
+    prior.adopt(reset)
     logits = prior.logits if order == "independent" else prior.conditionals(z.flatten(1, 2)[:, :-1])
-    torch.testing.assert_close(logits[..., revival.dead], logits[..., revival.sources])
+    torch.testing.assert_close(logits[..., reset.dead], logits[..., reset.sources])
 
 
 def test_adoption_keeps_the_chances_of_used_codes_together():
     prior = small(codes=5).double()
     with torch.no_grad():
         prior.logits.copy_(FREQUENCIES.double().clamp_min(1e-12).log().expand(1, 3, 5))
-    _, revival = revived()
-    prior.adopt(revival)
+    _, reset = revived()
+    prior.adopt(reset)
     p = prior.logits.softmax(-1)[0, 0]
     for source in (0, 2):
-        family = [source, *revival.dead[revival.sources == source].tolist()]
+        family = [source, *reset.dead[reset.sources == source].tolist()]
         assert p[family].sum().item() == pytest.approx(FREQUENCIES[source].item() / 0.99, abs=1e-6)
 
 
@@ -408,8 +408,8 @@ class Training:
     def step(self, number):
         """One step of learning; what is logged of the codes."""
         optimizer = self.svi.slow.optimizer
-        lesson = SlowStepContext(number, torch.arange(4), None, self.model, self.guide, self.svi.fit, optimizer)
-        with self.prior.on_slow_step(lesson) as noted:
+        context = SlowStepContext(number, torch.arange(4), None, self.model, self.guide, self.svi.fit, optimizer)
+        with self.prior.on_slow_step(context) as noted:
             self.svi.step(self.x)
             self.guide.logits = FREQUENCIES.log().clamp_min(-30).expand_as(self.guide.logits)
         return noted["codes"]

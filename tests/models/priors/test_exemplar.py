@@ -51,14 +51,14 @@ class Class:
         self.svi = DualRateSVI(self.model, self.guide, self.fast, SlowStep(ELBO(2), learning_rate=1e-2))
         self.texts = Texts(decoder, texts)
 
-    def lesson(self, step, ids=(0, 1, 2)):
+    def context(self, step, ids=(0, 1, 2)):
         optimizer = self.svi.slow.optimizer
         return SlowStepContext(step, torch.tensor(ids), self.texts, self.model, self.guide, self.svi.fit, optimizer)
 
     def step(self, step, ids=(0, 1, 2)):
         """A slow step, as training takes it; what is logged."""
         batch = self.texts.batch(ids)
-        with self.prior.on_slow_step(self.lesson(step, ids)) as noted:
+        with self.prior.on_slow_step(self.context(step, ids)) as noted:
             self.svi.step(batch.x, batch.mask, previous=batch.previous)
         return noted["exemplars"]
 
@@ -81,7 +81,7 @@ def test_a_text_is_scored_by_the_others_while_the_prior_learns(pupils):
     prior, exemplar = pupils.prior, int(pupils.prior.ids[2])
     other = next(i for i in range(10) if i not in prior.ids)
     z = prior().sample((2,))
-    with prior.on_slow_step(pupils.lesson(3, (exemplar, other))):
+    with prior.on_slow_step(pupils.context(3, (exemplar, other))):
         p = prior()
         assert p.batch_shape == (2,)
         assert p.event_shape == prior.z_shape
@@ -110,7 +110,7 @@ def test_by_its_own_posterior_a_text_would_cost_the_logarithm_of_their_number(pu
     log_q = torch.distributions.Normal(prior.mu[0], prior.log_sigma[0].exp()).log_prob(z).sum((1, 2, 3))
     kl = (log_q - prior().log_prob(z)).mean()
     assert kl.item() == pytest.approx(math.log(4), abs=1e-3)
-    with prior.on_slow_step(pupils.lesson(3, (exemplar,))):
+    with prior.on_slow_step(pupils.context(3, (exemplar,))):
         assert (log_q - prior().log_prob(z[:, None])[:, 0]).mean() > 10
         pupils.svi.fit(pupils.texts.batch((exemplar,)).x)
 
@@ -122,7 +122,7 @@ def test_the_components_are_what_the_fast_loop_finds_under_the_standard_normal(p
     with torch.no_grad():
         prior.mu.add_(1.0)
     pyro.set_rng_seed(3)
-    prior._fit(pupils.lesson(4, (5, 6, 7, 8)))
+    prior._fit(pupils.context(4, (5, 6, 7, 8)))
     batch = pupils.texts.batch(prior.ids.tolist())
     pyro.set_rng_seed(3)
     pupils.fast.fit(plain, pupils.guide, batch.x, batch.mask, previous=batch.previous)
@@ -148,7 +148,7 @@ def test_texts_that_no_other_makes_use_of_are_exchanged(pupils):
         prior.logits.copy_(torch.tensor([2.0, -3.0, 1.0, -4.0]))
     moments = adam.state[prior.logits]["exp_avg"]
     assert (moments != 0).all()
-    assert prior._exchange(pupils.lesson(4)) == 2
+    assert prior._exchange(pupils.context(4)) == 2
     assert torch.equal(prior.ids[[0, 2]], before[[0, 2]])
     assert not set(prior.ids[[1, 3]].tolist()) & set(before.tolist())
     assert len(set(prior.ids.tolist())) == 4
@@ -163,7 +163,7 @@ def test_usage_is_the_mean_of_responsibilities(pupils):
     prior.usage.total.zero_()
     prior.usage.weight.zero_()
     pyro.set_rng_seed(5)
-    with prior.on_slow_step(pupils.lesson(3, outside)) as noted:
+    with prior.on_slow_step(pupils.context(3, outside)) as noted:
         pupils.svi.fit(pupils.texts.batch(outside).x)
         state = torch.get_rng_state()
     torch.set_rng_state(state)

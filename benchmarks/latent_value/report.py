@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.earn.records import THOUGHTS
+from benchmarks.latent_value.records import THOUGHTS
 from ltm_pyro.plots import save_figure
 from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.four_numbers import plot_number

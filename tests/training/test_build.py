@@ -9,7 +9,7 @@ from ltm_pyro import AutoregressiveModel, EmptyGuide, GaussianPrior, ImportanceW
 from ltm_pyro.cli.arguments import parse
 from ltm_pyro.errors import InputError
 from ltm_pyro.studies.defaults import default_guides
-from ltm_pyro.training.blueprint import RECIPES, build, fingerprint, validate
+from ltm_pyro.training.build import RECIPES, build, fingerprint, validate
 from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.run import run_parser
 
@@ -20,7 +20,7 @@ def parsed(*words, **settings):
 
 
 def built(config, vocabulary=30):
-    return build(run_parser(), config, vocabulary, begin=1)
+    return build(run_parser(), config, vocabulary, bos_id=1)
 
 
 def test_sizes_and_settings_arrive_where_they_belong():
@@ -28,7 +28,7 @@ def test_sizes_and_settings_arrive_where_they_belong():
     model, guide, fast, slow = built(config)
     assert isinstance(model, LatentThoughtModel)
     assert model.decoder.z_shape == guide.z_shape == model.prior.z_shape == (2, 2, 16)
-    assert (model.decoder.vocabulary, model.decoder.length, model.decoder.begin) == (30, 16, 1)
+    assert (model.decoder.vocabulary, model.decoder.length, model.decoder.bos_id) == (30, 16, 1)
     assert fast.steps == 2
     assert slow.steps == 6  # the schedule lasts as long as the training
     assert isinstance(slow.bound, ImportanceWeighted)
@@ -44,7 +44,7 @@ def test_the_reference_is_the_same_decoder_without_thoughts():
     assert model.decoder.z_shape == (2, 0, 16)
 
 
-def test_weights_go_from_one_blueprint_to_another():
+def test_weights_go_from_one_set_of_objects_to_another():
     first, second = built(parsed()), built(parsed())
     assert not torch.equal(first.model.decoder.embedding.weight, second.model.decoder.embedding.weight)
     second.load_state_dict(first.state_dict())
@@ -54,8 +54,8 @@ def test_weights_go_from_one_blueprint_to_another():
 
 
 def test_the_joined_loop_trains_all_global_parameters():
-    blueprint = built(parsed())
-    assert blueprint.svi().slow.parameters == list(blueprint.global_parameters())
+    components = built(parsed())
+    assert components.svi().slow.parameters == list(components.global_parameters())
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_the_joined_loop_trains_all_global_parameters():
 def test_the_recipes_have_the_papers_sizes(name, millions, layers, thoughts, steps):
     config = run_parser().parse_path(RECIPES / f"{name}.yaml")
     with torch.device("meta"):
-        blueprint = build(run_parser(), config, config.data.vocabulary, begin=0)
-    count = sum(parameter.numel() for parameter in blueprint.global_parameters())
+        components = build(run_parser(), config, config.data.vocabulary, bos_id=0)
+    count = sum(parameter.numel() for parameter in components.global_parameters())
     assert count == pytest.approx(millions * 1e6, rel=0.02)
-    found_layers, per_layer, width = blueprint.model.decoder.z_shape
+    found_layers, per_layer, width = components.model.decoder.z_shape
     assert (found_layers, found_layers * per_layer, width) == (layers, thoughts, 512)
-    assert (blueprint.model.decoder.length, blueprint.model.decoder.window) == (1024, 256)
-    assert blueprint.fast.steps == steps
+    assert (components.model.decoder.length, components.model.decoder.window) == (1024, 256)
+    assert components.fast.steps == steps
     assert config.data.vocabulary == 50258
 
 
@@ -177,12 +177,12 @@ def test_what_pyro_refuses_an_autoguide_is_refused_before_any_text_is_read():
 def test_a_check_leaves_a_guide_as_it_was_made():
     """Laplace's has a density until a batch begins."""
     state = torch.get_rng_state()
-    blueprint = built(parsed("--guide", "LaplaceGuide"))
+    components = built(parsed("--guide", "LaplaceGuide"))
     after = torch.get_rng_state()
-    dry_run(blueprint, 16)
+    dry_run(components, 16)
     assert torch.equal(torch.get_rng_state(), after)
     assert not torch.equal(state, after)
-    assert blueprint.guide.rows is None
+    assert components.guide.rows is None
     assert validate(run_parser(), parsed("--guide", "LaplaceGuide")).guide.has_density
 
 

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from runs import write_corpus
 
-from benchmarks.earn import records
-from benchmarks.earn.__main__ import QUICK, main
-from benchmarks.earn.matching import matched_inner, parameters_of, with_inner
-from benchmarks.earn.records import FULL, THOUGHTS, TWIN, key_of
-from benchmarks.earn.study import Corpus, EarnStudy, Measurement
-from benchmarks.earn.table import TABLES, read_table
-from benchmarks.earn.twins import FULL_NAME
+from benchmarks.latent_value import records
+from benchmarks.latent_value.__main__ import QUICK, main
+from benchmarks.latent_value.matching import matched_inner, parameters_of, with_inner
+from benchmarks.latent_value.records import FULL, THOUGHTS, TWIN, key_of
+from benchmarks.latent_value.study import Corpus, LatentValueStudy, Measurement
+from benchmarks.latent_value.table import TABLES, read_table
+from benchmarks.latent_value.twins import FULL_NAME
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation import Score
 from ltm_pyro.runs.config import complete, merged, recipe
@@ -45,7 +45,7 @@ def table_of(folder, **rows):
 
 def planned(folder, table, corpus, seeds=(0,), tokens=256):
     """The trials of a study."""
-    return EarnStudy(
+    return LatentValueStudy(
         read_table(table, QUICK), [Corpus.named(corpus)], seeds, tokens, Measurement(8, 2, 2), out=folder / "study"
     ).trials
 
@@ -139,7 +139,7 @@ def test_a_corpus_of_its_own_arguments_wins_over_the_base_and_a_row_over_both(tm
     table = read_table(table_of(tmp_path, base={}, own={"decoder.window": 7}), {**QUICK, **base})
     longer = Corpus.named(f"{corpus} --data.length=24 --decoder.window 5")
     assert longer.name == "stories-24"
-    found = EarnStudy(table, [longer], tokens=256, out=tmp_path / "study").trials
+    found = LatentValueStudy(table, [longer], tokens=256, out=tmp_path / "study").trials
     told = {trial.about["row"]: complete(trial.settings) for trial in found}
     assert {config.data.length for config in told.values()} == {24}
     assert {told[row].decoder.window for row in ("base", "own", FULL_NAME)} == {5, 7, 24}
@@ -231,7 +231,7 @@ def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, m
     assert "[4/4] stories: later, seed 0: ELBO " in printed.err
     assert "| later " in printed.out
     settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
-    assert settings["command"] == ["python", "-m", "benchmarks.earn", "mine", "--quick", "--processes", "2"]
+    assert settings["command"] == ["python", "-m", "benchmarks.latent_value", "mine", "--quick", "--processes", "2"]
     assert (settings["corpora"], settings["tokens"]) == (["stories"], 768)
     assert str(tmp_path) not in json.dumps(settings)
     for name in ("learning", "compute", "differences"):
@@ -252,7 +252,7 @@ def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, m
 @pytest.mark.slow
 def test_an_interrupted_study_saves_and_goes_on(tmp_path, corpus):
     table = table_of(tmp_path, row={})
-    words = [sys.executable, "-m", "benchmarks.earn", table, "--corpus", corpus, "--quick", "--points", "1"]
+    words = [sys.executable, "-m", "benchmarks.latent_value", table, "--corpus", corpus, "--quick", "--points", "1"]
     words += ["--tokens", "400000", "--out", str(tmp_path / "out")]
     root = Path(__file__).parents[2]
     study = subprocess.Popen(words, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

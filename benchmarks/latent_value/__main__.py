@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.earn.study import BUILT_IN, Corpus, EarnStudy, Measurement
-from benchmarks.earn.table import TABLES, read_table
+from benchmarks.latent_value.study import BUILT_IN, Corpus, LatentValueStudy, Measurement
+from benchmarks.latent_value.table import TABLES, read_table
 from benchmarks.timing.records import arguments_of, provenance
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if study.is_done else 1
 
 
-def _study(options: argparse.Namespace, words: Sequence[str]) -> EarnStudy:
+def _study(options: argparse.Namespace, words: Sequence[str]) -> LatentValueStudy:
     table = read_table(options.table, QUICK if options.quick else None)
     if options.rows:
         table = table.only(options.rows)
@@ -58,7 +58,7 @@ def _study(options: argparse.Namespace, words: Sequence[str]) -> EarnStudy:
     sizes = {name: getattr(options, name) or getattr(usual, name) for name in ("limit", "draws", "points")}
     named = [table.name if word == options.table else word for word in _without_corpora(words)]
     say("Reading the corpora and building every row once ...")
-    return EarnStudy(
+    return LatentValueStudy(
         table,
         [Corpus.named(spec) for spec in options.corpus],
         options.seeds,
@@ -67,7 +67,7 @@ def _study(options: argparse.Namespace, words: Sequence[str]) -> EarnStudy:
         out=options.out,
         processes=options.processes,
         resume=options.resume,
-        about=provenance("earn", named),
+        about=provenance("latent_value", named),
     )
 
 
@@ -84,7 +84,9 @@ def _without_corpora(words: Sequence[str]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     known = ", ".join(sorted(path.stem for path in TABLES.glob("*.yaml")))
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.earn", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.latent_value",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("table", help=f"{known}; or a file, TABLE.yaml, with `base` and `rows`")
     parser.add_argument(
@@ -102,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--draws", type=_positive, metavar="S", help="of z for each of them; default 16")
     parser.add_argument("--points", type=_positive, metavar="N", help="validations along a run; default 10")
     parser.add_argument("--checkpoint", choices=["best", "latest"], default="best", help="which is scored")
-    parser.add_argument("--out", type=Path, help="the study's folder; comparisons/earn-TABLE")
+    parser.add_argument("--out", type=Path, help="the study's folder; comparisons/latent-value-TABLE")
     parser.add_argument("--processes", type=_positive, default=1, metavar="N", help="at once, of one thread each")
     parser.add_argument("--resume", action="store_true", help="go on with the study in --out; what is done stays")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")

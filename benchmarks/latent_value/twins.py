@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from benchmarks.earn.matching import WITHIN, matched_inner, parameters_of
-from benchmarks.earn.table import Row, Table
+from benchmarks.latent_value.matching import WITHIN, matched_inner, parameters_of
+from benchmarks.latent_value.table import Row, Table
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.config import Settings, complete, merged, without
-from ltm_pyro.training.blueprint import validate
+from ltm_pyro.training.build import validate
 from ltm_pyro.training.run import run_parser
 
 if TYPE_CHECKING:

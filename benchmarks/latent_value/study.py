@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmarks.earn import records
-from benchmarks.earn.report import draw, markdown
-from benchmarks.earn.table import Row, Table
-from benchmarks.earn.twins import FULL_NAME, Twins
+from benchmarks.latent_value import records
+from benchmarks.latent_value.report import draw, markdown
+from benchmarks.latent_value.table import Row, Table
+from benchmarks.latent_value.twins import FULL_NAME, Twins
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import finite
 from ltm_pyro.runs.config import Settings, complete, merged, value_of
@@ -66,7 +66,7 @@ class Corpus:
         return cls("-".join([plain, *(str(value) for value in cut if value is not None)]), settings)
 
 
-class EarnStudy(Study):
+class LatentValueStudy(Study):
     """A row's run for each corpus and seed, beside those of its autoregressive twins.
 
     Args:
@@ -75,7 +75,7 @@ class EarnStudy(Study):
         seeds: of weights, order and noise. The split is one for all.
         tokens: that each run learns from; the base's own steps if None.
         measurement: how runs are measured.
-        out: the folder of the study; comparisons/earn-TABLE if None.
+        out: the folder of the study; comparisons/latent-value-TABLE if None.
         processes: runs at once, of one thread each.
         resume: go on with what `out` holds.
         about: what else settings.json says.
@@ -108,7 +108,7 @@ class EarnStudy(Study):
         told |= {"scoring": asdict(measurement), "corpora": [corpus.name for corpus in corpora]}
         told |= {"seeds": list(seeds), "tokens": tokens, **(about or {})}
         super().__init__(
-            out or Path("comparisons") / f"earn-{table.name}", {}, told, processes=processes, resume=resume
+            out or Path("comparisons") / f"latent-value-{table.name}", {}, told, processes=processes, resume=resume
         )
         self.begin()
 

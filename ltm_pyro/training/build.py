@@ -110,20 +110,20 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         action.required = action.required and action.dest not in ("fast.bound", "slow.bound")
 
 
-def build(parser: ArgumentParser, config: Namespace, vocabulary: int, begin: int) -> RunComponents:
+def build(parser: ArgumentParser, config: Namespace, vocabulary: int, bos_id: int) -> RunComponents:
     """Build the objects that a parsed configuration describes.
 
     Args:
         parser: one that `add_arguments` has seen.
         config: what it parsed.
         vocabulary: V, of the run's tokenizer.
-        begin: the token id that stands before a text.
+        bos_id: the token id that stands before a text.
     """
     refuse_outside({"thought_width": config.thought_width}, {"thought_width": whole(1)})
     refuse_weights_beyond_memory(config, vocabulary)
     built = _instantiate(parser, config)
     without = config.model != "latent-thought"
-    decoder = make_decoder(built.decoder, vocabulary, config.data.length, begin, thoughtless=without)
+    decoder = make_decoder(built.decoder, vocabulary, config.data.length, bos_id, thoughtless=without)
     built.slow.steps = config.train.steps
     if config.model == "autoregressive":
         return RunComponents(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
@@ -176,19 +176,21 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
     refuse_batch_beyond_memory(config)
     for name in ("prior", "guide"):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
-    blueprint = build(parser, config, vocabulary=2, begin=0)
+    components = build(parser, config, vocabulary=2, bos_id=0)
     try:
-        blueprint.svi()
-        fast_optimizer = blueprint.fast.optimizer([torch.zeros(1, requires_grad=True)], lr=blueprint.fast.learning_rate)
+        components.svi()
+        fast_optimizer = components.fast.optimizer(
+            [torch.zeros(1, requires_grad=True)], lr=components.fast.learning_rate
+        )
     except (TypeError, ValueError) as error:
         raise InputError(
             f"an optimizer cannot be made: {error}. That of --slow takes parameter groups, lr and betas, as AdamW "
             "does; that of --fast takes parameters and lr"
         ) from error
-    if blueprint.guide.needs_unrolled:
+    if components.guide.needs_unrolled:
         differentiable_step(fast_optimizer)
-    dry_run(blueprint, config.data.length)
-    return blueprint
+    dry_run(components, config.data.length)
+    return components
 
 
 def _refuse_abstract(argument: str, class_path: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.blueprint import build
+from ltm_pyro.training.build import build
 from ltm_pyro.training.run import run_parser
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ WITHIN = 0.02
 def parameters_of(config: Namespace, vocabulary: int) -> int:
     """Parameters of the model, prior included, that a configuration describes; a guide's encoder writes no text."""
     with torch.device("meta"):
-        model = build(run_parser(config), config, vocabulary, begin=0).model
+        model = build(run_parser(config), config, vocabulary, bos_id=0).model
     return sum(parameter.numel() for parameter in model.parameters())
 
 

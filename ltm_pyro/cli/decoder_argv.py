@@ -36,10 +36,10 @@ class Choice(NamedTuple):
         """Whether the recipe's arguments are of no use to it."""
         return self.named or self.cls is not Decoder
 
-    def words(self, words: Sequence[str]) -> list[str]:
+    def argv(self, argv: Sequence[str]) -> list[str]:
         """The other words, which the parser of this class takes."""
         kept: list[str] = []
-        rest = iter(words)
+        rest = iter(argv)
         for word in rest:
             option, equals, value = word.partition("=")
             if option == OPTION:
@@ -58,7 +58,7 @@ class Choice(NamedTuple):
 USUAL = Choice(Decoder)
 
 
-def chosen_decoder(words: Sequence[str], trust_code: bool) -> Choice:
+def chosen_decoder(argv: Sequence[str], trust_code: bool) -> Choice:
     """The class of `--decoder CLASS`; else that of the last file with a decoder; else `Decoder`.
 
     A class that the words name is the user's own word, and is imported; one of a file needs consent.
@@ -66,10 +66,10 @@ def chosen_decoder(words: Sequence[str], trust_code: bool) -> Choice:
     Raises:
         InputError: for a class that is no decoder, or a file's without consent.
     """
-    if named := [value for value in given(words, OPTION) if _is_class(value)]:
+    if named := [value for value in given(argv, OPTION) if _is_class(value)]:
         checked = checked_arguments(run_parser(), {"decoder": named[-1]}, trust_code=True)
         return Choice(_imported(checked.values["decoder"]), named=True)
-    for path in reversed(given(words, "--config")):
+    for path in reversed(given(argv, "--config")):
         if own := {name: value for name, value in read(path).items() if name.split(".")[0] == "decoder"}:
             consent = consented(run_parser(), own, Path(path), trust_code)
             return Choice(_imported(consent.values["decoder"]))
