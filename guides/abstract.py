@@ -62,7 +62,7 @@ class AbstractGuide(Recorded, nn.Module, ABC):
 
     @abstractmethod
     def local_parameters(self) -> list[Tensor]:
-        """What the fast loop moves: tensors with a row per sequence, shape (B, ...). Empty if nothing is local."""
+        """Tensors that the fast loop moves, with a row per sequence, shape (B, ...). Empty if nothing is local."""
 
     @property
     def family(self) -> str:
@@ -80,7 +80,8 @@ class AbstractGuide(Recorded, nn.Module, ABC):
         """
 
     def fast_optimizer(self, given: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
-        """What makes the fast loop's optimizer: `given` it by its user, unless the guide moves in a way of its own.
+        """The constructor of the fast loop's optimizer: `given` by the user, unless the guide moves in a way of its
+        own.
 
         Returns:
             A callable of parameters and `lr`.
@@ -106,7 +107,7 @@ class AbstractGuide(Recorded, nn.Module, ABC):
         """
 
     def status(self) -> str:
-        """What whoever trains it should know by now, in one line; empty if there is nothing."""
+        """One line about the guide's state that a user should know during training; empty if there is none."""
         return ""
 
     @property

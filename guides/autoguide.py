@@ -116,7 +116,7 @@ class AutoGuideAdapter(AbstractGuide):
         self.has_density, self.fast_particles = not points, 1 if points else None
 
     def posterior(self) -> Distribution:
-        """What the autoguide draws `z` from, by a run of it that nobody sees; batch (B,), event (L, K, D)."""
+        """Distribution from which the autoguide draws `z`, by a blocked run of it; batch (B,), event (L, K, D)."""
         assert self._made is not None
         with poutine.block(), pyro.settings.context(module_local_params=True):
             sites = poutine.trace(self._made[0]).get_trace().nodes

@@ -23,17 +23,17 @@ from ltm_pyro.guides.roots import lower_root
 
 
 def growth(change: Tensor) -> Tensor:
-    """What precisions are multiplied by, at least a half, from their relative change along the straight line."""
+    """Factor of the precisions in a step, at least a half, from their relative change along the straight line."""
     return 1 + change + 0.5 * change.clamp(max=0.0) ** 2
 
 
 def precision_factor(slope: Tensor, rate: float) -> Tensor:
-    """What a step multiplies independent precisions by, from the loss's gradient by log sigma, of the same shape."""
+    """Factor of independent precisions in a step, from the loss's gradient by log sigma, of the same shape."""
     return growth(rate * slope)
 
 
 def change_of_precision(root: Tensor, slope: Tensor) -> Tensor:
-    r"""What the straight line adds to the precision at a rate of 1, in the coordinates that whiten the covariance.
+    r"""Change of the precision along the straight line at a rate of 1, in the coordinates that whiten the covariance.
 
     There, with the covariance :math:`C C^\top`, the gradient is that of the factor,
     :math:`2\, C^\top \nabla_\Sigma C = C^\top \nabla_C`, known below its diagonal and symmetric.

@@ -44,7 +44,7 @@ class AbstractPointGuide(AbstractGuide):
         """Where the points start, shape (B, N, L, K, D)."""
 
     def posterior(self) -> Distribution:
-        """What `z` is drawn from, batch (B,), event (L, K, D)."""
+        """Distribution from which `z` is drawn, batch (B,), event (L, K, D)."""
         return Points(self.z)
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:

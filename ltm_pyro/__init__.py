@@ -65,7 +65,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one that is th
         return import_module(f"{__name__}.{name}")
 
     def _offered(part: str) -> Iterable[str]:
-        """What a part offers; while it is being imported, what it has by then, for the base of a class in it."""
+        """Names that a part offers; while it is being imported, those it has by then, for the base of a class in it."""
         module = _part(part)
         return getattr(module, "__all__", vars(module))
 

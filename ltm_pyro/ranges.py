@@ -37,7 +37,7 @@ class Range(NamedTuple):
         return above and below
 
     def missed(self, number: float) -> str:
-        """What a number outside it should have been: of a range of counts the end that it is beyond, else all of it."""
+        """The expectation that a number missed: of a range of counts the end that it is beyond, else the range."""
         if self == POSITIVE:
             return "a positive number"
         if self.most == math.inf or self.without_least or self.without_most:

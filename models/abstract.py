@@ -29,7 +29,7 @@ class AbstractModel(Recorded, nn.Module, ABC):
     prior: AbstractPrior | None
 
     def thoughts(self, z: Tensor) -> Tensor:
-        """What the decoder attends to, (..., L, K, D), from a value of the site `z`, (..., *prior.z_shape)."""
+        """Thoughts that the decoder attends to, (..., L, K, D), from a value of the site `z`, (..., *prior.z_shape)."""
         return z
 
     def compile_passes(self, mode: str = "default") -> None:

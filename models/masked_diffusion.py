@@ -85,7 +85,7 @@ class MaskedDiffusionModel(AbstractModel):
         self.hidden_states = torch.compile(self.hidden_states, mode=mode)  # type: ignore[method-assign]
 
     def hidden_states(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:
-        """What the network makes of a text with holes, shape (N, T, D).
+        """Hidden states of a text with masked tokens, shape (N, T, D).
 
         Args:
             tokens: shape (N, T), up to the decoder's length.
@@ -111,7 +111,7 @@ class MaskedDiffusionModel(AbstractModel):
         return f.log_softmax(-1) if self.loss == "masked" else f - f.new_tensor(f.shape[-1]).log()
 
     def token_nats(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:
-        """What a text's hidden tokens say of themselves, added up, in nats, shape (N,): minus the loss of each.
+        """Log-likelihood terms of a text's hidden tokens, added up, in nats, shape (N,): minus their losses.
 
         The arguments are those of `hidden_states`. Only what is hidden is multiplied by the vocabulary.
         """

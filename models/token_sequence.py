@@ -81,7 +81,7 @@ class TokenSequence(TorchDistribution):
 
     @torch.no_grad()
     def prefix_states(self, x: Tensor) -> Any:
-        """What scoring x computes before z matters, without history: for many passes over x while the weights hold."""
+        """States of x before z matters, without history: for many passes over x while the weights hold."""
         return self.decoder.prefix_states(self.decoder.inputs(x, self.previous))
 
     def after(self, prefix: Any, positions: Tensor | None = None) -> TokenSequence:

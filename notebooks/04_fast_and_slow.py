@@ -260,7 +260,7 @@ print("blue: the fast steps; orange: what the slow step sees; dotted: the truth"
 # %%
 @torch.no_grad()
 def dial(model, guide, steps, particles=64):
-    """What both bounds cost above the truth, (N,) each, after so many fast steps."""
+    """The excess of both bounds' costs over the truth, (N,) each, after so many fast steps."""
     pyro.set_rng_seed(44)
     fast.lasting(steps).fit(model, guide, held_out)
     bounds = ELBO(particles), ImportanceWeighted(particles)

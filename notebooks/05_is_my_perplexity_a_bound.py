@@ -79,7 +79,7 @@ truth = -toy.evidence(toy.x).mean()
 
 
 def both(objective, steps):
-    """What the protocol reports after so many steps, and the exact ELBO of its q: costs, means over the 64 texts."""
+    """The protocol's cost after so many steps, and the exact ELBO's of its q: means over the 64 texts."""
     guide = MeanFieldGuide(toy.z_shape)
     FastLoop(objective, steps, learning_rate=0.1).fit(toy, guide, toy.x)
     q = guide.posterior().base_dist
@@ -196,7 +196,7 @@ true_cost = -(chances.log()[:, texts].sum(-1) - math.log(TOPICS)).logsumexp(0)  
 # %%
 @torch.no_grad()
 def fixed_cost(model, guide, x, seed, steps=64):
-    """What the fixed-noise protocol reports, nats a text, (N,)."""
+    """The cost that the fixed-noise protocol reports, nats a text, (N,)."""
     objective = FixedNoise(ELBO(), seed)
     FastLoop(objective, steps).fit(model, guide, x)
     return -objective.terms(model, guide, x).objective

@@ -206,7 +206,7 @@ def two_codes(count):
 
 
 def learned_table(make):
-    """What the prior has learned of every pair, (3, 3)."""
+    """The prior's learned probability of every pair, (3, 3)."""
     prior, _ = learn(make, two_codes)
     with torch.no_grad():
         return prior().log_prob(every_pair).exp().view(3, 3)
@@ -254,7 +254,7 @@ def true_cost(x):
 
 
 def train(prior, steps=150):
-    """What held-out texts cost the model, importance-weighted, and what 1,000 texts that it writes cost the language."""
+    """Cost of held-out texts to the model, importance-weighted, and of 1,000 texts that it writes to the language."""
     pyro.set_rng_seed(6)
     decoder = Decoder(vocabulary=WORDS, width=16, layers=2, heads=2, thoughts=1, window=1, length=LENGTH)
     model, guide = LatentThoughtModel(prior(decoder.z_shape), decoder), MeanFieldGuide(decoder.z_shape)

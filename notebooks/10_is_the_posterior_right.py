@@ -238,7 +238,7 @@ outliers[hit, 1] += 4.0 * torch.randn(int(hit.sum()), dtype=torch.float64)
 
 
 def replicated(toy, x, copies=200):
-    """What the model would write again, given the exact posterior of each sequence, shape (copies, B, observed)."""
+    """Observations drawn anew from the model, given the exact posterior of each sequence, shape (copies, B, observed)."""
     with torch.no_grad(), pyro.plate("particles", copies, dim=-2):
         z = toy.exact_guide()(x)
         return poutine.condition(toy, data={"z": z})(batch_size=len(x))

@@ -12,7 +12,8 @@ import torch._dynamo  # every process that makes an optimizer imports it, and mo
 
 
 class Forked:
-    """What `subprocess.Popen` is of `python -c CODE ARGUMENT ...`; the child has all that the test has imported.
+    """A stand-in for `subprocess.Popen` of `python -c CODE ARGUMENT ...`, whose child has all that the test has
+    imported.
 
     Args:
         command: of the process; its first two words are not looked at.

@@ -20,7 +20,7 @@ def random_precision(size, least=1.5):
 
 
 def mean_field_gap(toy):
-    """What the best diagonal Gaussian lacks to log p(x): half the log of diag Λ's product over det Λ."""
+    """Gap of the best diagonal Gaussian to log p(x): half the log of diag Λ's product over det Λ."""
     precision = toy.precision().detach()
     return 0.5 * (precision.diag().log().sum() - torch.logdet(precision))
 

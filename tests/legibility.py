@@ -1,4 +1,4 @@
-"""What a figure lacks that may go into a paper: letters, labels, a legend, a colour bar, bars set apart."""
+"""Faults of a figure that may go into a paper: letters, labels, a legend, a colour bar, bars set apart."""
 
 from itertools import combinations
 

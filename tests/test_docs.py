@@ -1,4 +1,4 @@
-"""What the documentation shows is true: its examples run, its tables say what the classes do."""
+"""The documentation is true: its examples run, its tables say what the classes do."""
 
 import inspect
 import re

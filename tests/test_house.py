@@ -150,7 +150,7 @@ def imports(tree):
 
 
 def faults(source, floor):
-    """What a file on a floor imports and should not."""
+    """Imports of a file on a floor that it should not have."""
     for module, name in imports(ast.parse(source)):
         parts = f"{module}.{name}".strip(".").split(".")
         if module.startswith("."):
@@ -319,7 +319,7 @@ def test_pyros_parameter_store_and_pickle_are_not_used(path):
 
 @every_file(but={"cli"})
 def test_the_library_does_not_print(path):
-    """What runs and studies say goes through one file."""
+    """Output of runs and studies goes through one file."""
     assert path == PACKAGE / "runs" / "console.py" or "print" not in calls(ast.parse(path.read_text(encoding="utf-8")))
 
 

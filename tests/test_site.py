@@ -49,7 +49,7 @@ def site(tmp_path_factory):
 
 
 class Page(HTMLParser):
-    """What a page shows as text, what it asks for, and its first title."""
+    """The text that a page shows, the files that it asks for, and its first title."""
 
     def __init__(self, file):
         super().__init__()

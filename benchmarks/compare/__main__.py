@@ -18,7 +18,7 @@ HEAD = ["measure", "A", "B", "B / A", ""]
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a benchmark has saved.
+    """The saved record of a benchmark.
 
     Raises:
         InputError: if the file is something else.
@@ -55,7 +55,7 @@ def _told(measure: dict[str, Any]) -> str:
 
 
 def differences(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
-    """What else differs, and bears on the numbers."""
+    """Differences of machine and arguments between two records, which bear on their numbers."""
     for key in ("commit", "versions", "system", "threads", "sizes", "command"):
         if a.get(key) != b.get(key):
             yield f"{key}: A {_short(a.get(key))}, B {_short(b.get(key))}"

@@ -1,4 +1,4 @@
-"""What the trials of a study of thoughts come to: records, paired with their autoregressive rows, means over seeds."""
+"""Records of a study of thoughts: of runs, of differences to their autoregressive rows, and means over seeds."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _record(trial: Trial, trials: Sequence[Trial], results: Results) -> Record:
 
 
 def _before(trial: Trial, name: str, trials: Sequence[Trial], results: Results) -> float:
-    """What had been spent on the weights when the run began: `tokens`, or `train_seconds`."""
+    """Tokens or seconds (`tokens`, `train_seconds`) that had been spent on the weights before the run began."""
     before = next((other for other in trials if other.key == trial.start_from), None)
     return 0 if before is None else numbers(results, before)[name] + _before(before, name, trials, results)
 
@@ -107,7 +107,7 @@ def _summary(own: Sequence[Trial], trials: Sequence[Trial], results: Results) ->
 
 
 def _paired(own: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
-    """What the runs of one row cost more than their autoregressive rows, nats per token, mean over seeds."""
+    """Cost of the runs of one row above that of their autoregressive rows, nats per token, mean over seeds."""
     found: Record = {}
     for name, reference in (("autoregressive", "twin"), ("full_context", "full")):
         pairs = list(_pairs(own, reference, trials, results))

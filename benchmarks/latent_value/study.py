@@ -184,7 +184,7 @@ class LatentValueStudy(Study):
 
 
 def _settings(spec: str, further: Sequence[str]) -> Settings:
-    """What stands behind a corpus, `--NAME VALUE` or `--NAME=VALUE`."""
+    """Options behind a corpus, `--NAME VALUE` or `--NAME=VALUE`."""
     rest = list(further)
     settings: Settings = {}
     while rest:

@@ -36,7 +36,7 @@ def recipe(name: str) -> Sizes:
 
 
 def against_plain(sizes: Sizes, rounds: int, **process: int) -> tuple[Peaks, list[Measure]]:
-    """What our steps take, as a share of what the plain loop's take."""
+    """Peak memory of our steps, as a share of the plain loop's."""
     peaks: Peaks = {loop: [] for loop in LOOPS}
     for _ in range(rounds):
         for loop, column in peaks.items():

@@ -32,7 +32,7 @@ class Peak(NamedTuple):
 
     @property
     def step(self) -> int:
-        """What the steps took."""
+        """Peak memory of the steps alone, in bytes."""
         return self.most - self.before
 
 

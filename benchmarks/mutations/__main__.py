@@ -1,4 +1,4 @@
-"""What the commands answer to damaged files and odd words: `python -m benchmarks.mutations --seed 0 --count 300`."""
+"""Answers of the commands to damaged files and odd arguments: `python -m benchmarks.mutations --seed 0 --count 300`."""
 
 from __future__ import annotations
 

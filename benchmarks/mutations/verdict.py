@@ -21,7 +21,7 @@ SECRET = "secret"
 
 
 class Verdict(NamedTuple):
-    """What a command did: exit code (negative: the signal), seconds, output, and what is wrong with that."""
+    """A command's answer: exit code (negative: the signal), seconds, output, and the fault found in it."""
 
     name: str
     words: str
@@ -93,7 +93,7 @@ def _wait(child: int) -> int:
 
 
 def _fault(mutant: Mutant, code: int, out: str, err: str) -> str:
-    """What is wrong with an answer; empty if it is as it should be."""
+    """The fault of an answer; empty if there is none."""
     if code < 0:
         return "it hangs" if -code in (signal.SIGALRM, signal.SIGPROF) else f"killed by signal {-code}"
     if "Traceback" in err or "panicked at" in err:

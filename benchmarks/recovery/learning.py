@@ -46,7 +46,7 @@ def _one_noise_level(prior: AbstractPrior) -> Iterator[None]:
 
 @torch.no_grad()
 def log_density(prior: AbstractPrior, z: Tensor) -> Tensor:
-    """What the prior says about log p(z), shape (...); of an energy with its normaliser estimated from above."""
+    """The prior's log-density, shape (...); of an energy, with its normaliser estimated from above."""
     with prior.normaliser_held(20_000) if isinstance(prior, EnergyPrior) else nullcontext():
         return prior().log_prob(z)
 

@@ -1,1 +1,1 @@
-"""What a straightforward PyTorch program does, in the manner of the paper's code: the measure of everything faster."""
+"""The reference of speed: a straightforward PyTorch program in the manner of the paper's code."""

@@ -150,7 +150,7 @@ NAMES = {
 
 
 def _renamed(name: str) -> str:
-    """What a weight of a `Decoder` is called here."""
+    """The name here of a weight of a `Decoder`."""
     for ours, plain in NAMES.items():
         name = name.replace(ours, plain)
     return name

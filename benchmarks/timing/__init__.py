@@ -1,1 +1,1 @@
-"""What all benchmarks of speed share: sizes, alternating rounds, ratios, the machine's peak, records and figures."""
+"""Tools of all benchmarks of speed: sizes, alternating rounds, ratios, the machine's peak, records and figures."""

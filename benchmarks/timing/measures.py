@@ -1,4 +1,4 @@
-"""What is read from the clock: one number a round, their median and range, and the target."""
+"""Measurements from the clock: one number a round, their median and range, and the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine can do at most: the products of large matrices."""
+"""The machine's peak: products of large matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: JSON that says where it comes from, and a figure."""
+"""The record of a benchmark: JSON that says where it comes from, and a figure."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def add_sizes(parser: argparse.ArgumentParser, usual: Sizes | None = None) -> No
 def sizes_from(
     options: argparse.Namespace, usual: Sizes | None = None, quick: Mapping[str, int] | None = None
 ) -> Sizes:
-    """What was asked for.
+    """The sizes that the options ask for.
 
     Args:
         options: as parsed.

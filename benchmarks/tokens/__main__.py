@@ -42,7 +42,7 @@ Bound = dict[str, Tensor]  # by name, nats per token of every text
 
 
 def plain_loop(model: LatentThoughtModel, steps: int, rate: float) -> PlainLoop:
-    """What is to be reached, by Adam as the released code has it; its slow step leaves the weights where they are."""
+    """The reference loop: Adam as the released code has it; its slow step leaves the weights as they are."""
     return PlainLoop(PlainDecoder(model.decoder), steps, rate, slow_rate=1e-12)
 
 

@@ -50,7 +50,7 @@ class Candidate(NamedTuple):
         return FastLoop(ELBO(), self.steps, **self.option.loop)
 
     def fitting(self, trained: Trained, x: Tensor) -> tuple[Callable[[], None], Any]:
-        """What fits q to a batch, as often as it is called, and the guide that then holds it."""
+        """A function that fits q to a batch, as often as it is called, and the guide that then holds q."""
         z_shape, loop = trained.model.prior.z_shape, self.loop()
         if not self.option.remembers:
             guide: Any = MeanFieldGuide(z_shape)

@@ -19,7 +19,7 @@ from ltm_pyro.training.run import Run
 
 
 class Trained(NamedTuple):
-    """What the options are tried on.
+    """A trained model with training and held-out texts, on which the options are tried.
 
     Attributes:
         model: as it is now.

@@ -11,7 +11,7 @@ def flops_of_step(sizes: Sizes) -> float:
 
 
 def flops_of_reading(sizes: Sizes) -> float:
-    """What does not depend on z, once a batch: the first layer's look back and its question to the thoughts."""
+    """FLOPs once a batch, of all before z matters: the first layer's self-attention and its queries to the thoughts."""
     return sizes.tokens * (_look_back(sizes) + _seen(sizes) + _ask(sizes))
 
 

@@ -92,7 +92,7 @@ class AbstractObjective(Recorded, PyroELBO):
         raise NotImplementedError
 
     def inference_value(self, log_w: Tensor) -> Tensor:
-        """What γ follows, (S, B) -> (B,); another than `value` only where `splits`."""
+        """Objective of γ, (S, B) -> (B,); another than `value` only where `splits`."""
         return self.value(log_w)
 
     def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
@@ -212,7 +212,7 @@ class AbstractObjective(Recorded, PyroELBO):
 
     @abstractmethod
     def as_bound(self) -> AbstractBound:
-        """What tables fit q to in its place: itself if it is a bound."""
+        """Bound to which tables fit q in place of this objective: itself if it is a bound."""
 
     @property
     def name(self) -> str:

@@ -96,7 +96,7 @@ def _in_file(content: Mapping[str, Any]) -> set[str]:
 
 
 def _holder(content: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """What holds the last part of a name in nested arguments; None if it is not there."""
+    """The mapping that holds the last part of a name in nested arguments; None if it is not there."""
     *groups, last = name.split(".")
     inner: Any = content
     for group in groups:

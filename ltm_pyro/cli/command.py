@@ -189,7 +189,7 @@ def _in_usage(name: str, hint: Any, default: Any) -> str:
 
 
 def _parts(hint: Any) -> tuple[Any, Argument]:
-    """What an annotation is of, without None, and what it says."""
+    """The type within an annotation, without None, and the annotation's metadata."""
     kind, said = _plain(hint), getattr(hint, "__metadata__", ())
     if get_origin(kind) in (Union, UnionType):
         one, *more = (inner for inner in get_args(kind) if inner is not type(None))
@@ -202,7 +202,7 @@ def _plain(hint: Any) -> Any:
 
 
 def _value(name: str, hint: Any, given: Any) -> Any:
-    """What was read, as the parameter takes it."""
+    """The value that was read, as the parameter takes it."""
     kind, about = _parts(hint)
     if isinstance(given, Namespace):
         return kind(**{key: tuple(one) if isinstance(one, list) else one for key, one in vars(given).items()})

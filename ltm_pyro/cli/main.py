@@ -109,7 +109,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _device_in(argv: Sequence[str]) -> tuple[str | None, list[str]]:
-    """What `--device` says, where a command works on one, and the other words behind the command."""
+    """The value of `--device`, where a command works on one, and the other words behind the command."""
     device, rest = None, list(argv[1:])
     for place, word in enumerate(rest if argv[0] in ON_A_DEVICE else []):
         if word == "--device" or word.startswith("--device="):

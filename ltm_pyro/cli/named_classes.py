@@ -41,7 +41,7 @@ class NamedClass(NamedTuple):
 
 
 def parse_all(role: str, texts: Sequence[str]) -> list[NamedClass]:
-    """What is to be compared, in order.
+    """The classes to be compared, in order.
 
     Args:
         role: `prior` or `guide`.
@@ -56,7 +56,7 @@ def parse_all(role: str, texts: Sequence[str]) -> list[NamedClass]:
 
 
 def variants_of(names: Sequence[NamedClass], argv: Sequence[str]) -> list[Variant]:
-    """What each class changes in the settings that words of `ltm train` give.
+    """Changes that each class makes in the settings that words of `ltm train` give.
 
     Args:
         names: of the classes.

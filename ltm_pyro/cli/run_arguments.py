@@ -27,7 +27,7 @@ HERE_ONLY = ("device", "run", "resume", "corpus_at", "recipe", "config", "trust_
 
 
 def configured(argv: Sequence[str], defaults: Mapping[str, Any] | None = None) -> tuple[Namespace, dict[str, Any]]:
-    """What a run is made of, and the arguments that matter at its start alone: its folder, its recipe.
+    """The configuration of a run, and the arguments that matter at its start alone: its folder, its recipe.
 
     Args:
         argv: of a command line.

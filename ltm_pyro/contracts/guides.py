@@ -115,7 +115,7 @@ def _check_gradients(told: Tensor, rows: list[Tensor]) -> None:
 
 
 def _check_batch_mates(guide: Any, x: Tensor, rows: list[Tensor]) -> None:
-    """What the first sequence draws, by the same noise, is the same once the rows of all others have moved."""
+    """Check that the first sequence's draws, by the same noise, stay the same once all other rows have moved."""
     before = _first(guide, x)
     with torch.no_grad():
         for row in rows:

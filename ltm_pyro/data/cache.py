@@ -156,7 +156,7 @@ def _seal(path: Path, sync: bool = False) -> list[int]:
 
 
 def _read_json(path: Path) -> Any:
-    """What `_write_json` wrote; None if it is not there, or no longer what was written."""
+    """The content that `_write_json` wrote; None if it is not there, or no longer as it was written."""
     try:
         checked = json.loads(path.read_text(encoding="utf-8"))
         return checked["content"] if checked["check"] == _check(checked["content"]) else None

@@ -89,7 +89,7 @@ class Corpus:
 
 
 def describe(spec: Source | Sequence[Source] | None = None) -> str:
-    """What `read_corpus` is about to do, in one line: to be shown before it starts, since a hub can be slow."""
+    """One line on where `read_corpus` is about to read, to be shown before it starts, since a hub can be slow."""
     return "; ".join(_describe_one(source) for source in sources_of(spec))
 
 

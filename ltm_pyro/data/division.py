@@ -42,7 +42,7 @@ class Division:
 
     @property
     def kind(self) -> str:
-        """What it counts, as a message says it."""
+        """The kind of things counted, as a message says it."""
         return "document" if self.stretch is None else "part of a document"
 
     def sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
@@ -71,7 +71,7 @@ class Division:
         return (document for document, held_out in self.sides(documents) if held_out)
 
     def present(self, outline: CorpusSummary, documents: Iterable[Document]) -> Counter[int]:
-        """What of it a corpus holds, by content hash.
+        """The part of this division that a corpus holds, by content hash.
 
         Args:
             outline: of the corpus.
@@ -103,7 +103,7 @@ class Division:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Division:
-        """What `to_dict` gave.
+        """The division that `to_dict` described.
 
         Raises:
             ValueError, LookupError, TypeError: if it is not that.

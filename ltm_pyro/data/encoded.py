@@ -39,7 +39,7 @@ class Encoded(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path, part: str, notes: dict[str, Any]) -> Encoded:
-        """What an `Encoder` has left in a folder; it stays on disk.
+        """The columns that an `Encoder` has left in a folder; they stay on disk.
 
         Raises:
             OSError: if it is gone.
@@ -96,7 +96,7 @@ class Encoder:
             self._columns[bounds].append(np.array([len(self._columns[of])]))
 
     def notes(self) -> dict[str, Any]:
-        """What has to be known besides the columns, as plain values.
+        """Plain values that have to be known besides the columns.
 
         Raises:
             InputError: there was no document.

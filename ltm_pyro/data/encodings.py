@@ -77,7 +77,7 @@ def refusal_of_bytes(path: Path, head: bytes, block: bytes, fault: str) -> Input
 
 
 def refusal_of_format(path: Path, head: bytes) -> InputError | None:
-    """What to say of a file that begins as those of a known format do; None for others."""
+    """Refusal of a file that begins as those of a known format do; None for others."""
     found = next((one for one in FORMATS if head.startswith(one.mark)), None)
     if found is None:
         return None

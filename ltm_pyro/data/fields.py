@@ -56,7 +56,7 @@ def find_field(fields: Mapping[str, Any], field: str | None, where: str) -> Fiel
 
 
 def ambiguity(fields: Mapping[str, Any], field: str | None) -> str | None:
-    """What to say where a name means two fields: the one that is read, and how to ask for the other."""
+    """A sentence where a name means two fields: the one that is read, and how to ask for the other."""
     if field is None or "." not in field:
         return None
     first, second = (*islice(_paths(fields, field), 2), None, None)[:2]

@@ -60,7 +60,7 @@ def _shown(folder: Path) -> list[Path]:
 
 
 def kind_of(path: Path) -> str:
-    """What a path is that is neither a file nor a folder."""
+    """The kind of a path that is neither a file nor a folder."""
     if path.is_symlink() and not path.exists():
         return "a link that leads nowhere"
     kinds = {"a named pipe": path.is_fifo, "a socket": path.is_socket}

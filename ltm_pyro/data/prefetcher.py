@@ -31,7 +31,7 @@ class Prefetcher(Generic[Key, Made]):
         self._asked: tuple[Key, Future[Made]] | None = None
 
     def get(self, key: Key) -> Made:
-        """What `make` makes of a key; what was begun of another one is dropped.
+        """The value that `make` makes of a key; work begun for another key is dropped.
 
         Raises:
             Exception: what `make` raises.

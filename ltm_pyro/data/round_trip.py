@@ -52,7 +52,7 @@ class RoundTrip:
         return self._changed == changed
 
     def remark(self) -> str:
-        """What is lost, as a sentence; empty if every text came back."""
+        """One sentence about the text that is lost; empty if every text came back."""
         if not self._changed:
             return ""
         kinds = ", ".join(kind for kind, _ in self._kinds.most_common()) or "the order of characters"

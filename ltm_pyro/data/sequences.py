@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What a model and its guide are called with."""
+        """Arguments with which a model and its guide are called."""
         return {"x": self.x, "mask": self.mask, "previous": self.previous}
 
     @property

@@ -50,7 +50,7 @@ def split(
 
 
 def divide(documents: Iterable[Document], outline: CorpusSummary, validation: float, seed: int) -> Division:
-    """What `split` holds out, by its content.
+    """The division that `split` holds out, by its content.
 
     Args:
         documents: the corpus, which can be iterated over again; it is read only where it is a single text or group.

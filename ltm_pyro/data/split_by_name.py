@@ -44,7 +44,7 @@ class DivisionByName:
 def divide_by_name(
     documents: Iterable[Document], outline: CorpusSummary, validation: float, seed: int
 ) -> Division | DivisionByName:
-    """What runs of earlier versions held out; a single text was divided as it is now.
+    """The division that runs of earlier versions held out; a single text was divided as it is now.
 
     Args:
         documents, outline, validation, seed: as for `divide`.

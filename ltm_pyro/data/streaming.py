@@ -61,7 +61,7 @@ class StreamDecoder:
         return text
 
     def flush(self) -> str:
-        """What is held back, at the end: bytes that no character was made of come out as U+FFFD."""
+        """The rest of the text, at the end: bytes that no character was made of come out as U+FFFD."""
         text = self._held_text()
         self._given, self._held = [], []
         return text
@@ -78,6 +78,6 @@ def token_texts(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
 
 
 def _added(before: str, whole: str) -> str:
-    """What a longer text adds to a shorter one, from where the two differ."""
+    """The characters that a longer text adds to a shorter one, from where the two differ."""
     shared = (place for place, (one, two) in enumerate(zip(before, whole, strict=False)) if one != two)
     return whole[next(shared, len(before)) :]

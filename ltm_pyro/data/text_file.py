@@ -25,7 +25,7 @@ def read_text(path: Path) -> str:
 
 
 def read_blocks(path: Path) -> Iterator[str]:
-    """What `read_text` reads, a block at a time: the memory this takes does not grow with the file."""
+    """The text of `read_text`, a block at a time: the memory this takes does not grow with the file."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     place, begun, head = 0, False, b""
     held = ""  # a CR at the end of a block waits for what follows it

@@ -160,7 +160,7 @@ class Evaluator:
         self._keep(predictive=-(log_mean_exp(told) if self.model.exact else told.mean(0)))
 
     def _keep_gain(self, whole: dict[str, Any]) -> None:
-        """What a longer fit closes, for as many sequences as are still to be checked."""
+        """Keep the gain of a longer fit, for as many sequences as are still to be checked."""
         if self.guide.has_density and self.guide.local_parameters():
             rows = self.check_fit - sum(len(part) for part in self._columns.get("gain", []))
             few = {name: None if part is None else part[:rows] for name, part in whole.items()}

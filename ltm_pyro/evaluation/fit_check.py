@@ -68,7 +68,7 @@ class FitCheck:
 
 
 def note_on_gains(gains: Mapping[str, tuple[float, float]]) -> list[str]:
-    """What longer fits close, in a table of several models: a line, or none where nothing was measured.
+    """One line below a table of several models about the gains of longer fits; none where nothing was measured.
 
     Args:
         gains: by name, as `FitCheck.gain` and `gain_error`.
@@ -98,7 +98,7 @@ def longer_than(steps: int) -> int:
 def gain_of_longer(
     model: Any, guide: Any, fast: FastLoop, draws: int = 16, at_once: int = 8, **batch: Any
 ) -> np.ndarray:
-    """What a longer fit takes off the ELBO's cost, nats per sequence, shape (B,).
+    """Reduction of the ELBO's cost by a longer fit, nats per sequence, shape (B,).
 
     Both fits are scored with fresh noise, so that nothing is biased. The global random state is left as it was.
 

@@ -54,7 +54,7 @@ class LogVarianceGuide(AbstractGuide):
 
 
 def fixed_noise_cost(model: Any, z_shape: tuple[int, int, int], steps: int, seed: int, **batch: Any) -> Tensor:
-    """What the released code would report for a batch, nats per sequence, shape (B,). Not a bound.
+    """Cost of a batch as the released code would report it, nats per sequence, shape (B,). Not a bound.
 
     Args:
         model: with thoughts.

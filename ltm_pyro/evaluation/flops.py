@@ -67,7 +67,7 @@ def fast_steps(model: AbstractModel, guide: Any, fast: FastLoop) -> int:
 
 
 def _counted(model: AbstractModel, guide: Any, fast: FastLoop, slow: SlowStep) -> float:
-    """What torch counts in one step, for each token."""
+    """FLOPs that torch counts in one step, for each token."""
     model, guide = deepcopy(model).cpu().train(), deepcopy(guide).cpu().train()
     svi = DualRateSVI(model, guide, fast, deepcopy(slow))
     texts = TEXTS_OF_DIFFUSION if isinstance(model, MaskedDiffusionModel) else TEXTS

@@ -75,7 +75,7 @@ def read_text(path: Path, most: int = MOST, remedy: str = RESTORE, follow: bool 
 
 
 def kind_of(mode: int) -> str:
-    """What a file's mode says it is, in words."""
+    """The kind of a file by its mode, in words."""
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
 
 

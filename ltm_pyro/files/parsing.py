@@ -20,7 +20,7 @@ YAML_BYTES = 2**18
 
 
 def read_json(path: Path, shape: Any = Any, most: int = MOST, remedy: str = RESTORE, follow: bool = False) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Args:
         path: of the file.
@@ -36,7 +36,7 @@ def read_json(path: Path, shape: Any = Any, most: int = MOST, remedy: str = REST
 
 
 def read_yaml(path: Path, shape: Any = Any, most: int = YAML_BYTES, remedy: str = RESTORE, follow: bool = False) -> Any:
-    """What a YAML file of plain values holds; otherwise as `read_json`."""
+    """The content of a YAML file of plain values; otherwise as `read_json`."""
     return validate(parse_yaml(read_text(path, most, remedy, follow), str(path), remedy), shape, str(path), remedy)
 
 
@@ -90,7 +90,7 @@ def _is_deep(value: Any) -> bool:
 
 
 def _items(value: Any) -> Iterable[Any]:
-    """What a list or a dictionary holds that can hold something itself."""
+    """The items of a list or a dictionary that can hold items themselves."""
     held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [item for item in held if isinstance(item, (dict, list))]
 

@@ -49,7 +49,7 @@ class Sampling:
         return self.temperature < COLDEST
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """What the next token is drawn from, shape (..., V), from logits (..., V)."""
+        """Distribution of the next token, shape (..., V), from logits (..., V)."""
         if self.greedy:
             return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
         if self.temperature != 1:  # from the most likely down, so that the quotient of that one is 0 and not infinite

@@ -61,7 +61,7 @@ def write_speculatively(
     generator: torch.Generator | None = None,
     tally: AcceptanceStats | None = None,
 ) -> Iterator[Tensor]:
-    r"""What `write` does, with the distribution of the model alone, in fewer passes of it.
+    r"""Text as `write` writes it, with the distribution of the model alone, in fewer passes of the model.
 
     The draft draws `ahead` tokens, one after another, from its own q. The model reads them at once, keeps each with
     probability :math:`\min(1, p/q)` as long as it kept all before, and draws the token after those from
@@ -175,7 +175,7 @@ def accepted(p: Tensor, q: Tensor, proposed: Tensor, generator: torch.Generator 
 
 
 def remainder(p: Tensor, q: Tensor) -> Tensor:
-    r"""What the token in place of a rejected one is drawn from: :math:`\max(0, p - q)`, not normalised, as p and q."""
+    r"""Distribution of the token in place of a rejected one: :math:`\max(0, p - q)`, not normalised, as p and q."""
     left = (p - q).clamp_min(0)
     return torch.where(left.sum(-1, keepdim=True) > 0, left, p)  # nothing is left where p and q differ by rounding
 

@@ -74,7 +74,7 @@ def write(
 
 
 def held_thoughts(model: AbstractModel, z: Tensor | None) -> Tensor | None:
-    """What the decoder attends to, without history; None without thoughts."""
+    """Thoughts that the decoder attends to, without history; None for a model without thoughts."""
     return None if z is None else model.thoughts(z).detach()
 
 

@@ -116,7 +116,7 @@ class Guide(Protocol):
         return False
 
     def fast_optimizer(self, given: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
-        """What makes the fast loop's optimizer, from parameters and `lr`."""
+        """The constructor of the fast loop's optimizer, from parameters and `lr`."""
         return given
 
     def set_unrolled(self, unrolled: Any) -> None:

@@ -18,7 +18,7 @@ LOWER = "Costs: lower is better."
 
 
 def cost(number: str, value: float) -> float:
-    """What a number of a run's log or of a comparison of bounds comes to as a cost.
+    """A number of a run's log or of a comparison of bounds, turned into a cost.
 
     Logs and comparisons of bounds hold bounds of log p(x), higher is better; tables and figures hold their negative.
     What is a cost already, such as a KL, stays as it is.

@@ -46,7 +46,7 @@ def _with_error(score: Any) -> tuple[float, float]:
 
 
 def plot_interpolation(way: Sequence[Any], axes: Axes) -> Axes:
-    """What two texts cost with the thoughts on the way from the first's to the second's.
+    """Costs of two texts with the thoughts on the way from the first's to the second's.
 
     Args:
         way: with `share`, `first` and `second`, nats per token.

@@ -99,7 +99,7 @@ def as_dict(config: Namespace) -> Settings:
 
 
 def value_of(settings: Mapping[str, Any], path: str) -> Any:
-    """What stands at a path such as `train.steps`; None if nothing does."""
+    """The value at a path such as `train.steps`; None if there is none."""
     inner: Any = settings
     for key in path.split("."):
         inner = inner.get(key) if isinstance(inner, Mapping) else None

@@ -24,7 +24,7 @@ MODELS = {
 
 
 def described(components: RunComponents) -> Settings:
-    """What objects are made of, as `config.yaml` holds it: their classes, and the arguments that these were given.
+    """The configuration of objects, as `config.yaml` holds it: their classes, and the arguments that these were given.
 
     Args:
         components: model, guide, fast loop and slow step.

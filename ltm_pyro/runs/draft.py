@@ -22,7 +22,7 @@ class Draft(NamedTuple):
     tally: AcceptanceStats
 
     def remark(self) -> str:
-        """What became of the proposals, in a line."""
+        """One line about the draft's proposals: how many there were, and the share that was accepted."""
         counts = self.tally
         if not counts.proposed:
             return "The draft proposed nothing."

@@ -35,7 +35,7 @@ def draw_learning(run: Run) -> list[Path]:
 
 
 def learning_figure(run: Run) -> Figure:
-    """What a run has learned by now, as `draw_learning` writes it.
+    """The learning curve of a run so far, as `draw_learning` writes it.
 
     Raises:
         InputError: if the log cannot be read, or has no step.

@@ -79,7 +79,7 @@ def generate(
 
 
 def _remarked(written: Iterator[str], draft: Draft) -> Iterator[str]:
-    """What is written, and at its end a line that says what became of the draft's proposals."""
+    """The written text, and at its end a line about the draft's proposals."""
     yield from written
     say(draft.remark())
 

@@ -96,7 +96,7 @@ def inspect(
     seed: Seed = 0,
     trust_code: TrustCode = False,
 ) -> Inspected:
-    """What is in a run's thoughts: which carry what, and what they tell of a text.
+    """A report of a run's thoughts: which carry what, and what they tell of a text.
 
     Args:
         corpus: text to look at, as for `ltm train`; what the run held out if left out.

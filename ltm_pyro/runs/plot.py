@@ -27,7 +27,7 @@ def plot(
     points: Annotated[int, whole(1)] = POINTS,
     trust_code: TrustCode = False,
 ) -> list[Path]:
-    """What runs have learned by when, one beside the other; runs that are still training too.
+    """Learning curves of runs, one beside the other; of runs that are still training too.
 
     Args:
         runs: folders of runs, finished or not.

@@ -168,7 +168,7 @@ class ComparisonFolder:
             write_text(self.path / RESULTS, json.dumps(as_content(pieces), indent=1, allow_nan=False) + "\n")
 
     def listener(self, pieces: Mapping[str, list[dict[str, Any]]]) -> Callable[[str, int, int], None]:
-        """What a comparison tells its progress to: it is shown, and what is done by then is kept.
+        """A callback for a comparison's progress: it shows the progress, and keeps what is done by then.
 
         Args:
             pieces: those of the comparison, which fill as it goes on.
@@ -243,7 +243,7 @@ def as_content(pieces: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """What the numbers were made with."""
+    """Versions of the software that made the numbers."""
     import numpy as np
     import pyro
     import torch

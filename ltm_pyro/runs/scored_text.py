@@ -35,7 +35,7 @@ class ScoredText(NamedTuple):
 
 
 def scored_text(run: Run, corpus: str | None = None, corpus_at: str | None = None, field: str = "") -> ScoredText:
-    """What the run held out, or the sequences of a corpus, cut as the run's own.
+    """The text that the run held out, or the sequences of a corpus, cut as the run's own.
 
     Args:
         run: which scores it.

@@ -74,7 +74,7 @@ class Session:
         return 0
 
     def _unreached(self) -> list[str]:
-        """What this run is too short for."""
+        """Lines about schedules of bounds and slow step for which this run is too short."""
         fast, slow, steps = self.components.fast, self.components.slow, self.settings.steps
         lines = [fast.bound.unreached(steps), slow.bound.unreached(steps), slow.unreached()]
         return [line for line in dict.fromkeys(lines) if line]
@@ -86,7 +86,7 @@ class Session:
         return f"Going on with {self.run.folder} after step {steps}. {remark}".rstrip()
 
     def _left(self) -> str:
-        """What is left of a run that was cut off."""
+        """One line for a run that was cut off: where it stopped, and the command that goes on with it."""
         latest = self.run.checkpoints.latest()
         if latest is None:
             return (

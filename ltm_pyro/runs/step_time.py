@@ -56,7 +56,7 @@ def now_and_then(take: Take, every: int, one: float) -> float:
 
 
 def timed_steps(config: Namespace, material: DataModule) -> tuple[Take, int]:
-    """What takes a slow step as if it were that of a given number, with all that belongs to it, and times it.
+    """A function that takes and times a slow step as that of a given number, with all that belongs to it.
 
     The weights are fresh ones, the batches those that the run begins with, in this process alone.
 

@@ -144,7 +144,7 @@ def _go_on(run: Run, which: str, place: str | None) -> int:
 
 
 def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[], DataModule]) -> DataModule:
-    """What every process reads: the first one before the others, which find what it has kept for next time."""
+    """The data of every process: the first one reads before the others, which find what it has kept for next time."""
     processes = Processes(accelerator)
     count_slices(config.train.batch_size, config.train.accumulate, processes.count)  # before any work is done
     with processes.first_before_others():

@@ -144,7 +144,7 @@ class TrainedRun:
         seed: Seed = 0,
         fast_steps: FastSteps = None,
     ) -> str:
-        """What `evaluate` finds, as Markdown that is also a plain terminal's table; the arguments are the same."""
+        """The table of `evaluate`, as Markdown that is also a plain terminal's table; the arguments are the same."""
         from ltm_pyro.evaluation import markdown
 
         return markdown(self._evaluated(self._cut(texts), draws, limit, batch_size, seed, fast_steps))
@@ -160,7 +160,7 @@ class TrainedRun:
         seed: Seed = 0,
         fast_steps: FastSteps = None,
     ) -> list[dict[str, Any]]:
-        """What each text costs: flat records, as `pandas.DataFrame(run.score(texts))` takes them.
+        """Cost of each text: flat records, as `pandas.DataFrame(run.score(texts))` takes them.
 
         The arguments are those of `evaluate`.
 
@@ -251,7 +251,7 @@ class TrainedRun:
         return write_samples(self.run, self.components, samples, seed, prompt, tokens, sampling)
 
     def learning_figure(self) -> Figure:
-        """What the run has learned by when, against tokens: bound, log-likelihood and KL."""
+        """The run's learning curve against tokens: bound, log-likelihood and KL."""
         from ltm_pyro.runs.figures import learning_figure
 
         return learning_figure(self.run)

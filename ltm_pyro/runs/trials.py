@@ -54,7 +54,7 @@ def train_run(folder: Path, config: Namespace, material: DataModule) -> Run:
 
 
 def _session(folder: Path, config: Namespace, material: DataModule, lock: RunLock) -> Session:
-    """What goes on with a run; one that was cut off before its first checkpoint begins again."""
+    """A session that goes on with a run; one that was cut off before its first checkpoint begins again."""
     if not (folder / "config.yaml").is_file() or is_unbegun(folder):
         validate(run_parser(config), config)
         start = train.fitting_start(config)
@@ -136,7 +136,7 @@ def write_and_keep_samples(run: Run, components: RunComponents) -> None:
 
 
 def about(run: Run, components: RunComponents, checkpoint: str) -> dict[str, Any]:
-    """What a run has spent and what it is, as one flat record."""
+    """The sizes and the cost of a run, as one flat record."""
     model, guide = components.model, components.guide
     of_model, of_guide = (sum(parameter.numel() for parameter in part.parameters()) for part in (model, guide))
     record = {
@@ -183,12 +183,12 @@ def numbers_of(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def gains_of(rows: Sequence[dict[str, Any]], name: str) -> dict[str, tuple[float, float]]:
-    """What a longer fit of q closes in every row that says so, by the row's `name`."""
+    """Gains of a longer fit of q, of every row that has one, by the row's `name`."""
     return {str(row[name]): (row["fit_gain"], row["fit_gain_error"]) for row in rows if "fit_gain" in row}
 
 
 def sequences_of(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """What every sequence costs, by number.
+    """Costs of every sequence, by number.
 
     Raises:
         RuntimeError: if a number is not finite.

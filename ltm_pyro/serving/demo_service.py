@@ -47,7 +47,7 @@ class DemoService:
         self.length = self.model.decoder.length
 
     def about(self) -> Event:
-        """What the page says of the run, and how far its dials go."""
+        """Facts about the run that the page shows, and the ranges of its dials."""
         layers, thoughts, width = self.model.prior.z_shape  # type: ignore[union-attr]
         return {
             "name": self.name,

@@ -33,7 +33,7 @@ class Worker:
         self.waiting = 0
 
     async def events(self, job: Job, wanted: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """What a job tells; `error` for what it refuses, `done` at the end.
+        """Events of a job; `error` for what it refuses, `done` at the end.
 
         Raises:
             BusyError: at once, if too many wait.

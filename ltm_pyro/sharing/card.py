@@ -107,7 +107,7 @@ def _decoder(config: Namespace) -> str:
 
 
 def _numbers(run: Run, step: int) -> str:
-    """What `ltm evaluate` has found on the most held-out text, with what each number is."""
+    """The numbers that `ltm evaluate` has found on the most held-out text, with what each number is."""
     paths = sorted(run.folder.glob(NUMBERS), key=lambda path: (path.name != OWN, path.name))
     tables = [_read(run, path) for path in paths]  # of as many sequences, the run's own comes first
     fitting = [table for table in tables if not (said := WEIGHTS.search(table)) or int(said[1]) == step]
@@ -152,7 +152,7 @@ The weights are safetensors; nothing here is a pickle."""
 
 
 def _needed(foreign: list[str]) -> str:
-    """What is to be known before the run is opened, if it names code of its author's own."""
+    """A paragraph about code of other authors that the run needs; empty if it needs none."""
     if not foreign:
         return ""
     names = ", ".join(f"`{path}`" for path in foreign)

@@ -55,7 +55,7 @@ def carry_out(plan: dict[str, Any], folder: Path, material: DataModule | None = 
 
 
 def measure(run: Run, plan: Plan, material: DataModule, scored: dict[str, Any]) -> dict[str, Any]:
-    """What a trained run comes to, as `carry_out` returns it.
+    """The record of a trained run, as `carry_out` returns it.
 
     Args:
         run: one that has been trained.
@@ -102,7 +102,7 @@ MEASURES = {"aggregate": _aggregate, "samples": _samples, "flops": _flops}
 
 
 def _scored_before(folder: Path, plan: Plan) -> dict[str, Any]:
-    """What an earlier process has scored in the same way."""
+    """Scores that an earlier process has found in the same way."""
     try:
         before: dict[str, Any] = read_json(folder / process.RESULT, process.Result)
     except InputError:

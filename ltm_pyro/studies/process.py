@@ -59,7 +59,8 @@ def main(folder: Path, job: Job) -> int:
 
 
 def lock_of(folder: Path, timeout: float = 0.0) -> FileLock:
-    """What a process holds while it works on a trial; raises `Timeout` if another one does, after so many seconds.
+    """The lock that a process holds while it works on a trial; raises `Timeout` if another holds it after so many
+    seconds.
 
     Args:
         folder: of the trial.

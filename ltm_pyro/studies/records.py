@@ -33,7 +33,7 @@ def numbers(results: Results, trial: Trial, scoring: str = VALIDATION) -> Record
 
 
 def sequences(results: Results, trial: Trial, number: str, scoring: str = VALIDATION) -> Record:
-    """What every sequence costs by one of the numbers: `nats`, `tokens` and `bytes`.
+    """Cost of every sequence by one of the numbers: `nats`, `tokens` and `bytes`.
 
     Raises:
         StopIteration: if the trial has no such number.
@@ -61,7 +61,7 @@ def mean_score(results: Results, trials: Sequence[Trial], number: str, scoring: 
 def difference(
     results: Results, pairs: Sequence[tuple[Trial, Trial]], ours: str, theirs: str, name: str, over_seeds: bool = True
 ) -> Record:
-    """What trials cost more than others, nats per token, sequence by sequence and seed by seed.
+    """Cost of trials above that of others, nats per token, sequence by sequence and seed by seed.
 
     Args:
         results: of all trials.

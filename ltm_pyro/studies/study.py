@@ -98,11 +98,11 @@ class Study(ABC):
 
     @abstractmethod
     def report(self) -> Report | None:
-        """What there is by now; None if no trial has ended."""
+        """The report on the trials so far; None if no trial has ended."""
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
-        """What is known of every trial that has ended, by its key."""
+        """Results of every trial that has ended, by its key."""
         return {} if self.runner is None else self.runner.results
 
     @property
@@ -215,7 +215,7 @@ class Study(ABC):
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """What has come of a trial, in a line."""
+    """A trial's result in a line."""
     if result["status"] != "done":
         return f"FAILED: {result['reason']}"
     scored: Mapping[str, Any] = result["scored"]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def settings_of(run: Run, call: Call, *left_out: str) -> dict[str, Any]:
-    """What a suite's numbers depend on: its arguments, and the step of the checkpoint that they mean today.
+    """Settings on which a suite's numbers depend: its arguments, and the step of the checkpoint that they mean today.
 
     `best` is another one once a run has gone on, and what was measured of both does not go together.
     """

@@ -206,7 +206,7 @@ def _read_weights(path: Path, parameters: Mapping[str, Tensor] | None, names: tu
 
 
 def read_info(path: Path, fingerprint: str | None = None) -> Info:
-    """What a checkpoint says of itself.
+    """The record of a checkpoint about itself.
 
     Raises:
         InputError: if that is damaged, or of another configuration than the one with this fingerprint.

@@ -171,7 +171,7 @@ def _import(path: str, bases: tuple[type, ...], name: str) -> None:
 
 
 def _bases(hint: Any) -> Iterator[type]:
-    """What a class may derive from where a value of this type is expected."""
+    """The classes from which a class may derive where a value of this type is expected."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Union or origin is UnionType:
         for member in inner:

@@ -63,7 +63,7 @@ def refuse_non_finite(
 
 
 def _fault(name: str, own: Tensor, found: Mapping[str, TensorHeader]) -> str:
-    """What is wrong with one parameter in a file; empty if nothing is."""
+    """The fault of one parameter in a file; empty if there is none."""
     if name not in found:
         near = next((other for other in found if _stem(other) == _stem(name)), None)
         return f"it has no {name}" + (f" (it has {near})" if near else "")

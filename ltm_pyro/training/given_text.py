@@ -38,7 +38,7 @@ def keep_held_out(sequences: Sequences, folder: Path) -> None:
 
 
 def read_held_out(folder: Path) -> Sequences:
-    """What `keep_held_out` wrote.
+    """The held-out text that `keep_held_out` wrote.
 
     Raises:
         InputError: if it is missing, or damaged.

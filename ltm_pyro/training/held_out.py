@@ -77,7 +77,7 @@ class RunText:
 
     @cached_property
     def held_out(self) -> Sequences:
-        """What is there of the text that the run held out, cut as the run's own."""
+        """The text that the run held out, as far as it is there, cut as the run's own."""
         if self.given:
             return read_held_out(self.run.folder)
         data = self.run.config.data
@@ -133,7 +133,7 @@ class RunText:
 
 
 def prepare_again(run: Run, saved: dict[str, Any], place: str | None = None) -> DataModule:
-    """What a run was begun with, if its corpus is as it was then; else something else, by its fingerprint."""
+    """The data that a run was begun with, if its corpus is as it was then; else other data, told by its fingerprint."""
     from ltm_pyro import data
 
     refuse_given(run.folder, saved)
@@ -151,7 +151,7 @@ def with_place(run: Run, saved: dict[str, Any], place: str | None = None) -> Nam
 
 
 def read_division(run: Run, saved: dict[str, Any]) -> Division:
-    """What a run's data.json says was held out.
+    """The division that a run's data.json records.
 
     Raises:
         InputError: if that is damaged.

@@ -212,7 +212,7 @@ def _is_state_dict(value: Any) -> bool:
 
 
 def _stated(content: Mapping) -> dict[str, Any]:
-    """What the file says about its model; `model_args` built it, while `config` may only have been asked for."""
+    """The sizes that the file states; `model_args` built its model, while `config` may only have been asked for."""
     tables = (content.get(name) for name in ("config", "model_args"))
     return {key: value for table in tables if isinstance(table, Mapping) for key, value in table.items()}
 

@@ -38,7 +38,7 @@ def write_manifest(folder: Path, names: Sequence[str]) -> None:
 
 
 def fault(path: Path, names: Sequence[str], sums: bool = True) -> str:
-    """What is wrong with the first file that is not as the manifest says; empty if nothing is.
+    """The fault of the first file that is not as the manifest says; empty if there is none.
 
     Args:
         path: the folder.

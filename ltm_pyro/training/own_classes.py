@@ -39,7 +39,7 @@ def is_own(thing: Any) -> bool:
 
 
 def made(argument: str, make: Callable[..., Any], *arguments: Any, base: str = "z_shape", **named: Any) -> Any:
-    """What a class named by an argument makes.
+    """An object of a class that is named by an argument.
 
     Args:
         argument: its name.

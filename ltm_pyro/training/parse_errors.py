@@ -50,7 +50,7 @@ class Complaint(NamedTuple):
 
 
 def explain(parser: ArgumentParser, error: Exception) -> str:
-    """What was wrong and what was expected, then what may have been meant: whole sentences."""
+    """An explanation of a parse error in whole sentences: the fault, what was expected, what may have been meant."""
     return _explained(parser, error).replace("decoder.init_args.", "decoder.")  # as one writes it
 
 
@@ -69,7 +69,8 @@ def _explained(parser: ArgumentParser, error: Exception) -> str:
 
 
 def refusal_within(error: ValueError) -> str | None:
-    """What a class has refused that stands where a number or a class may: its own words; None if that is not told.
+    """The message of a class that refused a value where a number or a class may stand; None if the error does not hold
+    it.
 
     The parser tries every kind, and says what each of them had against the value.
     """
@@ -78,7 +79,7 @@ def refusal_within(error: ValueError) -> str | None:
 
 
 def no_such_class(argument: str, path: str, family: type) -> str:
-    """What `explain` says of a path that leads to no class of the family that an argument takes."""
+    """The sentence of `explain` about a path that leads to no class of the family that an argument takes."""
     return _no_class(Complaint(argument, "this is the path of none", path, ""), family)
 
 
@@ -140,7 +141,7 @@ def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
 
 
 def _removed(message: str, complaint: Complaint) -> str:
-    """What is said of a removed argument that a message is about; empty if it is about none."""
+    """The sentence about a removed argument that a message names; empty if it names none."""
     options = [option.removeprefix("--") for option in re.findall(r"--[\w.]+", message)]
     if no_option := NO_OPTION.match(complaint.reason):
         options.append(".".join(part for part in (complaint.key, no_option["group"], no_option["option"]) if part))

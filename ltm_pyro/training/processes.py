@@ -79,7 +79,7 @@ class Processes:
                 _unpack(flat, bucket)
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """What all hold, of one shape, side by side in a new first dimension."""
+        """The tensors of all processes, of one shape, side by side in a new first dimension."""
         if not self.several:
             return tensor[None]
         found = [torch.empty_like(tensor) for _ in range(self.count)]
@@ -170,7 +170,7 @@ def _checksum(tensor: Tensor) -> Tensor:
 def buckets(
     items: Iterable[Item], size: Callable[[Item], int], dtype: Callable[[Item], torch.dtype]
 ) -> list[list[Item]]:
-    """What travels together, in order: of one dtype, and not much more than `BUCKET` numbers."""
+    """Groups of items that travel together, in order: of one dtype, and not much more than `BUCKET` numbers."""
     found: list[list[Item]] = []
     room, kind = 0, None
     for item in items:

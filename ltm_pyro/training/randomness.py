@@ -56,7 +56,7 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
 
 
 def remark_on_threads(state: Mapping[str, Any]) -> str:
-    """What a user should know if a checkpoint was saved by another number of threads; nothing if it was not.
+    """A remark for a checkpoint that another number of threads saved; empty if the number is the same.
 
     Where a sum is cut into other parts, its last bits are others, and after some steps the weights are.
 

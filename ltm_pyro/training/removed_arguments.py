@@ -69,7 +69,7 @@ def as_now(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refusal_of(name: str) -> str:
-    """What is said of a removed argument; empty for any other name."""
+    """The refusal of a removed argument; empty for any other name."""
     removed = REMOVED.get(name)
     return "" if removed is None else _refusal(f"--{name}", removed)
 

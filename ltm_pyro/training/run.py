@@ -200,7 +200,7 @@ class Run:
         return path
 
     def read_json(self, name: str, shape: Any = Any) -> Any:
-        """What a JSON file of the folder holds.
+        """The content of a JSON file of the folder.
 
         Args:
             name: of the file.

@@ -31,7 +31,8 @@ class Start(NamedTuple):
 
     @classmethod
     def of(cls, config: Namespace, trust_code: bool = False) -> Start | None:
-        """What a configuration names as `train.start_from`; None if nothing. `trust_code` is as in `Run.open`.
+        """The run that a configuration names as `train.start_from`; None if it names none. `trust_code` is as in
+        `Run.open`.
 
         Raises:
             InputError: if that is no run, has no whole checkpoint, or had another tokenizer than is asked for.
@@ -107,7 +108,7 @@ def with_tokenizer_of_start(config: Namespace) -> Namespace:
 
 
 def _unlike(theirs: Namespace, ours: Namespace) -> list[str]:
-    """What the shapes of weights do not tell: decoders of other classes, or other heads."""
+    """A difference that the shapes of weights do not show: decoders of other classes, or other heads."""
     there, here = decoder_path(theirs), decoder_path(ours)
     if there != here:
         return [f"it is a {there} there and a {here} here"]

@@ -135,7 +135,7 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
         return log_p.gather(-1, targets[..., None]).squeeze(-1)
 
     def inputs(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
-        """What the decoder reads to predict x: x moved one place to the right, shape (..., T).
+        """Input tokens from which the decoder predicts x: x moved one place to the right, shape (..., T).
 
         Args:
             x: token ids.

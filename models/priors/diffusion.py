@@ -107,7 +107,7 @@ class DiffusionPrior(AbstractPrior):
 
     @property
     def density(self) -> Density:
-        """What `log_prob` says about log p(z)."""
+        """The relation of `log_prob` to log p(z)."""
         return Density.UNBIASED if self.estimate == "path" else Density.BELOW_IN_THE_MEAN
 
     def chain(self, past: Tensor | None = None) -> ReverseChain:

@@ -65,7 +65,7 @@ class ThoughtDistribution(TorchDistribution):
         )
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """What `density` says about log p(z), in nats, shape (...) from z of shape (..., L, K, D)."""
+        """log p(z), or the bound or estimate of it that `density` names, in nats: (..., L, K, D) -> (...)."""
         if self._validate_args:
             self._validate_sample(z)
         # each sequence has an estimate of its own, also where they share z

@@ -112,7 +112,7 @@ class EnergyPrior(AbstractPrior):
 
     @property
     def density(self) -> Density:
-        """What `log_prob` says about log p(z)."""
+        """The relation of `log_prob` to log p(z)."""
         return Density.UNNORMALISED if self.limit is None and self._held is None else Density.BELOW
 
     def energy(self, z: Tensor) -> Tensor:

@@ -62,7 +62,8 @@ class ReverseChain:
         return (back - forth).sum(0) + _standard(noisy[-1])
 
     def excess(self, z: Tensor, t: Tensor) -> Tensor:
-        r"""What step t adds to the variational bound beyond that of N(0, I), with noise of its own, shape (..., V, D).
+        r"""Contribution of step t to the variational bound beyond that of N(0, I), with noise of its own, shape (...,
+        V, D).
 
         .. math:: \mathrm{KL}(q(z_{t-1} \mid z_t, z) \,\|\, p_0(z_{t-1} \mid z_t))
                   - \mathrm{KL}(q(z_{t-1} \mid z_t, z) \,\|\, p(z_{t-1} \mid z_t))

@@ -155,7 +155,7 @@ TOKENS = np.array([9, 8, 12, 5, 16, 7])
 
 
 def result(seed, **numbers):
-    """What a trial leaves behind: costs around these, nats per token, that a seed gives."""
+    """The result of a trial: costs around these, nats per token, that a seed gives."""
     draw, columns = np.random.default_rng(seed), {"tokens": TOKENS.tolist(), "bytes": (3 * TOKENS).tolist()}
     costs = {name: (mean * TOKENS + draw.normal(size=6)).tolist() for name, mean in numbers.items()}
     sequences = [{"number": name, "nats": nats, **columns} for name, nats in costs.items()]

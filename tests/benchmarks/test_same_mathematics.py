@@ -1,4 +1,4 @@
-"""What is compared is equal: the plain loop and the lean one do what the library does, to rounding."""
+"""The loops that are compared are equal: the plain and the lean one do what the library does, to rounding."""
 
 from copy import deepcopy
 
@@ -38,7 +38,7 @@ def pieces(sizes):
 
 @pytest.fixture
 def doubles():
-    """What the loops make by themselves is in float64 too."""
+    """Tensors that the loops make by themselves are in float64 too."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

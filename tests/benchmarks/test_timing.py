@@ -1,4 +1,4 @@
-"""What the numbers of a benchmark are made of."""
+"""The parts of a benchmark: rounds, ratios, records."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What every bound keeps, checked where the evidence is known. A new bound is one more entry in `BOUNDS`."""
+"""The contract of every bound, checked where the evidence is known. A new bound is one more entry in `BOUNDS`."""
 
 import math
 from itertools import pairwise

@@ -128,7 +128,7 @@ def test_arguments(refused, words, parts):
 
 
 def corpora():
-    """What a file may hold that is no text, and what is said about it."""
+    """Contents of a file that are no text, and the message about each."""
     yield "missing", None, ["there is no file or folder", "Near names", "corpus.jsonl"]
     yield "empty", b"", ["holds no text: it is empty"]
     yield "blank", b" \n\n \n", ["holds no text"]

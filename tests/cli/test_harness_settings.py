@@ -1,4 +1,4 @@
-"""What a task asks of a written answer is followed, or refused by its name."""
+"""Settings of a task for a written answer are followed, or refused by name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a run held out is known by its content: text that it has learned from is never scored as held out."""
+"""Held-out text is known by its content: text that a run has learned from is never scored as held out."""
 
 import json
 import random

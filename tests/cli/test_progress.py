@@ -1,4 +1,4 @@
-"""What is shown meanwhile: one live line in a terminal, a line now and then elsewhere."""
+"""Progress that is shown: one live line in a terminal, a line now and then elsewhere."""
 
 import io
 

@@ -29,7 +29,7 @@ def equal(first, second):
 
 
 def printed(capsys, *words):
-    """What --print_config says, as a dictionary."""
+    """The output of --print_config, as a dictionary."""
     capsys.readouterr()
     assert ltm("train", *words, "--print_config") == 0
     return yaml.safe_load(capsys.readouterr().out)

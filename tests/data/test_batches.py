@@ -166,7 +166,7 @@ class Watched:
 
 
 def test_the_order_is_that_of_seed_and_epoch_alone(sequences):
-    """What is made ahead is what an epoch's permutation says: runs of earlier versions go on with the same batches."""
+    """Batches made ahead are those of an epoch's permutation: runs of earlier versions go on with the same ones."""
     batches = Batches(sequences, 3, seed=5)
     for epoch in range(3):
         order = np.random.default_rng([5, epoch]).permutation(SIZE)

@@ -1,4 +1,4 @@
-"""What is kept is either whole or made again, whoever else writes and whatever happens to the files."""
+"""The cache's content is either whole or made again, whoever else writes and whatever happens to the files."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What is not UTF-8 is told apart, and the remedy that a message names gives the text back."""
+"""Text that is not UTF-8 is told apart, and the remedy that a message names gives the text back."""
 
 import bz2
 import gzip

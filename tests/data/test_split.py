@@ -1,4 +1,4 @@
-"""What is held out, and that nothing is on both sides."""
+"""The held-out split, and that nothing is on both sides."""
 
 import random
 

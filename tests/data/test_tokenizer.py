@@ -148,7 +148,7 @@ def _existing(tokens, end):
 @pytest.mark.parametrize("end", ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[SEP]"])
 def test_existing_tokenizer(end):
     wrapped = Tokenizer(_existing(["a", "b"], end))
-    assert wrapped.end == wrapped.pad == 7
+    assert wrapped.eos_id == wrapped.pad == 7
     assert wrapped.vocabulary == 8  # ids have gaps
     assert len(wrapped.encode("b" * 10)) == 1  # neither padded nor cut
 

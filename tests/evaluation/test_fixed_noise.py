@@ -26,7 +26,7 @@ def deaf():
 
 
 def kl_a_dimension(tiny, cost):
-    """What a protocol pays for its posterior, where z does not matter."""
+    """Cost of a protocol's posterior, where z does not matter."""
     exact = -tiny.decoder.token_log_prob(tiny.x, tiny.z).detach().sum(-1)
     return (cost - exact) / math.prod(tiny.decoder.z_shape)
 

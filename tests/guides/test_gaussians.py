@@ -149,7 +149,7 @@ def test_its_kl_splits_over_the_layers_by_the_chain_rule(make):
 
 @pytest.mark.parametrize("name", ["low rank", "matrix normal", "full over z", "layer chained"])
 def test_a_layer_that_follows_from_the_one_before_costs_more_than_its_marginal(name):
-    """What couples layers is in the split: without it the shares would not add up."""
+    """Couplings of layers are in the split: without them the shares would not add up."""
     prior = some_prior()
     q = moved(STRUCTURED[name], prior).posterior()
     kl, spread = divergence(q, prior.expand((2,)), q.rsample()), covariance(q)

@@ -1,4 +1,4 @@
-"""What every guide keeps. A new guide is one more entry in `GUIDES`."""
+"""The contract of every guide. A new guide is one more entry in `GUIDES`."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""What inference asks of models and guides: defaults for parts that say less, and what every guide of ours has."""
+"""Inference's contracts of models and guides: defaults of parts that say less, and what every guide of ours has."""
 
 import inspect
 

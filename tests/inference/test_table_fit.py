@@ -80,7 +80,7 @@ def test_training_with_more_steps_than_usual_means_as_many_in_tables():
 
 
 def left_of_the_mean_field(fit):
-    """What a fit leaves of the best diagonal Gaussian, which has the posterior's mean and precisions, nats a text."""
+    """Distance of a fit to the best diagonal Gaussian, which has the posterior's mean and precisions, nats a text."""
     toy = LinearGaussian(z_shape=(2, 2, 8), observed=10, noise=4.0, batch=16)
     guide = MeanFieldGuide(toy.z_shape)
     fit(guide).fit(toy, guide, toy.x)

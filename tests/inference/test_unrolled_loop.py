@@ -142,7 +142,7 @@ def test_so_it_does_through_other_bounds(bound, toy):
 
 
 def test_neither_the_slope_at_the_end_alone_nor_the_start_is_that_derivative(toy):
-    """What a wrong way back would give: the loop taken for the identity, and nothing refined at all."""
+    """Wrong ways back differ from the derivative: the loop taken for the identity, and nothing refined at all."""
     guide, fast = semi_amortised(toy), loop("momentum")
     right, _ = learned(toy, guide, fast)
     no_loop, _ = learned(toy, guide, fast.lasting(0))

@@ -86,7 +86,7 @@ def failed(notebook):
 
 
 def private_imports(source):
-    """What is imported from the library and is not in the `__all__` of the package it is imported from."""
+    """Imports from the library that are not in the `__all__` of the package they are imported from."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ltm_pyro":
             offered = getattr(importlib.import_module(node.module), "__all__", [])
@@ -161,7 +161,7 @@ def test_what_is_private_would_be_noticed(line):
 
 
 def test_sliders_send_nothing_to_the_kernel_and_show_their_errors(tmp_path, monkeypatch):
-    """What is sent while the kernel answers can hide its answer until the cell's timeout."""
+    """Messages that are sent while the kernel answers can hide its answer until the cell's timeout."""
     sent = []
     monkeypatch.setattr(OutputWidget, "send", lambda self, data: sent.append(data))
     good, bad = (

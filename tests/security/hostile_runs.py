@@ -1,4 +1,4 @@
-"""What a stranger may write into a run: each entry edits the configuration of a harmless one. More go in the lists."""
+"""Harmful entries of a stranger's run: each edits the configuration of a harmless one. More go in the lists."""
 
 import copy
 

@@ -16,7 +16,7 @@ CASES = {**NEED_CONSENT, **REFUSED}
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What a process in a hostile folder found when it opened every hostile run."""
+    """Findings of a process in a hostile folder that opened every hostile run."""
     folder = tmp_path_factory.mktemp("hostile")
     corpus = write_corpus(folder / "text.jsonl", documents=20)
     assert train(corpus, folder / "mine", train__steps=2, train__evaluate_every=2) == 0

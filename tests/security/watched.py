@@ -44,7 +44,7 @@ def limit_memory(more):
 
 
 def opened(action):
-    """What one attempt ends with, what it says, and what was noticed meanwhile."""
+    """The end of one attempt, its message, and what was noticed meanwhile."""
     del SEEN[:]
     out, err, began = io.StringIO(), io.StringIO(), time.monotonic()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

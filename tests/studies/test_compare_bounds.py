@@ -88,7 +88,7 @@ def only(records, **values):
 
 
 def without_clock(comparison):
-    """What does not depend on how fast the machine is."""
+    """The part of a comparison that does not depend on how fast the machine is."""
     timed = ("seconds", "fast_seconds", "slow_seconds", "fast_time", "slow_time")
     return [{k: finite(v) for k, v in record.items() if k not in timed} for record in comparison.to_records()]
 

@@ -1,4 +1,4 @@
-"""What a file of arguments may reach, and what is remembered of the runs that were made here."""
+"""The classes that a file of arguments may reach, and the memory of runs that were made here."""
 
 import shutil
 from pathlib import Path

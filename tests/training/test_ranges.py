@@ -58,7 +58,7 @@ def numeric(cls):
 
 
 def ranges_of(cls):
-    """What is declared, beside its constructor or that of a base class which it hands the argument on to."""
+    """Declared ranges of a class, beside its constructor or that of a base class which it hands the argument on to."""
     found = {}
     for base in reversed(cls.__mro__):
         found |= getattr(base.__dict__.get("__init__"), "ranges", {})

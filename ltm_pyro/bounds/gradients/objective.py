@@ -40,4 +40,4 @@ class Objective(Protocol):
         """f, (S, B) -> (B,)."""
 
     def inference_value(self, log_w: Tensor) -> Tensor:
-        """What γ follows, (S, B) -> (B,)."""
+        """Objective of γ, (S, B) -> (B,)."""

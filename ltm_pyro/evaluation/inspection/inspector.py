@@ -133,7 +133,7 @@ class Inspector:
         self._keep_gain(batch)
 
     def _keep_gain(self, batch: Batch) -> None:
-        """What a longer fit closes, for as many texts as are still to be checked."""
+        """Keep the gain of a longer fit, for as many texts as are still to be checked."""
         rows = self.check_fit - sum(len(part) for part in self._columns.get("gain", []))
         if rows > 0 and self.guide.local_parameters():
             few: dict[str, Any] = {name: part if part is None else part[:rows] for name, part in batch.inputs.items()}
@@ -148,7 +148,7 @@ class Inspector:
         return checked(fit, gain, columns["tokens"][: len(gain)].double().numpy())
 
     def summary(self, documents: Callable[[int], str] = str) -> Inspection:
-        """What has been gathered.
+        """The inspection of all batches so far.
 
         Args:
             documents: the document that the sequence of an id comes from.

@@ -33,7 +33,7 @@ def verdict(found: Inspection) -> str:
 
 
 def _paid(found: Inspection) -> tuple[float, float]:
-    """What all thoughts gain, their KL paid, nats per token, with its standard error over texts."""
+    """Gain of all thoughts, their KL paid, nats per token, with its standard error over texts."""
     return found.probe_bound[0].minus(found.probe_bound[-1])
 
 

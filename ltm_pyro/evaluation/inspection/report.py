@@ -54,7 +54,7 @@ def _points(tokenizer: Tokenizer, found: Inspection, sequences: Sequences) -> li
 
 
 def properties(name: str) -> dict[str, Any]:
-    """What the name of a document of the built-in corpus tells of it: `year` and `president`; nothing of others."""
+    """Properties of a document of the built-in corpus, by its name: `year` and `president`; none of other documents."""
     match = re.match(r"([A-Za-z][A-Za-z.'-]*?)[_-](1[789]\d\d|20\d\d)\b", name) or re.match(
         r"(?P<year>1[789]\d\d|20\d\d)[_-]([A-Za-z][A-Za-z.'-]*)", name
     )

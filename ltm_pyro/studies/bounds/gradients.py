@@ -166,7 +166,7 @@ def global_gradients(problem: Problem, objective: AbstractObjective, draws: int,
 
 
 def _target(parameters: str, objective: AbstractObjective) -> str:
-    """What the estimator's gradient is of."""
+    """The quantity whose gradient is estimated."""
     if parameters == "γ" and isinstance(objective.gradient, ReweightedWakeSleep):
         return ANOTHER
     return "its objective, NOT A BOUND" if objective.claim is Claim.NONE else "its bound"

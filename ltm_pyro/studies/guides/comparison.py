@@ -191,7 +191,7 @@ class GuideComparison:
 
 
 def _about_q(evaluation: Evaluation) -> Record:
-    """What is known of q itself; nothing without a density."""
+    """Numbers of q itself; none without a density."""
     if "elbo" not in evaluation.scores:
         return {"draws": evaluation.draws}
     return {

@@ -25,7 +25,7 @@ def budgets_of(courses: Sequence[TrainingCurve], spent: str, count: int) -> list
 
 
 def why_none(courses: Sequence[TrainingCurve], spent: str) -> str:
-    """What to do where there is no budget that all runs have spent."""
+    """The remedy where there is no budget that all runs have spent."""
     late = max(courses, key=lambda course: course.points[0][spent]).name
     early = min(courses, key=lambda course: course.points[-1][spent]).name
     return (

@@ -125,7 +125,7 @@ def final_table(evaluations: Mapping[str, Evaluation], reference: str) -> str:
 
 
 def tightest(evaluation: Evaluation) -> Score:
-    """What a model is compared by: its exact log-likelihood, or its tightest bound."""
+    """The number by which a model is compared: its exact log-likelihood, or its tightest bound."""
     return next(evaluation.scores[key] for key in TIGHTEST if key in evaluation.scores)
 
 

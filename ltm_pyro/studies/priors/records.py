@@ -58,7 +58,7 @@ def pieces_of(trials: Sequence[Trial], results: Results) -> Pieces:
 
 
 def run_key(name: str, seed: int) -> str:
-    """What a run's record is kept under; its other pieces have this with another word behind it."""
+    """The key of a run's record; keys of its other pieces have another word behind it."""
     return f"{name} seed {seed}"
 
 
@@ -85,7 +85,7 @@ def _summary(own: Sequence[Trial], results: Results) -> Record:
 
 
 def _paired(own: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
-    """What the runs of one prior cost more than the first prior's, nats per token, mean over their seeds."""
+    """Cost of the runs of one prior above that of the first prior's, nats per token, mean over their seeds."""
     first = {trial.seed: trial for trial in done(results, trials) if trial.variant == trials[0].variant}
     pairs = [(trial, first[trial.seed]) for trial in done(results, own) if trial.seed in first]
     if not pairs or own[0].variant == trials[0].variant:

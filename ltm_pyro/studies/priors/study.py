@@ -159,7 +159,7 @@ class PriorComparison(Study):
         return summaries(self.trials, self.results)
 
     def table(self) -> str:
-        """What has ended, as Markdown; nothing if nothing has."""
+        """Table of the trials that have ended, as Markdown; empty if none has."""
         report = self.report()
         return report.table if report else ""
 
@@ -185,7 +185,7 @@ class PriorComparison(Study):
         return self._settings_of_all(self.variants[0].name)
 
     def _settings(self, name: str) -> Settings:
-        """What `ltm train` is told for a prior's runs, but for their seed."""
+        """The settings of a prior's runs, as words of `ltm train`, but for their seed."""
         settings = self._settings_of_all(name)
         if self.seconds is not None:
             settings = merged(settings, {"train.steps": self._steps(name, settings)})

@@ -34,7 +34,7 @@ VALIDATIONS = 10  # along a run, for its curve
 
 
 def defaults(steps: int) -> Settings:
-    """What the runs of a study of so many slow steps are told unless the base says otherwise."""
+    """Default settings of the runs of a study of so many slow steps, which the base overrides."""
     every = max(1, steps // VALIDATIONS)
     return {
         "data": {"seed": 0},

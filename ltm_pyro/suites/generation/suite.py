@@ -69,7 +69,7 @@ def evaluate(
     trust_code: TrustCode = False,
     command: Sequence[str] = (),
 ) -> SuiteResult:
-    """What the text that a run writes is like, beside real text.
+    """Quality of the text that a run writes, beside real text.
 
     What there is when it is interrupted is measured, shown and kept in the run's folder.
 
@@ -180,7 +180,7 @@ def _draw(records: Sequence[dict[str, Any]], folder: ComparisonFolder) -> list[s
 
 
 def _notes(found: Found, numbers: Numbers, judge: str | None, embedder: str | None) -> list[str]:
-    """What is not there and how to get it, and what the numbers were made with."""
+    """Notes below the table: missing measures and how to get them, and the models behind the numbers."""
     notes = [
         f"Judge: {judge}." if judge else "No generative perplexity: give --judge, a folder or a hub's name.",
         f"MAUVE against other held-out texts, embedded by {embedder}."

@@ -62,7 +62,7 @@ def occurs(gold: str, text: str) -> bool:
 
 
 def commonest_answer(numbers: Iterable[Fraction]) -> Fraction:
-    """What someone would guess who knows the answers to other problems, and reads no question."""
+    """The best guess of someone who knows the answers to other problems, and reads no question."""
     return Counter(numbers).most_common(1)[0][0]
 
 

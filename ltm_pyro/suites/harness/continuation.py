@@ -98,7 +98,7 @@ class Continuations:
         return 1 if self.model.prior is None else self.draws
 
     def _thoughts(self, beginning: Sequence[int]) -> Tensor | None:
-        """What the decoder attends to, shape (S, 1, L, K, D)."""
+        """Thoughts that the decoder attends to, shape (S, 1, L, K, D)."""
         if self.model.prior is None:
             return None
         if not beginning:

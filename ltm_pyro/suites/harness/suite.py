@@ -119,7 +119,7 @@ def _keeper(folder: ComparisonFolder, known: Known) -> Callable[[int, int], None
 
 
 def _manager(tasks: Sequence[str], include_path: str | None) -> TaskManager:
-    """What lm-evaluation-harness knows.
+    """The task manager of lm-evaluation-harness.
 
     Raises:
         InputError: for a task that it does not.
@@ -147,7 +147,7 @@ def _evaluate(
     num_fewshot: int | None,
     seed: int,
 ) -> dict[str, Any]:
-    """What lm-evaluation-harness says.
+    """The results of lm-evaluation-harness.
 
     Raises:
         InputError: for a task whose data is not to be had.
@@ -189,6 +189,6 @@ def _so_far(model: HarnessModel, ask: Callable[[Sequence[str], int], dict[str, A
 
 
 def _cut(model: HarnessModel) -> list[str]:
-    """What is to be said of contexts that were too long, and of text that the tokenizer does not keep."""
+    """Notes on contexts that were too long, and on text that the tokenizer does not keep."""
     cut = f"{model.cut} of {model.asked} contexts were too long, and lost their first tokens."
     return [*([cut] if model.cut else []), *filter(None, [model.round_trip.remark()])]

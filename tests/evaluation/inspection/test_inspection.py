@@ -1,4 +1,4 @@
-"""What is said of thoughts, where the truth is known."""
+"""The inspection of thoughts, where the truth is known."""
 
 import math
 

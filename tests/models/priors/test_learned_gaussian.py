@@ -1,4 +1,4 @@
-"""What the learned Gaussian prior shares."""
+"""The parameters that the learned Gaussian prior shares."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What every prior keeps. A new prior is one more entry in `PRIORS`."""
+"""The contract of every prior. A new prior is one more entry in `PRIORS`."""
 
 import math
 from functools import partial
