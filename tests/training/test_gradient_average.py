@@ -91,7 +91,7 @@ def test_slices_give_the_gradient_of_the_whole_batch():
 
 
 def test_particles_that_move_each_for_themselves_weigh_as_a_mean():
-    """Where the loop does not get anywhere, the mean along it is the gradient at its end."""
+    """A loop that stands still has, as its mean, the gradient at its end."""
     found = []
     for averages in (True, False):
         tiny = tiny_with(lambda shape: SVGDGuide(shape, particles=4))
