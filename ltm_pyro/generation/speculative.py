@@ -159,7 +159,7 @@ class _Pair:
 
 
 def accepted(p: Tensor, q: Tensor, proposed: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    r"""Number of proposals accepted in each text, with probability :math:`\min(1, p/q)` each, up to the first rejection.
+    r"""Number of accepted proposals of each text, each with probability :math:`\min(1, p/q)` until one is rejected.
 
     Args:
         p, q: probabilities of the model and of the draft, shape (N, T, V).

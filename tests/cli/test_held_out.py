@@ -117,7 +117,7 @@ def test_a_run_is_resumed_from_a_new_place_of_its_text_and_from_no_other_text(ru
     config = Path("run/config.yaml")
     config.write_text(config.read_text().replace(corpus, corpus + ".gone"))
     assert ltm("train", "--resume", "run", "--corpus_at", written(sides[0] + sides[1])) == 2
-    assert "has changed since it began" in capsys.readouterr().err
+    assert "has changed since the run began" in capsys.readouterr().err
     Path("new").mkdir()
     shutil.copy(corpus, "new/corpus.jsonl")
     assert ltm("train", "--resume", "run", "--corpus_at", "new/corpus.jsonl") == 0

@@ -39,7 +39,7 @@ def test_the_table_comes_first_and_then_the_complaint(run, capsys, folder, words
     assert all(part in out for part in shown)
     last = err.splitlines()[-1]
     assert last.startswith(f"ltm: run/{folder}")
-    assert last.endswith("What was found is shown above, and not kept")
+    assert last.endswith("The results are shown above, but not saved")
     assert "Traceback" not in err
 
 

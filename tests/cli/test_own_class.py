@@ -175,9 +175,9 @@ def test_not_even_the_users_word_makes_a_class_of_a_function(here):
 def test_what_a_strangers_run_reads_is_said(run, trained, capsys):
     sizes = ("--limit", "2", "--draws", "2")
     assert ltm("evaluate", "run", *sizes) == 0
-    assert "run was not made here; the text that it names is read: " in capsys.readouterr().err
+    assert "run was not made on this machine; reading the text that it names: " in capsys.readouterr().err
     assert ltm("evaluate", trained, *sizes) == 0
-    assert "was not made here" not in capsys.readouterr().err
+    assert "was not made on this machine" not in capsys.readouterr().err
 
 
 def test_the_current_folder_is_looked_through_only_where_a_class_is_named(here, trained):

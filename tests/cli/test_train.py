@@ -160,7 +160,7 @@ def test_a_finished_run_that_is_resumed_is_evaluated_again(corpus, capsys):
     assert ltm("train", "--resume", "run") == 0
     assert equal(before, weights("run"))
     out, err = capsys.readouterr()
-    assert "run is done, all 2 steps of it: it is evaluated again." in err
+    assert "run has taken all 2 steps and is evaluated again." in err
     assert out.count("NOT A BOUND") == 2  # of the run, and of the run that was resumed
 
 
