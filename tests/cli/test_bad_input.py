@@ -262,7 +262,7 @@ class TestDamagedRuns:
 
 def test_resuming_takes_nothing_else(refused, run):
     message = refused("train", "--resume", "run", "--train.steps", "9")
-    assert_says(message, "takes nothing else: drop --train.steps 9", "--config run/config.yaml")
+    assert_says(message, "been moved: leave out --train.steps 9", "--config run/config.yaml")
     assert_says(refused("train", "corpus.jsonl", "--resume=run"), "drop corpus.jsonl")
     assert_says(refused("train", "--resume"), "--resume", "expected one argument")
 

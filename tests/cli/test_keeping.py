@@ -88,7 +88,7 @@ def test_a_full_disk_anywhere_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(generate, "main", lambda words: fail(errno.ENOSPC))
     assert ltm("generate") == 2
     assert capsys.readouterr().err == (
-        "ltm: part cannot be written: No space left on device. Free some space, or give a place that can be written\n"
+        "ltm: part cannot be written: No space left on device. Free some space, or give a folder that can be written\n"
     )
     monkeypatch.setattr(generate, "main", lambda words: fail(errno.EBADF))  # a fault of ours is not hidden
     with pytest.raises(OSError, match="part"):

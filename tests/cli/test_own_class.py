@@ -123,7 +123,7 @@ def test_a_run_that_is_pulled_says_what_it_names_and_runs_none_of_it(own, monkey
     monkeypatch.setattr("ltm_pyro.sharing.pulling.fetch", fetch)
     assert ltm("pull", "hf:someone/thoughts", "--run", "theirs") == 0
     told = capsys.readouterr().err
-    assert "theirs names prior my_code.MyPrior: code that is not ltm_pyro's" in told
+    assert "theirs names prior my_code.MyPrior: code from outside ltm_pyro" in told
     assert "ltm generate theirs --trust_code" in told
     assert "my_code" not in sys.modules
     assert "my_code.MyPrior" in refused(capsys, "generate", "theirs")
