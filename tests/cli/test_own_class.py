@@ -162,7 +162,7 @@ def test_a_file_cannot_consent_for_the_user(here, capsys):
     Path("printed.yaml").write_text(capsys.readouterr().out)
     assert configured(["--config", "printed.yaml"])[1]["trust_code"] is False
     Path("file.yaml").write_text("trust_code: true\nprior: my_code.MyPrior\n")
-    with pytest.raises(InputError, match=r"trust_code True: this is of the command line"):
+    with pytest.raises(InputError, match=r"trust_code True: this is an argument of the command line"):
         configured(["--config", "file.yaml"])
 
 

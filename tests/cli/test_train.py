@@ -180,7 +180,7 @@ def test_a_run_that_is_too_short_says_so(corpus, capsys):
     assert "slow.warmup=9 is as long as the run of 2 slow steps: the learning rate only comes to 22%" in err
 
 
-@pytest.mark.parametrize(("saved", "remark"), [(5, "trained by 5 threads, and goes on with"), (None, ""), (0, "")])
+@pytest.mark.parametrize(("saved", "remark"), [(5, "trained with 5 threads, and is resumed with"), (None, ""), (0, "")])
 def test_a_resume_with_another_number_of_threads_says_so(run, capsys, monkeypatch, saved, remark):
     """None: a checkpoint that does not say; 0 stands for as many as now."""
     load = Checkpoints.load
