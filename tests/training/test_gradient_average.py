@@ -132,7 +132,7 @@ def test_without_local_parameters_it_is_the_gradient_at_the_end():
 def test_what_it_does_not_go_with_is_refused():
     tiny = tiny_with()
     with pytest.raises(
-        InputError, match=r"GradientAverage lets the weights follow the fast loop's bound too: ChiUpper"
+        InputError, match=r"GradientAverage trains the weights with the fast loop's bound too: ChiUpper"
     ):
         svi_of(tiny, ChiUpper(2), 1, ELBO()).step(tiny.x)
     tiny.guide = SemiAmortisedGuide(tiny.decoder.z_shape, 30, through="refinement").double()

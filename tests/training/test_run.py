@@ -90,7 +90,7 @@ def test_checkpoints_are_found_by_name_and_by_step(trained):
 
 
 def test_a_new_run_takes_no_folder_that_is_there(tmp_path, trained, config, tokenizer):
-    with refused(f"{re.escape(str(trained))} exists: choose another --run, or go on .* --resume"):
+    with refused(f"{re.escape(str(trained))} exists: choose another --run, or resume .* --resume"):
         Run.create(trained, config, tokenizer)
     refuse_existing(tmp_path)  # it is empty
     (tmp_path / "file").touch()
