@@ -14,14 +14,14 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# A model with a hidden cause z has a text x cost $-\log p(x)$ nats, and almost never can that number be computed.
-# What is computed instead is a *bound*. How can a number be trusted to lie on one side of another that nobody knows?
+# In a model with a latent variable z, a text x costs $-\log p(x)$ nats. This number can almost never be computed; a
+# *bound* on it can. How can we trust that a number lies on one side of another number that nobody knows?
 #
 # **At the end you will know**
 # - what the evidence p(x) is, and why it is an integral;
-# - what the ELBO is, and that its distance from log p(x) is exactly one KL divergence;
+# - what the ELBO is, and that its distance to log p(x) is exactly one KL divergence;
 # - how to close the gap: a better q, a richer family of q, or more samples;
-# - the one test that tells a bound from a number: *fresh noise*.
+# - the one test that distinguishes a bound from any other number: *fresh noise*.
 
 # %% tags=["install"]
 import importlib.util
@@ -44,10 +44,10 @@ pyro.set_rng_seed(1)
 plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 
 # %% [markdown]
-# ## By hand: one number behind another
+# ## By hand: a model with one latent number
 #
-# The smallest latent variable model: $z \sim \mathcal N(0, 1)$, then $x \mid z \sim \mathcal N(wz, s^2)$.
-# We saw $x = 2$.
+# This is the smallest latent variable model: $z \sim \mathcal N(0, 1)$, then $x \mid z \sim \mathcal N(wz, s^2)$. We
+# observe $x = 2$.
 
 # %%
 w, s, x = 1.0, 0.5, torch.tensor(2.0)
@@ -63,8 +63,8 @@ def log_joint(z):
 
 
 # %% [markdown]
-# The **evidence** $p(x) = \int p(z)\,p(x \mid z)\,dz$ is the area under the joint density. With one z a grid will do;
-# with the 3,072 of a small Latent Thought Model no grid ever will.
+# The **evidence** $p(x) = \int p(z)\,p(x \mid z)\,dz$ is the area under the joint density. For a single z a grid is
+# enough to compute it; for the 3,072 numbers of a small Latent Thought Model no grid is.
 
 # %%
 z = torch.linspace(-4, 4, 4001)
@@ -84,14 +84,14 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# ## The ELBO, and what is missing
+# ## The ELBO and its gap
 #
 # Take *any* density q(z). Because $\log p(x) = \log p(x, z) - \log p(z \mid x)$ for every z,
 #
 # $$\log p(x) \;=\; \underbrace{\mathbb E_q\big[\log p(x, z) - \log q(z)\big]}_{\text{ELBO}} \;+\;
 #   \underbrace{\mathbb E_q\big[\log q(z) - \log p(z \mid x)\big]}_{\mathrm{KL}(q \,\|\, p(z \mid x)) \;\ge\; 0}.$$
 #
-# Nothing was approximated. The ELBO is a lower bound because a KL cannot be negative, and the gap *is* that KL.
+# This identity is exact. The ELBO is a lower bound because a KL cannot be negative, and the gap *is* that KL.
 
 
 # %%
@@ -128,8 +128,8 @@ for ax, setting in zip(axes, [(0.0, 1.0), (1.0, 0.45), (1.6, 0.15), (1.6, 0.447)
 axes[0].legend(frameon=False)
 plt.show()
 # %% [markdown]
-# The third q sits at the right place and is still 0.65 nats short: it is too sure of itself. Move the sliders (they
-# need a running kernel) until the gap is zero.
+# The third q has the right mean and still a gap of 0.65 nats: its variance is too small. Move the sliders (they need a
+# running kernel) until the gap is zero.
 
 # %% tags=["slider"]
 import ipywidgets as widgets
@@ -145,9 +145,9 @@ def look(mu=0.5, sigma=1.0):
 # %% [markdown]
 # ## In Pyro, and in the library
 #
-# A real model has no closed form, so the expectation is a mean over samples of q. `LinearGaussian` is our model again
-# as a Pyro program (any number of z, with the truth attached); `MeanFieldGuide` is q, one row a sequence; `ELBO` has
-# the equation above.
+# A real model has no closed form, so that the expectation is estimated by a mean over samples of q. `LinearGaussian` is
+# our model as a Pyro program (with any number of z, and with the exact evidence and posterior); `MeanFieldGuide` is q,
+# with one row per sequence; `ELBO` is the equation above.
 
 # %%
 from ltm_pyro import ELBO, FastLoop, ImportanceWeighted, MeanFieldGuide
@@ -166,7 +166,8 @@ print("ELBO at the prior, 20,000 samples:", round(ELBO(20_000).terms(toy, guide,
 print("ELBO at the prior, closed form:   ", round(elbo(0.0, 1.0).item(), 3))
 
 # %% [markdown]
-# `FastLoop` climbs the ELBO by gradient, with fresh noise at every step. It rises to log p(x), and stays below.
+# `FastLoop` maximises the ELBO by gradient ascent, with fresh noise at every step. The ELBO rises to log p(x), and
+# stays below it.
 
 # %%
 steps = [0, 1, 2, 4, 8, 16, 32, 64, 128]
@@ -190,7 +191,7 @@ print(f"the posterior: mu {posterior.loc:.3f}, sigma {posterior.scale:.3f}")
 # ## A gap that no Gaussian closes
 #
 # Let $x \mid z \sim \mathcal N(z^2, s^2)$. Now z and -z explain x equally well: the posterior has two peaks. The best
-# single Gaussian keeps one of them, and pays about $\log 2$ for the other, for ever.
+# single Gaussian covers one of them; its gap is about $\log 2$, the cost of missing the other, and no fit can close it.
 
 
 # %%
@@ -222,8 +223,8 @@ plt.show()
 # %% [markdown]
 # **More samples in one bound.** The importance-weighted bound averages S weights *before* the logarithm,
 # $\mathbb E \log \frac1S \sum_s \frac{p(x, z_s)}{q(z_s)}$. With S = 1 it is the ELBO; it rises with S. How far it rises
-# is up to q: a sample has to land on the other peak now and then. The narrow q never goes there. A wider one pays more
-# at S = 1 and gets there.
+# depends on q: some samples must fall on the other peak. Samples of a narrow q never do. A wider q has a larger gap at
+# S = 1, but its samples reach both peaks.
 
 
 # %%
@@ -245,7 +246,8 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# In the library it is one line: `ImportanceWeighted(S)` in the place of `ELBO()`. Its `claim` says what it promises.
+# In the library this is one line: `ImportanceWeighted(S)` instead of `ELBO()`. Its `claim` says how its mean relates to
+# log p(x).
 
 # %%
 for bound in (ELBO(2000), ImportanceWeighted(2000)):
@@ -254,11 +256,11 @@ for bound in (ELBO(2000), ImportanceWeighted(2000)):
     print(f"{bound.name:24} {bound.claim.name:12} at q = the prior: {value:8.4f}   (log p(x) = {evidence:.4f})")
 
 # %% [markdown]
-# ## A number that is no bound
+# ## A number that is not a bound
 #
-# Draw *one* noise ε, write $z = \mu + \sigma\varepsilon$, and fit (μ, σ) to that very draw. Report
-# $\log p(x \mid \mu + \sigma\varepsilon) - \mathrm{KL}$ at the same ε. The KL is exact, the likelihood is not an
-# expectation any more: q needs to be right at one point only, and a lucky ε makes that cheap.
+# Draw *one* noise ε, write $z = \mu + \sigma\varepsilon$, and fit (μ, σ) to that single draw. Report
+# $\log p(x \mid \mu + \sigma\varepsilon) - \mathrm{KL}$ at the same ε. The KL is exact, but the likelihood term is no
+# longer an expectation: q needs to be right at one point only, and for some ε that costs little KL.
 
 # %%
 noises, fixed, fresh = torch.randn(60), [], []
@@ -283,7 +285,7 @@ ax.legend(frameon=False, fontsize=8)
 print(f"means: fixed {sum(fixed) / 60:.3f}, fresh {sum(fresh) / 60:.3f}; log p(x) {evidence:.3f}")
 
 # %% [markdown]
-# The rule is short: **score with noise that nothing was fitted to.**
+# The rule is: **score with noise that was not used in the fit.**
 #
 # ## Exercises
 #

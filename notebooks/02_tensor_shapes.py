@@ -14,14 +14,14 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# A latent variable model juggles samples, sequences, tokens, layers, vectors and channels. Most mistakes with it are one
-# mean taken over the wrong dimension, and they raise no error: they give a number.
+# The tensors of a latent variable model have dimensions for samples, sequences, tokens, layers, vectors and channels.
+# The most common mistake is a mean over the wrong dimension. It raises no error: it gives a wrong number.
 #
 # **At the end you will know**
-# - the six letters S, B, T, L, K, D and the order they always stand in;
-# - what Pyro means by *batch* and *event*, and what a plate promises;
-# - why a log-weight has shape (S, B), and over which of the two a logarithm of a mean goes;
-# - who sees whom: which tokens, and which thoughts, a prediction depends on, measured.
+# - the six letters S, B, T, L, K, D and their order;
+# - what Pyro means by *batch* and *event*, and what a plate asserts;
+# - why log-weights have shape (S, B), and over which of the two dimensions a logarithm of a mean is taken;
+# - on which tokens and which thoughts a prediction depends, measured.
 
 # %% tags=["install"]
 import importlib.util
@@ -57,8 +57,8 @@ plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.ri
 # | K | thought vectors in a layer | 2 |
 # | D | channels of a vector | 8 |
 #
-# Different sizes, so that a wrong dimension shows. What stands further left is more of the same; what stands further
-# right belongs together.
+# The sizes differ, so that a wrong dimension shows. Dimensions on the left count independent copies; dimensions on the
+# right belong to one variable.
 
 # %%
 S, B, T, L, K, D = 4, 3, 10, 2, 2, 8
@@ -104,8 +104,8 @@ for name, q in [("Normal(...)", alone), ("Normal(...).to_event(3)", together)]:
     print(f"{name:24} {shapes} log_prob {tuple(q.log_prob(z).shape)}")
 
 # %% [markdown]
-# The same number is there both times; the question is only who adds up. With `to_event(3)` each text has one log-density,
-# and that is what a bound *per text* needs.
+# The sum of the log-densities is the same in both cases; the shapes differ in what is summed already. With
+# `to_event(3)` each text has one log-density, as a bound *per text* needs.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9, 2.6), width_ratios=[4, 1])
@@ -120,7 +120,7 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# ## The plate is a promise
+# ## A plate asserts independence
 #
 # `pyro.plate("sequences", B, dim=-1)` says: along this batch dimension, the one directly left of the event, entries are
 # independent given the parameters. Two sites meet in it, z and x. A trace shows both shapes, batch | event:
@@ -134,7 +134,7 @@ print(trace.format_shapes())
 # %% [markdown]
 # Read `z 3 | 2 2 8` as: three texts, each with an event (L, K, D). Its log-probability has the batch shape alone.
 #
-# Is the promise kept? Change the second text: the others' log-probability must not move.
+# Does the assertion hold? If we change the second text, the log-probabilities of the others must not change.
 
 # %%
 z = together.sample()
@@ -147,8 +147,8 @@ print("change of log p(x | z), a text each:", [round(value, 4) for value in move
 # %% [markdown]
 # ## Particles: one more dimension, on the left
 #
-# To average over z we draw S of them for each text: z becomes (S, B, L, K, D), the text stays (B, T) and is read once,
-# and the likelihood comes out as (S, B).
+# To average over z we draw S samples for each text: z has shape (S, B, L, K, D), the text keeps shape (B, T) and has
+# one prefill, and the likelihood has shape (S, B).
 
 # %%
 particles = together.sample((S,))
@@ -156,12 +156,12 @@ print("z", tuple(particles.shape), "  x", tuple(x.shape), "  log p(x | z)", end=
 print(tuple(TokenSequence(decoder, particles).log_prob(x).shape))
 
 # %% [markdown]
-# The log-weights $\log w_{sb} = \log p(x_b, z_{sb}) - \log q(z_{sb})$ are a table: particles down, texts across.
-# Everything about bounds is *how this table is reduced*:
+# The log-weights $\log w_{sb} = \log p(x_b, z_{sb}) - \log q(z_{sb})$ form a table with one row per particle and one
+# column per text. Bounds differ in *how this table is reduced*:
 #
 # - a mean over S: the ELBO, $\frac1S \sum_s \log w_{sb}$;
 # - a logarithm of a mean over S: the importance-weighted bound, $\log \frac1S \sum_s w_{sb}$;
-# - over B nothing but a plain sum or mean, **outside** every logarithm. Texts are not samples of one another.
+# - over B only a sum or mean, **outside** every logarithm. Texts are not samples of one another.
 
 # %%
 guide = MeanFieldGuide(decoder.z_shape)
@@ -185,9 +185,9 @@ axes[1].legend(frameon=False, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **The mistake that costs the most.** Put B inside the logarithm and texts become particles of one another: the easiest
-# text's weight drowns all others. The number looks like a bound and is none: with texts of unequal length it lies far
-# above the truth. (`pyro.infer.RenyiELBO` and `ReweightedWakeSleep` do this to a mini-batch.)
+# **The most harmful mistake.** If B is inside the logarithm, texts are treated as particles of one another, and the
+# weight of the easiest text dominates all others. The result looks like a bound but is not one: with texts of unequal
+# length it lies far above the truth. (`pyro.infer.RenyiELBO` and `ReweightedWakeSleep` do this to a mini-batch.)
 
 # %%
 unequal = torch.tensor([-5.0, -50.0, -100.0])  # log p(x) of a short, a longer, a long text; every weight exact
@@ -211,10 +211,10 @@ with torch.no_grad():
 print("the library's terms are per text:", {name: tuple(value.shape) for name, value in terms.tensors().items()})
 
 # %% [markdown]
-# ## Who sees whom
+# ## Dependence on tokens and thoughts
 #
-# T is no plate: tokens depend on earlier ones, through a window of w tokens in each layer, and on the thoughts. Do not
-# believe a diagram: nudge each input, and see which predictions move.
+# T is not a plate: tokens depend on earlier ones, through a window of w tokens in each layer, and on the thoughts. To
+# measure this, we change each input a little and see which predictions change.
 
 
 # %%
@@ -248,7 +248,7 @@ plt.tight_layout()
 plt.show()
 
 # %% [markdown]
-# With a kernel, try your own:
+# With a running kernel, try other settings:
 
 # %% tags=["slider"]
 import ipywidgets as widgets
@@ -264,11 +264,11 @@ def look(layers=2, window=2):
 
 
 # %% [markdown]
-# One layer sees w tokens, L layers see L·(w − 1) + 1. The thoughts of every layer reach every prediction: the long range
-# is theirs. That is the architecture's whole idea.
+# One layer sees w tokens, and L layers see L·(w − 1) + 1. The thoughts of every layer reach every prediction: they
+# carry the long-range information. This is the main idea of the architecture.
 #
-# **Padding** is a mask of shape (B, T), True where a token is scored. A masked token contributes exactly zero
-# nats; the two numbers below differ by rounding alone.
+# **Padding** is a mask of shape (B, T), True where a token is scored. A masked token contributes exactly zero nats; the
+# two numbers below differ only by rounding.
 
 # %%
 mask = torch.ones(B, T, dtype=torch.bool)
@@ -283,8 +283,8 @@ print("six tokens alone:", short.item(), "  padded to ten:", masked.item())
 # %% [markdown]
 # ## Exercises
 #
-# **1.** A Latent Thought Model has 12 layers, 8 thought vectors a layer, and width 512. How many numbers is the z of a
-# batch of 4 texts, with 16 particles each?
+# **1.** A Latent Thought Model has 12 layers, 8 thought vectors per layer, and width 512. How many numbers does the z
+# of a batch of 4 texts have, with 16 particles each?
 
 # %% tags=["exercise-1"]
 numbers_in_z = None
@@ -313,8 +313,8 @@ else:
     print("Exercise 2: right.")
 
 # %% [markdown]
-# **3.** `wrong` below should be a posterior for B texts. Make `posterior` of the same mean and scale, so that its
-# `log_prob` is one number a text.
+# **3.** `wrong` below should be a posterior for B texts. Define `posterior` with the same mean and scale, so that its
+# `log_prob` is one number per text.
 
 # %% tags=["exercise-3"]
 wrong = dist.Normal(torch.zeros(B, L, K, D), 0.5).to_event(4)  # one number for all texts together

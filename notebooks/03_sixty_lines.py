@@ -14,16 +14,16 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# **The question.** What is a Latent Thought Model, when nothing is hidden in a library?
+# **The question.** What is a Latent Thought Model, written out in full without a library?
 #
 # **At the end you will know**
 #
-# - the whole model in sixty lines of PyTorch and plain Pyro: decoder, prior, guide, and learning at two rates,
-# - that the library's model is the same: from the same weights and the same noise it gives the same numbers,
-# - what its thoughts have learned of a language whose secret we know, and how near its bounds come to the truth,
+# - the whole model in sixty lines of PyTorch and plain Pyro: decoder, prior, guide, and training at two rates,
+# - that the library's model is the same: with the same weights and the same noise it gives the same numbers,
+# - what its thoughts represent on a language whose latent topics we know, and how near its bounds come to the truth,
 # - what the library adds: another prior, guide or bound is one line.
 #
-# You need notebooks 1 and 2: what a bound is, and which dimension is which.
+# This notebook builds on notebooks 1 and 2: bounds and tensor shapes.
 
 # %% tags=["install"]
 import importlib.util
@@ -52,10 +52,11 @@ plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.ri
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "0.5"
 
 # %% [markdown]
-# ## A language with a secret
+# ## A language with hidden topics
 #
-# Eight words, sixteen of them a text. Every text has one of four topics, of which we are told nothing. A topic owns two
-# words; four words of five are the topic's own, the fifth is any of the other six.
+# The language has eight words, and a text has sixteen. Every text has one of four topics, which the model is not given.
+# Each topic has two words of its own. Four of five words of a text are the topic's own; the fifth is any of the other
+# six.
 
 # %%
 TOPICS, WORDS, LENGTH = 4, 8, 16
@@ -92,13 +93,13 @@ plt.show()
 # %% [markdown]
 # ## 1. The decoder
 #
-# A Transformer writes the text, word by word. In every block a token looks back, over a short window; then at its
-# layer's thoughts, $z_l$; then thinks for itself:
+# The decoder is a Transformer that generates the text word by word. Every block has causal self-attention over a short
+# window, cross-attention to the thoughts $z_l$ of the layer, and a feed-forward network:
 #
-# $$h \leftarrow h + \mathrm{look\ back}(h), \qquad h \leftarrow h + \mathrm{attend}(h, z_l), \qquad
+# $$h \leftarrow h + \mathrm{self\ attention}(h), \qquad h \leftarrow h + \mathrm{cross\ attention}(h, z_l), \qquad
 #   h \leftarrow h + \mathrm{SwiGLU}(h),$$
 #
-# each behind an RMSNorm. Positions are rotations. The embedding also makes the logits.
+# each after an RMSNorm. Positions are encoded by rotations. The embedding matrix also gives the logits.
 
 # %% tags=["sixty"]
 V, T, D, L, K, HEADS, WINDOW, INNER = 8, 16, 16, 2, 1, 2, 4, 64  # words, tokens, width, layers, thoughts a layer
@@ -155,8 +156,9 @@ class Decoder(nn.Module):
 # %% [markdown]
 # ## 2. The Pyro program
 #
-# First the thoughts, from a Gaussian prior; then the text, given them. The guide, a Gaussian for every text, has its
-# means and log standard deviations from outside: they are *local*, and live as long as the batch.
+# The model draws the thoughts from a Gaussian prior, and then the text given the thoughts. The guide is a Gaussian for
+# every text. Its means and log standard deviations are arguments: they are *local* parameters, and exist only for one
+# batch.
 #
 # $$z \sim \mathcal{N}(0, I), \qquad x \sim p_\theta(x \mid z), \qquad q(z) = \mathcal{N}(\mu, \sigma^2)$$
 
@@ -176,8 +178,8 @@ def guide(decoder, x, mu, log_sigma):
 # %% [markdown]
 # ## 3. Two rates
 #
-# For each batch q starts at the prior. A few *fast* steps of Adam climb the ELBO in μ and log σ alone, with fresh noise
-# at each, on a falling rate; then one *slow* step, with fresh noise again, moves the decoder.
+# For each batch q starts at the prior. A few *fast* steps of Adam maximise the ELBO over μ and log σ only, with fresh
+# noise at each step and a learning rate that falls. Then one *slow* step, again with fresh noise, updates the decoder.
 
 
 # %% tags=["sixty"]
@@ -198,13 +200,13 @@ def learn(decoder, slow, x, steps=8, rate=0.3):
 
 
 # %% [markdown]
-# That is all of it. `inputs=` says who moves: in a fast step no gradient reaches the weights.
+# This is the whole model and its training, in sixty lines without imports and empty lines. `inputs=` selects the
+# tensors that get a gradient: in a fast step the weights get none.
 #
-# ## The library's model, from the same weights and the same noise
+# ## The library's model, with the same weights and the same noise
 #
-# (Sixty lines, the imports and empty ones not counted.) The library's decoder has the same sizes, and its weights have the
-# same names, so that they can be copied over. Both
-# now learn from the same 120 batches, each beginning with the same seed.
+# The library's decoder has the same sizes, and its weights have the same names, so that they can be copied. Both models
+# are now trained on the same 120 batches, each with the same seed.
 
 # %%
 STEPS, RATE = 120, 0.01
@@ -245,14 +247,13 @@ print(f"the largest difference in the first 20 steps: {apart[:20].max():.0e} nat
 assert apart[:20].max() < 1e-9
 
 # %% [markdown]
-# One curve hides the other. The first step is the same to the last digit but one; from there on the rounding of float64
-# grows tenfold in every ten steps or so, since two learners that start side by side drift apart as all chaotic systems
-# do. So nothing is in the library's numbers that is not in these sixty lines; and no two *long* runs can be compared
-# digit by digit, on whatever machines.
+# The two curves coincide. After the first step the numbers agree to all digits but the last. From there on the rounding
+# errors of float64 grow about tenfold every ten steps, because training is a chaotic system. So the library computes
+# exactly what these sixty lines compute; and no two *long* runs can be compared digit by digit, on any machine.
 #
 # ## What have the thoughts learned?
 #
-# We fit q to the 240 held-out texts, with more fast steps, and look. Nobody told the model that there are topics.
+# We fit q to the 240 held-out texts, with more fast steps, and plot its means. The model was never given the topics.
 
 # %%
 fast_loop.lasting(32).fit(program, svi.guide, texts)
@@ -267,9 +268,9 @@ axes.legend(frameon=False, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Texts of a topic lie together, though after 120 steps not all topics are apart. And what does the decoder make of a
-# thought? Here it walks in a straight line from one topic's mean thought to another's; drawn is what a text begins
-# with, where there is no context to tell.
+# Texts of one topic lie together, though after 120 steps not all topics are separated. How does the decoder use a
+# thought? The next figure moves z in a straight line from the mean thought of one topic to that of another. It shows
+# the distribution of the first word of a text, which has no context.
 
 
 # %%
@@ -305,10 +306,11 @@ def walk(share=0.5):
 ipywidgets.interact(walk, share=(0.0, 1.0, 0.05))
 
 # %% [markdown]
-# ## How near to the truth?
+# ## How close are the bounds to the truth?
 #
-# Honest numbers on held-out texts: the ELBO, and the importance-weighted bound with 64 draws, which is tighter. Both
-# bound the *model's* cost from above, and the model's cost is at least the truth's on average.
+# The next cell computes bounds on held-out texts: the ELBO, and the importance-weighted bound with 64 draws, which is
+# tighter. Both bound the cost of the *model* from above, and on average the cost of the model is at least that of the
+# true distribution.
 
 
 # %%
@@ -327,11 +329,11 @@ for name, bound in (("ELBO", elbo), ("importance-weighted", weighted)):
     print(f"{name}: {-bound.mean():.2f}, {above.mean():.2f} ± {above.std() / len(texts) ** 0.5:.2f} above the truth")
 
 # %% [markdown]
-# ## Now change one line
+# ## Changing one line
 #
-# What the library adds to the sixty lines is that their parts are exchangeable. The same first weights and the same 120
-# batches, each time with one line changed; the bars are the importance-weighted bound, and the errors are of the difference to the truth, text by
-# text.
+# In the library the parts of the sixty lines are exchangeable. The figure compares models with the same initial weights
+# and the same 120 batches, each with one line changed. The bars are the importance-weighted bound, and the error bars
+# are those of the difference to the truth, paired by text.
 
 
 # %%
@@ -365,12 +367,12 @@ axes.set(xlabel="importance-weighted bound above the truth, nats a text (one see
 plt.show()
 
 # %% [markdown]
-# One seed, 120 steps: no ranking. `ltm compare priors`, `ltm compare guides` and `ltm compare bounds` make such tables
-# with care, and notebooks 6, 7 and 8 ask what each part can and cannot do.
+# One seed and 120 steps give no ranking. `ltm compare priors`, `ltm compare guides` and `ltm compare bounds` make
+# careful comparisons, and notebooks 6, 7 and 8 show what each part can and cannot do.
 #
 # ## Exercises
 #
-# **1.** If someone told us every text's topic for free, what would a text cost, in nats, on average?
+# **1.** If the topic of every text were known at no cost, what would a text cost on average, in nats?
 
 # %% tags=["exercise-1"]
 cost_when_told = None  # your answer

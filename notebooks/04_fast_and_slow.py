@@ -14,17 +14,17 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# **The question.** For every batch, a few fast steps fit q(z) to each text, then one slow step moves the weights. What do
-# the fast steps do, how many are enough, and what do we buy with more of them?
+# **The question.** For every batch, a few fast steps fit q(z) to each text, then one slow step updates the weights.
+# What do the fast steps do, how many are enough, and what is gained with more of them?
 #
 # **At the end you will know**
 #
-# - how q moves from the prior to the posterior, step by step, beside the exact posterior,
-# - what the learning rate, its fall, and the natural gradient do to the way there,
-# - that fast steps are a dial for compute *after* training, and which bounds it moves,
-# - that the number of fast steps in training shapes what the decoder learns.
+# - how q moves from the prior to the posterior, step by step, compared with the exact posterior,
+# - how the learning rate, its decay, and the natural gradient change the convergence,
+# - that the number of fast steps sets the compute *after* training, and which bounds it changes,
+# - how the number of fast steps in training changes what the decoder learns.
 #
-# You need notebooks 1 and 3.
+# This notebook builds on notebooks 1 and 3.
 
 # %% tags=["install"]
 import importlib.util
@@ -60,11 +60,11 @@ plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.ri
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "0.5"
 
 # %% [markdown]
-# ## A posterior that we know
+# ## A model with a known posterior
 #
-# A linear-Gaussian model has its posterior in closed form. Here z has two dimensions, so that all can be drawn, and 64
-# "texts" of four numbers each are observed. The fast loop knows nothing of the closed form: it sees noisy gradients of
-# the ELBO, as it does in a Transformer.
+# A linear-Gaussian model has a posterior in closed form. Here z has two dimensions, so that it can be plotted, and 64
+# "texts" of four numbers each are observed. The fast loop does not use the closed form: it gets noisy gradients of the
+# ELBO, as with a Transformer.
 
 # %%
 pyro.set_rng_seed(7)
@@ -133,14 +133,15 @@ def look(step=4, text=0):
 ipywidgets.interact(look, step=(0, 16), text=(0, 63))
 
 # %% [markdown]
-# q starts as the prior, wide and at 0. Its mean walks to the posterior's and its width shrinks on the way. Adam moves
-# every number by about the learning rate at each step, whether its gradient is signal or noise. A mean field cannot
-# lean as the posterior does: that part of the gap stays.
+# q starts as the prior, wide and centred at 0. Its mean moves to that of the posterior, and its width shrinks. Adam
+# changes every parameter by about the learning rate at each step, whether its gradient is signal or noise. A mean field
+# cannot represent the correlation of the posterior: that part of the gap remains.
 #
-# ## How fast is fast?
+# ## Convergence of the fast loop
 #
-# The gap is log p(x) less the ELBO: the KL from q to the posterior. Here it is known exactly. Drawn is its mean over the 64
-# texts, for three learning rates; dotted, the gap of the best mean field, which no number of steps can pass.
+# The gap is log p(x) minus the ELBO, which is KL(q ‖ p(z given x)). Here it is known exactly. The figure shows its mean
+# over the 64 texts, for three learning rates. The dotted line is the gap of the best mean field, which no number of
+# steps can pass.
 
 # %%
 best = gap([part.detach().flatten(1)[None] for part in toy.best_mean_field(toy.x)])[0]
@@ -163,14 +164,16 @@ draw_ways(falls, right).set(title="its fall, at rate 0.5")
 plt.show()
 
 # %% [markdown]
-# Too low a rate does not arrive, and too high a one overshoots: its first step is away. A rate that *falls* ends nearer
-# than a constant one, which lets noise move q to the end. That is why the loop's rate falls along a cosine.
+# With too low a rate q does not converge within these steps; with too high a rate its first step increases the gap. A
+# rate that *falls* ends with a smaller gap than a constant one, with which noise moves q until the end. That is why the
+# rate of the fast loop follows a cosine.
 #
 # ## The natural gradient
 #
-# Adam measures a step by its parameters. The natural gradient measures it by how much the *distribution* changes, and
-# for a Gaussian that has a closed form. With exact gradients its steps are few and large. With those of a few draws a
-# large step is dangerous: a width that one noisy gradient has made too small or too large throws the means far off.
+# Adam limits the change of each parameter. The natural gradient measures a step by the change of the *distribution*;
+# for a Gaussian it has a closed form. With exact gradients, a few large steps are enough. With gradients from a few
+# draws a large step is risky: if one noisy gradient makes a width much too small or too large, the next step moves the
+# mean far away.
 
 # %%
 natural = {
@@ -187,14 +190,16 @@ plt.show()
 print("the best mean field:", round(best.item(), 2), "nats")
 
 # %% [markdown]
-# With one draw at 0.3 it is ahead of Adam at every step; with eight at 0.5 it is at the best mean field in eight. At 0.9 a few
-# texts are lost, and the mean over all with them. `max_kl=1.0` shortens each step that would move the q of a text by more than
-# a nat (the KL between before and after): no text is lost any more.
+# With one draw and a rate of 0.3 the natural gradient is ahead of Adam at every step; with eight draws and 0.5 it
+# reaches the best mean field in eight steps. At 0.9 the fit diverges for a few texts, which spoils the mean over all.
+# `max_kl=1.0` shortens each step that would move the q of a text by more than a nat (the KL between q before and after
+# the step): no fit diverges any more.
 #
-# ## A language, and a model that learns it
+# ## A language, and a model trained on it
 #
-# The language of notebook 3: eight words, sixteen of them a text, four hidden topics; its true cost is known. The decoder's
-# window is a single token, so that it needs its thoughts. The loop takes natural steps, on four draws each.
+# The language is that of notebook 3: eight words, sixteen words per text, four hidden topics; its true cost is known.
+# The decoder's window is a single token, so that it needs its thoughts. The fast loop takes natural-gradient steps with
+# four draws each.
 
 # %%
 TOPICS, WORDS, LENGTH = 4, 8, 16
@@ -233,9 +238,10 @@ def train(fast_steps, steps=120):
 model, guide, log = train(fast_steps=8)
 
 # %% [markdown]
-# `DualRateSVI.step` is just these two lines, `fast.fit` and `slow.step`. Laid out one after another, the fast loops of the
-# first and of the last ten batches make a saw: within a batch the cost falls as q finds its place; with the next batch q
-# starts at the prior again. The teeth grow, as the weights learn to rely on thoughts, and where they end sinks slowly.
+# `DualRateSVI.step` consists of these two lines, `fast.fit` and `slow.step`. The figure shows the fast loops of the
+# first and of the last ten batches one after another. Within a batch the cost falls as q is fitted; with the next batch
+# q starts at the prior again. The drop within a batch grows as the weights learn to use the thoughts, and the cost at
+# its end falls slowly.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(10, 2.8), layout="constrained", sharey=True)
@@ -251,10 +257,11 @@ plt.show()
 print("blue: the fast steps; orange: what the slow step sees; dotted: the truth")
 
 # %% [markdown]
-# ## A dial for compute
+# ## Inference-time compute
 #
-# The weights are now held. How many fast steps shall a *new* text get? `lasting(n)` is the same loop with n steps. Every
-# point is an honest bound: after the loop, the ELBO (and the importance-weighted bound) is taken with fresh draws.
+# The weights are now frozen. How many fast steps does a *new* text need? `lasting(n)` is the same loop with n steps.
+# Every point is a valid bound: after the loop, the ELBO (and the importance-weighted bound) is estimated with fresh
+# draws.
 
 
 # %%
@@ -281,15 +288,16 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The ELBO wins more than twelve nats from 0 to 64 steps, nearly all of them in the first eight: those it was trained with. The
-# importance-weighted bound wins nothing on so small a language: its 64 draws find the topic by themselves even from the
-# prior, and a q that is narrow in a wrong place, half way, is worse than none. Both stay above zero, the truth: with fresh
-# noise more compute cannot cheat. (Notebook 5 shows how other protocols can.)
+# The ELBO gains more than twelve nats from 0 to 64 steps, nearly all of them in the first eight steps, the number used
+# in training. The importance-weighted bound gains nothing on so small a language: its 64 draws find the topic even from
+# the prior, and a q that is half fitted, narrow and in a wrong place, is worse than the prior. Both stay above zero,
+# the true cost: with fresh noise, more compute never gives a cost below the truth. (Notebook 5 shows protocols that
+# do.)
 #
-# ## How many steps in training?
+# ## Fast steps in training
 #
-# The slow step teaches the decoder to read thoughts as the fast loop leaves them. Three decoders, trained on the same batches
-# with 1, 4 and 16 fast steps; each is then given the whole dial.
+# The slow step trains the decoder on thoughts as the fast loop leaves them. Three decoders are trained on the same
+# batches with 1, 4 and 16 fast steps; each is then evaluated with all numbers of fast steps.
 
 # %%
 trained = {1: train(1), 4: train(4), 16: train(16)}
@@ -305,14 +313,15 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# With a single step in training q hardly leaves the prior, the decoder learns to do with little of it, and afterwards the
-# dial does little. With more, it has come to rely on its thoughts: it ends lower, and pays dearly where too few
-# steps are left to find them. (One seed. `ltm scale` draws this figure for runs of your own, with seeds.)
+# With a single step in training q hardly leaves the prior, the decoder learns to use little information from it, and
+# more steps at evaluation change little. With more steps in training the decoder relies on its thoughts: its cost at
+# the end is lower, and with too few steps at evaluation its cost is high. (One seed. `ltm scale` draws this figure for
+# runs of your own, with several seeds.)
 #
 # ## Exercises
 #
-# **1.** From the gaps before the first step and after each (1 + T,), find after how many steps 90 % of the way from the
-# first gap to `best` is done.
+# **1.** Given the gaps before the first step and after each step, shape (1 + T,), find the number of steps after which
+# 90 % of the distance from the first gap to `best` is covered.
 
 
 # %% tags=["exercise-1"]
@@ -332,8 +341,9 @@ else:
     print("Exercise 1: right. With eight draws at 0.5:", enough(gap(follow(natural["natural 0.5, 8 draws"])), best))
 
 # %% [markdown]
-# **2.** The paper counts every pass over a text alike: T fast ones and a slow one. How many times the compute of an
-# autoregressive model does a Latent Thought Model with 16 fast steps spend on a text in training, counted so?
+# **2.** The paper counts every pass over a text equally: T fast passes and a slow one. Counted in this way, how many
+# times the compute of an autoregressive model does a Latent Thought Model with 16 fast steps spend on a text in
+# training?
 
 # %% tags=["exercise-2"]
 times_the_compute = None  # your answer
@@ -346,8 +356,8 @@ else:
     print("Exercise 2: right. What a frozen fast step really spends is less: docs/speed.md.")
 
 # %% [markdown]
-# **3.** Make a fast loop of at most 6 steps, with any bound of at most 8 particles, whose mean gap on the linear-Gaussian
-# model comes within 0.15 nats of `best`.
+# **3.** Define a fast loop of at most 6 steps, with any bound of at most 8 particles, whose mean gap on the
+# linear-Gaussian model comes within 0.15 nats of `best`.
 
 # %% tags=["exercise-3"]
 my_loop = None  # your answer
