@@ -101,7 +101,7 @@ class PosteriorStore(nn.Module):
                     os.unlink(name)
         except OSError as error:
             raise InputError(
-                f"a file of {needed / 1e9:.2g} GB, for {count} posteriors of {size} numbers cannot be made in {folder}: "
+                f"a file of {needed / 1e9:.2g} GB for {count} posteriors of {size} numbers cannot be made in {folder}: "
                 f"{error.strerror or error}. Give a folder with room for it, or a smaller capacity"
             ) from error
 
