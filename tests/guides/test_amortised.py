@@ -314,5 +314,5 @@ def test_a_run_tells_it_the_vocabulary_and_keeps_its_weights(words, tmp_path):
 def test_an_optimizer_that_the_refinement_cannot_follow_is_refused_before_any_text_is_read():
     words = ["--guide", "SemiAmortisedGuide", "--guide.through", "refinement"]
     validate(run_parser(), run_parser().parse_args(words))
-    with pytest.raises(InputError, match="the steps of RMSprop cannot be followed"):
+    with pytest.raises(InputError, match="the steps of RMSprop cannot be differentiated"):
         validate(run_parser(), run_parser().parse_args([*words, "--fast.optimizer", "torch.optim.RMSprop"]))
