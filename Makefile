@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+TORCH  :=
+PINS   := $(VENV)/constraints.txt
+COMPUTING := tests/models tests/bounds tests/guides tests/inference tests/generation tests/evaluation tests/testing
 
-.PHONY: train test test-all types suite lint docs notebooks install clean
+.PHONY: train test test-all test-oldest types suite lint docs notebooks install clean
 
 train: $(VENV)/.installed
 	$(BIN)/ltm train $(ARGS)
@@ -23,6 +26,11 @@ suite: $(VENV)/.installed-dev
 test-all: $(VENV)/.installed-dev
 	$(MAKE) test ARGS="-m '' $(ARGS)"
 
+# The tests of what computes, on the oldest torch that pyproject.toml allows, in an environment of its own. On Linux
+# that is PyPI's CUDA build, which needs some GB.
+test-oldest:
+	$(MAKE) suite VENV=.venv-oldest TORCH=2.11.0 ARGS="$(or $(ARGS),$(COMPUTING))"
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -41,12 +49,13 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version) if sys.version_info < (3, 10) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	sed '$(if $(TORCH),s/^torch==.*/torch==$(TORCH)/)' constraints.txt > $(PINS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(PINS) -e .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(PINS) -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-oldest

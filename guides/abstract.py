@@ -125,7 +125,8 @@ class AbstractGuide(Recorded, nn.Module, ABC):
         raise InputError(f"{type(self).__name__} has no natural gradient in closed form: choose another fast.optimizer")
 
     def natural_norm(self) -> Tensor:
-        r"""How long the natural gradient is by the family's own measure: :math:`g^\top F^{-1} g`, shape (B,), in nats.
+        r"""Squared length of the natural gradient by the family's own measure: :math:`g^\top F^{-1} g`, shape (B,), in
+        nats.
 
         From the gradients g that the local parameters hold. A step of size ρ moves q by :math:`\rho^2/2` of it, the KL
         from before to after, to second order.

@@ -1,4 +1,4 @@
-"""Where a guide starts: the prior's mean and standard deviation."""
+"""Moments at which a guide starts: the prior's mean and standard deviation."""
 
 from __future__ import annotations
 

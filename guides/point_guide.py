@@ -41,7 +41,7 @@ class AbstractPointGuide(AbstractGuide):
 
     @abstractmethod
     def begin(self, batch: int, prior: Distribution | None, device: torch.device) -> Tensor:
-        """Where the points start, shape (B, N, L, K, D)."""
+        """Starting points, shape (B, N, L, K, D)."""
 
     def posterior(self) -> Distribution:
         """Distribution from which `z` is drawn, batch (B,), event (L, K, D)."""

@@ -17,7 +17,7 @@ class NoDensity:
     """The refusal of a distribution of points to state log q(z)."""
 
     def refusal(self, *, linear: bool, upper: bool = False) -> str:
-        """Why nothing is bounded: the same for every bound."""
+        """The reason why points bound nothing: the same for every bound."""
         return (
             "the guide draws points, of which log q(z) is not known, so that nothing is bounded: learn by "
             "bound.without_claim(), or take LaplaceGuide or MeanFieldGuide for a number"
@@ -69,7 +69,7 @@ class Points(TorchDistribution):
         return 0.0 * value.flatten(-Z_DIMS).sum(-1)
 
     def _choose(self, draws: int) -> Tensor:
-        """Which point every draw is, shape (draws, B)."""
+        """Index of the point of every draw, shape (draws, B)."""
         batch, points = self.places.shape[:2]
         if points == 1:
             return torch.zeros(draws, batch, dtype=torch.long, device=self.places.device)

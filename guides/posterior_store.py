@@ -1,4 +1,4 @@
-"""Where posteriors are kept between epochs: rows of numbers by text, in memory or in a file."""
+"""Stores of posteriors between epochs: rows of numbers by text, in memory or in a file."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class PosteriorStore(nn.Module):
         return len(self._slots)
 
     def most(self, size: int) -> int:
-        """How many texts there may be with rows of so many numbers."""
+        """The largest number of texts with rows of so many numbers."""
         return max(1, LARGEST // (4 * size)) if self.capacity is None else self.capacity
 
     def read(self, keys: Sequence[bytes]) -> tuple[list[int], Tensor]:
-        """Which of the keys are known, and their rows, (number of those, n)."""
+        """Indices of the keys that are known, and their rows, (number of those, n)."""
         known = [place for place, key in enumerate(keys) if key in self._slots]
         return known, self._rows[[self._slots[keys[place]] for place in known]]
 

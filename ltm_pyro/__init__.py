@@ -3,7 +3,7 @@
 Shapes are written with one legend everywhere: S particles, B sequences, T tokens, L layers,
 K thoughts a layer, D width, H heads, V vocabulary. A bound is in nats per sequence, higher is better.
 
-Parts are imported when they are first asked for, so that a program can set up its process before torch is loaded.
+Names are imported at first use, so that a program can set up its process before torch is loaded.
 """
 
 from collections.abc import Iterable
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from ltm_pyro.inference import SlowStep as SlowStep
     from ltm_pyro.models import *  # noqa: F403
 
-_WHOLE = ("bounds", "guides", "models", "models.priors")  # whose `__all__` is offered here
-_BUT = {"Draws", "MaskedSequence"}  # of it, what bounds and models alone work with
-_SOME = {  # and single names of other parts
+_WHOLE = ("bounds", "guides", "models", "models.priors")  # packages whose `__all__` is exported here
+_BUT = {"Draws", "MaskedSequence"}  # names of theirs that are internal to bounds and models
+_SOME = {  # single names of other packages
     "InputError": "errors",
     "DualRateSVI": "inference",
     "FastLoop": "inference",
@@ -47,25 +47,25 @@ _SOME = {  # and single names of other parts
 }
 _PACKAGES = ("bounds", "guides", "models", "errors", "inference", "front", "studies", "suites")
 
-if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+if not TYPE_CHECKING:  # with `__getattr__` a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name in _PACKAGES:
             return import_module(f"{__name__}.{name}")
         if name == "__all__":
             return sorted({*_SOME, *(offered for part in _WHOLE for offered in _part(part).__all__)} - _BUT)
-        whole = () if name in _BUT or name.startswith("_") or find_spec(f"{__name__}.{name}") else _WHOLE
-        for part in [_SOME[name]] if name in _SOME else whole:
+        packages = () if name in _BUT or name.startswith("_") or find_spec(f"{__name__}.{name}") else _WHOLE
+        for part in [_SOME[name]] if name in _SOME else packages:
             if name in _SOME or name in _offered(part):
-                globals()[name] = found = getattr(_part(part), name)
-                return found
+                globals()[name] = value = getattr(_part(part), name)
+                return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def _part(name: str) -> ModuleType:
         return import_module(f"{__name__}.{name}")
 
     def _offered(part: str) -> Iterable[str]:
-        """Names that a part offers; while it is being imported, those it has by then, for the base of a class in it."""
+        """Names that a package exports; while it is being imported, those defined so far, for the base of a class."""
         module = _part(part)
         return getattr(module, "__all__", vars(module))
 

@@ -1,4 +1,4 @@
-"""Memory that a process keeps for itself."""
+"""Freed memory that a process keeps for its next allocation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LARGEST = 2**25  # bytes; the most that glibc takes from its heap, larger blocks
 def keep_freed_memory() -> bool:
     """Ask the C library not to hand freed memory back to the system at once.
 
-    A pass on a CPU frees its activations and asks for as many again a moment later. With glibc's defaults their pages
-    go back and forth between process and system, which can cost as much time as the arithmetic. It concerns the whole
-    process, so that programs ask for it and the library never does: `ltm` does.
+    A pass on a CPU frees its activations and allocates as much again a moment later. With glibc's defaults their pages
+    go back and forth between process and system, which can cost as much time as the arithmetic. The setting is of the
+    whole process, so that programs call this function and the library never does: `ltm` calls it.
 
     Returns:
-        Whether there was such a C library to ask.
+        True if the C library is glibc and accepted both settings.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""The device that this process works on: a GPU if there is one, unless another is chosen."""
+"""The torch device of this process: a GPU if there is one, unless another device is chosen."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ltm_pyro.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-VARIABLE = "LTM_DEVICE"  # so that the processes which this one starts choose the same
+VARIABLE = "LTM_DEVICE"  # an environment variable, which child processes inherit
 
 
 @contextmanager
 def on_device(name: str | None) -> Iterator[None]:
-    """Within, this process and those that it starts work on a device; on the usual one if None.
+    """Context manager in which this process and its children work on the device `name`; None changes nothing.
 
     Raises:
         InputError: if there is no such device.
@@ -38,10 +38,10 @@ def on_device(name: str | None) -> Iterator[None]:
 
 
 def chosen_device() -> torch.device:
-    """That of `on_device` or of the environment; else a GPU if there is one.
+    """The device chosen by `on_device` or by the environment; else a GPU if there is one.
 
     Raises:
-        InputError: if the environment names one that there is not.
+        InputError: if the environment names a device that does not exist.
     """
     import torch
 
@@ -51,7 +51,7 @@ def chosen_device() -> torch.device:
 
 
 def is_chosen() -> bool:
-    """Whether a device was chosen, by `on_device` or by the environment."""
+    """True if a device was chosen, by `on_device` or by the environment."""
     return bool(os.environ.get(VARIABLE))
 
 
@@ -59,7 +59,7 @@ def device_named(name: torch.device | str) -> torch.device:
     """A device by its name: `cpu`, `cuda`, `cuda:1`, `mps`.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no such device.
     """
     import torch
 
@@ -70,5 +70,5 @@ def device_named(name: torch.device | str) -> torch.device:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise InputError(f"device {name}: {reason}. Give cpu, cuda or cuda:0, or leave it out") from error
     if device.type == "meta":
-        raise InputError("device meta: it holds no numbers. Give cpu, cuda or cuda:0, or leave it out")
+        raise InputError("device meta: its tensors hold no numbers. Give cpu, cuda or cuda:0, or leave it out")
     return device

@@ -1,4 +1,4 @@
-"""The one exception for what a user can get wrong."""
+"""The exception for errors of a user."""
 
 
 class InputError(ValueError):

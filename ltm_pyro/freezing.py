@@ -1,4 +1,4 @@
-"""Holding parameters still while others move."""
+"""Parameters that are held constant while others are optimised."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 @contextmanager
 def frozen(parameters: Iterable[Tensor]) -> Iterator[None]:
-    """Within, these leaf tensors get no gradient, and none is computed for them."""
-    moving = [parameter for parameter in parameters if parameter.requires_grad]
-    for parameter in moving:
+    """Context manager in which `requires_grad` of these leaf tensors is False."""
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in trainable:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in moving:
+        for parameter in trainable:
             parameter.requires_grad_(True)

@@ -27,15 +27,15 @@ def load(
     trust_code: bool = False,
     folder: Path | str | None = None,
 ) -> TrainedRun:
-    """Open a run with the weights of a checkpoint. A run is data: this executes nothing that it names.
+    """Open a run with the weights of a checkpoint. A run is data: no code that it names is executed without consent.
 
     Args:
         source: a run's folder, or `hf:USER/NAME`, which is fetched from the hub unless it is there already.
         checkpoint: `best` (by validation ELBO), `latest`, or a step's number.
-        device: where it is to be; a GPU if there is one.
-        trust_code: import the classes of other packages than ltm_pyro, torch and Pyro that the run names, which runs
-            their code; it is looked for in the current folder too.
-        folder: of a run from the hub; runs/NAME if None.
+        device: of the weights; a GPU if there is one.
+        trust_code: import the classes that the run names from packages other than ltm_pyro, torch and Pyro, which
+            runs their code; the current folder is searched too.
+        folder: where a run from the hub is put; runs/NAME if None.
 
     Raises:
         InputError: if there is no such run or checkpoint, if it is damaged, or if it names classes that need consent.
@@ -46,15 +46,15 @@ def load(
 
     if str(source).startswith(PREFIX):
         source = _fetched(str(source), folder)
-    run, place = open_run(source, trust_code), chosen_device() if device is None else device_named(device)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # weights are made before they are read
-        return TrainedRun(run, run.load(checkpoint).to(place), place)
+    run, target = open_run(source, trust_code), chosen_device() if device is None else device_named(device)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # modules draw weights before these are read
+        return TrainedRun(run, run.load(checkpoint).to(target), target)
 
 
 def _fetched(spec: str, folder: Path | str | None) -> Path:
     from ltm_pyro.sharing import RepositoryName, pull
 
-    place = Path(folder or Path("runs") / RepositoryName.parse(spec).name)
-    if not (place / CONFIG).is_file():
-        pull(spec, run=str(place))
-    return place
+    destination = Path(folder or Path("runs") / RepositoryName.parse(spec).name)
+    if not (destination / CONFIG).is_file():
+        pull(spec, run=str(destination))
+    return destination

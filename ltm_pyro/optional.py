@@ -1,4 +1,4 @@
-"""Packages that an extra installs, imported where they are used."""
+"""Optional packages, each installed by an extra of ltm-pyro and imported where it is used."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def import_zuko() -> ModuleType:
     Raises:
         InputError: if it is not installed.
     """
-    # its import switches the validation of all distributions off, for everyone
-    kept = {name: vars(Distribution)[name] for name in ("_validate_args", "arg_constraints")}
+    # importing zuko switches the validation of all distributions off, in the whole process
+    saved = {name: vars(Distribution)[name] for name in ("_validate_args", "arg_constraints")}
     try:
         return import_extra("zuko", "flows", "a flow")
     finally:
-        for name, value in kept.items():
+        for name, value in saved.items():
             setattr(Distribution, name, value)
 
 
 def import_extra(package: str, extra: str, what: str) -> ModuleType:
-    """A package that an extra installs.
+    """An optional package, imported.
 
     Args:
         package: its import name.
-        extra: of ltm-pyro.
-        what: needs it, for the message.
+        extra: the extra of ltm-pyro that installs it.
+        what: the feature that needs it, for the message.
 
     Raises:
         InputError: if it is not installed.

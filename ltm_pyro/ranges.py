@@ -1,4 +1,4 @@
-"""Ranges of numeric arguments: declared at a constructor or in a function's annotations, checked at a call."""
+"""Ranges of numeric arguments, declared at a constructor or in a function's annotations and checked at each call."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from ltm_pyro.errors import InputError
 
-LARGEST = 2**31 - 1  # of any size or count: what 32 bits hold, and nobody has asked for more
+LARGEST = 2**31 - 1  # of any size or count: the largest 32-bit integer
 Constructor = TypeVar("Constructor", bound=Callable[..., None])
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Range(NamedTuple):
-    """An interval of numbers; never NaN, and infinite only where it says so.
+    """An interval of numbers. It never holds NaN, and infinity only where a closed end is infinite.
 
     Attributes:
-        least, most: its ends.
-        without_least, without_most: whether an end itself is left out.
+        least, most: the ends.
+        without_least, without_most: True if that end is open.
     """
 
     least: float
@@ -31,13 +31,13 @@ class Range(NamedTuple):
     without_most: bool = False
 
     def holds(self, number: float) -> bool:
-        """Whether a number is in it."""
+        """True if a number is in the range."""
         above = number > self.least if self.without_least else number >= self.least
         below = number < self.most if self.without_most else number <= self.most
         return above and below
 
     def missed(self, number: float) -> str:
-        """The expectation that a number missed: of a range of counts the end that it is beyond, else the range."""
+        """Text of the expectation that a number fails: for a range of counts the end it is beyond, else the range."""
         if self == POSITIVE:
             return "a positive number"
         if self.most == math.inf or self.without_least or self.without_most:
@@ -53,7 +53,7 @@ class Range(NamedTuple):
 
 
 def whole(least: int) -> Range:
-    """Sizes and counts."""
+    """Range of a size or count: whole numbers from `least`."""
     return Range(least, LARGEST)
 
 
@@ -63,17 +63,17 @@ NOT_NEGATIVE = Range(0, math.inf, False, True)
 SHARE = Range(0, 1)
 SHARE_BELOW_ONE = Range(0, 1, False, True)
 SHARE_ABOVE_ZERO = Range(0, 1, True)
-SEED = Range(0, 2**32 - 1)  # what NumPy's generator takes
+SEED = Range(0, 2**32 - 1)  # the seeds that NumPy's generator takes
 
 
 def bounded(**ranges: Range) -> Callable[[Constructor], Constructor]:
-    """Decorates a constructor with the ranges of its arguments; None, and what is no number, passes.
+    """Decorator that gives a constructor the ranges of its arguments; None, and values that are no numbers, pass.
 
-    A constructor's own refusals come first, since they know more of the reason; numbers that no arithmetic survives
-    (NaN, infinities, sizes beyond all memory) are refused before it begins.
+    The constructor's own errors come first, since they can state more of the reason. Numbers that it could not work
+    with at all (NaN, infinities, sizes beyond all memory) are refused before it is called.
 
     Args:
-        ranges: by name of the argument; of a tuple or a list, each number's.
+        ranges: by argument name; for a tuple or a list, the range of each number in it.
     """
 
     def decorate(constructor: Constructor) -> Constructor:
@@ -84,7 +84,7 @@ def bounded(**ranges: Range) -> Callable[[Constructor], Constructor]:
             try:
                 given = signature.bind(self, *args, **kwargs).arguments
             except TypeError:
-                constructor(self, *args, **kwargs)  # which says what is missing
+                constructor(self, *args, **kwargs)  # its TypeError names the missing argument
                 return
             refuse_outside(given, ranges, hopeless=True)
             try:
@@ -105,12 +105,13 @@ def bounded(**ranges: Range) -> Callable[[Constructor], Constructor]:
 def refuse_outside(
     given: Mapping[str, Any], ranges: Mapping[str, Range], prefix: str = "", hopeless: bool = False
 ) -> None:
-    """Raises InputError for the first of the given numbers that is outside its range.
+    """Raise InputError for the first of the given numbers that is outside its range.
 
     Args:
-        given, ranges: by name.
-        prefix: before the name.
-        hopeless: refuse only what is not finite, or beyond every size.
+        given: arguments by name.
+        ranges: their ranges, by name.
+        prefix: before the name in the message.
+        hopeless: refuse only numbers that are not finite, or beyond every size.
     """
     for name, limits in ranges.items():
         for number in _numbers(given.get(name)):
@@ -119,10 +120,10 @@ def refuse_outside(
 
 
 def in_range(function: Function) -> Function:
-    """Decorates a function whose annotations state ranges: `draws: Annotated[int, whole(1)] = 16`.
+    """Decorator for a function whose annotations state ranges: `draws: Annotated[int, whole(1)] = 16`.
 
     Raises:
-        InputError: when it is called with a number outside its range, before anything else.
+        InputError: at a call with a number outside its range, before the function runs.
     """
     signature = inspect.signature(function)
 
@@ -136,12 +137,12 @@ def in_range(function: Function) -> Function:
 
 def ranges_of(function: Callable[..., Any]) -> dict[str, Range]:
     """The ranges that a function's annotations state, by argument."""
-    stated = ((name, one) for name, hint in hints_of(function).items() for one in getattr(hint, "__metadata__", ()))
-    return {name: one for name, one in stated if isinstance(one, Range)}
+    metadata = ((name, item) for name, hint in hints_of(function).items() for item in getattr(hint, "__metadata__", ()))
+    return {name: item for name, item in metadata if isinstance(item, Range)}
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotation of each argument; what is returned may be a name for type checkers alone."""
+    """The annotation of each argument, without the return annotation, which may exist for type checkers alone."""
     function = inspect.unwrap(function)
     arguments = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
     holder = SimpleNamespace(__annotations__=arguments)
@@ -160,5 +161,5 @@ def _numbers(value: Any) -> Iterable[Any]:
 
 
 def _unending(limits: Range) -> Range:
-    """The part of a range's refusals that cannot wait."""
+    """The wider range whose refusals precede the call: finite numbers, and for a size those up to its largest."""
     return Range(-math.inf, limits.most, True, limits.without_most) if limits.most > 1 else FINITE

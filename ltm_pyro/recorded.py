@@ -1,4 +1,4 @@
-"""Objects that keep the arguments of their constructor, so that a run can say what it was made of."""
+"""Objects that keep the arguments of their constructor, so that a run can record them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltm_pyro.renamed_members import refuse_renamed_members
 
 
 class Recorded:
-    """A base class: `made_with` has the arguments that an object's own constructor was given, by name.
+    """Base class whose `made_with` holds the arguments given to an object's constructor, by name.
 
     Example:
         >>> class Size(Recorded):
@@ -29,8 +29,8 @@ class Recorded:
 
     @property
     def made_with(self) -> Mapping[str, Any]:
-        given: Mapping[str, Any] = vars(self).get("_made_with", {})
-        return given
+        arguments: Mapping[str, Any] = vars(self).get("_made_with", {})
+        return arguments
 
 
 def _recording(constructor: Callable[..., None]) -> Callable[..., None]:
@@ -49,7 +49,7 @@ def _named(signature: inspect.Signature, self: Any, args: tuple[Any, ...], kwarg
     try:
         bound = signature.bind(self, *args, **kwargs)
     except TypeError:
-        return {}  # the constructor says what is missing
+        return {}  # the constructor's own TypeError names the missing argument
     named = dict(list(bound.arguments.items())[1:])
     for parameter in signature.parameters.values():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:

@@ -1,4 +1,4 @@
-"""Members of guides, priors and bounds that have another name now; nobody would ask for the old one."""
+"""Renamed members of guides, priors and bounds; a member under its old name would never be called."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ RENAMED = {
 
 
 def refuse_renamed_members(cls: type) -> None:
-    """Raises InputError for a class that defines a member by its old name, with the new one."""
+    """Raise InputError, with the new name, for a class that defines a member by its old name."""
     for old, new in RENAMED.items():
         if old in vars(cls):
             raise InputError(
-                f"{cls.__name__}.{old}: this member is called {new} now, and would not be asked for: rename it"
+                f"{cls.__name__}.{old}: this member is called {new} now, and the old name is never used: rename it"
             )
 
 
 def refuse_renamed_arguments(cls: type, renamed: Mapping[str, str]) -> None:
-    """Raises InputError for a class whose own constructor takes an argument by its old name, with the new one."""
-    taken = inspect.signature(vars(cls)["__init__"]).parameters if "__init__" in vars(cls) else {}
+    """Raise InputError, with the new name, for a class whose own constructor takes an argument by its old name."""
+    parameters = inspect.signature(vars(cls)["__init__"]).parameters if "__init__" in vars(cls) else {}
     for old, new in renamed.items():
-        if old in taken:
+        if old in parameters:
             raise InputError(f"{cls.__name__}.__init__: the argument {old} is called {new} now: rename it")

@@ -1,4 +1,4 @@
-"""Rows of text and records as tables: Markdown that is also a plain terminal's table, and CSV."""
+"""Tables of rows and records: Markdown that can be read in a terminal too, and CSV."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of a Markdown table from a header and rows; the first columns stand left, the others right.
+    """Lines of a Markdown table from a header and rows; the first `left` columns are left-aligned, the others right.
 
-    A bar within a cell, as in p(x|z), is escaped, as Markdown asks.
+    A bar within a cell, as in p(x|z), is escaped, as Markdown requires.
     """
     rows = [[cell.replace("|", r"\|") for cell in row] for row in rows]
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
@@ -27,7 +27,7 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
 
 
 def section(title: str, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
-    """A titled table with notes below it, from a header and rows."""
+    """A table with a title above and notes below, from a header and rows."""
     return "\n".join([f"## {title}", "", *aligned(rows), "", *notes])
 
 
@@ -49,7 +49,7 @@ def with_error(value: float | None, error: float | None, digits: int = 4) -> str
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number with so many digits after the point, or three in all where it is large; a dash if unknown."""
+    """A number with `digits` decimals, or three significant digits from 100,000 on; a dash if unknown."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.2e}"

@@ -1,4 +1,4 @@
-"""Token ids as every floor takes them: int64."""
+"""Token ids as int64 tensors, the form in which every part of the library takes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltm_pyro.errors import InputError
 
 
 def token_ids(x: Any, name: str = "x") -> Tensor:
-    """Ids of any integer type as an int64 tensor: a tensor, or what numpy or a list holds.
+    """Token ids as an int64 tensor, from a tensor, an array or a list of any integer type.
 
     Raises:
         InputError: for numbers that are not whole.
@@ -25,7 +25,7 @@ def token_ids(x: Any, name: str = "x") -> Tensor:
 
 
 def check_range(ids: Tensor, vocabulary: int, name: str = "x") -> None:
-    """Raises InputError if an id is none of a vocabulary; the host waits for the device."""
+    """Raise InputError if an id is outside the vocabulary; this synchronises host and device."""
     if bool(((ids < 0) | (ids >= vocabulary)).any()):
         raise InputError(
             f"{name} must hold token ids from 0 to {vocabulary - 1}: was it encoded with this model's own tokenizer?"

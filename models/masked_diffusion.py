@@ -140,5 +140,5 @@ class MaskedDiffusionModel(AbstractModel):
 
 
 def near(length: int, window: int) -> Tensor:
-    """Which keys a query sees: itself and the `window` - 1 tokens on either side. Boolean, shape (T, T)."""
+    """Mask of the keys that a query sees: itself and the `window` - 1 tokens on either side. Boolean, shape (T, T)."""
     return torch.ones(length, length, dtype=torch.bool).triu(1 - window).tril(window - 1)

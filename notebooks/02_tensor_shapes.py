@@ -219,7 +219,7 @@ print("the library's terms are per text:", {name: tuple(value.shape) for name, v
 
 # %%
 def influence(layers, window):
-    """How much the prediction after token t moves as token s, or layer l's thoughts, are nudged: (T, T), (L, T)."""
+    """Change of the prediction after token t as token s, or layer l's thoughts, are nudged: (T, T), (L, T)."""
     pyro.set_rng_seed(3)
     nudged = Decoder(
         vocabulary=12, width=16, layers=layers, heads=2, thoughts=2, window=window, length=T, initial_scale=0.3

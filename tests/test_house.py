@@ -211,7 +211,7 @@ def test_an_import_the_other_way_would_be_noticed(floor, source):
 
 
 def imported_files(sources):
-    """Which modules each module imports, anywhere in it, among those given; a package's `__init__` is no target.
+    """Modules that each module imports, anywhere in it, among those given; a package's `__init__` is no target.
 
     Args:
         sources: each module's text by its name.

@@ -276,7 +276,7 @@ def test_a_damaged_file_of_what_was_held_out_is_named(capsys):
     assert "held-out" in capsys.readouterr().err
     file.unlink()
     assert ltm("evaluate", "mine", "--limit", "2") == 2
-    assert "what it held out of them is not here" in capsys.readouterr().err
+    assert "its held-out sequences are not in the folder" in capsys.readouterr().err
 
 
 def test_ids_of_a_file_that_are_none_of_the_vocabulary_are_refused(capsys):

@@ -25,17 +25,17 @@ USUAL = Sizes(length=512)
 
 def written(model: LatentThoughtModel, z: Tensor, tokens: int) -> Tensor:
     """Texts from nothing, shape (B, tokens)."""
-    return torch.stack(list(write(model, z, torch.empty(len(z), 0, dtype=torch.long), tokens)), 1)
+    return torch.stack(list(write(model, z, z.new_empty(len(z), 0, dtype=torch.long), tokens)), 1)
 
 
-def contestants(sizes: Sizes, batches: Sequence[int]) -> dict[str, Callable[[], Any]]:
+def contestants(sizes: Sizes, batches: Sequence[int], device: str = "cpu") -> dict[str, Callable[[], Any]]:
     """Texts of T tokens, by each, for each number of texts at once."""
-    decoder = sizes.decoder()
-    model, plain = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), PlainDecoder(decoder)
+    decoder = sizes.decoder().to(device)
+    model, plain = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), PlainDecoder(decoder).to(device)
     sampling = Sampling()
     runs: dict[str, Callable[[], Any]] = {}
     for batch in batches:
-        z = torch.randn(batch, *decoder.z_shape)
+        z = torch.randn(batch, *decoder.z_shape, device=device)
         runs[f"{PLAIN}, batch {batch}"] = partial(plain.write, z, sizes.length, sampling.draw)
         runs[f"{OURS}, batch {batch}"] = partial(written, model, z, sizes.length)
     return runs

@@ -56,17 +56,20 @@ def peak_of(loop: str, sizes: Sizes, steps: int, threads: int, seed: int) -> Pea
 def measure(loop: str, sizes: Sizes, steps: int) -> Peak:
     """The same in this process."""
     small = QUICK._replace(layers=1)
-    _training(loop, small).step(small.texts())  # what a first step imports is not what steps take
-    training, x = _training(loop, sizes), sizes.texts()
+    training_loop(loop, small).step(small.texts())  # what a first step imports is not what steps take
+    training, x = training_loop(loop, sizes), sizes.texts()
     before = _now()
     for _ in range(steps):
         training.step(x)
     return Peak(before, max(before, _most()))
 
 
-def _training(loop: str, sizes: Sizes) -> Any:
-    decoder = sizes.decoder(recompute=loop == "recompute")
-    return PlainLoop(PlainDecoder(decoder), sizes.fast_steps) if loop == "plain" else ours(decoder, sizes.fast_steps)
+def training_loop(loop: str, sizes: Sizes, device: str = "cpu") -> Any:
+    """One of `LOOPS`, with a `step` that takes texts."""
+    decoder = sizes.decoder(recompute=loop == "recompute").to(device)
+    if loop == "plain":
+        return PlainLoop(PlainDecoder(decoder).to(device), sizes.fast_steps)
+    return ours(decoder, sizes.fast_steps)
 
 
 def _most() -> int:

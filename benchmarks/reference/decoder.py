@@ -113,7 +113,7 @@ class PlainDecoder(nn.Module):
             tokens: how many.
             draw: token ids (B,) from logits (B, V).
         """
-        read = torch.full((len(z), 1), self.bos_id)
+        read = z.new_full((len(z), 1), self.bos_id, dtype=torch.long)
         for _ in range(tokens):
             token = draw(self.output(self.hidden(read, z)[:, -1]))
             read = torch.cat((read, token[:, None]), 1)

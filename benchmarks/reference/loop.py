@@ -47,8 +47,8 @@ class PlainLoop:
 
     def fit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mu and log sigma of every sequence, shape (B, L, K, D) each."""
-        mu = torch.zeros(len(x), *self.decoder.z_shape, requires_grad=True)
-        log_sigma = torch.zeros(len(x), *self.decoder.z_shape, requires_grad=True)
+        mu = torch.zeros(len(x), *self.decoder.z_shape, requires_grad=True, device=x.device)
+        log_sigma = torch.zeros_like(mu, requires_grad=True)
         optimizer = torch.optim.Adam([mu, log_sigma], lr=self.rate)
         for step in range(self.steps):
             cosine = 0.5 * (1 + math.cos(math.pi * step / max(1, self.steps - 1)))

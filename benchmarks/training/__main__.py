@@ -29,7 +29,7 @@ PLAIN, LEAN, OURS, COMPILED, PEAK = "(a) plain", "(b) lean", "ours", "ours, comp
 
 def ours(decoder: Decoder, steps: int) -> DualRateSVI:
     """The loop as a user makes it."""
-    model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
+    model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder).to(decoder.embedding.weight)
     return DualRateSVI(model, MeanFieldGuide(decoder.z_shape), FastLoop(ELBO(), steps), SlowStep(ELBO()))
 
 

@@ -1,4 +1,4 @@
-"""How many operations the products of matrices in a training step take, if no product is avoidable."""
+"""Operations of the products of matrices in a training step, if no product is avoidable."""
 
 from __future__ import annotations
 

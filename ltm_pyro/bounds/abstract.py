@@ -221,11 +221,11 @@ class AbstractObjective(Recorded, PyroELBO):
 
     @property
     def refusal_of_fast_loop(self) -> str | None:
-        """Why γ cannot follow this objective; None where it can."""
+        """The reason why γ cannot follow this objective; None where it can."""
         return None
 
     def refusal_of_refinement(self, terms: Terms) -> str | None:
-        """Why the gradient of these terms cannot be followed back through a fast loop; None where it can."""
+        """The reason why the gradient of these terms cannot be followed back through a fast loop; None where it can."""
         if self.gradient.is_derivative(terms.kl_closed_form):
             return None
         sampled = "" if terms.kl_closed_form else ", the KL being sampled,"
@@ -236,7 +236,7 @@ class AbstractObjective(Recorded, PyroELBO):
 
     @property
     def refusal_of_slow_step(self) -> str | None:
-        """Why θ cannot follow this objective; None where it can."""
+        """The reason why θ cannot follow this objective; None where it can."""
         if self.claim.is_upper:
             return (
                 f"{self.name} is an {self.claim.value}: it is minimised, and over the model's weights that would "

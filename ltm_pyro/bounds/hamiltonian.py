@@ -12,7 +12,7 @@ JITTER = 0.2  # by which every trajectory's step is drawn away from its middle, 
 
 
 class Point(NamedTuple):
-    r"""Where S chains of B sequences are, with all that a tempered log-density :math:`\log q(z) + \beta\, r(z)` needs.
+    r"""State of S chains of B sequences: positions, and all that a tempered :math:`\log q(z) + \beta\, r(z)` needs.
 
     Both parts are kept, and their slopes, so that another temperature costs no pass through a model.
     """

@@ -14,7 +14,7 @@ def log_mean_exp(log_w: Tensor) -> Tensor:
 
 
 def effective_sample_size(log_w: Tensor) -> Tensor:
-    """How many equal weights would be as good as these, (Σw)² / Σw², (S, B) -> (B,)."""
+    """Number of equal weights that would be as good as these, (Σw)² / Σw², (S, B) -> (B,)."""
     return 1 / log_w.softmax(0).square().sum(0)
 
 

@@ -1,1 +1,1 @@
-"""The command line. It builds the objects of the public API, and it alone talks."""
+"""The command line, which builds the objects of the public API from words and prints their results."""

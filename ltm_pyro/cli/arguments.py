@@ -1,4 +1,4 @@
-"""Reading a command line."""
+"""Parsing of a command line."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def parse(parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
     """Parse a command line.
 
     Raises:
-        InputError: for anything that cannot be parsed, with the names that come near.
+        InputError: for words that cannot be parsed, with suggestions of near names.
     """
     try:
         return parser.parse_args(list(argv))
-    except SyntaxError as error:  # in a module that an import path leads to
+    except SyntaxError as error:  # in the module of an import path
         raise InputError(f"{error.filename}, line {error.lineno} does not parse as Python: {error.msg}") from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise InputError(f"{explain(parser, error)} `{parser.prog} --help` lists all arguments") from error
 
 
 def add_device(parser: ArgumentParser) -> None:
-    """Give a parser `--device`, which `ltm` itself reads before it calls a command."""
+    """Add `--device` to a parser, for its help; `ltm` itself reads the option before it calls a command."""
     parser.add_argument(
         "--device", type=str | None, default=None, help="cpu, cuda, cuda:1; a GPU if there is one, if left out"
     )

@@ -1,4 +1,4 @@
-"""A class that is named starts anew: without the arguments of the class that stood there before."""
+"""Class arguments on a command line: a class named there replaces one in a file, with all its arguments."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ GROUPS = ("decoder", "prior", "guide", "fast", "slow")  # of arguments that may 
 
 
 def given(argv: Sequence[str], option: str) -> list[str]:
-    """The values of an option, each either the next word or behind an equals sign."""
+    """The values of an option: each the next word, or the text after an equals sign."""
     after = [following for word, following in pairwise([*argv, ""]) if word == option]
     return after + [word.removeprefix(f"{option}=") for word in argv if word.startswith(f"{option}=")]
 
 
 def named_classes(argv: Sequence[str]) -> set[str]:
-    """The arguments of `CLASSES` whose class the words name, or a file among them does."""
+    """The arguments of `CLASSES` whose class is named by the words, or by a file of `--config`."""
     return _in_argv(argv).union(*(_in_file(content) for content in map(read, given(argv, "--config"))))
 
 
 def without_overruled_shares(groups: Mapping[str, Any], argv: Sequence[str]) -> Mapping[str, Any]:
-    """A recipe's arguments; its schedule loses its shares of the run where the words give it a place in slow steps."""
+    """A recipe's arguments, without a schedule's shares of the run if the words give the schedule in slow steps."""
     for group in ("fast", "slow"):
         argument = f"--{group}.bound.kl_weight"
         named = [*given(argv, argument), *(word for word in argv if word.startswith(f"{argument}."))]
@@ -41,11 +41,11 @@ def without_overruled_shares(groups: Mapping[str, Any], argv: Sequence[str]) -> 
 
 
 def files_as_text(argv: Sequence[str], check: Callable[[Mapping[str, Any], Path], Mapping[str, Any]]) -> list[str]:
-    """The words, with files of arguments as text, from which the classes are gone that the words themselves name.
+    """The words, with each file of `--config` replaced by its text, without the classes that the words name.
 
     Args:
         argv: of a command line.
-        check: what is left of a file's arguments, given those and its path.
+        check: a function of a file's arguments and its path, which returns the arguments to keep.
 
     Raises:
         InputError: if a file cannot be read.
@@ -53,24 +53,24 @@ def files_as_text(argv: Sequence[str], check: Callable[[Mapping[str, Any], Path]
     import yaml
 
     named = _in_argv(argv)
-    found: list[str] = []
+    words: list[str] = []
     for before, word in pairwise(["", *argv]):
         equals = "--config=" if word.startswith("--config=") else ""
         if before == "--config" or equals:
             path = Path(word.removeprefix(equals))
             try:
-                given = read_arguments(path, follow=True)
+                content = read_arguments(path, follow=True)
             except InputError as error:
                 raise InputError(f"--config {error}") from error
-            kept = check(_without(given, named), path)
-            found.append(equals + yaml.safe_dump(dict(kept), sort_keys=False))
+            arguments = check(_without(content, named), path)
+            words.append(equals + yaml.safe_dump(dict(arguments), sort_keys=False))
         else:
-            found.append(word)
-    return found
+            words.append(word)
+    return words
 
 
 def names_own_code(argv: Sequence[str]) -> bool:
-    """Whether the words name a class of the user's own by its import path."""
+    """True if the words name a class of the user's own by its import path."""
     for before, word in pairwise(["", *argv]):
         option, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
         paths = IMPORT_PATH.findall(value) if option.removeprefix("--").split(".")[0] in GROUPS else []
@@ -80,7 +80,7 @@ def names_own_code(argv: Sequence[str]) -> bool:
 
 
 def read(path: str) -> Mapping[str, Any]:
-    """A file of arguments; empty if it is none."""
+    """The arguments of a file; empty if it cannot be read."""
     try:
         return read_arguments(Path(path), follow=True)
     except InputError:
@@ -96,7 +96,7 @@ def _in_file(content: Mapping[str, Any]) -> set[str]:
 
 
 def _holder(content: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """The mapping that holds the last part of a name in nested arguments; None if it is not there."""
+    """The mapping that holds the last part of a dotted name in nested arguments; None if there is none."""
     *groups, last = name.split(".")
     inner: Any = content
     for group in groups:
@@ -105,9 +105,9 @@ def _holder(content: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
 
 
 def _without(content: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    rest: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in content.items()}
+    remaining = {key: dict(value) if isinstance(value, dict) else value for key, value in content.items()}
     for name in names:
-        holder = _holder(rest, name)
+        holder = _holder(remaining, name)
         if isinstance(holder, dict):
             del holder[name.split(".")[-1]]
-    return rest
+    return remaining

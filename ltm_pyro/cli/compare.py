@@ -1,4 +1,4 @@
-"""`ltm compare WHAT`: estimators side by side."""
+"""`ltm compare WHAT`: comparison of bounds, guides, priors or trained models."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ WHAT = {
     "priors": "priors, each trained at an equal budget: the four numbers, KL, aggregated posterior, cost, samples",
 }
 
-USAGE = f"""usage: ltm compare WHAT ...          (ltm compare WHAT --help lists what it takes)
+USAGE = f"""usage: ltm compare WHAT ...          (ltm compare WHAT --help lists its arguments)
 
 {chr(10).join(f"  {name:15} {summary}" for name, summary in WHAT.items())}
 """
 
 
 def main(argv: Sequence[str]) -> int:
-    """Compare; returns the exit code."""
+    """Run `ltm compare`; returns the exit code."""
     if not argv or argv[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
-    what = argv[0]
-    if what not in WHAT:
-        hint = did_you_mean(what, WHAT)
-        raise InputError(f"ltm compare {what}: {hint}It compares {', '.join(WHAT)}; then the run's folder, if any")
-    return import_module(f"ltm_pyro.cli.compare_{what}").main(argv[1:])
+    subject = argv[0]
+    if subject not in WHAT:
+        hint = did_you_mean(subject, WHAT)
+        raise InputError(f"ltm compare {subject}: {hint}Expected one of {', '.join(WHAT)}, then its arguments")
+    return import_module(f"ltm_pyro.cli.compare_{subject}").main(argv[1:])

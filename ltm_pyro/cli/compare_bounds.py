@@ -13,11 +13,11 @@ from ltm_pyro.studies.bounds.study import study_bounds
 from ltm_pyro.training.consent import look_in
 
 
-def _own_code(given: dict[str, Any]) -> dict[str, Any]:
-    """Look in the current folder for estimators that are named by import paths of it."""
-    if any(names_own_code(["--fast", name]) for name in given["estimators"] or []):
+def _own_code(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Let estimators that are named by import paths be imported from the current folder too."""
+    if any(names_own_code(["--fast", name]) for name in arguments["estimators"] or []):
         look_in(os.getcwd())
-    return given
+    return arguments
 
 
 def _sizes(argv: Sequence[str]) -> dict[str, Any]:

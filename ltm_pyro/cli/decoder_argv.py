@@ -1,4 +1,4 @@
-"""The decoder's class among the words of a command line, which is chosen before anything else is parsed."""
+"""The decoder's class on a command line, which is determined before anything else is parsed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CLASS = re.compile(r"[A-Za-z_][\w.]*")
 
 
 class Choice(NamedTuple):
-    """The decoder's class.
+    """The class of the decoder, and its source.
 
     Attributes:
         cls: the class.
-        named: whether the words themselves name it, so that it starts anew.
+        named: True if the words name it, so that arguments of a file or a recipe do not apply.
     """
 
     cls: type[AbstractDecoder]
@@ -33,26 +33,26 @@ class Choice(NamedTuple):
 
     @property
     def anew(self) -> bool:
-        """Whether the recipe's arguments are of no use to it."""
+        """True if the decoder's arguments in a recipe do not apply to this class."""
         return self.named or self.cls is not Decoder
 
     def argv(self, argv: Sequence[str]) -> list[str]:
-        """The other words, which the parser of this class takes."""
-        kept: list[str] = []
-        rest = iter(argv)
-        for word in rest:
+        """The words without the one that names the class, for the parser of this class."""
+        others: list[str] = []
+        words = iter(argv)
+        for word in words:
             option, equals, value = word.partition("=")
             if option == OPTION:
-                behind = [] if equals else [*islice(rest, 1)]
-                kept += [] if _is_class("".join(behind) or value) else [word, *behind]
+                following = [] if equals else [*islice(words, 1)]
+                others += [] if _is_class("".join(following) or value) else [word, *following]
             else:
-                kept.append(word)
-        return kept
+                others.append(word)
+        return others
 
     def of_file(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A file's arguments, without those of another decoder than the one that is chosen."""
-        other = "decoder" in values and (self.named or decoder_class(decoder_path(values["decoder"])) is not self.cls)
-        return {name: value for name, value in values.items() if not (other and name == "decoder")}
+        """A file's arguments, without those of a decoder of another class."""
+        unfit = "decoder" in values and (self.named or decoder_class(decoder_path(values["decoder"])) is not self.cls)
+        return {name: value for name, value in values.items() if not (unfit and name == "decoder")}
 
 
 USUAL = Choice(Decoder)
@@ -61,17 +61,17 @@ USUAL = Choice(Decoder)
 def chosen_decoder(argv: Sequence[str], trust_code: bool) -> Choice:
     """The class of `--decoder CLASS`; else that of the last file with a decoder; else `Decoder`.
 
-    A class that the words name is the user's own word, and is imported; one of a file needs consent.
+    A class named by the words is imported; a class named by a file needs consent.
 
     Raises:
-        InputError: for a class that is no decoder, or a file's without consent.
+        InputError: for a class that is no decoder, or one of a file without consent.
     """
     if named := [value for value in given(argv, OPTION) if _is_class(value)]:
         checked = checked_arguments(run_parser(), {"decoder": named[-1]}, trust_code=True)
         return Choice(_imported(checked.values["decoder"]), named=True)
     for path in reversed(given(argv, "--config")):
-        if own := {name: value for name, value in read(path).items() if name.split(".")[0] == "decoder"}:
-            consent = consented(run_parser(), own, Path(path), trust_code)
+        if settings := {name: value for name, value in read(path).items() if name.split(".")[0] == "decoder"}:
+            consent = consented(run_parser(), settings, Path(path), trust_code)
             return Choice(_imported(consent.values["decoder"]))
     return USUAL
 
@@ -89,5 +89,5 @@ def _imported(decoder: Any) -> type[AbstractDecoder]:
 
 
 def _is_class(value: str) -> bool:
-    """Whether what stands behind `--decoder` names a class; else it is a file of arguments, or the arguments."""
+    """True if the value of `--decoder` names a class; else it is a file of arguments, or the arguments themselves."""
     return CLASS.fullmatch(value) is not None and not Path(value).is_file()

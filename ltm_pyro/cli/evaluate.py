@@ -1,4 +1,4 @@
-"""`ltm evaluate`: a run's honest numbers, or a suite on it."""
+"""`ltm evaluate`: the numbers of a run, or a suite on it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ltm_pyro.runs.console import say, show
 from ltm_pyro.runs.evaluate import Evaluated, evaluate
 from ltm_pyro.runs.keeping import keeping
 
-SUITE = {"default": None, "help": f"in its place: {', '.join(SUITES)}; each has a --help"}
+SUITE = {"default": None, "help": f"run a suite instead: {', '.join(SUITES)}; each has its own --help"}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Evaluate; returns the exit code."""
+    """Run `ltm evaluate`; returns the exit code."""
     if suite := named_suite(argv):
         return suite_command(suite)(argv)
     return command(argv)

@@ -1,4 +1,4 @@
-"""`ltm`: one command, a file for each thing it does."""
+"""`ltm`: the entry point, which calls a command; each command has its own module."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ltm_pyro.training.memory import is_out_of_memory
 
 COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
-    "evaluate": "print a run's honest numbers on held-out or other text",
-    "inspect": "report what is in a run's thoughts: which carry what, and what they tell of a text",
+    "evaluate": "score a run on held-out or other text: bounds, KL, perplexity",
+    "inspect": "report on a run's thoughts: the information in each, and what can be predicted from them",
     "generate": "write text with a trained run",
     "compare": "compare runs, or bounds, guides and priors",
     "scale": "train and score a grid of sizes and fast steps; figures and a law against compute",
-    "plot": "draw what runs have learned by when, one beside the other",
-    "serve": "a page to play with a run's thoughts",
+    "plot": "draw the learning curves of several runs",
+    "serve": "open a web page to explore a run's thoughts",
     "push": "put a run on the Hugging Face hub, with a model card",
     "pull": "fetch a run from the Hugging Face hub",
     "import-weights": "make a run from weights of the paper's released code",
@@ -39,14 +39,14 @@ OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUO
 
 GREETING = f"""ltm {__version__}: Latent Thought Models as Pyro programs.
 
-usage: ltm COMMAND ...          (ltm COMMAND --help lists what it takes)
+usage: ltm COMMAND ...          (ltm COMMAND --help lists its arguments)
 
 {chr(10).join(f"  {name:15} {summary}" for name, summary in COMMANDS.items())}
 
-Where a model is at work: --device cpu, cuda or cuda:1; left out, a GPU if there is one.
+Commands that run a model take --device cpu, cuda or cuda:1; if left out, a GPU is used if there is one.
 
 To begin:
-  ltm train                     trains the default model on the built-in corpus, in some minutes
+  ltm train                     trains the default model on the built-in corpus, in a few minutes
   ltm evaluate RUN              its four numbers; RUN is the folder that `ltm train` names
   ltm generate RUN              text from it
 """
@@ -55,14 +55,14 @@ To begin:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
-    0 done; 1 a run that diverged, or results that are shown and could not be kept; 2 bad input; 130 and 143 stopped by
-    SIGINT and SIGTERM; 141 nobody reads the output.
+    Exit codes: 0 success; 1 a run that diverged, or results that were shown but could not be saved; 2 bad input; 130
+    and 143 stopped by SIGINT and SIGTERM; 141 the reader of the output has gone.
     """
     spin_briefly()  # before anything imports torch
     keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # text may hold what a terminal's encoding does not
+            stream.reconfigure(errors="replace")  # text may hold characters that the terminal's encoding lacks
     try:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
@@ -73,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        reason = (str(error).strip().splitlines() or ["no more could be had"])[0]
-        print(f"ltm: memory ran out ({reason}): give smaller sizes, or fewer at once", file=sys.stderr)
+        reason = (str(error).strip().splitlines() or ["allocation failed"])[0]
+        print(f"ltm: memory ran out ({reason}): give smaller sizes, or a smaller batch", file=sys.stderr)
         return 2
     except NotKeptError as error:
         print(f"ltm: {error}", file=sys.stderr)
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in OF_THE_DISK:
             raise
-        print(f"ltm: {reason_of(error)}. Free some space, or give a place that can be written", file=sys.stderr)
+        print(f"ltm: {reason_of(error)}. Free some space, or give a folder that can be written", file=sys.stderr)
         return 2
 
 
@@ -100,25 +100,25 @@ def _run(argv: list[str]) -> int:
     if argv[0] == "--version":
         print(f"ltm_pyro {__version__}")
         return 0
-    command, (device, rest) = _command(argv[0]), _device_in(argv)
+    command, (device, words) = _command(argv[0]), _device_in(argv)
     try:
         with on_device(device):
-            return command(rest)
-    except SystemExit as end:  # how the parser leaves after --help and --print_config
+            return command(words)
+    except SystemExit as end:  # raised by the parser after --help and --print_config
         return int(end.code or 0)
 
 
 def _device_in(argv: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The value of `--device`, where a command works on one, and the other words behind the command."""
-    device, rest = None, list(argv[1:])
-    for place, word in enumerate(rest if argv[0] in ON_A_DEVICE else []):
+    """The value of `--device`, if the command has that option, and the other words after the command."""
+    device, words = None, list(argv[1:])
+    for place, word in enumerate(words if argv[0] in ON_A_DEVICE else []):
         if word == "--device" or word.startswith("--device="):
-            behind = 2 if word == "--device" else 1
-            if place + behind > len(rest):
-                raise InputError("--device: expected a device behind it, such as cpu or cuda")
-            device = rest[place + 1] if behind == 2 else word.partition("=")[2]
-            return device, rest[:place] + rest[place + behind :]
-    return device, rest
+            width = 2 if word == "--device" else 1
+            if place + width > len(words):
+                raise InputError("--device: expected a device after it, such as cpu or cuda")
+            device = words[place + 1] if width == 2 else word.partition("=")[2]
+            return device, words[:place] + words[place + width :]
+    return device, words
 
 
 def _command(name: str) -> Callable[[Sequence[str]], int]:
@@ -126,7 +126,7 @@ def _command(name: str) -> Callable[[Sequence[str]], int]:
         hint = did_you_mean(name, COMMANDS)
         raise InputError(f"unknown command {name!r}: {hint}The commands are {', '.join(COMMANDS)}")
     if name != "train" and launched() > 1:
-        raise InputError(f"several processes were launched, and only `ltm train` shares its work: start {name} alone")
+        raise InputError(f"several processes were launched, but only `ltm train` shares its work: start {name} alone")
     return import_module(f"ltm_pyro.cli.{name.replace('-', '_')}").main
 
 

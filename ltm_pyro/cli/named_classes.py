@@ -1,4 +1,4 @@
-"""Classes as they are named in a comparison: a class, its arguments in brackets, and what else its runs need."""
+"""Notation of the classes in a comparison: a class, its arguments in brackets, and further arguments of its runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ltm_pyro.studies.variants import Variant, refuse_alike
 
 
 class NamedClass(NamedTuple):
-    """A prior or a guide to compare: its class, by name or import path, its arguments as text, and what else it needs.
+    """A prior or a guide to compare: its class, by name or import path, its arguments as text, and further words.
 
     Example:
         >>> name = parse_named("prior", "MixturePrior(components=4, unit=layer)")
@@ -30,25 +30,25 @@ class NamedClass(NamedTuple):
     further: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        given = ", ".join(f"{key}={value}" for key, value in self.arguments)
-        return " ".join([f"{self.path}({given})" if given else self.path, *self.further])
+        arguments = ", ".join(f"{key}={value}" for key, value in self.arguments)
+        return " ".join([f"{self.path}({arguments})" if arguments else self.path, *self.further])
 
     @property
     def argv(self) -> list[str]:
-        """As `ltm train` takes it."""
-        own = [f"--{self.role}.{key}={value}" for key, value in self.arguments]
-        return [f"--{self.role}", self.path, *own, *self.further]
+        """The words of `ltm train` for this class."""
+        options = [f"--{self.role}.{key}={value}" for key, value in self.arguments]
+        return [f"--{self.role}", self.path, *options, *self.further]
 
 
 def parse_all(role: str, texts: Sequence[str]) -> list[NamedClass]:
-    """The classes to be compared, in order.
+    """The classes to compare, parsed in order.
 
     Args:
         role: `prior` or `guide`.
-        texts: as `parse_named` reads them.
+        texts: as `parse_named` takes them.
 
     Raises:
-        InputError: for a text that is no class with arguments, or one that comes twice.
+        InputError: for a text that is no class with arguments, or a class that is named twice.
     """
     names = [parse_named(role, text) for text in texts]
     refuse_alike(role, [str(name) for name in names])
@@ -56,11 +56,11 @@ def parse_all(role: str, texts: Sequence[str]) -> list[NamedClass]:
 
 
 def variants_of(names: Sequence[NamedClass], argv: Sequence[str]) -> list[Variant]:
-    """Changes that each class makes in the settings that words of `ltm train` give.
+    """Changes that each class makes in the settings of a run.
 
     Args:
         names: of the classes.
-        argv: the same for all of them.
+        argv: words of `ltm train` for all of them.
 
     Raises:
         InputError: for arguments that `ltm train` refuses.
@@ -76,10 +76,10 @@ def _variant(name: NamedClass, argv: Sequence[str]) -> Variant:
 
 
 def parse_named(role: str, text: str) -> NamedClass:
-    """`CLASS` or `CLASS(name=value, ...)`, and arguments of `ltm train` for this one alone, if it needs any.
+    """Parse `CLASS` or `CLASS(name=value, ...)`, optionally followed by arguments of `ltm train` for this class alone.
 
     Raises:
-        InputError: for anything else.
+        InputError: for any other text.
     """
     expected = f"--{role}s {text}: expected a class, or a class with arguments as in 'MyClass(size=4)'"
     named, *further = re.split(r"\s+(?=--)", text.strip(), maxsplit=1)
@@ -89,19 +89,19 @@ def parse_named(role: str, text: str) -> NamedClass:
     except ValueError as error:
         raise InputError(f"--{role}s {text}: {error}") from error
     except SyntaxError as error:
-        raise InputError(f"{expected}, in quotes, since a shell reads brackets itself") from error
+        raise InputError(f"{expected}, in quotes, since the shell interprets brackets") from error
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
     path = ast.unparse(call.func)
     if not re.fullmatch(r"[\w.]+", path) or not isinstance(call.func, ast.Name | ast.Attribute):
         raise InputError(expected)
     if call.args or any(keyword.arg is None for keyword in call.keywords):
-        raise InputError(f"{expected}; every argument by its name")
+        raise InputError(f"{expected}; give every argument by its name")
     arguments = tuple((str(keyword.arg), _value(keyword.value)) for keyword in call.keywords)
     return NamedClass(role, path, arguments, tuple(argv))
 
 
 def _value(node: ast.expr) -> str:
-    """As YAML has it, which is how `ltm train` reads values."""
+    """A value as YAML, the format in which `ltm train` reads values."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):

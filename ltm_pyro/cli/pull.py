@@ -12,8 +12,8 @@ def _show(pulled: Pulled) -> None:
     trust = " --trust_code" if foreign else ""
     if foreign:
         say(
-            f"{folder} names {', '.join(map(str, foreign))}: code that is not ltm_pyro's and was not fetched. It is "
-            "not opened without --trust_code"
+            f"{folder} names {', '.join(map(str, foreign))}: code from outside ltm_pyro, which was not fetched. "
+            "Opening the run needs --trust_code"
         )
     say(f"Next: ltm generate {folder}{trust}, or ltm evaluate {folder} CORPUS{trust}")
     show(str(folder))

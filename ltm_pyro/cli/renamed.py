@@ -1,4 +1,4 @@
-"""Options that have another name now."""
+"""Renamed options of commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RENAMED = {  # by command, the old name and the new one
 
 
 def refuse_renamed(command: str, argv: Sequence[str]) -> None:
-    """Raises InputError for an option by its old name, with the new one."""
+    """Raise InputError, with the new name, for an option by its old name."""
     for old, new in RENAMED.get(command, {}).items():
         if any(word == f"--{old}" or word.startswith(f"--{old}=") for word in argv):
             raise InputError(f"--{old} is --{new} now. `{command} --help` lists all arguments")

@@ -1,4 +1,4 @@
-"""Arguments of a run: from the words of a command line, and the files that they name, to a configuration."""
+"""Configuration of a run, from the words of a command line and the files that they name."""
 
 from __future__ import annotations
 
@@ -27,61 +27,61 @@ HERE_ONLY = ("device", "run", "resume", "corpus_at", "recipe", "config", "trust_
 
 
 def configured(argv: Sequence[str], defaults: Mapping[str, Any] | None = None) -> tuple[Namespace, dict[str, Any]]:
-    """The configuration of a run, and the arguments that matter at its start alone: its folder, its recipe.
+    """The configuration of a run, and the arguments that are not part of it, such as the folder and the recipe.
 
     Args:
         argv: of a command line.
-        defaults: settings that stand before the recipe's.
+        defaults: settings that the recipe overrides.
 
     Raises:
-        InputError: for words that make no sense.
+        InputError: for words that cannot be parsed, or values that are refused.
     """
-    own, trusted = names_own_code(argv), "--trust_code" in argv
-    if own or trusted:
+    custom, trusted = names_own_code(argv), "--trust_code" in argv
+    if custom or trusted:
         look_in(os.getcwd())
     decoder = chosen_decoder(argv, trusted)
     parser = _parser(argv, decoder)
     parser.set_defaults(_by_argument(defaults or {}))
 
-    def check_file(given: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-        arguments = consented(parser, given, path, trusted)
+    def check_file(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+        arguments = consented(parser, content, path, trusted)
         say_once(arguments.remark)
         return decoder.of_file(arguments.values)
 
     config = parse(parser, decoder.argv(files_as_text(_files_first(argv), check_file)))
     if missing := missing_value(config):
-        raise InputError(f"--{missing} null: expected a value; leave it out to take the default")
+        raise InputError(f"--{missing} null: expected a value; leave the argument out for its default")
     config = with_tokenizer_of_start(config)
-    here = {name: config.pop(name, None) for name in HERE_ONLY}
-    if own:
+    start_only = {name: config.pop(name, None) for name in HERE_ONLY}
+    if custom:
         refuse_other_classes(config)
-    return config, here
+    return config, start_only
 
 
 def settings_of(argv: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Settings:
-    """The same as a nested dict, without what matters at a run's start alone."""
+    """The configuration of `configured` as a nested dict."""
     return as_dict(configured(argv, defaults)[0])
 
 
 def named_settings(argv: Sequence[str], settings: Settings) -> Settings:
-    """Those of the settings that the words themselves name; of a class's argument the class, with all that it takes.
+    """The settings that the words name; for an argument of a class, the class with all its arguments.
 
     Args:
         argv: of a command line.
-        settings: what came of them.
+        settings: all settings that the words result in.
     """
     named: Settings = {}
     for word in argv:
         path = word.split("=")[0].removeprefix("--") if word.startswith("--") else ""
         while path and value_of(settings, path) is None:
-            path = path.rpartition(".")[0]  # an argument of a class, which stands among its init_args
+            path = path.rpartition(".")[0]  # an argument of a class is in its init_args
         if path:
             named = merged(named, {path: value_of(settings, path)})
     return named
 
 
 def _files_first(argv: Sequence[str]) -> list[str]:
-    """The words with `--config FILE` before all others, since later ones override it."""
+    """The words with `--config FILE` before all others, which override it."""
     files: list[str] = []
     others: list[str] = []
     for word in argv:
@@ -96,7 +96,7 @@ def _parser(argv: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
         "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n"
         "       ltm train --resume RUN [--corpus_at PLACE]"
     )
-    parser.description = "`ltm train`: from a corpus to a trained run, its table and two samples."
+    parser.description = "`ltm train`: train a run on a corpus; prints its table of scores and two samples."
     parser.add_argument("--recipe", default="tiny", help=f"defaults to start from: {', '.join(recipes())}")
     parser.add_argument(
         "--config", action="config", help="a run's config.yaml, or any part of one; other arguments override it"
@@ -105,26 +105,26 @@ def _parser(argv: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with a run that was interrupted, or from one of its checkpoints; takes --corpus_at alone beside it",
+        help="continue an interrupted run, or from one of its checkpoints; only --corpus_at may be given with it",
     )
     parser.add_argument(
-        "--corpus_at", metavar="PLACE", help="with --resume: where the run's corpus lies now, if it has been moved"
+        "--corpus_at", metavar="PLACE", help="with --resume: the place of the run's corpus now, if it has been moved"
     )
-    here = TRUST.replace("runs name", "files of --config and the run of --train.start_from name")
-    parser.add_argument("--trust_code", action="store_true", help=here)
+    trust = TRUST.replace("runs name", "files of --config and the run of --train.start_from name")
+    parser.add_argument("--trust_code", action="store_true", help=trust)
     add_device(parser)
     parser.set_defaults(_recipe_values(argv, decoder) | dict.fromkeys(named_classes(argv)))
     return parser
 
 
 def _recipe_values(argv: Sequence[str], decoder: Choice) -> dict[str, Any]:
-    """The recipe's values by argument: the defaults that all other arguments override."""
+    """The recipe's values by argument, which all other arguments override."""
     values = without_overruled_shares(recipe(["tiny", *given(argv, "--recipe")][-1]), argv)
     return _by_argument(without(values, "decoder") if decoder.anew else values)
 
 
 def _by_argument(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by the name of their argument: those of a group behind a dot, a class whole."""
-    whole = {name: of for name, of in settings.items() if not isinstance(of, dict) or "class_path" in of}
-    values = {f"{name}.{key}": value for name, of in settings.items() if name not in whole for key, value in of.items()}
-    return whole | values
+    """Settings by argument: those of a group have dotted names, a class is one value."""
+    single = {name: of for name, of in settings.items() if not isinstance(of, dict) or "class_path" in of}
+    groups = {name: of for name, of in settings.items() if name not in single}
+    return single | {f"{name}.{key}": value for name, of in groups.items() for key, value in of.items()}

@@ -15,32 +15,33 @@ USAGE = "[CORPUS] [--grid FILE] [--DIMENSION VALUE ...] [--out FOLDER] [--resume
 EPILOG = """for example:
   ltm scale --fast_steps 2 4 8 --thoughts 1 4 --seeds 0 1 --out comparisons/scale --train.steps 200
   ltm scale stories.jsonl --grid grid.yaml --processes 2 --data.mode documents
-With --resume the same command goes on where it was stopped, and with further values or seeds it adds to what is there.
-Started so a second time beside the first, it shares the work."""
+With --resume the same command continues where it was stopped, and further values or seeds add trials to the study.
+A second process started in this way shares the work with the first."""
 INSTEAD = {
     "--train.seed": "give the seeds by --seeds; --data.seed is that of the split",
-    "--model": "leave it out: T_fast and thoughts are those of a Latent Thought Model",
+    "--model": "leave it out: a grid of T_fast and thoughts needs a Latent Thought Model",
 }
 
 
-def _prepare(given: dict[str, Any]) -> dict[str, Any]:
-    """The settings of `ltm train`, and the values of the dimensions as numbers.
+def _prepare(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The settings of `ltm train`, and the values of the grid's dimensions as numbers.
 
     Raises:
-        InputError: for arguments that the study has itself, or that `ltm train` refuses.
+        InputError: for arguments that the study sets itself, or that `ltm train` refuses.
     """
-    argv, inference = given["base"], given[INFERENCE]
+    argv, inference = arguments["base"], arguments[INFERENCE]
     if inference is not None:
         inference = [value if value == AS_TRAINED or not value.isdecimal() else int(value) for value in inference]
-    given = {**given, INFERENCE: inference}
-    grid = read_grid(given["grid"], {name: given[name] for name in (*TRAINED, INFERENCE)})
-    own = {f"--{TRAINED[name][0]}": f"it is a dimension of this grid, {name}" for name in grid if name in TRAINED}
-    refuse_instead("study of scale", argv, {**INSTEAD, **own})
-    return {**given, "base": settings_of(argv, defaults(settings_of(argv)["train"]["steps"]))}
+    arguments = {**arguments, INFERENCE: inference}
+    grid = read_grid(arguments["grid"], {name: arguments[name] for name in (*TRAINED, INFERENCE)})
+    trained = [name for name in grid if name in TRAINED]
+    dimensions = {f"--{TRAINED[name][0]}": f"it is a dimension of this grid, {name}" for name in trained}
+    refuse_instead("study of scale", argv, {**INSTEAD, **dimensions})
+    return {**arguments, "base": settings_of(argv, defaults(settings_of(argv)["train"]["steps"]))}
 
 
 def _code(study: ScaleStudy) -> int:
-    """0 if every run is done."""
+    """Exit code: 0 if every trial is done, else 1."""
     return 0 if study.is_done else 1
 
 

@@ -1,4 +1,4 @@
-"""`ltm evaluate RUN --suite NAME`: the suites, and how one is asked for."""
+"""`ltm evaluate RUN --suite NAME`: the suites and their commands."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SUITES = ("zero-shot", "generation", "gsm8k", "harness")  # each `evaluate` of `
 
 
 def named_suite(argv: Sequence[str]) -> str | None:
-    """The suite that a command line asks for; None if none.
+    """The suite that a command line names; None if it names none.
 
     Raises:
-        InputError: if there is none of that name.
+        InputError: if there is no suite of that name.
     """
     name = None
     for word, following in zip_longest(argv, argv[1:], fillvalue=""):
@@ -29,7 +29,7 @@ def named_suite(argv: Sequence[str]) -> str | None:
 
 
 def suite_command(name: str) -> Command:
-    """A suite's command, which takes `--suite NAME` too."""
+    """The command of a suite, whose words include `--suite NAME`."""
     suite = import_module(f"ltm_pyro.suites.{name.replace('-', '_')}.suite")
     besides = {"suite": {"default": name, "help": "this one"}}
     return Command(suite.evaluate, f"ltm evaluate RUN --suite {name}", besides=besides)

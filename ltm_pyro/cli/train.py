@@ -1,4 +1,4 @@
-"""`ltm train`: from a corpus to a trained run, its table and two samples."""
+"""`ltm train`: training of a run on a corpus, with its table and two samples."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Train; returns the exit code."""
+    """Run `ltm train`; returns the exit code."""
     try:
         if (resumed := _resumed(argv)) is not None:
             return resume(*resumed)
-        config, here = configured(argv)
-        if here["corpus_at"] is not None:
-            raise InputError(f"--corpus_at {here['corpus_at']}: only a run that is resumed has a corpus: leave it out")
-        return start(Path(here["run"] or _default_folder(config, here["recipe"])), config, here["trust_code"])
+        config, options = configured(argv)
+        if options["corpus_at"] is not None:
+            raise InputError(f"--corpus_at {options['corpus_at']}: this is for --resume alone: leave it out")
+        return start(Path(options["run"] or _default_folder(config, options["recipe"])), config, options["trust_code"])
     except LostProcessError as error:
         say(f"ltm: {error}", everywhere=True)
         return 1
 
 
 def _resumed(argv: Sequence[str]) -> tuple[Path, str | None, bool] | None:
-    """RUN, PLACE and consent, where the words are `--resume RUN [--corpus_at PLACE] [--trust_code]`; else None.
+    """RUN, PLACE and consent if the words are `--resume RUN [--corpus_at PLACE] [--trust_code]`; else None.
 
     Raises:
-        InputError: if other arguments stand beside it.
+        InputError: if `--resume` is given with other arguments.
     """
     from argparse import ArgumentParser
 
@@ -44,16 +44,16 @@ def _resumed(argv: Sequence[str]) -> tuple[Path, str | None, bool] | None:
     parser.add_argument("--resume", nargs="?")
     parser.add_argument("--corpus_at")
     parser.add_argument("--trust_code", action="store_true")
-    known, others = parser.parse_known_args(argv)
-    if known.resume is None or {"-h", "--help"} & set(others):
+    options, others = parser.parse_known_args(argv)
+    if options.resume is None or {"-h", "--help"} & set(others):
         return None
     if others:
         raise InputError(
-            "--resume goes on with a run as it was configured, with --corpus_at PLACE if its text has been moved, and "
-            f"takes nothing else: drop {' '.join(others)}, or start a new run from it by --config "
-            f"{Path(known.resume) / 'config.yaml'}"
+            "--resume continues a run with its own configuration and takes only --corpus_at PLACE, if its text has "
+            f"been moved: leave out {' '.join(others)}, or start a new run with the same settings by --config "
+            f"{Path(options.resume) / 'config.yaml'}"
         )
-    return Path(known.resume), known.corpus_at, known.trust_code
+    return Path(options.resume), options.corpus_at, options.trust_code
 
 
 def _default_folder(config: Namespace, recipe: str) -> Path:

@@ -1,6 +1,6 @@
-"""Files of a run and of a user, read within bounds and checked against a schema before anything believes them.
+"""Files of a run and of a user, read with limits on their size and checked against a schema before they are used.
 
-Every reader raises `InputError` with one line: which file, which place in it, what was expected, what to do.
+Every reader raises `InputError` with one line: the file, the place in it, what was expected, and the remedy.
 """
 
 from ltm_pyro.files.links import refuse_links

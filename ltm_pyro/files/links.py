@@ -1,4 +1,4 @@
-"""A folder that is a run's or a study's own throughout: links and what is neither file nor folder are refused."""
+"""Check of a run's or a study's folder: links, and entries that are neither file nor folder, are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltm_pyro.files.opening import kind_of
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a folder in which anything leads out of it, so that nothing is read from or written to elsewhere.
+    """Refuse a folder that contains a link or a special file, so that nothing outside it is read or written.
 
     The folder itself may be reached by a link.
 
@@ -27,13 +27,13 @@ def refuse_links(folder: Path) -> None:
         if stat.S_ISLNK(mode) or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             leads = f" to {os.readlink(entry.path)}" if stat.S_ISLNK(mode) else ""
             raise InputError(
-                f"{entry.path} is {kind_of(mode)}{leads}: what lies in {folder} is read and written there alone, and "
-                "links are not followed. Put the file or folder itself in its place, or remove it"
+                f"{entry.path} is {kind_of(mode)}{leads}: {folder} may hold files and folders only, and links in it "
+                "are not followed. Replace it by the file or folder itself, or remove it"
             )
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Everything below a folder that can be listed, without following a link."""
+    """Every entry below a folder, links not followed; folders that cannot be listed are skipped."""
     folders = [os.fspath(folder)]
     while folders:
         try:
@@ -42,5 +42,5 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
                     yield entry
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-        except OSError:  # not there, or not to be listed: whoever opens it says so
+        except OSError:  # missing or unreadable: opening it raises the error
             continue

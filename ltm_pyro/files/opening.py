@@ -1,4 +1,4 @@
-"""Regular files of limited size: no link, pipe, device or folder is opened in the place of a file."""
+"""Reading of regular files of limited size: a link, pipe, device or folder in the place of a file is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from ltm_pyro.errors import InputError
 
-MOST = 64 * 2**20  # bytes of a file that is read whole, unless its reader says otherwise
+MOST = 64 * 2**20  # bytes, the default limit of a file that is read at once
 RESTORE = "Restore it from a copy"
 _SAFELY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # a pipe never blocks
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -29,10 +29,10 @@ def open_regular(path: Path, remedy: str = RESTORE, follow: bool = False) -> Bin
     Args:
         path: of the file.
         remedy: the last sentence of a refusal, without a full stop.
-        follow: whether the file itself may be a link: yes for a path that the user gives, no for one inside a run.
+        follow: True if the file itself may be a link: for a path that the user gives, not for one inside a run.
 
     Raises:
-        InputError: if it is missing, unreadable, a link, or no regular file.
+        InputError: if the file is missing, unreadable, a link, or no regular file.
     """
     try:
         handle = os.open(path, os.O_RDONLY | _SAFELY | (0 if follow else _NO_LINK))
@@ -49,7 +49,7 @@ def read_bytes(path: Path, most: int = MOST, remedy: str = RESTORE, follow: bool
     """The content of a regular file of at most `most` bytes.
 
     Raises:
-        InputError: as `open_regular`, or if it is larger.
+        InputError: as `open_regular`, or if the file is larger.
     """
     with open_regular(path, remedy, follow) as file:
         try:
@@ -57,7 +57,7 @@ def read_bytes(path: Path, most: int = MOST, remedy: str = RESTORE, follow: bool
         except OSError as error:
             raise _refusal(path, error.strerror or str(error), remedy) from error
     if len(content) > most:
-        raise _refusal(path, f"it is larger than {most:,} bytes, the most that is expected of it", remedy)
+        raise _refusal(path, f"it is larger than {most:,} bytes, the limit for this file", remedy)
     return content
 
 
@@ -65,7 +65,7 @@ def read_text(path: Path, most: int = MOST, remedy: str = RESTORE, follow: bool 
     """The content of a regular UTF-8 file.
 
     Raises:
-        InputError: as `read_bytes`, or if it is not UTF-8.
+        InputError: as `read_bytes`, or if the content is not UTF-8.
     """
     content = read_bytes(path, most, remedy, follow)
     try:
@@ -75,7 +75,7 @@ def read_text(path: Path, most: int = MOST, remedy: str = RESTORE, follow: bool 
 
 
 def kind_of(mode: int) -> str:
-    """The kind of a file by its mode, in words."""
+    """The kind of a file from its mode, in words for a message."""
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
 
 

@@ -1,4 +1,4 @@
-"""JSON and YAML of bounded nesting and size, aliases counted as often as they stand for something."""
+"""Parsers of JSON and YAML with limits on nesting and on size, YAML aliases counted as expanded."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def read_json(path: Path, shape: Any = Any, most: int = MOST, remedy: str = REST
 
     Args:
         path: of the file.
-        shape: the type that is expected, as for `validate`.
-        most: bytes.
+        shape: the expected type, as for `validate`.
+        most: the largest size in bytes.
         remedy: the last sentence of a refusal, without a full stop.
-        follow: whether the file may be a link.
+        follow: True if the file may be a link.
 
     Raises:
-        InputError: if it cannot be read, is no JSON, or is of another shape.
+        InputError: if the file cannot be read, is no JSON, or is of another type.
     """
     return validate(parse_json(read_text(path, most, remedy, follow), str(path), remedy), shape, str(path), remedy)
 
@@ -44,7 +44,7 @@ def parse_json(text: str | bytes, where: str, remedy: str = RESTORE) -> Any:
     """The value of a JSON text. NaN and infinities, which JSON does not have, are refused.
 
     Raises:
-        InputError: naming `where`, if it is none or is nested too deeply.
+        InputError: naming `where`, if the text is no JSON or is nested too deeply.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
@@ -61,10 +61,10 @@ def parse_json(text: str | bytes, where: str, remedy: str = RESTORE) -> Any:
 
 
 def parse_yaml(text: str, where: str, remedy: str = RESTORE) -> Any:
-    """The value of a YAML text of plain values: mappings, lists, text, numbers; no tag makes an object.
+    """The value of a YAML text of plain values: mappings, lists, text, numbers; tags that make objects are refused.
 
     Raises:
-        InputError: naming `where`, if it is none, is nested too deeply, or aliases make too much of it.
+        InputError: naming `where`, if the text is no YAML, is nested too deeply, or is too large with aliases expanded.
     """
     import yaml
 
@@ -80,7 +80,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _is_deep(value: Any) -> bool:
-    """Whether lists and dictionaries are nested deeper than `DEPTH`."""
+    """True if lists and dictionaries are nested deeper than `DEPTH`."""
     level = [value]
     for _ in range(DEPTH):
         level = [item for holder in level for item in _items(holder)]
@@ -90,16 +90,16 @@ def _is_deep(value: Any) -> bool:
 
 
 def _items(value: Any) -> Iterable[Any]:
-    """The items of a list or a dictionary that can hold items themselves."""
-    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [item for item in held if isinstance(item, (dict, list))]
+    """The items of a list or a dictionary that are lists or dictionaries themselves."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [item for item in items if isinstance(item, (dict, list))]
 
 
 def _refuse_bomb(events: Iterable[yaml.Event]) -> None:
-    """Count what a YAML text stands for without building it.
+    """Count the values of a YAML text, aliases expanded, without building them.
 
     Raises:
-        ValueError: if that is nested too deeply, too large or without an end.
+        ValueError: if they are nested too deeply, too many, or endless because an alias contains itself.
     """
     import yaml
 
@@ -109,7 +109,7 @@ def _refuse_bomb(events: Iterable[yaml.Event]) -> None:
     for event in events:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise ValueError(f"the alias *{event.anchor} stands within what it repeats, or before it")
+                raise ValueError(f"the alias *{event.anchor} is used before, or within, the value it refers to")
             count += sizes[event.anchor]
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = open_nodes.pop()
@@ -124,4 +124,4 @@ def _refuse_bomb(events: Iterable[yaml.Event]) -> None:
         if len(open_nodes) > DEPTH:
             raise ValueError(f"it is nested more than {DEPTH} levels deep")
         if count > NODES:
-            raise ValueError(f"it stands for more than {NODES:,} values")
+            raise ValueError(f"it holds more than {NODES:,} values, aliases expanded")

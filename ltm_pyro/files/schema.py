@@ -1,4 +1,4 @@
-"""Values from a file, checked against a type."""
+"""Check of values from a file against a type."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ltm_pyro.files.opening import RESTORE
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-SHOWN = 40  # characters of a value that a message repeats
+SHOWN = 40  # characters of a value that a message quotes
 
 
 def validate(value: Any, shape: Any, where: str, remedy: str = RESTORE) -> Any:
-    """The value itself, which has the shape; nothing is converted.
+    """Check that a value has a type, and return it unconverted.
 
     Args:
         value: plain values, as `parse_json` returns them.
         shape: a type of plain values: `dict[str, int]`, a `typing_extensions.TypedDict`, bounds by `Annotated`. Keys
             that a TypedDict does not name are allowed.
-        where: of which file or place the message speaks.
-        remedy: its last sentence, without a full stop.
+        where: the file or place that the message names.
+        remedy: the message's last sentence, without a full stop.
 
     Raises:
-        InputError: naming the first place that is otherwise, what was expected there and what was found.
+        InputError: naming the first place that does not fit, what was expected there and what was found.
     """
     if shape is Any:
         return value
@@ -37,8 +37,8 @@ def validate(value: Any, shape: Any, where: str, remedy: str = RESTORE) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = _place(first["loc"])
-        found = "" if first["type"] == "missing" else f", found {_shown(first['input'])}"
-        raise InputError(f"{where} cannot be read: {place}{_lower(first['msg'])}{found}. {remedy}") from error
+        received = "" if first["type"] == "missing" else f", found {_shown(first['input'])}"
+        raise InputError(f"{where} cannot be read: {place}{_lower(first['msg'])}{received}. {remedy}") from error
     return value
 
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or as they were before: written beside their place, then renamed."""
+"""Atomic writing of files: to a temporary file in the same folder, which is then renamed."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in the place of a file; a link there is replaced, never written through.
+    """Write UTF-8 text to a file, atomically; a link at the path is replaced, not followed.
 
     Raises:
-        OSError: if it cannot be written; then the file is as it was.
+        OSError: if it cannot be written; then the file is unchanged.
     """
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """As `write_text`, with bytes."""
-    beside = path.with_name(f".{secrets.token_hex(8)}.part")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    """Write bytes to a file, as `write_text` does."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
         raise
 
 
 def finite(value: Any) -> Any:
-    """The same with None for the numbers that JSON cannot say."""
+    """A plain value with None for every number that JSON cannot represent."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Writing text with a trained model."""
+"""Generation of text by a trained model."""
 
 from ltm_pyro.generation.diffusing import write_by_diffusion
 from ltm_pyro.generation.interpolation import crossing, great_circle

@@ -1,4 +1,4 @@
-"""Writing with masked diffusion."""
+"""Generation by masked diffusion."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ def write_by_diffusion(
     steps: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
-    """Texts that begin with a prompt, unmasked as a whole and then handed out column by column.
+    """Continuations of a prompt: the full sequences are unmasked first, then their tokens are yielded one by one.
 
     Args:
-        model: what unmasks. It writes texts of its full length, of which the first tokens are taken.
+        model: the diffusion model. It writes texts of its full length, of which the first `tokens` are yielded.
         prompt: token ids that stay as they are, shape (N, P); P may be 0.
-        tokens: the most to write.
+        tokens: the most to yield after the prompt.
         sampling: how a token is drawn; from the model's own distribution if None.
-        eos_id: the token at which a text is over; None never ends one.
-        steps: of ancestral sampling; None takes the first-hitting sampler, exact, with a pass for every token.
-        generator: of the draws; the global one if None.
+        eos_id: the token that ends a text; None never ends one.
+        steps: number of steps of ancestral sampling; None takes the exact first-hitting sampler, one pass a token.
+        generator: of random numbers; torch's global one if None.
 
     Yields:
-        The next token of each text, shape (N,); `eos_id` again for those that are over. Stops when all are.
+        The next token of each text, shape (N,); `eos_id` for texts that have ended. Stops when all have ended.
 
     Raises:
-        InputError: if prompt and text would be longer than the model's texts, or steps is not positive.
+        InputError: if prompt and text would be longer than the model's sequences, or steps is not positive.
     """
     prompt = checked_prompt(model, None, prompt, tokens)
     refuse_class("sampling", sampling, "Sampling()")
     if steps is not None and steps < 1:
-        raise InputError(f"steps={steps}: expected 1 or more, or none for a token a pass")
-    chosen = (sampling or Sampling()).draw
+        raise InputError(f"steps={steps}: expected 1 or more, or None for one token a pass")
+    draw = (sampling or Sampling()).draw
     previous = prompt.new_full((len(prompt),), model.decoder.bos_id)
     if steps is None:
-        text = first_hitting(model, prompt, previous, chosen, generator)
+        text = first_hitting(model, prompt, previous, draw, generator)
     else:
-        text = ancestral(model, prompt, previous, steps, chosen, generator)
+        text = ancestral(model, prompt, previous, steps, draw, generator)
     return _columns(text[:, prompt.shape[1] :][:, :tokens], eos_id)
 
 

@@ -1,4 +1,4 @@
-"""Choosing the next token from its logits."""
+"""Sampling of the next token from its logits."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch.nn.functional import softmax
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.drawing import draw
 
-COLDEST, HOTTEST = 1e-30, 1e30  # what is beyond cannot be told from 0, or from equal probabilities, in float32
+COLDEST, HOTTEST = 1e-30, 1e30  # beyond, float32 gives the same as for 0, or for equal probabilities
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is drawn.
+    """Temperature, top-k and top-p of the distribution that the next token is drawn from.
 
     Args:
-        temperature: divides the logits; 0 takes the most likely token, the first of several, and so do temperatures
-            below 1e-30. Other than 1, the text is no longer a sample of the model.
-        top_k: draw from the k most likely tokens only; 0 from all.
-        top_p: draw from the fewest tokens whose probability adds up to p (Holtzman et al., 2020), the most likely one
-            at least; 1 from all.
+        temperature: divides the logits; 0, like any temperature below 1e-30, takes the most likely token, the first of
+            several. With temperatures other than 1 the text is no sample of the model.
+        top_k: draw from the k most likely tokens only; 0 draws from all.
+        top_p: draw from the fewest tokens whose probabilities add up to p (Holtzman et al., 2020), at least from the
+            most likely one; 1 draws from all.
 
     Raises:
         InputError: for values out of range.
@@ -45,18 +45,18 @@ class Sampling:
 
     @property
     def greedy(self) -> bool:
-        """Whether the most likely token is taken and nothing is drawn."""
+        """True if the most likely token is taken, without a random draw."""
         return self.temperature < COLDEST
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Distribution of the next token, shape (..., V), from logits (..., V)."""
         if self.greedy:
             return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
-        if self.temperature != 1:  # from the most likely down, so that the quotient of that one is 0 and not infinite
+        if self.temperature != 1:  # relative to the largest logit, whose quotient is then 0 and not infinite
             logits = (logits - logits.amax(-1, keepdim=True)) / min(self.temperature, HOTTEST)
         if self.top_k and self.top_k < logits.shape[-1]:
-            kept = logits.topk(self.top_k).indices
-            logits = torch.full_like(logits, -torch.inf).scatter(-1, kept, logits.gather(-1, kept))
+            indices = logits.topk(self.top_k).indices
+            logits = torch.full_like(logits, -torch.inf).scatter(-1, indices, logits.gather(-1, indices))
         if self.top_p < 1:
             logits = logits.masked_fill(_beyond(logits, self.top_p), -torch.inf)
         return softmax(logits, -1)
@@ -73,8 +73,8 @@ def _number(value: object) -> bool:
 
 
 def _beyond(logits: Tensor, top_p: float) -> Tensor:
-    """Which tokens come after enough likelier ones have added up to `top_p`, shape (..., V)."""
+    """Mask of the tokens outside the nucleus, shape (..., V): the likelier ones already add up to `top_p`."""
     ordered, order = softmax(logits, -1).sort(-1, descending=True)
-    enough = ordered.cumsum(-1) - ordered >= top_p
-    enough[..., 0] = False  # the most likely token always stays, however small `top_p` is
-    return torch.zeros_like(enough).scatter(-1, order, enough)
+    outside = ordered.cumsum(-1) - ordered >= top_p
+    outside[..., 0] = False  # the most likely token stays, however small `top_p` is
+    return torch.zeros_like(outside).scatter(-1, order, outside)

@@ -1,4 +1,4 @@
-"""Speculative sampling: a small model proposes several tokens, and the large one reads them all at once."""
+"""Speculative sampling: a small draft model proposes several tokens, which the large model scores in one pass."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ltm_pyro.models.drawing import draw
 
 @dataclass
 class AcceptanceStats:
-    """Counts of a draft's proposals, accepted and refused, while a text is written.
+    """Counts of the passes of the target model and of the draft's proposals.
 
     Attributes:
-        passes: of the target over a text.
-        tokens: written by them.
+        passes: of the target model, counted once for each text that had not ended.
+        tokens: written by these passes.
         proposed, accepted: tokens of the draft.
     """
 
@@ -36,10 +36,10 @@ class AcceptanceStats:
         """Count one round.
 
         Args:
-            count: proposals for each text.
-            writing: which texts were not over, (N,).
-            kept: how many proposals each kept, (N,).
-            new: by how many tokens each grew, (N,).
+            count: number of proposals for each text.
+            writing: mask of the texts that had not ended, (N,).
+            kept: number of accepted proposals of each text, (N,).
+            new: number of tokens that each text gained, (N,).
         """
         texts, kept_of_all, grown = torch.stack((writing.sum(), (kept * writing).sum(), new.sum())).tolist()
         self.passes += texts
@@ -61,51 +61,51 @@ def write_speculatively(
     generator: torch.Generator | None = None,
     tally: AcceptanceStats | None = None,
 ) -> Iterator[Tensor]:
-    r"""Text as `write` writes it, with the distribution of the model alone, in fewer passes of the model.
+    r"""Continuations with exactly the distribution of `write`, in fewer passes of the model.
 
-    The draft draws `ahead` tokens, one after another, from its own q. The model reads them at once, keeps each with
-    probability :math:`\min(1, p/q)` as long as it kept all before, and draws the token after those from
-    :math:`\max(0, p - q)`, normalised; or from p if it kept all (Leviathan et al., 2023, arXiv 2211.17192; Chen et
-    al., 2023, arXiv 2302.01318). p and q are what `sampling` makes of both models' logits. Whatever the draft and its
-    thoughts, the texts have the probabilities that `write` gives them; with another draft they only take longer.
+    The draft draws `ahead` tokens, one after another, from its own q. The model scores them in one pass and accepts
+    each with probability :math:`\min(1, p/q)`, up to the first that it rejects, in whose place it draws a token from
+    :math:`\max(0, p - q)`, normalised; after accepting all it draws one more token from p (Leviathan et al., 2023,
+    arXiv 2211.17192; Chen et al., 2023, arXiv 2302.01318). p and q are the distributions that `sampling` makes of the
+    two models' logits. The draft and its thoughts affect the speed alone, never the distribution of the texts.
 
-    Every text of a batch goes on at its own pace.
+    The texts of a batch may grow by different numbers of tokens.
 
     Args:
-        model, z: that write, as for `write`.
-        draft, draft_z: a model of the same vocabulary, and a value of its own site `z`, for as many texts.
+        model, z: as for `write`.
+        draft, draft_z: a model of the same vocabulary, and a value of its own site `z` for each text.
         prompt: token ids to continue, shape (N, P); P may be 0.
         tokens: the most to write.
         sampling: how a token is drawn; from the model's own distribution if None.
-        eos_id: the token at which a text is over; None never ends one.
-        ahead: tokens that the draft proposes at once.
-        generator: of all draws; the global one if None.
-        tally: counts what is accepted.
+        eos_id: the token that ends a text; None never ends one.
+        ahead: number of tokens that the draft proposes for each pass of the model.
+        generator: of random numbers; torch's global one if None.
+        tally: counts proposals and acceptances.
 
     Yields:
-        The next token of each text, shape (N,), several one after another; `eos_id` again for those that are over.
+        The next token of each text, shape (N,); `eos_id` for texts that have ended.
 
     Raises:
-        InputError: at once, if the vocabularies differ, `ahead` is below 1, or a decoder is too short.
+        InputError: at the call, if the vocabularies differ, `ahead` is below 1, or a decoder's length is too short.
     """
     if ahead < 1:
-        raise InputError(f"ahead={ahead}: the draft proposes 1 token at once, or more")
+        raise InputError(f"ahead={ahead}: expected 1 or more, the number of tokens that the draft proposes")
     if model.decoder.vocabulary != draft.decoder.vocabulary:
         raise InputError(
-            f"the draft knows {draft.decoder.vocabulary} tokens, the model {model.decoder.vocabulary}: "
+            f"the draft's vocabulary has {draft.decoder.vocabulary} tokens, the model's {model.decoder.vocabulary}: "
             "both must have the same tokenizer"
         )
     prompt = checked_prompt(model, z, prompt, tokens)
     checked_prompt(draft, draft_z, prompt, tokens, of="the draft")
     refuse_class("sampling", sampling, "Sampling()")
-    given, draft_given = held_thoughts(model, z), held_thoughts(draft, draft_z)
-    pair = _Pair(model.decoder, given, draft.decoder, draft_given, sampling or Sampling(), ahead, generator)
+    thoughts, draft_thoughts = held_thoughts(model, z), held_thoughts(draft, draft_z)
+    pair = _Pair(model.decoder, thoughts, draft.decoder, draft_thoughts, sampling or Sampling(), ahead, generator)
     return ordinary(_written(pair, prompt, tokens, eos_id, AcceptanceStats() if tally is None else tally))
 
 
 @dataclass
 class _Pair:
-    """A decoder and its draft, which have read the same texts."""
+    """A decoder and its draft, whose caches hold the same texts."""
 
     decoder: AbstractDecoder
     thoughts: Tensor | None
@@ -116,38 +116,38 @@ class _Pair:
     generator: torch.Generator | None
 
     def begin(self, tokens: Tensor) -> Tensor:
-        """Read the beginning of the texts, shape (N, T); returns the first token that the decoder writes, (N,)."""
+        """Prefill both caches with the beginning of the texts, (N, T); returns the decoder's first token, (N,)."""
         logits, self.cache = self.decoder.prefill(tokens, self.thoughts, self.ahead)
         _, self.draft_cache = self.draft.prefill(tokens, self.draft_thoughts, self.ahead)
         return self.sampling.draw(logits, self.generator)
 
     def go_on(self, last: Tensor, length: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Propose and judge.
+        """One round: proposals of the draft, and their acceptance by the decoder.
 
         Args:
             last: the last two tokens of each text, shape (N, 2).
-            length: of each text, the beginning included, (N,); 0 for a text that is over, of which nothing is asked.
-            count: tokens to propose, up to `ahead`; 0 only in the last call.
+            length: of each text, the beginning included, (N,); 0 for a text that has ended, whose result is ignored.
+            count: number of tokens to propose, up to `ahead`; 0 only in the last call.
 
         Returns:
-            Tokens, shape (N, count + 1), and how many proposals are kept of each text, (N,): so many tokens follow,
-            and the one behind them, which the decoder drew. The others do not belong to the text.
+            Tokens, shape (N, count + 1), and the number of accepted proposals of each text, (N,). A text goes on with
+            its accepted proposals and the one token after them, which the decoder drew; the others are discarded.
         """
         proposed, q = self._propose(last, length, count)
         self.cache.rewind((length - 1).clamp_min(0))
         logits = self.decoder.decode_steps(torch.cat((last[:, 1:], proposed), 1), self.cache)
         p = self.sampling.probabilities(logits)  # (N, count + 1, V)
-        kept = accepted(p[:, :-1], q, proposed, self.generator)
-        q = torch.cat((q, torch.zeros_like(p[:, :1])), 1)  # nobody proposed the last
-        place = kept[:, None, None].expand(-1, 1, p.shape[-1])
+        accepted_count = accepted(p[:, :-1], q, proposed, self.generator)
+        q = torch.cat((q, torch.zeros_like(p[:, :1])), 1)  # the last token has no proposal
+        place = accepted_count[:, None, None].expand(-1, 1, p.shape[-1])
         drawn = draw(remainder(p.gather(1, place), q.gather(1, place)), self.generator)  # (N, 1)
-        return torch.cat((proposed, drawn), 1).scatter(1, kept[:, None], drawn), kept
+        return torch.cat((proposed, drawn), 1).scatter(1, accepted_count[:, None], drawn), accepted_count
 
     def _propose(self, last: Tensor, length: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Tokens of the draft, shape (N, count), and what each was drawn from, (N, count, V)."""
+        """Proposed tokens, shape (N, count), and the distributions they were drawn from, (N, count, V)."""
         if not count:
             return last[:, :0], torch.empty(len(last), 0, self.decoder.vocabulary, device=last.device)
-        self.draft_cache.rewind((length - 2).clamp_min(0))  # of all that was kept, it may not have read the last two
+        self.draft_cache.rewind((length - 2).clamp_min(0))  # the last two tokens may be missing from its cache
         logits = self.draft.decode_steps(last, self.draft_cache)[:, -1]
         probabilities = [self.sampling.probabilities(logits)]
         tokens = [draw(probabilities[0], self.generator)]
@@ -159,25 +159,25 @@ class _Pair:
 
 
 def accepted(p: Tensor, q: Tensor, proposed: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    r"""How many proposals of each text are kept: each with probability :math:`\min(1, p/q)`, up to the first failure.
+    r"""Number of accepted proposals of each text, each with probability :math:`\min(1, p/q)` until one is rejected.
 
     Args:
-        p, q: of the model and of the draft, shape (N, T, V).
-        proposed: drawn from q, shape (N, T).
-        generator: of the random numbers.
+        p, q: probabilities of the model and of the draft, shape (N, T, V).
+        proposed: tokens drawn from q, shape (N, T).
+        generator: of random numbers.
 
     Returns:
         Shape (N,), from 0 to T.
     """
     uniform = torch.rand(proposed.shape, dtype=torch.float64, device=p.device, generator=generator)
-    ours, theirs = (probabilities.gather(-1, proposed[..., None]).squeeze(-1) for probabilities in (p, q))
-    return (uniform * theirs < ours).cumprod(1).sum(1)
+    target, draft = (probabilities.gather(-1, proposed[..., None]).squeeze(-1) for probabilities in (p, q))
+    return (uniform * draft < target).cumprod(1).sum(1)
 
 
 def remainder(p: Tensor, q: Tensor) -> Tensor:
-    r"""Distribution of the token in place of a rejected one: :math:`\max(0, p - q)`, not normalised, as p and q."""
-    left = (p - q).clamp_min(0)
-    return torch.where(left.sum(-1, keepdim=True) > 0, left, p)  # nothing is left where p and q differ by rounding
+    r"""Distribution of the token in place of a rejected one: :math:`\max(0, p - q)`, not normalised, shaped as p."""
+    difference = (p - q).clamp_min(0)
+    return torch.where(difference.sum(-1, keepdim=True) > 0, difference, p)  # 0 everywhere if p equals q
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Texts of one batch that grow at different paces."""
+"""Texts of one batch that grow by different numbers of tokens."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor
 
 
 class Texts:
-    """Token ids of texts of which each grows by a number of tokens of its own.
+    """Token ids of the texts of a batch, to each of which a different number of tokens can be appended.
 
     Args:
-        prompt: what they begin with, shape (N, P).
-        bos_id: the token id before that.
-        tokens: the most to write.
-        eos_id: the token at which a text is over; None never ends one.
+        prompt: token ids that the texts begin with, shape (N, P).
+        bos_id: the token id before the prompt.
+        tokens: the most tokens after the prompt.
+        eos_id: the token that ends a text; None never ends one.
         ahead: the most tokens that are appended at once, less one.
 
     Attributes:
         length: of each text, `bos_id` and prompt included, (N,).
-        over: which of them end or have all their tokens, (N,).
-        room: tokens still to come of the text that has most to come; 0 when all are over.
+        over: mask of the texts that have ended or have their full length, (N,).
+        room: number of tokens that the shortest text still lacks; 0 when all are over.
     """
 
     def __init__(self, prompt: Tensor, bos_id: int, tokens: int, eos_id: int | None, ahead: int) -> None:
@@ -45,11 +45,11 @@ class Texts:
         return self.ids.gather(1, torch.stack((self.length - 2, self.length - 1), 1))
 
     def append(self, tokens: Tensor, place: Tensor) -> None:
-        """Let each text that is not over grow by its tokens up to a place, or to the end or to its full length.
+        """Append tokens to each text that is not over, up to a position, its end token or its full length.
 
         Args:
             tokens: shape (N, T).
-            place: of the last token that belongs to each text, from 0 to T - 1, (N,).
+            place: position of the last token to append to each text, from 0 to T - 1, (N,).
         """
         steps = torch.arange(tokens.shape[1], device=tokens.device)
         index = self.length[:, None] + steps
@@ -63,9 +63,9 @@ class Texts:
         self.over = self.over | (self.length == self.most)
 
     def new_columns(self) -> Iterator[Tensor]:
-        """New tokens that all texts have by now, (N,) at a time; the host waits for the device, once."""
+        """Columns of new tokens, (N,) each, up to the shortest text; synchronises host and device once."""
         lengths, over = torch.stack((self.length, self.over.long())).tolist()
         open_lengths = [length for length, is_over in zip(lengths, over, strict=True) if not is_over]
         self.room = self.most - min(open_lengths) if open_lengths else 0
-        given, self.given = self.given, min(open_lengths) if open_lengths else max(lengths)
-        yield from self.ids[:, given : self.given].unbind(1)
+        start, self.given = self.given, min(open_lengths) if open_lengths else max(lengths)
+        yield from self.ids[:, start : self.given].unbind(1)

@@ -1,4 +1,4 @@
-"""Writing text: thoughts from the prior, or fitted on a prompt and then held."""
+"""Autoregressive generation: thoughts from the prior, or from a posterior fitted on a prompt, then token by token."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def thoughts_from_prompt(model: AbstractModel, guide: Any, fast: FastLoop, promp
 
     Args:
         prompt: token ids, shape (P,); q is fitted on these alone.
-        count: N, each with a posterior inference of its own.
+        count: N; each text has its own posterior inference.
     """
     return thoughts_from_prompts(model, guide, fast, prompt.expand(count, -1))
 
 
 def thoughts_from_prompts(model: AbstractModel, guide: Any, fast: FastLoop, prompts: Tensor) -> Tensor | None:
-    """The same of prompts of one length, shape (N, P), each with a posterior inference of its own."""
+    """z ~ q(z | prompt), shape (N, L, K, D), for prompts (N, P), each with its own inference; None without thoughts."""
     if model.prior is None:
         return None
     fast.fit(model, guide, prompts)
@@ -50,7 +50,7 @@ def write(
     eos_id: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
-    """Continue a prompt token by token, the thoughts held.
+    """Continue prompts token by token, with fixed thoughts.
 
     Args:
         model: has a `decoder`.
@@ -58,14 +58,15 @@ def write(
         prompt: token ids to continue, shape (N, P); P may be 0.
         tokens: the most to write.
         sampling: how a token is drawn; from the model's own distribution if None.
-        eos_id: the token at which a text is over; None never ends one.
-        generator: of the draws; the global one if None.
+        eos_id: the token that ends a text; None never ends one.
+        generator: of random numbers; torch's global one if None.
 
     Yields:
-        The next token of each text, shape (N,); `eos_id` again for those that are over. Stops when all are.
+        The next token of each text, shape (N,); `eos_id` for texts that have ended. Stops when all have ended.
 
     Raises:
-        InputError: at once, if prompt and text would be longer than the decoder's sequences, or the prompt is none.
+        InputError: at the call, if the prompt is invalid, or prompt and text would be longer than the decoder's
+            sequences.
     """
     prompt = checked_prompt(model, z, prompt, tokens)
     refuse_class("sampling", sampling, "Sampling()")
@@ -74,7 +75,7 @@ def write(
 
 
 def held_thoughts(model: AbstractModel, z: Tensor | None) -> Tensor | None:
-    """Thoughts that the decoder attends to, without history; None for a model without thoughts."""
+    """Thoughts that the decoder attends to, detached; None for a model without thoughts."""
     return None if z is None else model.thoughts(z).detach()
 
 
@@ -87,19 +88,19 @@ def checked_prompt(
         of: the model's name in messages.
 
     Raises:
-        InputError: for another shape, other ids than the model's, another number of thoughts, or a decoder that is
-            too short for the prompts and so many new tokens.
+        InputError: for another shape, ids outside the model's vocabulary, another number of thoughts than of prompts,
+            or a decoder whose length is too short for the prompts and `tokens` new tokens.
     """
     refuse_class(of, model)
     prompt = token_ids(prompt, "the prompt")
     if prompt.dim() != 2:
         raise InputError(
-            f"the prompt has shape {tuple(prompt.shape)}: expected (N, P), a row for each text; a single one is "
-            "prompt[None]"
+            f"the prompt has shape {tuple(prompt.shape)}: expected (N, P), one row for each text; for a single "
+            "prompt give prompt[None]"
         )
     if z is not None and len(z) != len(prompt):
         raise InputError(f"{len(z)} thoughts for {len(prompt)} prompts: {of} needs one z, (L, K, D), for each prompt")
-    if prompt.device.type == "cpu":  # elsewhere the host would wait for the device
+    if prompt.device.type == "cpu":  # on other devices the check would synchronise host and device
         check_range(prompt, model.decoder.vocabulary, "the prompt")
     _check_room(model.decoder, prompt, tokens, of)
     return prompt
@@ -114,7 +115,7 @@ def _check_room(decoder: AbstractDecoder, prompt: Tensor, tokens: int, of: str) 
 
 
 def ordinary(written: Iterator[Tensor]) -> Iterator[Tensor]:
-    """The same tokens as ordinary tensors, which may go on into a pass with gradients; inference's own may not."""
+    """Copies of inference tensors as ordinary tensors, which a pass with gradients accepts."""
     for token in written:
         yield token.clone()
 

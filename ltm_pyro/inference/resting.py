@@ -43,7 +43,7 @@ class Resting(StepObserver):
                 row.copy_(torch.where(by_sequence(self.moves, row), row, old))
 
     def _moving(self, objective: Tensor) -> Tensor:
-        """Which sequences still rise, shape (B,)."""
+        """A mask of the sequences whose objective still rises, shape (B,)."""
         self.history.append(objective)
         moves = torch.ones_like(objective, dtype=torch.bool) if self.moves is None else self.moves
         if len(self.history) < 2 * self.patience:

@@ -15,7 +15,7 @@ from ltm_pyro.inference.natural_gradient import NaturalGradient
 
 @dataclass(frozen=True)
 class TableFit:
-    """How q is fitted for tables and prompts, whatever fits it in training.
+    """The fit of q for tables and prompts, whatever fits q in training.
 
     A bound on what a text costs is not to depend on an optimizer that has not converged.
 

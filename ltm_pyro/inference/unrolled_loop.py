@@ -142,7 +142,7 @@ class _Noise:
 
 
 class _Step(NamedTuple):
-    """Where a step began, the gradient there, and what else it depended on."""
+    """A step of the loop: the rows before it, their gradient, and all else that it depended on."""
 
     rows: Rows
     noise: _Noise

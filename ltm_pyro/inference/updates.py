@@ -21,7 +21,7 @@ class _Rule(Protocol):
 
 
 class Update(NamedTuple):
-    """How an optimizer moves a row by its gradient, and how many moments of it there are, which start at zero."""
+    """An optimizer's rule for a row: its move by the gradient, and the number of its moments, which start at zero."""
 
     rule: _Rule
     moments: int

@@ -1,1 +1,1 @@
-"""Runs from Python: configure, train, load, score, write."""
+"""Runs from Python: configuration, training, loading, scoring and writing."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 Settings = dict[str, Any]
-CLASSES = ("prior", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")  # each named by its path
+CLASSES = ("prior", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")  # given by class path
 
 
 def recipes() -> list[str]:
@@ -27,10 +27,10 @@ def recipes() -> list[str]:
 
 
 def recipe(name: str = "tiny") -> Settings:
-    """A recipe: the settings that a run starts from.
+    """The settings of a recipe, the defaults of a run.
 
     Raises:
-        InputError: if there is none of that name.
+        InputError: if there is no recipe of that name.
     """
     import yaml
 
@@ -43,14 +43,14 @@ def recipe(name: str = "tiny") -> Settings:
 
 
 def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> Settings:
-    """Settings with changes laid over them, from left to right; nothing that is given is altered.
+    """New settings: the base with changes merged into it, from left to right.
 
-    A class that a change names takes the place of the one that stood there, with all of that one's arguments; a
-    change that names none changes the arguments of the one that stands there.
+    A change that names a class replaces the class of the base and all arguments of that class. A change that names
+    none changes arguments of the class in the base.
 
     Args:
-        base: nested; a key may also be a path, as `train.steps` or `prior.components`.
-        changes: the same.
+        base: nested settings; a key may also be a path, as `train.steps` or `prior.components`.
+        changes: in the same form.
 
     Example:
         >>> merged({"train": {"steps": 10, "seed": 0}}, {"train.steps": 20})
@@ -61,20 +61,20 @@ def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> Settings:
         >>> merged(normal, {"prior.scale": 3.0})
         {'prior': {'class_path': 'LaplacePrior', 'init_args': {'scale': 3.0}}}
     """
-    whole: Settings = {}
+    result: Settings = {}
     for settings in (base, *changes):
         for key, value in settings.items():
-            _lay(whole, key, value)
-    return whole
+            _lay(result, key, value)
+    return result
 
 
 def complete(settings: Mapping[str, Any]) -> Namespace:
-    """Every argument of a run, checked: those that the settings leave out have their defaults.
+    """Every argument of a run, checked; an argument that the settings leave out has its default.
 
-    The settings are the caller's own: the classes of other packages that they name are imported.
+    Classes of other packages that the settings name are imported, since the settings are the caller's own.
 
     Raises:
-        InputError: for an argument that there is not, a value of another type, or a class of another kind.
+        InputError: for an unknown argument, a value of another type, or a class of another kind.
     """
     from jsonargparse import ArgumentError
 
@@ -86,7 +86,7 @@ def complete(settings: Mapping[str, Any]) -> Namespace:
     except (ArgumentError, *UNREADABLE) as error:
         raise InputError(explain(parser, error)) from error
     if missing:
-        raise InputError(f"{missing} is None: expected a value; leave it out to take the default")
+        raise InputError(f"{missing} is None: expected a value; leave the argument out for its default")
     return with_tokenizer_of_start(config)
 
 
@@ -99,7 +99,7 @@ def as_dict(config: Namespace) -> Settings:
 
 
 def value_of(settings: Mapping[str, Any], path: str) -> Any:
-    """The value at a path such as `train.steps`; None if there is none."""
+    """The value at a path such as `train.steps`; None if the path does not exist."""
     inner: Any = settings
     for key in path.split("."):
         inner = inner.get(key) if isinstance(inner, Mapping) else None
@@ -107,38 +107,38 @@ def value_of(settings: Mapping[str, Any], path: str) -> Any:
 
 
 def without(settings: Mapping[str, Any], *paths: str) -> Settings:
-    """Settings without what stands at some paths."""
-    rest = merged(settings)
+    """Settings without the values at some paths."""
+    remaining = merged(settings)
     for path in paths:
         *groups, last = path.split(".")
-        holder = value_of(rest, ".".join(groups)) if groups else rest
+        holder = value_of(remaining, ".".join(groups)) if groups else remaining
         if isinstance(holder, dict):
             holder.pop(last, None)
-    return rest
+    return remaining
 
 
 def refuse_other_classes(config: Namespace) -> None:
-    """Raises InputError where an argument names anything but a class of the kind that it takes."""
+    """Raise InputError if an argument names anything other than a class of the kind that it takes."""
     checked_arguments(run_parser(), as_dict(config), trust_code=True)
 
 
-def _lay(whole: Settings, key: str, value: Any) -> None:
+def _lay(target: Settings, key: str, value: Any) -> None:
     first, _, rest = key.partition(".")
     if rest:
         value = {rest: value}
-    before = whole.get(first)
+    before = target.get(first)
     if not isinstance(value, Mapping):
-        whole[first] = list(value) if isinstance(value, list | tuple) else value
+        target[first] = list(value) if isinstance(value, list | tuple) else value
     elif "class_path" in value or before is None:
-        whole[first] = merged(value)
+        target[first] = merged(value)
     elif isinstance(before, str) or "class_path" in before:
-        whole[first] = _with_arguments({"class_path": before} if isinstance(before, str) else before, value)
+        target[first] = _with_arguments({"class_path": before} if isinstance(before, str) else before, value)
     else:
-        whole[first] = merged(before, value)
+        target[first] = merged(before, value)
 
 
 def _with_arguments(named: Settings, change: Mapping[str, Any]) -> Settings:
-    """A class with other arguments."""
+    """A class with some of its arguments changed."""
     change = merged(change)
     arguments = change["init_args"] if set(change) == {"init_args"} else change
     return {**named, "init_args": merged(named.get("init_args") or {}, arguments)}

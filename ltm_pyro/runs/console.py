@@ -1,4 +1,4 @@
-"""Messages and results for the user while a run is worked on."""
+"""Output of commands: messages on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ltm_pyro.training.launch import is_first
 
 
 def say(text: str, everywhere: bool = False) -> None:
-    """Tell the user; standard output is for results alone. Of several processes the first speaks, or `everywhere`."""
+    """Write a message to standard error, from the first of several processes, or from all if `everywhere`."""
     if everywhere or is_first():
         print(text, file=sys.stderr, flush=True)
 

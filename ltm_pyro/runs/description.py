@@ -1,4 +1,4 @@
-"""The settings of a run from the objects that it is made of."""
+"""The settings of a run, derived from its objects."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MODELS = {
 
 
 def described(components: RunComponents) -> Settings:
-    """The configuration of objects, as `config.yaml` holds it: their classes, and the arguments that these were given.
+    """The configuration of objects, as `config.yaml` holds it: their classes and constructor arguments.
 
     Args:
         components: model, guide, fast loop and slow step.
 
     Raises:
-        InputError: for what no file can say: a model of another class, an argument that is a tensor or a function.
+        InputError: for objects that a file cannot describe: a model of another class, a tensor or function as argument.
     """
     model, guide, fast, slow = components
     decoder = model.decoder
@@ -38,7 +38,7 @@ def described(components: RunComponents) -> Settings:
     if kind is None:
         raise InputError(
             f"a run's model is a {', a '.join(cls.__name__ for cls in MODELS)}, not a {type(model).__name__}: train "
-            "another one by DualRateSVI"
+            "other models with DualRateSVI"
         )
     settings: Settings = {
         "model": kind,
@@ -57,30 +57,30 @@ def described(components: RunComponents) -> Settings:
 
 
 def refuse_unlike(given: RunComponents, again: RunComponents) -> None:
-    """Two sets of objects must have the same weights by name and shape.
+    """Refuse objects whose description does not rebuild them with the same weights by name and shape.
 
     Args:
-        given: of the user.
-        again: made from their description.
+        given: the user's objects.
+        again: the objects built from their description.
 
     Raises:
-        InputError: if the description makes something else, so that the run could not be opened again.
+        InputError: if a weight differs, so that the run could not be opened again.
     """
     ours, theirs = ({name: weight.shape for name, weight in of.state_dict().items()} for of in (given, again))
     unlike = sorted(name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name))
     if unlike:
         raise InputError(
-            f"the run could not be opened again: made anew from their arguments, the objects have another "
-            f"{', '.join(unlike[:3])}. Give all that shapes weights to the constructors"
+            f"the run could not be opened again: rebuilt from their constructor arguments, the objects differ in "
+            f"{', '.join(unlike[:3])}. Pass everything that shapes weights to the constructors"
         )
 
 
-def _arguments(name: str, thing: Recorded, but: tuple[str, ...] = ()) -> Settings:
-    return {key: _plain(f"{name}.{key}", value) for key, value in thing.made_with.items() if key not in but}
+def _arguments(name: str, component: Recorded, excluded: tuple[str, ...] = ()) -> Settings:
+    return {key: _plain(f"{name}.{key}", value) for key, value in component.made_with.items() if key not in excluded}
 
 
-def _class(name: str, thing: Recorded, but: tuple[str, ...] = ()) -> Settings:
-    return {"class_path": public_path(type(thing)), "init_args": _arguments(name, thing, but)}
+def _class(name: str, component: Recorded, excluded: tuple[str, ...] = ()) -> Settings:
+    return {"class_path": public_path(type(component)), "init_args": _arguments(name, component, excluded)}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -97,6 +97,6 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, partial) and isinstance(value.func, type) and not value.args:
         return {"class_path": public_path(value.func), "init_args": _plain(name, value.keywords)}
     raise InputError(
-        f"{name} is a {type(value).__name__}, which a run's folder cannot say in words: give numbers, text, classes, "
+        f"{name} is a {type(value).__name__}, which config.yaml cannot hold: give numbers, text, classes, "
         "functools.partial of a class, or objects of ltm_pyro"
     )

@@ -1,4 +1,4 @@
-"""Text from the tokens of a writer, as they come."""
+"""Decoding of generated tokens to text while they are generated."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def pieces(tokenizer: Tokenizer, prompt: Iterable[int], written: Iterator[Tensor]) -> Iterator[str]:
-    """Each piece of one text behind its prompt, as soon as its characters are whole.
+    """Pieces of one text after its prompt, each as soon as its characters are complete.
 
     Args:
         prompt: token ids, (P,).
-        written: the text's tokens, shape (1,) each.
+        written: the generated tokens, shape (1,) each.
     """
     from ltm_pyro.data import StreamDecoder
 
@@ -29,25 +29,25 @@ def pieces(tokenizer: Tokenizer, prompt: Iterable[int], written: Iterator[Tensor
 
 
 def whole_texts(tokenizer: Tokenizer, prompts: Tensor, written: Iterator[Tensor]) -> Iterator[str]:
-    """Texts of one batch behind their prompts, in order, each as soon as it and those before it are over.
+    """Texts of one batch after their prompts, in order, each as soon as it and all before it have ended.
 
     Args:
         prompts: token ids, shape (N, P).
         written: the next token of each text, shape (N,).
     """
     columns: list[list[int]] = []
-    before, given = prompts.tolist(), 0
+    before, finished = prompts.tolist(), 0
     for column in written:
         columns.append(column.tolist())
-        while given < len(before) and columns[-1][given] == tokenizer.eos_id:
-            yield _decoded(tokenizer, before[given], columns, given)
-            given += 1
-    for row in range(given, len(before)):
+        while finished < len(before) and columns[-1][finished] == tokenizer.eos_id:
+            yield _decoded(tokenizer, before[finished], columns, finished)
+            finished += 1
+    for row in range(finished, len(before)):
         yield _decoded(tokenizer, before[row], columns, row)
 
 
 def shown_prompt(tokenizer: Tokenizer, prompt: str, ids: Iterable[int]) -> str:
-    """A prompt as a text begins with it: without white space at its end that the tokenizer has dropped."""
+    """The prompt as it is shown: without white space at its end if the tokenizer dropped that."""
     bare = prompt.rstrip()
     return bare if tokenizer.decode(ids) == bare else prompt
 

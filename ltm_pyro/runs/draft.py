@@ -1,4 +1,4 @@
-"""A second run that proposes tokens to the first."""
+"""The draft run of speculative sampling."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 class Draft(NamedTuple):
-    """A draft's trained objects, how many tokens it proposes at once, and what became of them."""
+    """A draft's trained objects, the number of tokens it proposes at once, and the counts of its proposals."""
 
     components: RunComponents
     ahead: int
     tally: AcceptanceStats
 
     def remark(self) -> str:
-        """One line about the draft's proposals: how many there were, and the share that was accepted."""
+        """One line with the number of proposals and the share that was accepted."""
         counts = self.tally
         if not counts.proposed:
             return "The draft proposed nothing."
         return (
             f"Of {counts.proposed} tokens that the draft proposed, {counts.accepted / counts.proposed:.0%} were "
-            f"accepted; a pass of the run's own decoder wrote {counts.tokens / counts.passes:.1f} tokens of a text."
+            f"accepted; each pass of the run's own decoder wrote {counts.tokens / counts.passes:.1f} tokens of a text."
         )
 
 
 def load_draft(run: Run, folder: Path | str, ahead: int, trust_code: bool = False) -> Draft:
-    """The best checkpoint of a run as the draft of another.
+    """The best checkpoint of a run, loaded as the draft of another run.
 
     Raises:
         InputError: if the folder is no run, or the two runs' tokenizers differ.
@@ -43,7 +43,7 @@ def load_draft(run: Run, folder: Path | str, ahead: int, trust_code: bool = Fals
     draft = open_run(folder, trust_code)
     if draft.tokenizer.backend.to_str() != run.tokenizer.backend.to_str():
         raise InputError(
-            f"--draft {folder}: its tokenizer is not that of {run.folder}, so that neither can read the other's "
-            f"tokens. Train a draft with that tokenizer: ltm train --data.tokenizer {run.folder}"
+            f"--draft {folder}: its tokenizer differs from that of {run.folder}, so that it cannot propose "
+            f"tokens. Train a draft with the run's tokenizer: ltm train --data.tokenizer {run.folder}"
         )
     return Draft(load(draft, "best")[0], ahead, AcceptanceStats())

@@ -1,4 +1,4 @@
-"""A run's honest numbers on text, in the place of its folder that their arguments name."""
+"""Evaluation of a run on text: the table of `ltm evaluate`, and its files in the run's folder."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 
 class Evaluated(NamedTuple):
-    """An evaluation, and what it was made with.
+    """An evaluation with the arguments that produced it.
 
     Attributes:
-        run: that was scored.
-        name: of its files.
+        run: the run that was scored.
+        name: the name of its files.
         evaluation, baseline: as `ltm_pyro.evaluation.markdown` takes them.
         options: all arguments.
-        about: what was scored, and which weights.
+        about: the text and the checkpoint, in words.
     """
 
     run: Run
@@ -51,11 +51,11 @@ class Evaluated(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The table, and a line that says what was scored."""
+        """The table, and a line that names the text and the checkpoint."""
         return table_text(self.evaluation, self.baseline, self.about)
 
     def save(self) -> Path:
-        """Write it into the run's folder as Markdown and JSON; returns the path of the JSON."""
+        """Write the evaluation into the run's folder as Markdown and JSON; returns the path of the JSON."""
         return save(self.run, self.name, self.evaluation, self.baseline, self.options, self.about)
 
 
@@ -76,28 +76,28 @@ def evaluate(
     fixed_noise: bool = True,
     trust_code: TrustCode = False,
 ) -> Evaluated:
-    """A run's honest numbers.
+    """The numbers of a run on held-out or other text.
 
     Args:
-        corpus: text to score, as for `ltm train`; what the run held out if left out.
-        baseline: another run, an autoregressive one say, in the same table.
-        fixed_noise: also the released code's protocol, no bound.
+        corpus: text to score, as for `ltm train`; the run's held-out text if left out.
+        baseline: another run in the same table, for example an autoregressive one.
+        fixed_noise: report the number of the released code's protocol too, which is no bound.
         run, corpus_at, checkpoint, field, draws, fast_steps, limit, batch_size, seed, trust_code: as
             `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: for text that gives no sequence, or two runs that held out different texts.
+        InputError: for a text that gives no sequence, or two runs that held out different texts.
     """
     call = Call(evaluate, locals())
     opened = open_run(run, trust_code)
-    other = open_run(baseline, trust_code) if baseline else None
+    reference = open_run(baseline, trust_code) if baseline else None
     text = scored_text(opened, corpus, corpus_at, field)
-    others = scored_text(other, corpus, corpus_at, field) if other else None
-    if others and text.held_out and others.held_out:
-        refuse_other_held_out(text.held_out, others.held_out)
+    reference_text = scored_text(reference, corpus, corpus_at, field) if reference else None
+    if reference_text and text.held_out and reference_text.held_out:
+        refuse_other_held_out(text.held_out, reference_text.held_out)
     sizes = {"draws": draws, "limit": limit, "batch_size": batch_size, "seed": seed, "fixed_noise": fixed_noise}
     evaluation = _scored(opened, text, checkpoint, fast_steps, sizes)
-    beside = _scored(other, others, "best", fast_steps, sizes) if other and others else None
+    beside = _scored(reference, reference_text, "best", fast_steps, sizes) if reference and reference_text else None
     options = {**call.without("field"), "data": {"field": field}}
     about = f"{text.about}; {weights_of(opened, checkpoint)}"
     return Evaluated(opened, result_name(text.name, call, opened), evaluation, beside, options, about)

@@ -1,4 +1,4 @@
-"""The figures of runs while they learn, and after."""
+"""Learning curves of runs, during training and after it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 FIGURES, LEARNING = "figures", "learning"
 CAPTION = (
     "Lines: training, means over neighbouring steps, each on its own batch. Points: validation, q fitted to held-out "
-    f"text by more steps and scored with fresh noise. Line and points are not one number on two texts. {LOWER}"
+    "text by more steps and scored with fresh noise. Lines and points are different estimates, not one number on two "
+    f"texts. {LOWER}"
 )
 
 
 def draw_learning(run: Run) -> list[Path]:
-    """Draw what a run has learned by now, over what was drawn before; returns the paths.
+    """Draw a run's learning curve so far, replacing the earlier figures; returns their paths.
 
     Raises:
         InputError: if the log cannot be read or the figures cannot be written.
@@ -35,7 +36,7 @@ def draw_learning(run: Run) -> list[Path]:
 
 
 def learning_figure(run: Run) -> Figure:
-    """The learning curve of a run so far, as `draw_learning` writes it.
+    """The learning curve of a run so far, as a figure.
 
     Raises:
         InputError: if the log cannot be read, or has no step.
@@ -50,15 +51,15 @@ def learning_figure(run: Run) -> Figure:
 
 
 def draw_curves(curves: Mapping[str, Curve], stem: Path, against: Against = "tokens") -> list[Path]:
-    """Bound, log-likelihood and KL side by side: the KL by layer of one run, in all of several.
+    """Draw bound, log-likelihood and KL against cost; the KL by layer if there is one run, else in total.
 
     Args:
-        curves: by name; of one run the name may be empty.
-        stem: the figures' path without its ending.
-        against: what was spent.
+        curves: by the run's name, which may be empty for a single run.
+        stem: the figures' path without its suffix.
+        against: the cost on the horizontal axis.
 
     Raises:
-        InputError: if they cannot be written.
+        InputError: if the figures cannot be written.
     """
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)

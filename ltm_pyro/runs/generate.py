@@ -1,4 +1,4 @@
-"""Text from a trained run, as it is written."""
+"""Generation of text by a trained run."""
 
 from __future__ import annotations
 
@@ -47,39 +47,39 @@ def generate(
     ahead: Annotated[int, whole(1)] = 4,
     trust_code: TrustCode = False,
 ) -> Iterator[str]:
-    """Text from a trained run: one in pieces, as they are written; of several each whole, below a line with its number.
+    """Text from a trained run: a single text while it is written; several one by one, each below its number.
 
     Args:
-        prompt: q is fitted on it and then held; z is from the prior if left out.
-        samples: how many texts, each with thoughts of its own.
-        tokens: the most to write; all there is room for if left out.
-        seed: of thoughts and tokens.
-        batch_size: how many of several texts to write at once.
-        draft: the folder of a smaller run with the same tokenizer, which proposes tokens: less time, and texts with
-            exactly the probabilities that they have without it.
-        ahead: how many tokens the draft proposes at once.
+        prompt: the text to continue: q is fitted on it, then z is held; if left out, z is drawn from the prior.
+        samples: number of texts, each with its own thoughts.
+        tokens: the most to write; as many as the sequence length allows if left out.
+        seed: seed of thoughts and tokens.
+        batch_size: number of texts written at once.
+        draft: the folder of a smaller run with the same tokenizer, which proposes tokens: faster, and every text has
+            exactly the probability that it has without a draft.
+        ahead: number of tokens that the draft proposes at once.
         run, temperature, top_k, top_p, checkpoint, steps, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: before anything is written, for a prompt that is too long, or a draft that does not suit the run.
+        InputError: at the call, for a prompt that is too long, or a draft that does not suit the run.
     """
     sampling = Sampling(temperature, top_k, top_p)
     opened = open_run(run, trust_code)
     components, _ = load(opened, checkpoint)
-    proposing = None if draft is None else load_draft(opened, draft, ahead, trust_code)
-    _refuse_unfit(components, proposing, steps)
+    draft_run = None if draft is None else load_draft(opened, draft, ahead, trust_code)
+    _refuse_unfit(components, draft_run, steps)
     seed_everything(seed)  # after loading, so that z is the same with a draft and without
-    what = (prompt, tokens, sampling, proposing, steps)
+    request = (prompt, tokens, sampling, draft_run, steps)
     if samples == 1:
-        written: Iterator[str] = chain(stream(opened, components, *what), ["\n"])
+        written: Iterator[str] = chain(stream(opened, components, *request), ["\n"])
     else:
-        several = texts(opened, components, samples, *what, batch_size)
+        several = texts(opened, components, samples, *request, batch_size)
         written = (f"--- {number} ---\n{text}\n" for number, text in enumerate(several, 1))
-    return written if proposing is None else _remarked(written, proposing)
+    return written if draft_run is None else _remarked(written, draft_run)
 
 
 def _remarked(written: Iterator[str], draft: Draft) -> Iterator[str]:
-    """The written text, and at its end a line about the draft's proposals."""
+    """The written text; then a message about the draft's proposals."""
     yield from written
     say(draft.remark())
 
@@ -88,6 +88,6 @@ def _refuse_unfit(components: RunComponents, draft: Draft | None, steps: int | N
     models = [components.model] if draft is None else [components.model, draft.components.model]
     diffuses = [isinstance(model, MaskedDiffusionModel) for model in models]
     if draft is not None and any(diffuses):
-        raise InputError("--draft: masked diffusion does not write from left to right; leave it out")
+        raise InputError("--draft: masked diffusion does not write left to right, as a draft requires; leave it out")
     if steps is not None and not diffuses[0]:
-        raise InputError(f"--steps {steps}: only masked diffusion writes in steps; leave it out")
+        raise InputError(f"--steps {steps}: only a masked diffusion model writes in steps; leave it out")

@@ -37,31 +37,31 @@ def import_weights(
     """A run from a checkpoint of the paper's released code.
 
     Args:
-        file: a checkpoint, FILE.pt; read without unpickling code.
+        file: the checkpoint, FILE.pt; it is read without running any code in it.
         run: the new run's folder; runs/FILE if left out.
         tokenizer: a tokenizer.json, or a name on the hub.
         heads: H; the paper's models have 8.
-        thoughts: K, thought vectors a layer; the paper's N_z (24, or 96) counts those of all layers.
-        window: how many of the last tokens, the current one included, a token sees; 256 in the paper.
+        thoughts: K, thought vectors per layer; the paper's N_z (24, or 96) counts those of all layers.
+        window: number of the latest tokens, the current one included, that a token attends to; 256 in the paper.
         length: T, the longest sequence; 1024 in the paper.
-        bos_id: the token id that stands before a text; the last one of the vocabulary if left out.
+        bos_id: the token id before a text; the last one of the vocabulary if left out.
 
     Raises:
-        InputError: for a file that cannot be read or leaves a size open, a tokenizer that does not suit it, or a folder
-            that is there.
+        InputError: for a file that cannot be read or does not determine a size, a tokenizer that does not fit, or a
+            folder that exists.
     """
     folder = Path(run or Path("runs") / Path(file).stem)
     _refuse_existing(folder)
     decoder = decoder_from_authors(file, heads, thoughts, window, length, bos_id)
     if not has_checksums(file):
-        say(f"{file} has no checksums: a changed byte in it would not be noticed")
-    made = Run.create(folder, _config(decoder), _tokenizer(tokenizer, decoder))
-    components = made.build()
+        say(f"{file} has no checksums: a damaged byte in it would go unnoticed")
+    imported = Run.create(folder, _config(decoder), _tokenizer(tokenizer, decoder))
+    components = imported.build()
     components.model.decoder.load_state_dict(decoder.state_dict())
-    made.checkpoints.save(0, components.state_dict(), {}, fingerprint=made.fingerprint)
+    imported.checkpoints.save(0, components.state_dict(), {}, fingerprint=imported.fingerprint)
     count = sum(parameter.numel() for parameter in decoder.parameters())
-    say(f"Imported {count:,} parameters into {made.folder}. Next: ltm evaluate {made.folder} CORPUS")
-    return made
+    say(f"Imported {count:,} parameters into {imported.folder}. Next: ltm evaluate {imported.folder} CORPUS")
+    return imported
 
 
 def _refuse_existing(folder: Path) -> None:
@@ -71,7 +71,7 @@ def _refuse_existing(folder: Path) -> None:
 
 
 def _tokenizer(spec: str, decoder: Decoder) -> Tokenizer:
-    """The tokenizer of the weights; the paper's is GPT-2's with one more token, which begins a text."""
+    """The tokenizer of the weights; the paper's is GPT-2's with one more token, for the beginning of a text."""
     tokenizer = Tokenizer.load(spec, flag="--tokenizer")
     if tokenizer.vocabulary == decoder.vocabulary - 1 == decoder.bos_id:
         tokenizer.add_begin()

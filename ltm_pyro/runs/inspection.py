@@ -1,4 +1,4 @@
-"""The inspection of a run's thoughts, kept in the run's folder."""
+"""Inspection of a run's thoughts, saved in the run's folder."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 
 class Inspected(NamedTuple):
-    """An inspection, and what it was made with.
+    """An inspection with the arguments that produced it.
 
     Attributes:
-        run: that was inspected.
-        text: what was looked at.
-        inspection: what was found; None if it was interrupted before the first texts were done.
-        details: a closer look at some texts, as far as it came.
-        interrupted: whether there would have been more.
+        run: the run that was inspected.
+        text: the inspected text.
+        inspection: the results; None if it was interrupted before the first batch was done.
+        details: the closer look at some texts, as far as it was completed.
+        interrupted: True if it was interrupted.
         options: all arguments.
-        name: of its files.
+        name: the name of its files.
     """
 
     run: Run
@@ -58,26 +58,26 @@ class Inspected(NamedTuple):
     name: str
 
     def table(self) -> str:
-        """All of it as Markdown that a terminal shows as well."""
+        """The results as Markdown that can be read in a terminal."""
         from ltm_pyro.evaluation.inspection import inspection_markdown
 
         assert self.inspection is not None
         return f"{inspection_markdown(self.inspection, self.details)}\n\nText: {self.text.about}."
 
     def save(self) -> tuple[Path, Path, list[str]]:
-        """Write it into the run's folder; returns the paths of the Markdown and of the page, and the figures' names."""
+        """Save in the run's folder; returns the paths of the Markdown and of the page, and the figures' names."""
         from ltm_pyro.data import token_texts
 
         assert self.inspection is not None
-        run, found, details, sequences = self.run, self.inspection, self.details, self.text.sequences
-        content = finite({"options": self.options, "inspection": found.to_dict(), "details": details.to_dict()})
+        run, inspection, details, sequences = self.run, self.inspection, self.details, self.text.sequences
+        content = finite({"options": self.options, "inspection": inspection.to_dict(), "details": details.to_dict()})
         tokens = token_texts(run.tokenizer, details.texts[0].tokens) if details.texts else []
-        names = [sequences.name(place) for place in found.ids]
+        names = [sequences.name(place) for place in inspection.ids]
         stem = f"inspection/{self.name}"
         path = run.write(f"{stem}.md", self.table() + "\n")
         run.write(f"{stem}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-        page = run.write(f"{stem}.html", report(run.folder.name, run.tokenizer, found, sequences, details))
-        return path, page, draw(run.folder / stem, found, details, names, tokens)
+        page = run.write(f"{stem}.html", report(run.folder.name, run.tokenizer, inspection, sequences, details))
+        return path, page, draw(run.folder / stem, inspection, details, names, tokens)
 
 
 @in_range
@@ -96,14 +96,14 @@ def inspect(
     seed: Seed = 0,
     trust_code: TrustCode = False,
 ) -> Inspected:
-    """A report of a run's thoughts: which carry what, and what they tell of a text.
+    """A report on a run's thoughts: the information that each carries, and what can be predicted from them.
 
     Args:
-        corpus: text to look at, as for `ltm train`; what the run held out if left out.
+        corpus: text to inspect, as for `ltm train`; the run's held-out text if left out.
         draws: S, samples of z per text.
-        limit: the most texts, spread over the corpus.
-        batch_size: texts at once.
-        detail: texts to read token by token and to write anew; 0 leaves the closer look out.
+        limit: the most texts, spread evenly over the corpus.
+        batch_size: texts in a batch.
+        detail: texts to analyse token by token and to write anew; 0 skips the closer look.
         run, corpus_at, checkpoint, field, fast_steps, seed, trust_code: as `ltm_pyro.runs.arguments` describes them.
     """
     from ltm_pyro.data import in_order
@@ -116,8 +116,8 @@ def inspect(
     model, guide, fast, _ = components.with_fast_steps(fast_steps)
     if detail and model.prior is not None and not model.decoder.has_attention_on_thoughts:
         raise InputError(
-            f"--detail {detail}: a {type(model.decoder).__name__} says nothing of its attention to thoughts, "
-            "which a closer look shows: give --detail 0"
+            f"--detail {detail}: a {type(model.decoder).__name__} does not report its attention to thoughts, "
+            "which the closer look shows: give --detail 0"
         )
     inspector, details = Inspector(model, guide, fast, draws, seed), Details()
     text = scored_text(opened, corpus, corpus_at, field)
@@ -127,10 +127,10 @@ def inspect(
     look = partial(inspector.look, batches, lambda done: progress.update(done, f"inspecting {opened.folder}"))
     stopped = _is_interrupted(look, progress.clear)
     if stopped:
-        say(f"\nInterrupted: what follows is of the {inspector.done} texts done by then.")
-    found = inspector.summary(lambda i: document_of(text.sequences.names, i)) if inspector.done else None
-    if detail and found and not stopped:
-        again = [batch.to(device) for batch in in_order(text.sequences, batch_size, total)]
+        say(f"\nInterrupted: the results below are of the {inspector.done} texts done so far.")
+    inspection = inspector.summary(lambda i: document_of(text.sequences.names, i)) if inspector.done else None
+    if detail and inspection and not stopped:
+        detail_batches = [batch.to(device) for batch in in_order(text.sequences, batch_size, total)]
         sizes: dict[str, Any] = {
             "texts": detail,
             "draws": draws,
@@ -138,11 +138,11 @@ def inspect(
             "eos_id": opened.tokenizer.eos_id,
             "listener": _announce,
         }
-        stopped = _is_interrupted(partial(look_closer, details, model, guide, fast, again, **sizes))
+        stopped = _is_interrupted(partial(look_closer, details, model, guide, fast, detail_batches, **sizes))
         if stopped:
-            say("\nInterrupted: the closer look is kept as far as it came.")
+            say("\nInterrupted: the finished parts of the closer look are kept.")
     options = {**call.without("field"), "data": {"field": field}}
-    return Inspected(opened, text, found, details, stopped, options, result_name(text.name, call, opened))
+    return Inspected(opened, text, inspection, details, stopped, options, result_name(text.name, call, opened))
 
 
 def _announce(part: str) -> None:

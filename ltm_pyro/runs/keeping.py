@@ -1,4 +1,4 @@
-"""Results are shown first and kept then; where they cannot be kept, that is said."""
+"""Saving of results that have been shown, with an error that says so if they cannot be saved."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ltm_pyro.errors import InputError
 
 
 class NotKeptError(Exception):
-    """Results that were shown could not be written down. As with `tee`, the exit code is 1."""
+    """Results that were shown could not be saved. As with `tee`, the exit code is 1."""
 
 
 @contextmanager
 def keeping() -> Iterator[None]:
-    """Within, what has been shown is written down.
+    """Context manager in which results that have been shown are saved.
 
     Raises:
-        NotKeptError: if it cannot be.
+        NotKeptError: if they cannot be saved.
     """
-    sys.stdout.flush()  # so that the results stand before the complaint
+    sys.stdout.flush()  # so that the results come before an error message
     try:
         yield
     except (InputError, OSError) as error:
-        raise NotKeptError(f"{reason_of(error)}. What was found is shown above, and not kept") from error
+        raise NotKeptError(f"{reason_of(error)}. The results are shown above, but not saved") from error
 
 
 def reason_of(error: InputError | OSError) -> str:
-    """Why something could not be written, as a clause."""
+    """Reason why a file could not be written, as a clause without a full stop."""
     if isinstance(error, InputError):
         return str(error).rstrip(".")
     return f"{error.filename or 'a file'} cannot be written: {error.strerror or error}"

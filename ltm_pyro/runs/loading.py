@@ -1,4 +1,4 @@
-"""A run's trained objects, on the device that serves them best."""
+"""Loading of a run's trained objects onto the chosen device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_run(folder: PathLike[str] | str, trust_code: bool = False) -> Run:
-    """A run, as `Run.open` opens it; trusted code is looked for in the current folder too."""
+    """Open a run by `Run.open`; the current folder is searched for trusted code too."""
     if trust_code:
         look_in(os.getcwd())
     run = Run.open(os.fspath(folder), trust_code)
@@ -29,13 +29,13 @@ def open_run(folder: PathLike[str] | str, trust_code: bool = False) -> Run:
 
 @lru_cache
 def say_once(remark: str) -> None:
-    """Say what a file or a run that was made elsewhere is about to do, or is kept from."""
+    """Print a remark about a file or a run, once in a process; nothing if it is empty."""
     if remark:
         say(remark)
 
 
 def load(run: Run, which: str) -> tuple[RunComponents, torch.device]:
-    """The run's objects with the weights of a checkpoint, `which` as in `Run.load`, and where they are."""
+    """The run's objects with the weights of the checkpoint `which`, as in `Run.load`, and their device."""
     import pyro
 
     pyro.enable_validation(False)  # its checks look at the device many times a step

@@ -1,4 +1,4 @@
-"""Learning curves of several runs, one beside the other."""
+"""Learning curves of several runs in one figure."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def plot(
     points: Annotated[int, whole(1)] = POINTS,
     trust_code: TrustCode = False,
 ) -> list[Path]:
-    """Learning curves of runs, one beside the other; of runs that are still training too.
+    """Learning curves of several runs in one figure; runs may still be training.
 
     Args:
         runs: folders of runs, finished or not.
-        against: what was spent: the horizontal axis.
+        against: the cost on the horizontal axis.
         out: the figures' folder; figures/ of the first run if left out.
-        points: at most how many training points a run.
+        points: the most training points per run.
 
     Returns:
         The paths of the figures and of their points, as JSON and CSV.
 
     Raises:
-        InputError: if one is no run, stands there twice, or has not taken a step.
+        InputError: if a folder is no run or is named twice, or a run has not taken a step.
     """
     folders = [Path(name) for name in runs]
     curves = _curves(folders, points, trust_code)
@@ -48,17 +48,17 @@ def plot(
 
 
 def _curves(folders: Sequence[Path], points: int, trust_code: bool) -> dict[str, Curve]:
-    """The runs' curves by the shortest names that tell them apart."""
+    """The curves by run: by the folders' names if these differ, else by their paths."""
     whole_paths = [folder.resolve() for folder in folders]
     if len(set(whole_paths)) < len(whole_paths):
         raise InputError(f"a run is named twice among {', '.join(map(str, folders))}: name each once")
     alike = len({path.name for path in whole_paths}) < len(whole_paths)
     curves: dict[str, Curve] = {}
-    for given, path in zip(folders, whole_paths, strict=True):
-        curve = learning_curve(open_run(given, trust_code).metrics.read(), points)
+    for folder, path in zip(folders, whole_paths, strict=True):
+        curve = learning_curve(open_run(folder, trust_code).metrics.read(), points)
         if not curve:
-            raise InputError(f"{given} has nothing to draw yet: its metrics.jsonl has no training step")
-        curves[str(given) if alike else path.name] = curve
+            raise InputError(f"{folder} has nothing to draw yet: its metrics.jsonl has no training step")
+        curves[str(folder) if alike else path.name] = curve
     return curves
 
 

@@ -1,4 +1,4 @@
-"""A line of progress: live in a terminal, now and then elsewhere."""
+"""A progress line: updated in place in a terminal, printed from time to time elsewhere."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import sys
 import time
 from typing import Any, TextIO
 
-QUIET_SECONDS = 15.0  # between two lines where no terminal shows a live one
+QUIET_SECONDS = 15.0  # between two lines outside a terminal
 LIVE_SECONDS = 0.1
 
 
 class Progress:
-    """Shows how far something has come.
+    """Progress display of a loop, with the time left.
 
     Args:
-        total: how many steps there are.
-        done: how many were done before.
-        stream: where to; standard error, so that a command's output stays clean.
+        total: number of steps.
+        done: number of steps done before.
+        stream: the stream written to; standard error if None, so that a command's output stays clean.
     """
 
     def __init__(self, total: int, done: int = 0, stream: TextIO | None = None) -> None:
@@ -28,7 +28,7 @@ class Progress:
         self.width = 0
 
     def update(self, done: int, text: str = "") -> None:
-        """Show that `done` steps are done, with what else there is to say."""
+        """Show that `done` steps are done, with a text beside the count."""
         now = time.monotonic()
         if now - self.shown < (LIVE_SECONDS if self.live else QUIET_SECONDS) and done < self.total:
             return
@@ -43,20 +43,20 @@ class Progress:
         self.stream.flush()
 
     def _left(self, done: int, now: float) -> str:
-        """The time left at the pace so far; nothing before there is a pace."""
+        """The time left at the mean pace so far; empty before the first step."""
         if done <= self.first:
             return ""
         return f"{clock((now - self.began) / (done - self.first) * (self.total - done))} left"
 
     def clear(self) -> None:
-        """Take the live line away, so that something else can be printed."""
+        """Erase the live line, so that something else can be printed."""
         if self.live and self.width:
             self.stream.write("\r" + " " * self.width + "\r")
             self.stream.flush()
             self.width = 0
 
 
-SLOW = 0.05  # share of a step spent waiting for data, from which on a user is told
+SLOW = 0.05  # share of a step spent waiting for data, above which the line says so
 
 
 def training_line(record: dict[str, Any]) -> str:
@@ -71,9 +71,9 @@ def training_line(record: dict[str, Any]) -> str:
 
 def clock(seconds: float) -> str:
     """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remainder = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{hours}:{minutes:02d}:{remainder:02d}" if hours else f"{minutes}:{remainder:02d}"
 
 
 def _count(number: float) -> str:

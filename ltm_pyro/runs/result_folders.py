@@ -1,4 +1,4 @@
-"""Which folder a comparison's or a suite's results go to."""
+"""The folder of a comparison's or a suite's results."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
 
 NAMED = ("limit", "documents", "draws", "fast_steps", "checkpoint", "seed", "quick")
-NO_DEVICE = {"device": None}  # was a setting once: a folder that a hash tells apart keeps its name
+NO_DEVICE = {"device": None}  # once a setting: keeps the hash in the names of earlier folders
 
 
 def comparison_folder(path: Path, call: Call, settings: Mapping[str, Any], run: Run | None = None) -> ComparisonFolder:
-    """The folder that `out` names; else one by how much was compared and how well.
+    """The folder that `out` names; else one named by the arguments that are not at their defaults.
 
-    Two that would have one name and differ in anything else are told apart by a hash of their settings. One that
-    `resume` goes on with may lie where an earlier version kept it.
+    If a comparison with other settings has that name already, a hash of the settings is appended. A comparison that is
+    resumed may be in a folder named by an earlier version.
 
     Args:
-        path: with all arguments at their defaults.
-        call: what was asked for.
-        settings: what the results depend on.
+        path: the folder for a call with all arguments at their defaults.
+        call: the arguments of the call.
+        settings: everything that the results depend on.
         run: whose checkpoint it is, if there is one.
     """
     settings = {**NO_DEVICE, **settings}

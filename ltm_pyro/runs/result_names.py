@@ -1,4 +1,4 @@
-"""Names of results by what they are of, so that none takes the place of another."""
+"""Names of results from the text and the arguments, so that different results never overwrite one another."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ NO_PART = (
     "batch_size",
     "command",
 )
-LONGEST = 120  # letters of a name; file systems have room for some more
+LONGEST = 120  # characters of a name; file systems allow somewhat more
 LONGEST_VALUE = 32
 
 
 def result_name(stem: str, call: Call, run: Run | None = None, left_out: Collection[str] = ()) -> str:
-    """A result's name: what was looked at, and every argument that is not at its default.
+    """Name of a result: the text or suite, and every argument that is not at its default.
 
     Args:
-        stem: what was looked at, as `place_name` or `RunText` name it, or which suite.
-        call: of the function that found it.
-        run: whose checkpoint `latest` is named by its step.
-        left_out: arguments on which the result does not depend, besides those of no result.
+        stem: the name of the text, from `place_name` or `RunText`, or of the suite.
+        call: the call of the function that computed the result.
+        run: the run whose checkpoint is named by its step.
+        left_out: arguments to leave out, in addition to `NO_PART`.
     """
     parts = []
     for key, value in call.given.items():
@@ -51,7 +51,7 @@ def result_name(stem: str, call: Call, run: Run | None = None, left_out: Collect
 
 
 def place_name(corpus: str) -> str:
-    """A corpus as a name: its place below the current folder; from elsewhere its last parts and a hash of its path."""
+    """Name of a corpus: its path below the current folder; elsewhere its path's last parts and a hash of the path."""
     return _shortened("-".join(_of_one(part) for part in divide(corpus) if part) or "text")
 
 
@@ -59,9 +59,9 @@ def _of_one(part: str) -> str:
     if part == BUILT_IN or part.startswith(PREFIX):
         return slug(part.removeprefix(PREFIX))
     path = Path(part).expanduser().resolve()
-    here = Path.cwd().resolve()
-    if path.is_relative_to(here):
-        return slug(path.relative_to(here).as_posix().removesuffix(".txt"))
+    current = Path.cwd().resolve()
+    if path.is_relative_to(current):
+        return slug(path.relative_to(current).as_posix().removesuffix(".txt"))
     return f"{slug('/'.join(path.parts[-2:]).removesuffix('.txt'))}-{_hash(str(path))}"
 
 
@@ -73,10 +73,10 @@ def _worded(key: str, value: Any) -> str:
 
 
 def _placed(value: Any) -> str:
-    """A value's text; the path of a file or folder, alone or behind `NAME=`, by its place."""
-    name, given, path = str(value).rpartition("=")
+    """Text of a value; an existing path, alone or after `NAME=`, is named by `place_name`."""
+    name, equals, path = str(value).rpartition("=")
     if isinstance(value, str) and path and os.path.exists(os.path.expanduser(path)):
-        return f"{slug(name)}-{place_name(path)}" if given else place_name(path)
+        return f"{slug(name)}-{place_name(path)}" if equals else place_name(path)
     return slug(str(value))
 
 

@@ -1,4 +1,4 @@
-"""The folder that a comparison is kept in: settings, records, tables and figures."""
+"""The folder of a comparison: settings, records, tables and figures."""
 
 from __future__ import annotations
 
@@ -40,24 +40,25 @@ class Results(TypedDict):
 
 
 class ComparisonFolder:
-    """`folder/`: settings.json, results.json (records by piece of work), table.md, records.csv, figures.
+    """A comparison's folder: settings.json, results.json (records by piece of work), table.md, records.csv, figures.
 
-    What cannot be written once the work has begun is said, and does not end it: the results are shown all the same.
+    A file that cannot be written once the work has begun is reported and does not stop the work: the results are
+    still shown.
 
     Args:
-        path: where it is; made if need be.
-        settings: all that the numbers depend on, seeds included.
-        chosen: whether the user can give another folder by --out. If not, as in a run that is read-only, results are
-            shown and not kept.
+        path: the folder; made if it does not exist.
+        settings: everything that the numbers depend on, seeds included.
+        chosen: True if the user can give another folder by --out. If not, as in a run that is read-only, the results
+            are shown and not saved.
 
     Raises:
-        InputError: if it cannot be made, and another can be given.
+        InputError: if the folder cannot be made, and the user can give another.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], chosen: bool = True) -> None:
         self.path, self.chosen = path, chosen
         self.settings = json.loads(json.dumps(settings, default=str))
-        self.unwritten: dict[str, str] = {}  # by name, why
+        self.unwritten: dict[str, str] = {}  # reason by file
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -70,12 +71,12 @@ class ComparisonFolder:
     def named(
         cls, path: Path, settings: Mapping[str, Any], before: Path | None = None, chosen: bool = True
     ) -> ComparisonFolder:
-        """The folder of a comparison that its name belongs to; another name where one of other settings has it.
+        """The folder of a comparison by its name, with a hash of the settings if other settings have that name.
 
         Args:
-            path: by what the comparison is of, as `result_name` names it.
+            path: the folder, named by `result_name`.
             settings: as for the class.
-            before: where an earlier version kept it, for one that is gone on with.
+            before: the folder of an earlier version, for a comparison that is resumed.
             chosen: as for the class.
         """
         if before is not None and before.exists() and not path.exists():
@@ -87,11 +88,11 @@ class ComparisonFolder:
         return cls(path, settings, chosen)
 
     def begin(self, command: Sequence[str]) -> None:
-        """Say how this comparison can be repeated.
+        """Write settings.json: the command, versions and settings that repeat this comparison.
 
         Raises:
-            InputError: if the folder holds one with other settings, which would be lost, or if it cannot be written and
-                another can be given.
+            InputError: if the folder holds a comparison with other settings, which would be lost, or if it cannot be
+                written and the user can give another.
         """
         if changed := _differing(_settings_in(self.path), self.settings):
             raise InputError(
@@ -103,47 +104,47 @@ class ComparisonFolder:
         self.insist()
 
     def insist(self) -> None:
-        """Raises InputError if what begins it could not be written, and another folder can be given."""
+        """Raise InputError if settings.json could not be written, and the user can give another folder."""
         if self.chosen and self.unwritten:
             raise InputError(f"{next(iter(self.unwritten.values()))}. Give a folder by --out")
 
     def discard_unless_begun(self) -> None:
-        """Take away what says what the comparison is, and the folder, where nothing else is there."""
+        """Remove settings.json and the folder if nothing else is in it."""
         with suppress(OSError):
             if [path.name for path in self.path.iterdir()] == [SETTINGS]:
                 (self.path / SETTINGS).unlink()
                 self.path.rmdir()
 
     def done(self) -> dict[str, list[dict[str, Any]]]:
-        """The pieces that an interrupted comparison with these settings has done.
+        """The finished pieces of an interrupted comparison with these settings.
 
         Raises:
-            InputError: if there is none, or it had other settings.
+            InputError: if there is no such comparison, or it had other settings.
         """
         try:
             before = _as_now(read_json(self.path / SETTINGS, Settings)["settings"])
-            found = read_json(self.path / RESULTS, Results)["pieces"]
+            pieces = read_json(self.path / RESULTS, Results)["pieces"]
         except (InputError, KeyError) as error:
-            raise InputError(f"{self.path} holds nothing to go on with ({error}): leave out --resume") from error
+            raise InputError(f"{self.path} holds no comparison to resume ({error}): leave out --resume") from error
         self._refuse(before)
-        return {name: [_read(record) for record in piece] for name, piece in found.items()}
+        return {name: [_read(record) for record in piece] for name, piece in pieces.items()}
 
     def refuse_other_settings(self) -> None:
-        """Raises InputError if the folder holds a comparison that was begun with other settings."""
+        """Raise InputError if the folder holds a comparison that was begun with other settings."""
         self._refuse(_settings_in(self.path))
 
     def _refuse(self, before: Mapping[str, Any] | None) -> None:
         if changed := _differing(before, self.settings):
             raise InputError(
-                f"{self.path} was begun with another {', '.join(changed)}: give what it was begun with, as "
-                f"{self.path / SETTINGS} has it, or leave out --resume"
+                f"{self.path} was begun with another {', '.join(changed)}: give the settings that it was begun with, "
+                f"which are in {self.path / SETTINGS}, or leave out --resume"
             )
 
     def with_variants(self, variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """The variants of this comparison, by name, and those that it was made of before.
+        """The variants of this comparison by name, together with those of its earlier calls.
 
         Raises:
-            InputError: if one of that name was another one.
+            InputError: if a variant had the same name and other settings before.
         """
         before = _variants_in(self.path)
         now = json.loads(json.dumps(variants))
@@ -156,25 +157,25 @@ class ComparisonFolder:
         return {**before, **now}
 
     def others(self, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-        """The pieces that were done with these settings, but for those of these names; none if there is none."""
+        """The finished pieces of a comparison with these settings, without those named; empty if there is none."""
         if _settings_in(self.path) is None or not (self.path / RESULTS).is_file():
             return {}
-        asked = set(names)
-        return {name: piece for name, piece in self.done().items() if name not in asked}
+        excluded = set(names)
+        return {name: piece for name, piece in self.done().items() if name not in excluded}
 
     def keep(self, pieces: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Write the records as they are so far, beside the file and then in its place."""
+        """Write the records so far to results.json, atomically."""
         with self.noted(RESULTS):
             write_text(self.path / RESULTS, json.dumps(as_content(pieces), indent=1, allow_nan=False) + "\n")
 
     def listener(self, pieces: Mapping[str, list[dict[str, Any]]]) -> Callable[[str, int, int], None]:
-        """A callback for a comparison's progress: it shows the progress, and keeps what is done by then.
+        """A callback that shows a comparison's progress and saves the finished pieces.
 
         Args:
-            pieces: those of the comparison, which fill as it goes on.
+            pieces: those of the comparison, which fill while it runs.
 
         Returns:
-            A callable of the next piece's name, how many are done and how many there are; at the end the name is "".
+            A function of the next piece's name ("" at the end), the number of finished pieces and their total number.
         """
         progress: list[Progress] = []
 
@@ -191,15 +192,15 @@ class ComparisonFolder:
         return listen
 
     def finish(self, table: str, records: Sequence[dict[str, Any]], draw: Callable[[], Sequence[str]]) -> None:
-        """Write and show a comparison's results, be it all or what an interrupt has left.
+        """Write and show a comparison's results, complete or interrupted.
 
         Args:
             table: as Markdown.
             records: for records.csv.
-            draw: writes the figures into the folder; returns their names.
+            draw: draws the figures into the folder; returns their names.
 
         Raises:
-            NotKeptError: if any of it could not be written.
+            NotKeptError: if a file could not be written.
         """
         from ltm_pyro.tables import to_csv
 
@@ -213,37 +214,37 @@ class ComparisonFolder:
         say(f"\nSaved in {self.path}: table.md, records.csv, {RESULTS}, {SETTINGS}, {', '.join(names)}")
 
     def write(self, name: str, text: str) -> Path:
-        """Write a text file; returns its path. Where that cannot be, it is said."""
+        """Write a text file and return its path; a failure is reported, not raised."""
         with self.noted(name):
             write_text(self.path / name, text)
         return self.path / name
 
     def refuse_unwritten(self) -> None:
-        """Raises NotKeptError if there is anything that could not be written, and was not written later."""
+        """Raise NotKeptError if a file could not be written, and was not written later."""
         for reason in self.unwritten.values():
-            raise NotKeptError(f"{reason}. What was found is shown above, and not kept")
+            raise NotKeptError(f"{reason}. The results are shown above, but not saved")
 
     @contextmanager
     def noted(self, name: str) -> Iterator[None]:
-        """Within, something is written; the first time that it cannot be is said, and the work goes on."""
+        """Context manager for writing a file: a failure is recorded, the first one is reported, and none is raised."""
         try:
             yield
         except (InputError, OSError) as error:
             first = not self.unwritten
             self.unwritten[name] = reason_of(error)
             if first:
-                say(f"{reason_of(error)}. Results will be shown, and are kept only once there is room")
+                say(f"{reason_of(error)}. The results will be shown, and saved only if a later attempt succeeds")
         else:
             self.unwritten.pop(name, None)
 
 
 def as_content(pieces: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The records as results.json has them: numbers that JSON has no word for as text."""
+    """The content of results.json: the records, with NaN and infinities as text."""
     return {"pieces": {name: [_plain(record) for record in piece] for name, piece in pieces.items()}}
 
 
 def versions() -> dict[str, str]:
-    """Versions of the software that made the numbers."""
+    """Versions of the software, and the machine, that made the numbers."""
     import numpy as np
     import pyro
     import torch
@@ -259,16 +260,16 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the folder that the command is started in, if git knows one."""
+    """The git commit of the current folder; None if there is none."""
     try:
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)
+        process = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return asked.stdout.strip() or None
+    return process.stdout.strip() or None
 
 
 def _settings_in(path: Path) -> dict[str, Any] | None:
-    """The settings of the comparison in a folder; None if there is none that can be read."""
+    """The settings of the comparison in a folder; None if there are none that can be read."""
     try:
         return _as_now(read_json(path / SETTINGS, Settings)["settings"])
     except InputError:
@@ -276,7 +277,7 @@ def _settings_in(path: Path) -> dict[str, Any] | None:
 
 
 def _as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of an earlier version by the names that they have now, without removed arguments that did nothing."""
+    """Settings of an earlier version by their present names, without removed arguments that had no effect."""
     now = {RENAMED.get(name, name): value for name, value in settings.items()}
     return {**now, "base": as_now(now["base"])} if isinstance(now.get("base"), dict) else now
 
@@ -289,7 +290,7 @@ def _variants_in(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _differing(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
-    """The settings in which two comparisons differ, by path; none if there was none before."""
+    """The settings in which two comparisons differ, by path; empty if there was no earlier comparison."""
     return [] if before is None else list(_unlike(before, now))
 
 
@@ -303,7 +304,7 @@ def _unlike(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "")
 
 
 def _alike(key: str, before: Any, now: Any) -> bool:
-    """Whether a setting is the same; a run is, by whatever path it is named."""
+    """True if a setting is unchanged; a run named by another path is unchanged."""
     if key == "run" and isinstance(before, str) and isinstance(now, str):
         return Path(before).resolve() == Path(now).resolve()
     return bool(before == now)
@@ -315,7 +316,7 @@ def _short(value: Any, most: int = 40) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers that JSON has no word for, as text."""
+    """A plain value with NaN and infinities as text."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The text that a command scores: what the run held out, or a corpus that is named."""
+"""The text that a command scores: the run's held-out text, or a named corpus."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class ScoredText(NamedTuple):
-    """Sequences to score.
+    """Sequences to score, with their name and description.
 
     Attributes:
-        sequences: cut as the run's own.
-        name: for files.
-        about: what they are, in words.
-        held_out: the run's own text, if it is that.
+        sequences: cut as the run cuts its corpus.
+        name: the text's name in names of files.
+        about: description of the text.
+        held_out: the run's own text, if that is scored.
     """
 
     sequences: Sequences
@@ -35,31 +35,31 @@ class ScoredText(NamedTuple):
 
 
 def scored_text(run: Run, corpus: str | None = None, corpus_at: str | None = None, field: str = "") -> ScoredText:
-    """The text that the run held out, or the sequences of a corpus, cut as the run's own.
+    """The sequences of the run's held-out text, or of a corpus, cut as the run cuts its own.
 
     Args:
-        run: which scores it.
-        corpus: as for `ltm train`; what the run held out if None.
-        corpus_at: where the run's own corpus lies now, if it has been moved.
-        field: of the corpus that holds the text; `text` if empty.
+        run: the run that scores them.
+        corpus: as for `ltm train`; the run's held-out text if None.
+        corpus_at: the place of the run's own corpus now, if it has been moved.
+        field: the field of the corpus that holds the text; `text` if empty.
 
     Raises:
-        InputError: for two texts, or one that gives no sequence.
+        InputError: if both a corpus and `corpus_at` are given, or the text gives no sequence.
     """
     if corpus is None:
         text = held_out_text(run, corpus_at)
         return ScoredText(text.held_out, text.name, text.about, text)
     if corpus_at is not None:
         raise InputError(
-            f"{corpus} and --corpus_at {corpus_at} are two texts: the first is scored as it is, the "
-            "second is where the run's own corpus lies now. Give one of them"
+            f"{corpus} and --corpus_at {corpus_at} are two texts: CORPUS is scored instead of the held-out text, and "
+            "--corpus_at is the new place of the run's own corpus. Give one of them"
         )
     from ltm_pyro import data
 
     paths = divide(corpus)
-    read = data.Corpus(paths, field or None)
-    documents = list(read)
-    for remark in read.remarks:
+    reader = data.Corpus(paths, field or None)
+    documents = list(reader)
+    for remark in reader.remarks:
         say(f"  {remark}")
     sequences = data.cut(run.config.data.mode, documents, run.tokenizer, run.config.data.length)
     if not len(sequences):
@@ -69,10 +69,10 @@ def scored_text(run: Run, corpus: str | None = None, corpus_at: str | None = Non
 
 
 def held_out_text(run: Run, place: str | None = None) -> RunText:
-    """The run's own text, and a line that says so where it is not all that the run held out."""
+    """The run's own text; a message says so if it is not all of the held-out text."""
     text = RunText(run, place)
     if not run.own and (corpus := text.config.get("corpus")):
-        say_once(f"{run.folder} was not made here; the text that it names is read: {corpus}")
+        say_once(f"{run.folder} was not made on this machine; reading the text that it names: {corpus}")
     if text.name != "validation":
         say(f"{run.folder}: {text.about}.")
     return text

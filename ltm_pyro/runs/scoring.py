@@ -1,4 +1,4 @@
-"""The honest numbers of a run, and their place in its folder."""
+"""Scores of a run, and the files that hold them in its folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ltm_pyro.training.build import RunComponents
 
 
-CHECKED = 16  # sequences that a table fits for longer, to say whether q has converged
+CHECKED = 16  # sequences whose q a table fits for longer, to check convergence
 
 
 def save(
@@ -32,14 +32,14 @@ def save(
     """Write an evaluation into the run's folder as Markdown and JSON; returns the path of the JSON.
 
     Args:
-        run: whose folder it is.
-        name: of the files, by what was scored.
+        run: the run whose folder is written to.
+        name: the files' name, from the text that was scored.
         evaluation, baseline: as `markdown` takes them.
-        options: that it was made with.
-        about: what was scored, and which weights, as a line below the table.
+        options: the arguments of the evaluation.
+        about: the text and the checkpoint, for the line below the table.
 
     Raises:
-        InputError: if they cannot be written.
+        InputError: if the files cannot be written.
     """
     from ltm_pyro.files import finite
 
@@ -51,7 +51,7 @@ def save(
 
 
 def table_text(evaluation: Evaluation, baseline: Evaluation | None = None, about: str = "") -> str:
-    """An evaluation's table, and a line that says what was scored."""
+    """An evaluation's table, and a line that names the text and the checkpoint."""
     from ltm_pyro.evaluation import markdown
 
     table = markdown(evaluation, baseline)
@@ -59,7 +59,7 @@ def table_text(evaluation: Evaluation, baseline: Evaluation | None = None, about
 
 
 def weights_of(run: Run, checkpoint: str) -> str:
-    """Which weights those of a checkpoint are, in words."""
+    """Description of a checkpoint's weights, by their step."""
     return f"weights after step {int(run.find(checkpoint).name.removeprefix('step-'))}"
 
 
@@ -76,14 +76,14 @@ def score_run(
     fixed_noise: bool = False,
     check_fit: int = CHECKED,
 ) -> Evaluation:
-    """The four numbers of a loaded run on some sequences, with a line of progress."""
+    """The four numbers of a loaded run on some sequences, with a progress line."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation import Evaluator
 
     model, guide, fast, _ = components
     total = min(len(sequences), limit or len(sequences))
-    further = {"fixed_noise": fixed_noise, "protocol_steps": run.config.fast.steps, "check_fit": check_fit}
-    numbers = Evaluator(model, guide, fast, draws, seed, **further)
+    options = {"fixed_noise": fixed_noise, "protocol_steps": run.config.fast.steps, "check_fit": check_fit}
+    numbers = Evaluator(model, guide, fast, draws, seed, **options)
     progress = Progress(total)
     batches = (batch.to(device) for batch in in_order(sequences, batch_size, total))
     try:

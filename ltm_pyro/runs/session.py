@@ -1,4 +1,4 @@
-"""A training session on the console: from a run's first step to its last sample, with what is printed meanwhile."""
+"""A training session on the console: training, validation, evaluation and samples, with their messages."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """Trains a run, evaluates it and writes its samples.
+    """Training of a run, its evaluation and its samples.
 
     Args:
-        run, components, material: what is trained, and on what.
+        run: the run that is trained.
+        components: its objects.
+        material: its data.
         accelerator: device, precision and trackers.
     """
 
@@ -44,18 +46,18 @@ class Session:
         self.trainer = Trainer(components, batches, accelerator, self.settings, run, self._validate, self._show)
         self.progress = Progress(self.settings.steps)
         self.draws = True
-        self.table_follows = False  # after the last step, so that its validation need not be shown
+        self.table_follows = False  # if so, the last step's validation is not printed
 
     def carry_out(self, resume: str | None = None) -> int:
-        """Do all of it, or what is left of it after the checkpoint `resume`; returns the exit code."""
+        """Train, from the checkpoint `resume` if given, and evaluate; returns the exit code."""
         if resume:
             self.trainer.resume(resume)
             say(self.going_on())
         self.table_follows = True
         device, steps = self.accelerator.device, self.settings.steps
         count, processes = self.trainer.parameters, self.trainer.processes
-        where = f"{device}, {processes.count} processes," if processes.several else f"{device}"
-        say(f"Training {count:,} parameters on {where} to step {steps:,}; the run is {self.run.folder}")
+        hardware = f"{device}, {processes.count} processes," if processes.several else f"{device}"
+        say(f"Training {count:,} parameters on {hardware} to step {steps:,}; the run is {self.run.folder}")
         began = time.monotonic()
         try:
             stopped = self.train()
@@ -74,7 +76,7 @@ class Session:
         return 0
 
     def _unreached(self) -> list[str]:
-        """Lines about schedules of bounds and slow step for which this run is too short."""
+        """Warnings about schedules of bounds and slow step that this run is too short to complete."""
         fast, slow, steps = self.components.fast, self.components.slow, self.settings.steps
         lines = [fast.bound.unreached(steps), slow.bound.unreached(steps), slow.unreached()]
         return [line for line in dict.fromkeys(lines) if line]
@@ -82,11 +84,11 @@ class Session:
     def going_on(self) -> str:
         steps, remark = self.trainer.step, self.trainer.remark
         if steps == self.settings.steps:
-            return f"{self.run.folder} is done, all {steps:,} steps of it: it is evaluated again. {remark}".rstrip()
+            return f"{self.run.folder} has taken all {steps:,} steps and is evaluated again. {remark}".rstrip()
         return f"Going on with {self.run.folder} after step {steps}. {remark}".rstrip()
 
     def _left(self) -> str:
-        """One line for a run that was cut off: where it stopped, and the command that goes on with it."""
+        """Message for a run that was interrupted: its last step and checkpoint, and the command that continues it."""
         latest = self.run.checkpoints.latest()
         if latest is None:
             return (
@@ -99,7 +101,7 @@ class Session:
         )
 
     def train(self) -> str | None:
-        """Train to the last step, with a line of progress; returns the name of the signal that ended it early, or None.
+        """Train to the last step, with a progress line; returns the name of the signal that ended it early, or None.
 
         Raises:
             DivergedError: at a NaN or an infinity.
@@ -119,7 +121,7 @@ class Session:
             self.accelerator.end_training()
 
     def finish(self, quietly: bool = False) -> None:
-        """Evaluate the best checkpoint, write samples, keep both, and show them unless that is to be done quietly."""
+        """Evaluate the best checkpoint, write samples, save both, and show them unless `quietly`."""
         from ltm_pyro.runs.scoring import save, table_text, weights_of
         from ltm_pyro.runs.writing import keep_samples, write_samples
 
@@ -128,14 +130,14 @@ class Session:
         about = f"held-out text; {weights_of(self.run, 'best')}"
         shown = [table_text(evaluation, None, about)]
         samples = write_samples(self.run, trained, self.settings.samples, seed=self.settings.seed)
-        whence = "" if trained.model.prior is None else ", z from the prior"
-        shown += [f"\nSample {number}{whence}:\n{text}" for number, text in enumerate(samples, 1)]
+        origin = "" if trained.model.prior is None else ", z from the prior"
+        shown += [f"\nSample {number}{origin}:\n{text}" for number, text in enumerate(samples, 1)]
         if not quietly:
             show("\n".join(shown))
         with keeping():
             save(self.run, "validation", evaluation, about=about)
             keep_samples(self.run, samples)
-        say(f"\nAll of it is in {self.run.folder}. Next: ltm generate {self.run.folder}")
+        say(f"\nEverything is in {self.run.folder}. Next: ltm generate {self.run.folder}")
 
     def _validate(self) -> dict[str, Any]:
         from ltm_pyro.evaluation import markdown
@@ -152,16 +154,16 @@ class Session:
     def _show(self, record: dict[str, Any]) -> None:
         if "validation" not in record:
             self.progress.update(record["step"], training_line(record))
-        elif self.trainer.step < self.settings.steps:  # after the last one it is drawn anyway
+        elif self.trainer.step < self.settings.steps:  # after the last step it is drawn anyway
             self._draw()
 
     def _draw(self) -> None:
-        """Draw the run as it is; a figure that cannot be drawn ends no training."""
+        """Draw the learning curve so far; an error does not stop training."""
         from ltm_pyro.runs.figures import draw_learning
 
         try:
             if self.draws:
                 draw_learning(self.run)
         except Exception as error:
-            self.draws = False  # said once
+            self.draws = False  # so that the message comes once
             say(f"The learning curve was not drawn, and training goes on: {error}")

@@ -1,4 +1,4 @@
-"""How long a run's slow steps take, by timing a few of them."""
+"""Duration of a run's slow steps, measured on a few of them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ltm_pyro.training.build import RunComponents
     from ltm_pyro.training.data_module import DataModule
 
-WARM_UP, TIMED = 1, 3  # steps before, and while, a prior is timed
+WARM_UP, TIMED = 1, 3  # untimed and timed steps
 
 
 class TimedStep(NamedTuple):
-    """The seconds of a slow step and the tokens that it learned from."""
+    """The duration of a slow step in seconds, and the number of tokens in its batch."""
 
     seconds: float
     tokens: int
@@ -34,34 +34,35 @@ Take = Callable[[int], TimedStep]
 
 
 def steps_within(seconds: float, config: Namespace, material: DataModule) -> tuple[int, float]:
-    """How many slow steps take so many seconds, by timing a few of them, and the seconds of one.
+    """Number of slow steps that fit into a time, and the seconds of one, measured on a few steps.
 
-    What a prior does every so many steps, as `ExemplarPrior` fits its exemplars, is timed once, and every step bears
-    its share of it.
+    The work of a prior that comes once every few steps, as when `ExemplarPrior` fits its exemplars, is timed once and
+    averaged over the steps.
 
     Args:
-        seconds: of training, without validations and checkpoints.
-        config, material: of the run; its weights and its random numbers are left alone.
+        seconds: training time, without validations and checkpoints.
+        config: of the run, whose weights and random numbers are left alone.
+        material: its data.
     """
     validate(run_parser(config), config)
-    take, every = timed_steps(config, material)
-    one = statistics.mean([take(every + 1).seconds for _ in range(WARM_UP + TIMED)][WARM_UP:])
-    one += now_and_then(take, every, one)
-    return max(1, round(seconds / one)), one
+    take, interval = timed_steps(config, material)
+    duration = statistics.mean([take(interval + 1).seconds for _ in range(WARM_UP + TIMED)][WARM_UP:])
+    duration += now_and_then(take, interval, duration)
+    return max(1, round(seconds / duration)), duration
 
 
-def now_and_then(take: Take, every: int, one: float) -> float:
-    """Each step's share, in seconds, of what a prior does every so many steps; `one` is the time of the others."""
-    return max(0.0, take(every).seconds - one) / every if every > 1 else 0.0
+def now_and_then(take: Take, interval: int, usual: float) -> float:
+    """Seconds per step of a prior's extra work in every `interval`-th step; `usual` is the time of the other steps."""
+    return max(0.0, take(interval).seconds - usual) / interval if interval > 1 else 0.0
 
 
 def timed_steps(config: Namespace, material: DataModule) -> tuple[Take, int]:
-    """A function that takes and times a slow step as that of a given number, with all that belongs to it.
+    """A function that takes and times a complete slow step of a given number.
 
-    The weights are fresh ones, the batches those that the run begins with, in this process alone.
+    The weights are fresh, the batches are the run's first ones, and this process alone does the work.
 
     Returns:
-        It, and every how many steps the prior does more than in the others.
+        The function, and the interval in steps at which the prior does extra work; 1 if there is none.
     """
     from ltm_pyro.training.randomness import seed_everything
 

@@ -1,4 +1,4 @@
-"""From a configuration to a trained run, and on from where one has stopped."""
+"""Training of a run from a configuration, and resumption of an interrupted run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _train(folder: Path, config: Namespace, lock: RunLock, trust_code: bool = Fa
     validate(run_parser(config), config)
     start = fitting_start(config, trust_code)
     accelerator = make_accelerator(folder, config)
-    folder = lock.folder = Path(Processes(accelerator).text_of_first(str(folder)))  # their clocks may differ
+    folder = lock.folder = Path(Processes(accelerator).text_of_first(str(folder)))  # default names have a time
     session = begin(
         folder, config, _read_by_all(config, accelerator, lambda: prepare_data(config)), accelerator, lock, start
     )
@@ -62,12 +62,12 @@ def begin(
     lock: RunLock,
     start: Start | None = None,
 ) -> Session:
-    """Make a run's folder and objects, from its seed; nothing is left behind if that fails.
+    """Make a run's folder and objects, from its seed; if that fails, the folder is removed.
 
-    Of several processes the first makes the folder; the others know of it.
+    Of several processes only the first makes the folder.
 
     Raises:
-        InputError: if it cannot be made.
+        InputError: if the folder or the objects cannot be made.
     """
     from ltm_pyro.training.randomness import seed_everything
 
@@ -90,10 +90,10 @@ def begin(
 
 
 def fitting_start(config: Namespace, trust_code: bool = False) -> Start | None:
-    """The run that this one is to start from, if any.
+    """The run named by `train.start_from`, checked against the configuration; None if none is named.
 
     Raises:
-        InputError: if it is none, or has other sizes or another tokenizer.
+        InputError: if it is no run, or has other sizes or another tokenizer.
     """
     start = Start.of(config, trust_code)
     if start is not None:
@@ -102,49 +102,49 @@ def fitting_start(config: Namespace, trust_code: bool = False) -> Start | None:
 
 
 def resume(path: Path, place: str | None = None, trust_code: bool = False) -> int:
-    """Go on with a run from its latest checkpoint or from the one that is named; without any it begins again.
+    """Resume a run from its latest checkpoint or a named one; without any checkpoint it begins again.
 
     Args:
         path: the run's folder, or the checkpoint's.
-        place: where its corpus lies now, if no longer where it was.
+        place: the place of its corpus now, if it has been moved.
         trust_code: as in `Run.open`.
     """
     step = step_named(path.name.removeprefix("step-")) if path.parent.name == "checkpoints" else None
-    folder, which = (path, "latest") if step is None else (path.parent.parent, str(step))
+    folder, checkpoint = (path, "latest") if step is None else (path.parent.parent, str(step))
     run = open_run(folder, trust_code)
     if (folder / DATA).is_file():
         refuse_given(folder, run.read_json(DATA, DataRecord))
     with RunLock(folder) as lock:
-        if which == "latest" and is_unbegun(folder):
+        if checkpoint == "latest" and is_unbegun(folder):
             say(f"{folder} was cut off before its first checkpoint, and begins again.")
             config = run.config.clone()
             config["corpus"] = config.get("corpus") if place is None else place
             return _train(folder, config, lock, trust_code)
-        return _go_on(run, which, place)
+        return _go_on(run, checkpoint, place)
 
 
-def _go_on(run: Run, which: str, place: str | None) -> int:
+def _go_on(run: Run, checkpoint: str, place: str | None) -> int:
     from ltm_pyro.training.randomness import seed_everything
 
-    run.find(which)  # a run without a checkpoint is refused before any work is done
+    run.find(checkpoint)  # a run without a checkpoint is refused before any work is done
     saved: dict[str, Any] = run.read_json(DATA, DataRecord)
     accelerator = make_accelerator(run.folder, run.config)
     config = with_place(run, saved, place)
     material = _read_by_all(config, accelerator, lambda: prepare_again(run, saved, place))
     if saved["fingerprint"] != material.fingerprint:
         raise InputError(
-            f"the corpus of {run.folder} has changed since it began: it gave {saved['training']['tokens']} training "
-            f"tokens, now {material.training.token_count}. Restore the text, or start a new run"
+            f"the corpus of {run.folder} has changed since the run began: it gave {saved['training']['tokens']} "
+            f"training tokens then, and {material.training.token_count} now. Restore the text, or start a new run"
         )
     if place is not None and accelerator.is_main_process:
         moved = with_absolute_paths(config)["corpus"]
         run.write(DATA, json.dumps({**saved, CORPUS: moved}, indent=2) + "\n")
     seed_everything(run.config.train.seed)
-    return Session(run, run.build(), material, accelerator).carry_out(resume=which)
+    return Session(run, run.build(), material, accelerator).carry_out(resume=checkpoint)
 
 
 def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[], DataModule]) -> DataModule:
-    """The data of every process: the first one reads before the others, which find what it has kept for next time."""
+    """The data of every process: the first process reads the corpus before the others, which use its cache."""
     processes = Processes(accelerator)
     count_slices(config.train.batch_size, config.train.accumulate, processes.count)  # before any work is done
     with processes.first_before_others():
@@ -156,8 +156,8 @@ def _read_by_all(config: Namespace, accelerator: Accelerator, read: Callable[[],
 def _read(config: Namespace, read: Callable[[], DataModule]) -> DataModule:
     from ltm_pyro.data import describe
 
-    told = describe(corpus_of(config))
-    say(f"{told[0].upper()}{told[1:]} ...")
+    message = describe(corpus_of(config))
+    say(f"{message[0].upper()}{message[1:]} ...")
     material = read()
     if material.remark:
         say(f"  {material.remark}")
@@ -176,10 +176,10 @@ def describe_material(material: DataModule) -> dict[str, Any]:
 def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
     """Device, precision and trackers of a run, and the processes that share it.
 
-    `accelerate launch --use_fsdp` is another way to say `--train.shard true`.
+    `accelerate launch --use_fsdp` is equivalent to `--train.shard true`.
 
     Raises:
-        InputError: if they cannot be had.
+        InputError: if the precision or a tracker is not available, or launched processes do not find one another.
     """
     os.environ.setdefault("ACCELERATE_LOG_LEVEL", "ERROR")
     import torch
@@ -187,29 +187,29 @@ def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
     from accelerate.state import AcceleratorState
     from accelerate.utils import InitProcessGroupKwargs
 
-    AcceleratorState._reset_state()  # a process that trains twice may do so in two precisions
+    AcceleratorState._reset_state()  # a process may train again in another precision
     settings, device = config.train, chosen_device()
     if (
         os.environ.pop("ACCELERATE_USE_FSDP", "false").lower() == "true"
-    ):  # Accelerate's own knows modules' forwards only
+    ):  # Accelerate's own sharding handles calls of a module's forward only
         settings.shard = True
     if device.index is not None and device.type == "cuda":
         torch.cuda.set_device(device)
     try:
         accelerator = Accelerator(
             mixed_precision=settings.precision,
-            # several processes would not look for one another on a CPU else
+            # otherwise several processes on a CPU would not look for one another
             cpu=device == torch.device("cpu") and (is_chosen() or launched() > 1),
             log_with=settings.trackers or None,
             project_dir=str(folder),
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
     except ValueError as error:
-        asked = f"--train.precision {settings.precision} --train.trackers {settings.trackers}"
-        raise InputError(f"{asked}: {error}") from error
+        options = f"--train.precision {settings.precision} --train.trackers {settings.trackers}"
+        raise InputError(f"{options}: {error}") from error
     if accelerator.num_processes != launched():
         raise InputError(
-            f"{launched()} processes were launched, and they do not find one another: start them by torchrun or by "
+            f"{launched()} processes were launched, but they do not find one another: start them with torchrun or "
             "accelerate launch, all with the same arguments"
         )
     return accelerator

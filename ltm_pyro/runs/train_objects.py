@@ -1,4 +1,4 @@
-"""Training of objects that were built in Python, kept as a run."""
+"""Training of objects that were built in Python, saved as a run."""
 
 from __future__ import annotations
 
@@ -49,32 +49,33 @@ def train(
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
 ) -> TrainedRun:
-    """Train objects of one's own and keep them as a run: checkpoints, log, table, figures; every command opens it.
+    """Train objects and save them as a run, with checkpoints, log, table and figures, which every command can open.
 
-    The run's `config.yaml` says what the objects were made with, so that it can be opened again: classes of one's own
-    must stand in a module that can be imported, and constructors must be given all that shapes weights. The weights
-    start as they are; order and noise follow `train.seed`, and torch's own generator is left as it was. Several
-    processes, as `torchrun` or `accelerate launch` starts them, share each batch.
+    The run's `config.yaml` holds the objects' classes and constructor arguments, from which they are rebuilt when the
+    run is opened: custom classes must be in a module that can be imported, and everything that shapes weights must be
+    a constructor argument. Training starts from the objects' present weights; order and noise follow `train.seed`, and
+    torch's own generator is left unchanged. Several processes, started by `torchrun` or `accelerate launch`, share
+    each batch.
 
     Args:
         model, guide, fast, slow: as for `DualRateSVI`.
-        batches: what to learn from: `ltm_pyro.data.Batches` or `Sequences`, a torch Dataset or DataLoader of token ids,
-            or lists of them; `ltm_pyro.data.id_sequences` says which forms. It is read once, and batches are drawn from
-            it in an order of their own.
+        batches: training data: `ltm_pyro.data.Batches` or `Sequences`, a torch Dataset or DataLoader of token ids, or
+            lists of them, in the forms of `ltm_pyro.data.id_sequences`. The data are read once, and batches are drawn
+            from them in a shuffled order.
         folder: of the run.
-        validation: the same, of what is held out; a share of the sequences (`data.validation`) if None.
-        tokenizer: of the ids; if None, they are their own names.
+        validation: held-out data in the same forms; a share of the sequences (`data.validation`) if None.
+        tokenizer: of the ids; if None, the text of an id is its number.
         settings: of training: `train.steps`, `train.batch_size`, `train.evaluate_every` and so on, as
             `ltm_pyro.recipe` nests them.
-        resume: go on with the run in the folder, which must be of the same objects and sequences.
+        resume: continue the run in the folder, which must be of the same objects and sequences.
 
     Returns:
         The run, with the weights of its best checkpoint.
 
     Raises:
-        InputError: for what cannot be written down, what does not go together, or a folder that is taken.
-        DivergedError: at a NaN or an infinity; the checkpoints before it stay.
-        KeyboardInterrupt: after Ctrl-C, with all that was done saved.
+        InputError: for objects that config.yaml cannot hold or that do not fit together, or a folder that exists.
+        DivergedError: at a NaN or an infinity; earlier checkpoints are kept.
+        KeyboardInterrupt: after Ctrl-C, once the state has been saved.
     """
     require_instance("fast", fast, FastLoop, "FastLoop(ELBO()); the order is model, guide, fast, slow")
     require_instance("slow", slow, SlowStep, "SlowStep(ELBO())")
@@ -92,10 +93,10 @@ def train(
 
 
 def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Tokenizer) -> None:
-    """Refuse what a run's folder does not say in full, or what breaks a contract."""
-    again = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id)
-    refuse_unlike(components, again)
-    dry_run(again, config.data.length)
+    """Refuse objects that their description does not rebuild, or that break a contract."""
+    rebuilt = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id)
+    refuse_unlike(components, rebuilt)
+    dry_run(rebuilt, config.data.length)
 
 
 def _trained(components: RunComponents, config: Namespace, material: DataModule, folder: Path, resume: bool) -> Run:
@@ -106,7 +107,7 @@ def _trained(components: RunComponents, config: Namespace, material: DataModule,
         goes_on = resume and not is_unbegun(folder)
         if not goes_on:
             refuse_existing(folder, config)
-        goes_on = processes.text_of_first(str(goes_on)) == str(True)  # all have looked before the first makes anything
+        goes_on = processes.text_of_first(str(goes_on)) == str(True)  # all look before the first makes the folder
         if goes_on:
             run = _opened(folder, config, material)
         else:
@@ -128,7 +129,7 @@ def _refuse_unlike_processes(processes: Processes, components: RunComponents, ma
     """Refuse processes that were given other sequences, or objects with other weights, than the first one."""
     if not processes.several:
         return
-    processes.refuse_different("what is learned from", material.fingerprint)
+    processes.refuse_different("the training data", material.fingerprint)
     weights = {name: weight.detach() for name, weight in components.named_parameters().items()}
     if (unlike := processes.first_unlike(weights)) is not None:
         raise InputError(
@@ -138,22 +139,22 @@ def _refuse_unlike_processes(processes: Processes, components: RunComponents, ma
 
 
 def _config(components: RunComponents, batches: Any, settings: Mapping[str, Any]) -> Namespace:
-    """The run's configuration: what the objects are made of, and how long they are trained."""
+    """The run's configuration: the description of the objects, and the settings of training."""
     from ltm_pyro.data import Batches
 
     foreign = sorted({name.partition(".")[0] for name in settings} - {"train", "data"})
     if foreign:
         raise InputError(f"settings name {', '.join(foreign)}: expected `train` and `data`; the objects say the rest")
-    given: dict[str, Any] = {}
+    implied: dict[str, Any] = {}
     if isinstance(batches, Batches):
-        given = {"train.batch_size": batches.batch_size, "train.seed": batches.seed}
+        implied = {"train.batch_size": batches.batch_size, "train.seed": batches.seed}
     if components.slow.steps is not None:
-        given["train.steps"] = components.slow.steps
-    config = complete(merged(described(components), given, settings))
+        implied["train.steps"] = components.slow.steps
+    config = complete(merged(described(components), implied, settings))
     if components.slow.steps not in (None, config.train.steps):
         raise InputError(
-            f"the slow step falls to its end within {components.slow.steps} steps, and the run takes "
-            f"{config.train.steps}: leave SlowStep's steps out, or give the same"
+            f"the slow step's learning rate falls to its end within {components.slow.steps} steps, and the run takes "
+            f"{config.train.steps}: leave SlowStep's steps out, or give the same number"
         )
     components.slow.steps = config.train.steps
     return config
@@ -174,7 +175,7 @@ def _material(model: AbstractModel, batches: Any, validation: Any, tokenizer: An
     training = id_sequences(batches, vocabulary, bos_id, decoder.length)
     if validation is None:
         training, held_out = parted(training, config.data.validation, config.train.seed)
-        say(f"Held out: {len(held_out)} of {len(training) + len(held_out)} sequences; `validation` names others.")
+        say(f"Held out: {len(held_out)} of {len(training) + len(held_out)} sequences; give `validation` for others.")
     else:
         held_out = id_sequences(validation, vocabulary, bos_id, decoder.length)
     return DataModule(tokenizer, training, held_out, notes={GIVEN: True})
@@ -188,14 +189,17 @@ def _made(folder: Path, config: Namespace, material: DataModule, lock: RunLock) 
 
 
 def _opened(folder: Path, config: Namespace, material: DataModule) -> Run:
-    """The run that is gone on with, which must be this one.
+    """The run in a folder that is resumed.
 
     Raises:
-        InputError: if it was made of other objects, settings or sequences.
+        InputError: if the run was begun with other objects, settings or sequences.
     """
     run = Run.open(folder, trust_code=True)
     if as_dict(run.config) != as_dict(config):
-        raise InputError(f"{folder} was begun with other objects or settings, as its config.yaml has them")
+        raise InputError(
+            f"{folder} was begun with other objects or settings, which are in its config.yaml: give those, or another "
+            "folder"
+        )
     if run.read_json(DATA, DataRecord)["fingerprint"] != material.fingerprint:
         raise InputError(f"{folder} was begun with other sequences: give the same, or another folder")
     return run

@@ -1,4 +1,4 @@
-"""A run with its trained objects, from Python: its numbers, its posteriors, its text and its figures."""
+"""A trained run in Python: scores, posteriors, generated text and figures."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ REST = ("predictive", "prior_predictive")  # numbers of the second half of a seq
 
 @dataclass(frozen=True)
 class Posteriors:
-    """The posteriors q(z | x) of N sequences, fitted one batch after another.
+    """The fitted posteriors q(z | x) of N sequences.
 
     Attributes:
         distributions: q of each batch, batch (B,), event (L, K, D).
-        texts: the number of the text that each sequence is of, (N,).
+        texts: the index of each sequence's text, (N,).
     """
 
     distributions: list[Distribution]
@@ -49,30 +49,30 @@ class Posteriors:
 
     @cached_property
     def mean(self) -> Tensor:
-        """Mean of each, (N, L, K, D); of a thousand draws where q states none."""
+        """Posterior means, (N, L, K, D); estimated from a thousand draws if q has no mean in closed form."""
         return torch.cat([_moment(q, "mean") for q in self.distributions])
 
     @cached_property
     def standard_deviation(self) -> Tensor:
-        """Standard deviation of each number, (N, L, K, D); of a thousand draws where q states none."""
+        """Posterior standard deviations, (N, L, K, D); from a thousand draws if q has no variance in closed form."""
         return torch.cat([_moment(q, "variance").sqrt() for q in self.distributions])
 
     @torch.no_grad()
     def draws(self, count: int) -> Tensor:
-        """Samples of each, (`count`, N, L, K, D), by torch's global generator."""
+        """Samples of each posterior, (`count`, N, L, K, D), by torch's global generator."""
         return torch.cat([q.sample(torch.Size([count])) for q in self.distributions], dim=1)
 
 
 class TrainedRun:
     """A run with the weights of a checkpoint.
 
-    Texts are cut as the run cut its corpus, but that no sequence holds more than one of them; a text that is longer
-    than a sequence is several, each with thoughts of its own.
+    Texts are cut as the run cut its corpus, except that no sequence holds more than one text; a text that is longer
+    than a sequence becomes several sequences, each with its own thoughts.
 
     Args:
-        run: its folder.
-        components: its objects, with trained weights, the fast loop as tables have it.
-        device: where they are.
+        run: the run.
+        components: its objects with trained weights, and the fast loop of the tables.
+        device: the device of the objects.
 
     Attributes:
         model: p(x, z).
@@ -91,7 +91,7 @@ class TrainedRun:
         return f"TrainedRun({str(self.folder)!r}: {prior}, {type(self.guide).__name__}, {self.device})"
 
     def __fspath__(self) -> str:
-        """Its folder, so that it can be given wherever a run is named by that."""
+        """The run's folder, so that the object can be given wherever a folder of a run is expected."""
         return str(self.folder)
 
     @property
@@ -118,15 +118,15 @@ class TrainedRun:
         seed: Seed = 0,
         fast_steps: FastSteps = None,
     ) -> Evaluation:
-        """The numbers of `ltm evaluate`, which `table` prints.
+        """The numbers of `ltm evaluate`.
 
         Args:
-            texts: none of them empty; what the run held out of its corpus if None.
+            texts: none of them empty; the run's held-out text if None.
             draws: S, samples of z.
-            limit: sequences at most.
-            batch_size: sequences at once.
-            seed: of all noise; the global random state is left as it was.
-            fast_steps: that fit q; as many as usually suffice if None.
+            limit: the most sequences.
+            batch_size: sequences in a batch.
+            seed: of all random numbers; the global random state is left unchanged.
+            fast_steps: fast steps that fit q; as many as usually suffice if None.
 
         Raises:
             InputError: for texts that give no sequence, or if a score is not finite.
@@ -144,7 +144,7 @@ class TrainedRun:
         seed: Seed = 0,
         fast_steps: FastSteps = None,
     ) -> str:
-        """The table of `evaluate`, as Markdown that is also a plain terminal's table; the arguments are the same."""
+        """The table of `evaluate` as Markdown, readable in a terminal; the arguments are the same."""
         from ltm_pyro.evaluation import markdown
 
         return markdown(self._evaluated(self._cut(texts), draws, limit, batch_size, seed, fast_steps))
@@ -160,15 +160,15 @@ class TrainedRun:
         seed: Seed = 0,
         fast_steps: FastSteps = None,
     ) -> list[dict[str, Any]]:
-        """Cost of each text: flat records, as `pandas.DataFrame(run.score(texts))` takes them.
+        """Cost of each text, as flat records for `pandas.DataFrame(run.score(texts))`.
 
         The arguments are those of `evaluate`.
 
         Returns:
-            For each text its number as `text` (what the run held out: for each sequence its name), its `tokens` and
-            UTF-8 `bytes`, and in nats, lower is better, the sum over its sequences of every number that `evaluate` has:
-            `elbo`, `importance_weighted`, `predictive` and so on. `predictive_tokens` are those of the second halves,
-            which the predictive numbers are of.
+            For each text its index as `text` (of held-out text: for each sequence its name), its `tokens` and UTF-8
+            `bytes`, and in nats, lower is better, the sum over its sequences of every number of `evaluate`: `elbo`,
+            `importance_weighted`, `predictive` and so on. `predictive_tokens` counts the tokens of the second halves,
+            to which the predictive numbers refer.
         """
         cut = self._cut(texts)
         evaluation = self._evaluated(cut, draws, limit, batch_size, seed, fast_steps)
@@ -200,7 +200,7 @@ class TrainedRun:
         seed: Seed = 0,
         fast_steps: FastSteps = None,
     ) -> Posteriors:
-        """q(z | x) of texts, fitted as tables fit it.
+        """Posteriors q(z | x) of texts, fitted as for the tables.
 
         The arguments are those of `evaluate`.
 
@@ -211,14 +211,14 @@ class TrainedRun:
         from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 
         if self.model.prior is None:
-            raise InputError(f"{self.folder} is a model without latents: it has no posteriors. Give another run")
+            raise InputError(f"{self.folder} is a model without latents, which has no posteriors. Give another run")
         cut, fast = self._cut(texts), self.components.with_fast_steps(fast_steps).fast
-        found = []
+        distributions = []
         with evaluation_mode(self.model, self.guide, seed):
             for batch in in_order(cut.sequences, batch_size, limit):
                 fast.fit(self.model, self.guide, **batch.to(self.device).inputs)
-                found.append(self.guide.posterior())
-        return Posteriors(found, cut.texts[: sum(q.batch_shape[0] for q in found)])
+                distributions.append(self.guide.posterior())
+        return Posteriors(distributions, cut.texts[: sum(q.batch_shape[0] for q in distributions)])
 
     @in_range
     def write(
@@ -232,14 +232,14 @@ class TrainedRun:
         top_p: TopP = 1.0,
         seed: Seed = 0,
     ) -> list[str]:
-        """Texts, the prompt first.
+        """Generated texts, each beginning with the prompt.
 
         Args:
-            prompt: q is fitted on it and then held; empty takes z from the prior.
-            samples: how many, each with thoughts of its own.
-            tokens: the most to write; as many as there is room for if None.
+            prompt: the text to continue: q is fitted on it, then z is held; if empty, z is drawn from the prior.
+            samples: number of texts, each with its own thoughts.
+            tokens: the most to write; as many as the sequence length allows if None.
             temperature, top_k, top_p: as for `ltm_pyro.generation.Sampling`.
-            seed: of thoughts and tokens; the global random state is left as it was.
+            seed: of thoughts and tokens; the global random state is left unchanged.
 
         Raises:
             InputError: if the prompt is too long.
@@ -266,32 +266,32 @@ class TrainedRun:
         seed: int = 0,
         fast_steps: int | None = None,
     ) -> dict[str, Figure]:
-        """Figures of the run and of the thoughts of texts, as `ltm train` and `ltm inspect` draw them.
+        """Figures of the run and of the thoughts of texts, as in `ltm train` and `ltm inspect`.
 
         The arguments are those of `evaluate`; `limit` is of sequences.
 
         Returns:
-            By name: `learning`, what the run has learned by when, if it has a log; of a model with latents `thoughts`,
-            the KL of each, `probe`, what the thoughts of the first layers tell of a text, and `map`, the posterior
-            means on their first two principal axes.
+            By name: `learning`, the learning curve, if the run has a log; for a model with latents `thoughts`, the KL
+            of each thought, `probe`, what can be predicted of a text from the thoughts of the first layers, and `map`,
+            the posterior means on their first two principal axes.
 
         Raises:
-            InputError: if prior or posterior are no diagonal Gaussians, which alone can be inspected.
+            InputError: if prior or posterior is no diagonal Gaussian: only these can be inspected.
         """
         from ltm_pyro.data import in_order
         from ltm_pyro.evaluation.inspection import Details, Inspector
         from ltm_pyro.evaluation.inspection.figures import drawings
         from ltm_pyro.plots.saving import drawn
 
-        found = {"learning": self.learning_figure()} if self.run.metrics.read() else {}
+        figures = {"learning": self.learning_figure()} if self.run.metrics.read() else {}
         if self.model.prior is None:
-            return found
+            return figures
         sequences, components = self._cut(texts).sequences, self.components.with_fast_steps(fast_steps)
         inspector = Inspector(self.model, self.guide, components.fast, draws, seed)
         inspector.look(batch.to(self.device) for batch in in_order(sequences, batch_size, limit))
         inspection = inspector.summary()
         names = [sequences.name(place) for place in inspection.ids]
-        return {**found, **{one.name: drawn(one) for one in drawings(inspection, Details(), names)}}
+        return {**figures, **{drawing.name: drawn(drawing) for drawing in drawings(inspection, Details(), names)}}
 
     def _evaluated(
         self, cut: TextSequences, draws: int, limit: int | None, batch_size: int, seed: int, fast_steps: int | None

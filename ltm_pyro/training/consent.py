@@ -1,4 +1,4 @@
-"""Whether the classes that a file of arguments names may be imported: those of other packages need consent."""
+"""Consent to importing the classes that a file of arguments names, if they are of other packages."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Consented(NamedTuple):
     Attributes:
         values: nested, as YAML holds them.
         foreign: the classes of other packages among them.
-        own: whether it is the configuration of a run that was made here, or trusted.
-        remark: what was left out of the file; mostly nothing.
+        own: True if the file is the configuration of a run made on this machine, or trusted.
+        remark: message about arguments that were left out; usually empty.
     """
 
     values: dict[str, Any]
@@ -36,19 +36,19 @@ class Consented(NamedTuple):
 
 
 def consented(parser: ArgumentParser, given: Mapping[str, Any], path: Path, trust_code: bool = False) -> Consented:
-    """Look at the arguments of a file; nothing that they name is imported before that.
+    """Check the arguments of a file before any class that they name is imported.
 
-    Consent is `trust_code`, or that the file is the configuration of a run that was made here, at this place, and is as
-    it was: then the code is also looked for in the folder in which the run was made.
+    Consent is given by `trust_code`, or by the file being the unchanged configuration of a run that was made at this
+    path of this machine: the folder in which that run was made is then searched for its code too.
 
     Args:
-        parser: one that `components.add_arguments` has seen.
-        given: what the file holds, or a part of it.
+        parser: one with the arguments of `build.add_arguments`.
+        given: the file's content, or a part of it.
         path: of the file.
         trust_code: the user's consent to import classes of other packages that the file names.
 
     Raises:
-        InputError: if consent is needed and is not there, and as `checked_arguments`.
+        InputError: if consent is missing, and as `checked_arguments`.
     """
     code = code_folder(path)
     try:
@@ -61,13 +61,13 @@ def consented(parser: ArgumentParser, given: Mapping[str, Any], path: Path, trus
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     own = code is not None or trust_code
-    taken = [] if own else without_reach(checked.values)
-    return Consented(*checked, own, f"{path}: {', '.join(taken)} left out: {_MADE_ELSEWHERE}" if taken else "")
+    removed = [] if own else without_reach(checked.values)
+    return Consented(*checked, own, f"{path}: {', '.join(removed)} left out: {_MADE_ELSEWHERE}" if removed else "")
 
 
 _MADE_ELSEWHERE = (
-    "the file was not made by a command on this machine, and may not say where else to write or to report. Give the "
-    "argument itself, or --trust_code"
+    "the file was not made by a command on this machine, and may not name other folders to write to or services to "
+    "report to. Give the argument itself, or --trust_code"
 )
 
 
@@ -77,22 +77,22 @@ def foreign_classes(parser: ArgumentParser, path: Path) -> list[NamedClass]:
     Raises:
         InputError: if the file cannot be read, or as `checked_arguments`.
     """
-    given = read_arguments(path)
+    arguments = read_arguments(path)
     try:
-        return checked_arguments(parser, given).foreign
+        return checked_arguments(parser, arguments).foreign
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
 def read_arguments(path: Path, follow: bool = False) -> dict[str, Any]:
-    """The arguments that a YAML file holds, within its bounds, with numbers as the parser of arguments reads them.
+    """The arguments in a YAML file of limited size, with numbers as the parser of arguments reads them.
 
     Args:
         path: of the file.
-        follow: whether it may be a link: not inside a run.
+        follow: True if the file may be a link, which is refused inside a run.
 
     Raises:
-        InputError: if it cannot be read, or holds anything else.
+        InputError: if the file cannot be read, or holds anything other than arguments by name.
     """
     from jsonargparse import get_loader
 
@@ -102,7 +102,7 @@ def read_arguments(path: Path, follow: bool = False) -> dict[str, Any]:
 
 
 def _as_now(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a file of an earlier version as this one writes them: a field that was left out was null."""
+    """Arguments of a file of any version in the present form; earlier versions wrote a missing field as null."""
     data = arguments.get("data")
     if isinstance(data, dict) and "field" in data and data["field"] is None:
         data["field"] = ""
@@ -110,13 +110,13 @@ def _as_now(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def look_in(folder: str | None) -> None:
-    """Find modules in a folder too, after all others, so that none there stands before an installed one."""
+    """Add a folder to the end of the import path, so that its modules never shadow installed ones."""
     if folder is not None and folder not in sys.path:
         sys.path.append(folder)
 
 
 def _refusal(named: NamedClass) -> str:
     return (
-        f"{named} is code of another package than ltm_pyro, torch and Pyro, and is not run unasked. If you trust the "
-        "file and that code, give --trust_code (in Python, trust_code=True) in the folder that holds the code"
+        f"{named} is code of another package than ltm_pyro, torch and Pyro, and is not run without consent. If you "
+        "trust the file and that code, give --trust_code (in Python, trust_code=True) in the folder that holds the code"
     )

@@ -1,4 +1,4 @@
-"""The data of a run: its tokenizer and its sequences, made from the corpus in one repeatable way."""
+"""The data of a run: its tokenizer and its sequences, derived reproducibly from the corpus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HELD_OUT, DIGEST = "held_out", "corpus_digest"  # of data.json
 
 
 class Counts(TypedDict):
-    """How much there is of one part of a corpus."""
+    """Size of one part of a corpus, in sequences, tokens and bytes."""
 
     sequences: Annotated[int, Ge(0)]
     tokens: Annotated[int, Ge(0)]
@@ -39,10 +39,10 @@ class DataRecord(TypedDict):
 
 
 class DataModule(NamedTuple):
-    """The sequences to learn from and those held out, and the tokenizer of both.
+    """The training and held-out sequences of a run, and their tokenizer.
 
-    `remark` says what a user should know of how they were read; mostly nothing. `notes` name what is held out, for
-    data.json.
+    `remark` is a message about how the corpus was read, usually empty; `notes` are entries for data.json that identify
+    the held-out part.
     """
 
     tokenizer: Tokenizer
@@ -54,19 +54,19 @@ class DataModule(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the sequences: equal corpora, splits and tokenizers have equal ones."""
+        """Hash of the sequences: equal corpora, splits and tokenizers have equal fingerprints."""
         from ltm_pyro import data
 
         return self.kept_fingerprint or data.fingerprint(self.training, self.validation)
 
 
 def prepare_data(config: Namespace, tokenizer: Tokenizer | None = None, rule: Rule | None = None) -> DataModule:
-    """Read, split, tokenize and cut a run's corpus, or find the result where an earlier call has kept it.
+    """Read, split, tokenize and cut a run's corpus, or load the result of an earlier call from the cache.
 
     Args:
-        config: a run's configuration; `data.cache` says where results are kept.
-        tokenizer: the run's, if it has one already; else it is loaded or trained as the configuration says.
-        rule: what is held out; `ltm_pyro.data.divide` if left out.
+        config: a run's configuration; `data.cache` is the folder of the cache.
+        tokenizer: of the run, if it has one already; else it is loaded or trained according to the configuration.
+        rule: the rule that chooses the held-out part; `ltm_pyro.data.divide` if None.
     """
     divided = divided_corpus(config, rule)
     if tokenizer is None:
@@ -83,12 +83,12 @@ def _notes(divided: DividedCorpus) -> dict[str, Any]:
     from ltm_pyro import data
 
     if not isinstance(divided.division, data.Division):
-        return {}  # of an earlier version, which did not note it
+        return {}  # a division by names, which is not recorded
     return {DIGEST: divided.outline.digest, HELD_OUT: divided.division.to_dict()}
 
 
 def divided_corpus(config: Namespace, rule: Rule | None = None) -> DividedCorpus:
-    """The corpus of a configuration, divided as it says, or by another rule."""
+    """The corpus of a configuration, divided by `rule` with the configuration's share and seed."""
     from ltm_pyro import data
 
     cache = data.Cache.at(config.data.cache)

@@ -1,4 +1,4 @@
-"""Whose settings those of a decoder are; torch is not needed to tell."""
+"""The class that a decoder's settings belong to, determined without importing torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ OWN = "ltm_pyro.Decoder"
 
 
 def decoder_path(decoder: Any) -> str:
-    """The import path of a decoder's class, in settings or a configuration; `Decoder`'s where none is named."""
+    """The import path of the decoder's class in settings or a configuration; that of `Decoder` if none is named."""
     if isinstance(decoder, str):
         return decoder
     named = decoder.get("class_path") if decoder is not None and hasattr(decoder, "get") else None
@@ -16,5 +16,5 @@ def decoder_path(decoder: Any) -> str:
 
 
 def is_flat(decoder: Any) -> bool:
-    """Whether settings are those of `Decoder`, by name without its class."""
+    """True if settings are those of `Decoder`, without a class path."""
     return decoder_path(decoder) == OWN

@@ -1,4 +1,4 @@
-"""Where a NaN or an infinity came from."""
+"""Diagnosis of a NaN or an infinity: the first weight, layer or gradient that is not finite."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from ltm_pyro.bounds import Terms
 
 
 class DivergedError(RuntimeError):
-    """Training met a NaN or an infinity. The message says where it arose, and which checkpoint is the last."""
+    """Training reached a NaN or an infinity. The message names its origin and the last checkpoint."""
 
 
 def offending_rows(terms: Terms) -> list[int]:
-    """Which sequences of a batch have an objective that is not finite; all, if the fault is in the gradient alone."""
+    """Indices of the sequences whose objective is not finite; all, if the fault is in the gradient alone."""
     bad = (~torch.isfinite(terms.objective)).nonzero().flatten().tolist()
     return bad or list(range(len(terms.objective)))
 
 
 def first_non_finite(model: nn.Module, guide: Any, **batch: Any) -> str:
-    """Names the first place, in the order of computation, that holds or gives a value that is not finite."""
+    """Name of the first weight, layer or gradient, in the order of computation, with a value that is not finite."""
     for name, parameter in [*model.named_parameters(), *guide.named_parameters()]:
         if not torch.isfinite(parameter).all():
             return f"weight {name}"
     if any(not torch.isfinite(local).all() for local in guide.local_parameters()):
         prior = getattr(model, "prior", None)
-        guide.start(batch["x"], batch.get("mask"), prior=None if prior is None else prior())  # where its fit began
+        guide.start(batch["x"], batch.get("mask"), prior=None if prior is None else prior())  # the start of the fit
         return _first_output(model, guide, batch) or _first_backward(model, guide, batch) or "the posterior's fast loop"
     return _first_output(model, guide, batch) or _first_gradient(model) or "no single layer"
 
 
 @torch.no_grad()
 def _first_output(model: nn.Module, guide: Any, batch: dict[str, Any]) -> str:
-    found: list[str] = []
+    layers: list[str] = []
 
     def watch(name: str) -> Any:
-        return lambda module, inputs, output: found.append(name) if _is_bad(output) else None
+        return lambda module, inputs, output: layers.append(name) if _is_bad(output) else None
 
     _run(model, guide, batch, [module.register_forward_hook(watch(name)) for name, module in _layers(model)])
-    return f"layer {found[0]}" if found else ""
+    return f"layer {layers[0]}" if layers else ""
 
 
 def _first_backward(model: Any, guide: Any, batch: dict[str, Any]) -> str:
-    found: list[str] = []
+    layers: list[str] = []
 
     def watch(name: str) -> Any:
-        return lambda module, inputs, outputs: found.append(name) if any(map(_is_bad, inputs)) else None
+        return lambda module, inputs, outputs: layers.append(name) if any(map(_is_bad, inputs)) else None
 
     hooks = [module.register_full_backward_hook(watch(name)) for name, module in _layers(model.decoder)]
     _run(model, guide, batch, hooks, backward=True)
-    return f"the gradient through layer decoder.{found[0]} (fast loop)" if found else ""
+    return f"the gradient through layer decoder.{layers[0]} (fast loop)" if layers else ""
 
 
 def _run(model: nn.Module, guide: Any, batch: dict[str, Any], hooks: list[Any], backward: bool = False) -> None:
-    """One pass through guide and model, watched; with `backward`, also that of the fast loop."""
+    """Run one pass through guide and model with hooks; with `backward`, also the fast loop's backward pass."""
     try:
         drawn = pyro.poutine.trace(guide).get_trace(**batch)
         trace = pyro.poutine.trace(pyro.poutine.replay(model, trace=drawn)).get_trace(**batch)

@@ -1,4 +1,4 @@
-"""One fast step that moves nothing, so that what guides, optimizers and bounds refuse shows before any work is done."""
+"""Dry run of a fast step with zero gradients, so that errors of guides, optimizers and bounds show before training."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ from ltm_pyro.training.own_classes import check_own_classes
 
 
 def dry_run(components: RunComponents, length: int, learns: bool = True) -> None:
-    """Start a copy of the guide on one text, and step its rows by a gradient of zero; no model is asked.
+    """Start a copy of the guide on one text, and step its rows with zero gradients; the model is not run.
 
-    Classes that are not the library's own are first held to their contracts (see `check_own_classes`).
-
-    The objects keep their values, and torch its random numbers.
+    Classes from outside the library are first checked against their contracts (see `check_own_classes`). The objects
+    and torch's random state are unchanged.
 
     Args:
         components: of a run, on the CPU.
         length: T, of the text.
-        learns: whether the bounds are asked too if they take what the guide draws.
+        learns: check contracts, and that the bounds accept the guide's samples, too.
 
     Raises:
-        InputError: a contract that is not kept, what the guide refuses when it starts, what its family refuses the
-            fast loop's optimizer, an optimizer that takes no step from gradients alone, or samples that a bound
-            refuses.
+        InputError: if a contract is broken, the guide cannot start, its family does not take the fast loop's optimizer,
+            the optimizer cannot step from gradients alone, or a bound does not accept the samples.
     """
     if learns:
         check_own_classes(components, length)
@@ -61,6 +59,6 @@ def _step(components: RunComponents, guide: Any) -> None:
         optimizer.step()
     except (TypeError, RuntimeError) as error:
         raise InputError(
-            f"fast.optimizer {type(optimizer).__name__} takes no step from gradients alone: {error}. Take "
-            "torch.optim.Adam, torch.optim.SGD or another that does"
+            f"fast.optimizer {type(optimizer).__name__} cannot step from gradients alone: {error}. Give "
+            "torch.optim.Adam, torch.optim.SGD or another that can"
         ) from error

@@ -1,4 +1,4 @@
-"""Whether saved weights are those of a model: names, shapes and types before they are read, finite numbers after."""
+"""Checks that saved weights fit a model: names, shapes and types before they are read, finite values after."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.state_files import TensorHeader, read_header
 
-SPARE = 2**31  # bytes of buffers that may be larger in the file than in a new model: a guide's memory of posteriors
+SPARE = 2**31  # bytes of buffers that the file may hold beyond a new model: a guide's memory of posteriors
 
 
 def refuse_other_weights(path: Path, parameters: Mapping[str, Tensor], remedy: Callable[[], str]) -> None:
@@ -20,17 +20,17 @@ def refuse_other_weights(path: Path, parameters: Mapping[str, Tensor], remedy: C
 
     Args:
         path: the safetensors file.
-        parameters: of the model, by the names that the file should have for them.
-        remedy: says what to do, a whole sentence; asked if need be.
+        parameters: of the model, by name.
+        remedy: returns the remedy as a sentence; called only if there is an error.
 
     Raises:
-        InputError: naming the first parameter that is not there, or has another shape or type; or if the file holds
-            more than the parameters and what a guide may remember.
+        InputError: naming the first parameter that is missing, or has another shape or type; or if the file is larger
+            than the parameters and a guide's memory of posteriors.
     """
-    found = read_header(path)
-    fault = next((fault for name, own in parameters.items() if (fault := _fault(name, own, found))), "")
-    most = SPARE + sum(own.numel() * own.element_size() for own in parameters.values())
-    if not fault and (size := sum(entry.bytes for entry in found.values())) > most:
+    header = read_header(path)
+    fault = next((fault for name, weight in parameters.items() if (fault := _fault(name, weight, header))), "")
+    most = SPARE + sum(weight.numel() * weight.element_size() for weight in parameters.values())
+    if not fault and (size := sum(entry.bytes for entry in header.values())) > most:
         fault = f"it holds {size:,} bytes, and the model's parameters are {most - SPARE:,}"
     if fault:
         raise InputError(f"{path} does not hold the weights of this run's model: {fault}. {remedy()}")
@@ -42,13 +42,13 @@ def refuse_non_finite(
     """Refuse a NaN anywhere, and an infinity in a parameter; a buffer, such as a mask, may hold infinities.
 
     Args:
-        path: of their file, for the message.
+        path: of the weights' file, for the message.
         weights: by name.
-        names: those of parameters.
-        remedy: says what to do, a whole sentence; asked if need be.
+        names: of the parameters among them.
+        remedy: returns the remedy as a sentence; called only if there is an error.
 
     Raises:
-        InputError: naming the first tensor with such a number, and how many it has.
+        InputError: naming the first tensor with such values, and their number.
     """
     parameters = set(names)
     for name, tensor in weights.items():
@@ -58,20 +58,20 @@ def refuse_non_finite(
         if count := int(bad.sum()):
             raise InputError(
                 f"{path}: {name} holds {count:,} numbers of {tensor.numel():,} that are not finite (NaN or infinite), "
-                f"and nothing computed with them would be a number. {remedy()}"
+                f"so that nothing computed with them would be. {remedy()}"
             )
 
 
-def _fault(name: str, own: Tensor, found: Mapping[str, TensorHeader]) -> str:
-    """The fault of one parameter in a file; empty if there is none."""
-    if name not in found:
-        near = next((other for other in found if _stem(other) == _stem(name)), None)
+def _fault(name: str, parameter: Tensor, header: Mapping[str, TensorHeader]) -> str:
+    """Difference between a parameter and its entry in a file's header, as a clause; empty if there is none."""
+    if name not in header:
+        near = next((candidate for candidate in header if _stem(candidate) == _stem(name)), None)
         return f"it has no {name}" + (f" (it has {near})" if near else "")
-    entry = found[name]
-    if entry.shape != tuple(own.shape):
-        return f"{name} is {entry.shape} there and {tuple(own.shape)} in the model"
-    if entry.dtype != own.dtype:
-        return f"{name} is of {entry.dtype} there and of {own.dtype} in the model"
+    entry = header[name]
+    if entry.shape != tuple(parameter.shape):
+        return f"{name} has shape {entry.shape} in the file and {tuple(parameter.shape)} in the model"
+    if entry.dtype != parameter.dtype:
+        return f"{name} has type {entry.dtype} in the file and {parameter.dtype} in the model"
     return ""
 
 

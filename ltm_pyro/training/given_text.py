@@ -1,4 +1,4 @@
-"""The held-out sequences of a run that was trained on sequences given from Python, kept in its folder."""
+"""Held-out sequences of a run that was trained on sequences given from Python, saved in its folder."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ltm_pyro.training.state_files import load_state, save_state
 if TYPE_CHECKING:
     from ltm_pyro.data import Sequences
 
-GIVEN = "given"  # of data.json: true where a run's sequences were given, and are no corpus that could be read again
+GIVEN = "given"  # entry of data.json: true if the sequences came from Python, so that no corpus can be read again
 NAME = "held-out"  # of the files
-LONGEST = 200  # characters of what is said to be lost
+LONGEST = 200  # characters of the note on lost text
 COLUMNS = ("tokens", "byte_counts", "bounds", "previous")
 
 
 def keep_held_out(sequences: Sequences, folder: Path) -> None:
-    """Write what is held out into a run's folder.
+    """Write the held-out sequences into a run's folder.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if they cannot be written.
     """
     count = len(sequences)
     previous = np.asarray(sequences.previous[np.arange(count)])
@@ -38,17 +38,17 @@ def keep_held_out(sequences: Sequences, folder: Path) -> None:
 
 
 def read_held_out(folder: Path) -> Sequences:
-    """The held-out text that `keep_held_out` wrote.
+    """The held-out sequences that `keep_held_out` wrote.
 
     Raises:
-        InputError: if it is missing, or damaged.
+        InputError: if the file is missing or damaged.
     """
     from ltm_pyro.data import Sequences
 
     if not (folder / f"{NAME}.safetensors").is_file():
         raise InputError(
-            f"{folder} was trained on sequences that were given from Python, and what it held out of them is not here: "
-            "score a text, `ltm evaluate RUN TEXT`"
+            f"{folder} was trained on sequences given from Python, and its held-out sequences are not in the folder: "
+            "score a text by `ltm evaluate RUN TEXT`"
         )
     state: dict[Any, Any] = load_state(folder, NAME)
     try:
@@ -70,7 +70,7 @@ def read_held_out(folder: Path) -> Sequences:
 
 
 def content(sequences: Sequences) -> Counter[int]:
-    """How often each sequence is there, by its content."""
+    """Number of occurrences of each sequence, by content hash."""
     from ltm_pyro.data.content import content_hash
 
     parts = np.split(np.asarray(sequences.tokens, dtype=np.int64), sequences.bounds[1:-1])
@@ -78,19 +78,19 @@ def content(sequences: Sequences) -> Counter[int]:
 
 
 def refuse_given(folder: Path, saved: Mapping[str, Any]) -> None:
-    """Raises InputError for a run whose text cannot be read again, since its sequences were given from Python."""
+    """Raise InputError for a run whose text cannot be read again, since its sequences were given from Python."""
     if saved.get(GIVEN):
         raise InputError(
-            f"{folder} was trained on sequences that were given from Python, which are not to be had here: go on with "
-            "it by ltm_pyro.train(..., resume=True)"
+            f"{folder} was trained on sequences given from Python, which cannot be read from here: resume it by "
+            "ltm_pyro.train(..., resume=True)"
         )
 
 
 def _check(columns: Mapping[str, np.ndarray], count: int, length: int) -> None:
     bounds = columns["bounds"]
     sizes = np.diff(bounds)
-    whole = len(bounds) == count + 1 and count > 0 and bounds[0] == 0 and bounds[-1] == len(columns["tokens"])
-    if not whole or sizes.min() < 1 or sizes.max() > length or len(columns["previous"]) != count:
-        raise ValueError("its parts do not fit together")
+    complete = len(bounds) == count + 1 and count > 0 and bounds[0] == 0 and bounds[-1] == len(columns["tokens"])
+    if not complete or sizes.min() < 1 or sizes.max() > length or len(columns["previous"]) != count:
+        raise ValueError("its parts have unequal lengths")
     if len(columns["byte_counts"]) != len(columns["tokens"]) or columns["tokens"].min() < 0:
-        raise ValueError("its tokens are none")
+        raise ValueError("its tokens are invalid")

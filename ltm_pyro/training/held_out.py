@@ -1,4 +1,4 @@
-"""A run's text as it is to be had now: what it held out, known by its content, and the rest."""
+"""The text of a run in its present corpus: the held-out part, identified by content, and the training part."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
 
 DATA = "data.json"
-CORPUS = "corpus"  # of data.json: where the text was found when the run was last resumed
+CORPUS = "corpus"  # entry of data.json: the place of the text when the run was last resumed
 
 
 class RunText:
-    """The text of a run, divided as the run divided it.
+    """The text of a run, divided as in training.
 
-    What was held out is found by its content in whatever the corpus gives now, so that text which the run has learned
-    from is never taken for text that it held out. A run whose weights were imported held out nothing: its text is the
-    built-in corpus, of which a share is set apart here.
+    Held-out documents are identified by content in the corpus as it is now, so that a text which the run was trained
+    on is never scored as held out. A run with imported weights held out nothing: its text is the built-in corpus, of
+    which a share is held out here.
 
     Args:
-        run: whose text it is.
-        place: where its corpus lies now; where it lay if None.
+        run: the run.
+        place: the place of its corpus now; unchanged if None.
 
     Attributes:
-        name: for files: `validation`; with how much of it there is, if that is not all; `sotu` for imported weights.
-        about: what the held-out text is, in words.
-        texts: the content hashes of what is there of it.
+        name: for names of files: `validation`, with the number of documents if some are missing; `sotu` for imported
+            weights.
+        about: description of the held-out text.
+        texts: content hashes of the held-out documents in the corpus.
 
     Raises:
-        InputError: if the corpus cannot be read, or nothing is left of what was held out.
+        InputError: if the corpus cannot be read, or holds nothing of the held-out text.
     """
 
     def __init__(self, run: Run, place: str | None = None) -> None:
@@ -62,7 +63,7 @@ class RunText:
 
     @property
     def given(self) -> bool:
-        """Whether the run's sequences were given from Python: what it held out lies in its folder."""
+        """True if the run's sequences were given from Python; the held-out ones are then in its folder."""
         return bool(self.saved.get(GIVEN))
 
     def _take_given(self, place: str | None) -> None:
@@ -77,7 +78,7 @@ class RunText:
 
     @cached_property
     def held_out(self) -> Sequences:
-        """The text that the run held out, as far as it is there, cut as the run's own."""
+        """The held-out text that is in the corpus, cut as in training."""
         if self.given:
             return read_held_out(self.run.folder)
         data = self.run.config.data
@@ -88,7 +89,7 @@ class RunText:
 
     @cached_property
     def training(self) -> Sequences:
-        """All else that the corpus holds now."""
+        """The rest of the corpus as it is now, cut as in training."""
         refuse_given(self.run.folder, self.saved)
         data = self.run.config.data
         return self._divided.cut(data.mode, self.run.tokenizer, data.length).training
@@ -112,28 +113,28 @@ class RunText:
         if not self.texts:
             corpus = self.config.get("corpus") or "the built-in corpus"
             raise InputError(
-                f"none of what {self.run.folder} held out is in {corpus} as it is now: nothing "
-                "there can be scored as held out. Restore the text, name its place by --corpus_at PLACE, or score a "
-                "text that the run has not learned from: `ltm evaluate RUN TEXT`"
+                f"none of the held-out text of {self.run.folder} is in {corpus} as it is now. Restore the text, give "
+                "its place by --corpus_at PLACE, or score a text that the run was not trained on: `ltm evaluate RUN "
+                "TEXT`"
             )
 
     def _described(self) -> tuple[str, str]:
-        there, held_out, kind = self.texts.total(), self.division.count, self.division.kind
+        present, held_out, kind = self.texts.total(), self.division.count, self.division.kind
         if self.imported:
             return "sotu", (
                 "imported weights, nothing was held out: this is a share of the built-in corpus, the State of the "
                 "Union addresses"
             )
-        if there == held_out and self.division.complete:
+        if present == held_out and self.division.complete:
             several = f"all {held_out:,} {kind}s" if held_out > 1 else f"one {kind}"
             return "validation", f"held-out text, {several}"
         of = held_out if self.division.complete else self.saved[HELD_OUT]["documents"]
-        about = f"held-out text, {there:,} of {of:,} {kind}s: the corpus has changed since, and has no more of them"
-        return f"validation-{there}-of-{of}-documents", about
+        about = f"held-out text, {present:,} of {of:,} {kind}s: the corpus has changed and lacks the others"
+        return f"validation-{present}-of-{of}-documents", about
 
 
 def prepare_again(run: Run, saved: dict[str, Any], place: str | None = None) -> DataModule:
-    """The data that a run was begun with, if its corpus is as it was then; else other data, told by its fingerprint."""
+    """The data of a run, read again; if the corpus has changed, the fingerprint differs."""
     from ltm_pyro import data
 
     refuse_given(run.folder, saved)
@@ -143,7 +144,7 @@ def prepare_again(run: Run, saved: dict[str, Any], place: str | None = None) -> 
 
 
 def with_place(run: Run, saved: dict[str, Any], place: str | None = None) -> Namespace:
-    """A run's configuration with the place of its corpus: as given, where it was found last, or where it lay first."""
+    """A run's configuration with the place of its corpus: the given one, else the last known, else the first."""
     config = run.config.clone()
     if moved := place or saved.get(CORPUS):
         config["corpus"] = moved
@@ -151,10 +152,10 @@ def with_place(run: Run, saved: dict[str, Any], place: str | None = None) -> Nam
 
 
 def read_division(run: Run, saved: dict[str, Any]) -> Division:
-    """The division that a run's data.json records.
+    """The division of the corpus recorded in a run's data.json.
 
     Raises:
-        InputError: if that is damaged.
+        InputError: if the entry is damaged.
     """
     from ltm_pyro import data
 
@@ -162,20 +163,20 @@ def read_division(run: Run, saved: dict[str, Any]) -> Division:
         return data.Division.from_dict(saved[HELD_OUT])
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(
-            f"{run.folder / DATA}: `{HELD_OUT}` does not name what was held out ({error}). Restore it from a copy"
+            f"{run.folder / DATA}: the entry `{HELD_OUT}` is damaged ({error}). Restore it from a copy"
         ) from error
 
 
 def refuse_other_held_out(text: RunText, other: RunText) -> None:
-    """Two runs side by side must be scored on one text, and on one that neither has learned from.
+    """Refuse to compare two runs that held out different texts, since one may have been trained on the other's.
 
     Raises:
         InputError: if they held out different texts.
     """
     if text.texts != other.texts or _names(text) != _names(other):
         raise InputError(
-            f"{text.run.folder} and {other.run.folder} hold out different texts, so that one may have learned the "
-            "other's: name a corpus that neither has seen, as in `ltm evaluate RUN CORPUS --baseline RUN2`"
+            f"{text.run.folder} and {other.run.folder} hold out different texts, so that one may have been trained "
+            "on the other's: name a corpus that neither has seen, as in `ltm evaluate RUN CORPUS --baseline RUN2`"
         )
 
 
@@ -185,18 +186,18 @@ def _names(text: RunText) -> Counter[int]:
 
 
 def _as_it_was(run: Run, saved: dict[str, Any], config: Namespace) -> Rule:
-    """The division of a run that does not name what it held out: by names, if the corpus is as it was then.
+    """The division of a run without a record of the held-out part: by names, if the corpus is unchanged.
 
     Raises:
-        InputError: if it is not.
+        InputError: if the corpus has changed.
     """
     from ltm_pyro import data
 
     if prepare_data(config, run.tokenizer, data.divide_by_name).fingerprint != saved["fingerprint"]:
         raise InputError(
-            f"{run.folder} was made by an earlier version, which did not note what it held out, and its corpus has "
-            "changed since, so that this cannot be told any more. Restore the text as it was, or score a text that the "
-            "run has not learned from: `ltm evaluate RUN TEXT`"
+            f"{run.folder} was made by an earlier version, which did not record the held-out part, and its corpus has "
+            "changed, so that the part is unknown. Restore the text as it was, or score a text that the run was not "
+            "trained on: `ltm evaluate RUN TEXT`"
         )
 
     def as_it_was(documents: Iterable[Document], outline: CorpusSummary, validation: float, seed: int) -> AnyDivision:

@@ -1,4 +1,4 @@
-"""Weights that were trained with the paper authors' code, as a `Decoder` of this library."""
+"""Import of weights from the paper authors' code into a `Decoder` of this library."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ RENAMES = (
 )
 BUFFERS = re.compile(r"(?:^|\.)(?:freqs_(?:cos|sin)(?:_z)?|(?:attn_)?mask)$")  # computed from the sizes, not learned
 ATTENTION = ("wq", "wk", "wv", "wo")
-LAYER = (  # what each of their layers holds
+LAYER = (  # the modules of a layer, by the authors' names
     *("attention_norm", "cross_attention_norm", "ffn_norm"),
     *(f"attention.{part}" for part in ATTENTION),
     *(f"cross_attention.{part}" for part in ATTENTION),
     *(f"feed_forward.{part}" for part in ("w1", "w2", "w3")),
 )
 HINTS = ("dim", "n_layers", "n_heads", "vocab_size", "max_seq_len", "window_size", "max_z_len")
-FIXED = {"norm_eps": EPSILON, "use_z_pos_emb": True}  # what their models may have otherwise, and a `Decoder` may not
-OPTIONS = {  # what the weights do not show: their name for it, and what the paper's models have
+FIXED = {"norm_eps": EPSILON, "use_z_pos_emb": True}  # settings of the authors' models that a `Decoder` fixes
+OPTIONS = {  # sizes that the weights do not show: the authors' name, and the value in the paper
     "heads": ("n_heads", "8"),
     "thoughts": ("max_z_len", "N_z = 24, or 96 for the large one, divided by the number of layers"),
     "window": ("window_size", "256"),
@@ -52,7 +52,7 @@ OPTIONS = {  # what the weights do not show: their name for it, and what the pap
 
 
 class AuthorsCheckpoint(NamedTuple):
-    """A checkpoint of the authors' code: weights by their names, and the sizes it states, by theirs."""
+    """A checkpoint of the authors' code: its weights and the sizes it states, by the authors' names."""
 
     weights: dict[str, Tensor]
     sizes: dict[str, int]
@@ -68,33 +68,33 @@ def decoder_from_authors(
 ) -> Decoder:
     """Build a decoder with the weights of a file that the authors' code saved.
 
-    Vocabulary, width, layers and the feed-forward's inner width are read from the weights. The other sizes leave
-    no trace there: each is taken from the argument, else from the file's `model_args` or `config`. They must be
-    those of the training, or the decoder computes something else without any error; the positions of the thoughts
-    follow from `length` and `thoughts`. Everything a run needs to know is on the decoder: `vocabulary`, `z_shape`,
-    `window`, `length`, `bos_id`, and, of `blocks[0]`, `self_attention.heads` and the feed-forward.
+    Vocabulary, width, layers and the feed-forward's inner width are read from the weights. The other sizes cannot be
+    read from them: each is taken from the argument, else from the file's `model_args` or `config`. They must be
+    those of training, or the decoder computes something else without any error; the positions of the thoughts
+    follow from `length` and `thoughts`. The sizes can be read off the decoder: `vocabulary`, `z_shape`, `window`,
+    `length`, `bos_id`, and, of `blocks[0]`, `self_attention.heads` and the feed-forward.
 
     Args:
-        path: a PyTorch file with a state dict, alone or under "model"; opened without running any code in it.
+        path: a PyTorch file with a state dict, alone or under "model"; read without running any code in it.
         heads: H; the paper's models have 8.
-        thoughts: K, thought vectors a layer; the paper's N_z (24, or 96) counts those of all layers.
-        window: how many of the last tokens, the current one included, a token sees; 256 in the paper.
+        thoughts: K, thought vectors per layer; the paper's N_z (24, or 96) counts those of all layers.
+        window: number of the latest tokens, the current one included, that a token attends to; 256 in the paper.
         length: T, the longest sequence; 1024 in the paper.
-        bos_id: the token id that stands before a text; the last one of the vocabulary if None.
+        bos_id: the token id before a text; the last one of the vocabulary if None.
 
     Returns:
         A decoder in float32, on the CPU.
 
     Raises:
-        InputError: if the file cannot be read, does not have its checksums, is of another model, leaves a size open, or
-            holds a NaN or an infinity.
+        InputError: if the file cannot be read, fails its checksums, is of another model, does not determine a size,
+            or holds a NaN or an infinity.
     """
     checkpoint = read_authors_checkpoint(path)
-    given = {"heads": heads, "thoughts": thoughts, "window": window, "length": length}
+    arguments = {"heads": heads, "thoughts": thoughts, "window": window, "length": length}
     try:
         _refuse_non_finite({name: weight for name, weight in checkpoint.weights.items() if not BUFFERS.search(name)})
         weights = convert(checkpoint.weights)
-        sizes = _sizes(weights, checkpoint.sizes, given)
+        sizes = _sizes(weights, checkpoint.sizes, arguments)
         decoder = Decoder(**sizes, bos_id=sizes["vocabulary"] - 1 if bos_id is None else bos_id)
         _check_shapes(weights, decoder.state_dict())
     except InputError as error:
@@ -107,14 +107,14 @@ def read_authors_checkpoint(path: str | Path) -> AuthorsCheckpoint:
     """Read a PyTorch file: a state dict, or a dict with one under "model" beside optimizer, settings and so on.
 
     Args:
-        path: the file. It is opened with `weights_only=True`, so that nothing in it is run.
+        path: the file. It is read with `weights_only=True`, so that no code in it is run.
 
     Returns:
-        The weights, under the file's own names, and those of `HINTS` that its `model_args` or `config` state.
+        The weights, under the file's own names, and the sizes of `HINTS` in its `model_args` or `config`.
 
     Raises:
-        InputError: if there is no such file, it cannot be opened so, it holds no weights, or it says that
-            its model differs from a `Decoder` in what has no option here.
+        InputError: if there is no such file, it cannot be read so, it holds no weights, or its model has a setting
+            that a `Decoder` does not support.
     """
     content = _load(Path(path))
     weights = content.get("model", content) if isinstance(content, Mapping) else content
@@ -132,13 +132,13 @@ def read_authors_checkpoint(path: str | Path) -> AuthorsCheckpoint:
 
 
 def convert(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under the authors' names, as the state dict of a `Decoder`.
+    """The state dict of a `Decoder`, from weights under the authors' names.
 
     Args:
-        weights: by name, with any prefixes that torch.compile and DDP left. Masks and rotary tables are dropped.
+        weights: by name, with any prefixes of torch.compile and DDP. Masks and rotary tables are dropped.
 
     Raises:
-        InputError: if a weight is missing, there is one too many, or two that are one (tied embeddings) differ.
+        InputError: if a weight is missing or unexpected, or tied embeddings differ.
     """
     source: dict[str, str] = {}  # our name: theirs
     for name in weights:
@@ -147,20 +147,20 @@ def convert(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         first = source.setdefault(_rename(name), name)
         if not _same(weights[first], weights[name]):
             raise InputError(
-                f"{first} and {name} differ, but they are one weight in a Decoder, whose input and output embeddings "
-                "are tied: leave out of the file the one that was not trained, if there is one"
+                f"{first} and {name} differ, but a Decoder ties its input and output embeddings: remove the one that "
+                "was not trained from the file, if there is one"
             )
     _check_names(source)
     return {ours: weights[theirs] for ours, theirs in source.items()}
 
 
 def has_checksums(path: str | Path) -> bool:
-    """Whether a PyTorch file has checksums, so that a changed byte is noticed; those before PyTorch 1.6 have none."""
+    """True if a PyTorch file has checksums, which detect damaged bytes; files from before PyTorch 1.6 have none."""
     return zipfile.is_zipfile(path)
 
 
 def _refuse_damaged(path: Path) -> None:
-    """Compare every part of a file with its checksum, which PyTorch writes and does not look at."""
+    """Check every part of a file against its checksum, which PyTorch writes but does not check."""
     if not has_checksums(path):
         return
     try:
@@ -175,7 +175,7 @@ def _refuse_damaged(path: Path) -> None:
         )
     if bad:
         raise InputError(
-            f"{path} is damaged: {bad} in it does not have its checksum. Take another copy, or, if it was saved "
+            f"{path} is damaged: the checksum of {bad} in it is wrong. Take another copy, or, if it was saved "
             "without checksums (torch.serialization.set_crc32_options), resave it with them"
         )
 
@@ -212,7 +212,7 @@ def _is_state_dict(value: Any) -> bool:
 
 
 def _stated(content: Mapping) -> dict[str, Any]:
-    """The sizes that the file states; `model_args` built its model, while `config` may only have been asked for."""
+    """The sizes in the file; `model_args`, with which the model was built, override `config`, the requested ones."""
     tables = (content.get(name) for name in ("config", "model_args"))
     return {key: value for table in tables if isinstance(table, Mapping) for key, value in table.items()}
 
@@ -223,17 +223,17 @@ def _rename(name: str) -> str:
     return name
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one is other or (one.shape == other.shape and torch.equal(one.float(), other.float()))
+def _same(first: Tensor, second: Tensor) -> bool:
+    return first is second or (first.shape == second.shape and torch.equal(first.float(), second.float()))
 
 
 def _layers(names: Mapping[str, Any]) -> int:
-    """L: how many different numbers of layers the names, ours, have."""
-    return len({found[1] for name in names if (found := re.match(r"blocks\.([0-9]+)\.", name))})
+    """Number of layers, L, in weights under our names."""
+    return len({match[1] for name in names if (match := re.match(r"blocks\.([0-9]+)\.", name))})
 
 
 def _check_names(source: Mapping[str, str]) -> None:
-    """Refuse names, given as ours to theirs, that are not exactly those of a decoder."""
+    """Refuse weights, as our names to the authors', that are not exactly those of a decoder."""
     layers = range(max(1, _layers(source)))
     theirs = ["tok_embeddings", *(f"layers.{i}.{part}" for i in layers for part in LAYER), "norm"]
     expected = {_rename(f"{name}.weight"): f"{name}.weight" for name in theirs}
@@ -248,7 +248,7 @@ def _check_names(source: Mapping[str, str]) -> None:
 
 
 def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapping[str, int | None]) -> dict[str, Any]:
-    """The arguments of `Decoder`, but `bos_id`: from the weights, from what was given, from what the file states."""
+    """The arguments of `Decoder` except `bos_id`, from the weights, the caller's arguments and the file."""
     if weights["embedding.weight"].dim() != 2:
         raise InputError(f"tok_embeddings.weight has shape {tuple(weights['embedding.weight'].shape)}, expected (V, D)")
     vocabulary, width = weights["embedding.weight"].shape
@@ -256,7 +256,7 @@ def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapp
     for name, size in {"vocab_size": vocabulary, "dim": width, "n_layers": layers}.items():
         if stated.get(name, size) != size:
             raise InputError(
-                f"it states {name}={stated[name]}, but its weights have {size}: the file is not whole, or mixed. "
+                f"it states {name}={stated[name]}, but its weights have {size}: the file is incomplete or mixed. "
                 "Take another copy, or resave the state dict alone if its weights are right"
             )
     inner = sum(weights["blocks.0.feed_forward.gate.weight"].shape[:1])  # 0 for a scalar
@@ -267,26 +267,26 @@ def _sizes(weights: Mapping[str, Tensor], stated: Mapping[str, int], given: Mapp
 
 
 def _options(stated: Mapping[str, int], given: Mapping[str, int | None], layers: int) -> dict[str, int]:
-    """The sizes that leave no trace in the weights."""
-    found: dict[str, int] = {}
+    """The sizes that cannot be read from the weights."""
+    sizes: dict[str, int] = {}
     for name, (hint, _) in OPTIONS.items():
         value = given[name]
         if value is None and hint in stated:
             value = _per_layer(stated[hint], layers) if name == "thoughts" else stated[hint]
         if value is not None:
-            found[name] = value
-    if open_ones := [f"{name} (the paper's: {paper})" for name, (_, paper) in OPTIONS.items() if name not in found]:
-        raise InputError(f"neither its weights nor its settings say {', '.join(open_ones)}: give its own")
-    if found["thoughts"] < 1:
-        raise InputError(f"thoughts={found['thoughts']}: its model attends to thoughts in every layer; give at least 1")
-    return found
+            sizes[name] = value
+    if unknown := [f"{name} (the paper's: {paper})" for name, (_, paper) in OPTIONS.items() if name not in sizes]:
+        raise InputError(f"neither its weights nor its settings determine {', '.join(unknown)}: give its own")
+    if sizes["thoughts"] < 1:
+        raise InputError(f"thoughts={sizes['thoughts']}: its model attends to thoughts in every layer; give at least 1")
+    return sizes
 
 
 def _per_layer(total: int, layers: int) -> int:
     if total % layers:
         raise InputError(
-            f"it states max_z_len={total}, thoughts of all layers, which {layers} layers cannot share equally: "
-            "give thoughts, their number a layer"
+            f"it states max_z_len={total} thoughts of all layers, which is no multiple of its {layers} layers: "
+            "give thoughts, their number per layer"
         )
     return total // layers
 

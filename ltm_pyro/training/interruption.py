@@ -1,4 +1,4 @@
-"""Stopping a run politely: a signal becomes a request, so that the loop can end its step and save."""
+"""Graceful interruption: a signal becomes a request, so that the training loop can finish its step and save."""
 
 import signal
 import threading
@@ -8,15 +8,15 @@ from typing import Any
 
 
 class Interruption:
-    """Turns Ctrl-C (SIGINT) and a scheduler's SIGTERM into a request that the loop looks at between two steps.
+    """Context manager that turns SIGINT (Ctrl-C) and SIGTERM into a request, which the loop checks between two steps.
 
-    A second SIGINT is for the impatient: it raises `KeyboardInterrupt` at once, as Python does by default.
-    Previous handlers come back at the end. Signals the process was told to ignore (`nohup`, a background job)
-    stay ignored. Outside the main thread, where Python allows no handlers, this does nothing.
+    A second SIGINT raises `KeyboardInterrupt` at once, as Python does by default. The previous handlers are restored
+    at the end. Signals that the process ignores (`nohup`, a background job) stay ignored. Outside the main thread,
+    where Python allows no handlers, the context manager does nothing.
 
     Args:
-        echo: seconds after the first signal in which another SIGINT is only its echo: a launcher of several processes
-            passes on to each of them the Ctrl-C that the terminal has sent to all.
+        echo: seconds after the first signal during which further ones are ignored as duplicates: a launcher of several
+            processes passes the Ctrl-C on to each, although the terminal has sent it to all.
 
     Example:
         >>> with Interruption() as interruption:
@@ -26,16 +26,16 @@ class Interruption:
     """
 
     requested: str | None = None
-    """The name of the first signal that came, "SIGINT" or "SIGTERM"; None as long as there was none."""
+    """The name of the first signal received, "SIGINT" or "SIGTERM"; None before any."""
 
     @property
     def number(self) -> int:
-        """That signal's number; 0 as long as there was none."""
+        """The number of the first signal received; 0 before any."""
         return signal.Signals[self.requested] if self.requested else 0
 
     def __init__(self, echo: float = 0.0) -> None:
         self.echo = echo
-        self._first = 0.0  # when the first signal came
+        self._first = 0.0  # time of the first signal
         self._previous: dict[int, Any] = {}
         self._interrupts = 0
 
@@ -51,7 +51,7 @@ class Interruption:
     def __exit__(self, *_: object) -> None:
         while self._previous:
             number, handler = self._previous.popitem()
-            # None stands for a handler that was not set from Python, which cannot be put back from here.
+            # None: the handler was not set from Python and cannot be restored from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The memory that a configuration asks for, estimated before any of it is taken."""
+"""Estimate of the memory that a configuration needs, before any is allocated."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 FLOAT = 4  # bytes
-LAYER = 100_000  # bytes of a layer's objects, however narrow it is
-LARGEST = 2**62  # a size beyond this is no size
+LAYER = 100_000  # bytes of a layer's Python objects, at any width
+LARGEST = 2**62  # bytes; larger estimates are not printed
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "Storage size calculation overflowed")
 
 
 def refuse_weights_beyond_memory(config: Namespace, vocabulary: int) -> None:
-    """Refuse sizes of a `Decoder` that this machine has no memory for; what another one needs is not known.
+    """Refuse sizes of a `Decoder` that exceed this machine's memory; other decoders' needs are not known.
 
     Args:
         config: a run's configuration.
@@ -45,7 +45,7 @@ def refuse_weights_beyond_memory(config: Namespace, vocabulary: int) -> None:
 
 
 def refuse_batch_beyond_memory(config: Namespace) -> None:
-    """The same of a batch's thoughts and of what the decoder computes of it, slice by slice.
+    """Refuse batches of a `Decoder` whose thoughts or activations, slice by slice, exceed this machine's memory.
 
     Raises:
         InputError: naming the sizes.
@@ -65,26 +65,26 @@ def refuse_batch_beyond_memory(config: Namespace) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory could not be had."""
+    """True if an error says that memory could not be allocated."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
-def _refuse(asked: dict[str, int]) -> None:
-    there = _memory()
-    for what, size in asked.items():
-        if size > there:
-            much = f"{size / 2**30:,.0f} GiB" if size < LARGEST else "more memory than any machine has"
-            machine = f"{there / 2**30:,.0f} GiB"
-            raise InputError(f"{what} would take {much}, and this machine has {machine}: give smaller sizes")
+def _refuse(sizes: dict[str, int]) -> None:
+    memory = _memory()
+    for part, size in sizes.items():
+        if size > memory:
+            needed = f"{size / 2**30:,.0f} GiB" if size < LARGEST else "more memory than any machine has"
+            machine = f"{memory / 2**30:,.0f} GiB"
+            raise InputError(f"{part} would take {needed}, and this machine has {machine}: give smaller sizes")
 
 
 def _memory() -> int:
-    """Bytes of memory of the machine, or of its largest GPU if that has more."""
+    """Memory of the machine in bytes, or of its largest GPU if that is more."""
     import torch
 
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not on this system
+    except (AttributeError, OSError, ValueError):  # not available on this system
         memory = LARGEST
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     return max([memory, *(torch.cuda.get_device_properties(device).total_memory for device in devices)])

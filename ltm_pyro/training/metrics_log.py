@@ -1,4 +1,4 @@
-"""A run's numbers, one JSON object a line, in a file that survives kills and resumptions."""
+"""The log of a run: one JSON object per line, in a file that survives kills and resumptions."""
 
 import json
 import math
@@ -43,17 +43,17 @@ class _Other(TypedDict):
 
 
 class MetricsLog:
-    """An append-only `metrics.jsonl`.
+    """An append-only log, `metrics.jsonl`.
 
     Floats keep every bit. NaN and infinities, which JSON does not have, are written as the strings "NaN",
-    "Infinity" and "-Infinity", so that every reader of JSON reads the file; `read` gives them back as floats.
+    "Infinity" and "-Infinity", so that every reader of JSON reads the file; `read` returns them as floats.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write one record as a whole line that a killed process does not lose.
+        """Append one record as a complete line, which is kept if the process is killed.
 
         Raises:
             InputError: if the file cannot be written.
@@ -62,31 +62,31 @@ class MetricsLog:
         line = json.dumps(_encode(record, "record"), allow_nan=False) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:  # closing it hands the line to the operating system
+            with self.path.open("ab") as file:  # closing the file passes the line to the operating system
                 file.write(line.encode())
         except OSError as error:
             raise self._unwritable(error) from error
 
     def read(self) -> list[dict[str, Any]]:
-        """All whole records; a last line that a kill cut short is left out.
+        """All complete records; an incomplete last line, left by a kill, is skipped.
 
         Raises:
-            InputError: for any other line that is not a JSON object of what is logged, naming it.
+            InputError: for any other line that is no record, naming it.
         """
         return [record for _, record in self._lines()]
 
     def truncate_after(self, step: int) -> None:
-        """Drop the records of later steps, and a line cut short by a kill, before a run goes on from `step`.
+        """Remove the records of later steps, and an incomplete last line, before a run is resumed from `step`.
 
-        Resumed from a checkpoint, the run writes those records again: its file ends up equal to that of a run
-        that was never interrupted. Records without a "step" stay. A kill meanwhile leaves the old file or the new.
+        The resumed run writes those records again, so that its file equals that of a run that was never interrupted.
+        Records without a "step" are kept. A kill meanwhile leaves the old file or the new one.
         """
         if not self.path.exists():
             return
-        kept = [line for line, record in self._lines() if not _is_after(record, step)]
+        lines = [line for line, record in self._lines() if not _is_after(record, step)]
         partial = self.path.with_name(f".{self.path.name}.partial")
         try:
-            partial.write_bytes(b"".join(kept))
+            partial.write_bytes(b"".join(lines))
             sync(partial)
             os.replace(partial, self.path)
             sync(self.path.parent)
@@ -94,11 +94,11 @@ class MetricsLog:
             raise self._unwritable(error) from error
 
     def _lines(self) -> list[tuple[bytes, dict[str, Any]]]:
-        """Each whole line's bytes with what they say."""
+        """The bytes and the record of each complete line."""
         if not self.path.exists():
             return []
         lines = read_bytes(self.path, MOST_BYTES).splitlines(keepends=True)
-        whole = []
+        records = []
         for number, line in enumerate(lines, start=1):
             where, remedy = f"{self.path}, line {number}", "Delete that line, or move the file away"
             try:
@@ -106,10 +106,10 @@ class MetricsLog:
             except InputError:
                 if number < len(lines):
                     raise
-                continue  # a kill cut it short
+                continue  # an incomplete last line, left by a kill
             shape = _Validation if "validation" in record else _Step if "tokens_per_second" in record else _Other
-            whole.append((line.rstrip(b"\r\n") + b"\n", validate(_decode(record), shape, where, remedy)))
-        return whole
+            records.append((line.rstrip(b"\r\n") + b"\n", validate(_decode(record), shape, where, remedy)))
+        return records
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(

@@ -1,4 +1,4 @@
-"""Nulls in a configuration where a value is needed; the parser of arguments lets them pass."""
+"""Check for nulls in a configuration where a value is required, which the parser of arguments accepts."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NEEDED = ("model", "prior", "guide", "diffusion.loss", "fast.bound", "slow.bound
 
 
 def missing_value(config: Namespace) -> str | None:
-    """The first argument that is null and may not be; None if there is none.
+    """The first argument that is null although it requires a value; None if there is none.
 
-    An argument may be null where its default is, or where its annotation says so.
+    An argument may be null if its default is, or if its annotation says so.
     """
     return next(_missing(config), None)
 
@@ -37,10 +37,10 @@ def _missing(config: Namespace) -> Iterator[str]:
     for name in (*GROUPS, "diffusion"):
         if config.get(name) is None:
             yield name
-            return  # nothing of it can be looked at
-    for name, made in GROUPS.items():
+            return  # a null group has no arguments to check
+    for name, constructor in GROUPS.items():
         named = name == "decoder" and not is_flat(config.decoder)
-        yield from _missing_of_named(name, config[name]) if named else _missing_of(name, made, config[name])
+        yield from _missing_of_named(name, config[name]) if named else _missing_of(name, constructor, config[name])
     for name in NEEDED:
         if config.get(name) is None:
             yield name
@@ -48,9 +48,9 @@ def _missing(config: Namespace) -> Iterator[str]:
         yield from _missing_of_named(name, config.get(name))
 
 
-def _missing_of(name: str, made: Callable[..., Any], values: Namespace) -> Iterator[str]:
-    """Nulls among the arguments of a class or function, and of the classes that these name."""
-    parameters = inspect.signature(made).parameters
+def _missing_of(name: str, constructor: Callable[..., Any], values: Namespace) -> Iterator[str]:
+    """Names of required arguments of a class or function that are null, those of nested classes included."""
+    parameters = inspect.signature(constructor).parameters
     for key, value in vars(values).items():
         if value is None and key in parameters and not _may_be_null(parameters[key]):
             yield f"{name}.{key}"
@@ -59,7 +59,7 @@ def _missing_of(name: str, made: Callable[..., Any], values: Namespace) -> Itera
 
 
 def _missing_of_named(name: str, value: Any) -> Iterator[str]:
-    """The same of a class that is given by its import path with arguments; nothing of any other value."""
+    """`_missing_of` for a class that is given by its import path with arguments; nothing for any other value."""
     if hasattr(value, "clone") and value.get("class_path") and hasattr(value.get("init_args"), "clone"):
         module, _, cls = value["class_path"].rpartition(".")
         yield from _missing_of(name, getattr(import_module(module), cls), value["init_args"])

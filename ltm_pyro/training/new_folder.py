@@ -1,4 +1,4 @@
-"""Folders that come to stand whole: filled beside their place, then renamed."""
+"""Atomic creation of folders: filled under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 
 @contextmanager
 def made_aside(folder: Path) -> Iterator[Path]:
-    """A new folder, to be filled within the block, which takes the name of `folder` at its end.
+    """Context manager with a temporary folder to be filled, which is renamed to `folder` at its end.
 
-    Two processes that make one folder cannot harm one another: the second one's renaming fails, and only what a process
-    has made itself is removed. A kill leaves nothing that has the folder's name.
+    Of two processes that make one folder the second fails to rename its own and removes only that. A killed process
+    leaves nothing under the folder's name.
 
     Args:
-        folder: its place; an empty folder there is replaced, a link to one followed.
+        folder: the final path; an empty folder there is replaced, a link to one followed.
 
     Raises:
-        OSError: if it cannot be made, or something has come to stand there meanwhile.
+        OSError: if the folder cannot be made, or the path has been taken meanwhile.
     """
     place = Path(os.path.realpath(folder))
     if place.parent.is_file():

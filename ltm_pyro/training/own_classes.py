@@ -1,4 +1,4 @@
-"""Contracts of classes that are not the library's own, checked before any work is done."""
+"""Contract checks of classes from outside the library, made before training."""
 
 from __future__ import annotations
 
@@ -32,59 +32,59 @@ LIBRARIES = ("ltm_pyro", "torch", "pyro", "zuko")
 TEXTS = 3
 
 
-def is_own(thing: Any) -> bool:
-    """Whether the class of an object, or of a part of it, is somebody's own."""
-    parts = [*(thing.modules() if isinstance(thing, nn.Module) else [thing]), getattr(thing, "gradient", None)]
+def is_own(component: Any) -> bool:
+    """True if the class of an object, or of one of its modules, is from outside the library."""
+    modules = component.modules() if isinstance(component, nn.Module) else [component]
+    parts = [*modules, getattr(component, "gradient", None)]
     return any(part is not None and type(part).__module__.split(".")[0] not in LIBRARIES for part in parts)
 
 
 def made(argument: str, make: Callable[..., Any], *arguments: Any, base: str = "z_shape", **named: Any) -> Any:
-    """An object of a class that is named by an argument.
+    """Construct an object of a class that an argument of the command line names.
 
     Args:
-        argument: its name.
-        make: the class, or what makes one.
+        argument: the argument's name.
+        make: the class, or a function that makes an object of it.
         arguments, named: of its constructor.
         base: the arguments of its base class's constructor, for the message.
 
     Raises:
-        InputError: if it cannot be made, or has not called its base class's constructor.
+        InputError: if the object cannot be made, or its constructor does not call that of its base class.
     """
-    with _told(argument, make):
+    with _contract_errors(argument, make):
         with asking("it"):
-            thing = make(*arguments, **named)
-        whole = not isinstance(thing, nn.Module) or "_parameters" in vars(thing)
-        require(whole and hasattr(thing, "z_shape"), f"its __init__ must begin with super().__init__({base})")
-    return thing
+            instance = make(*arguments, **named)
+        initialised = not isinstance(instance, nn.Module) or "_parameters" in vars(instance)
+        require(initialised and hasattr(instance, "z_shape"), f"its __init__ must begin with super().__init__({base})")
+    return instance
 
 
 def check_own_classes(components: RunComponents, length: int) -> None:
-    """The cheap part of `ltm_pyro.testing` on a run's decoder, prior, guide and bounds.
+    """Run the cheap checks of `ltm_pyro.testing` on a run's decoder, prior, guide and bounds.
 
-    Only those are checked that are somebody's own. The objects keep their values, and torch its random
-    numbers.
+    Only classes from outside the library are checked. The objects and torch's random state are unchanged.
 
     Args:
         components: of a run, on the CPU.
         length: T, of a text.
 
     Raises:
-        InputError: for what a class does not keep.
+        InputError: for a broken contract.
     """
     model, guide, fast, slow = components
     with torch.random.fork_rng(devices=[]):
         if is_own(model.decoder):
-            with _told("--decoder", model.decoder):
+            with _contract_errors("--decoder", model.decoder):
                 _check_decoder(deepcopy(model.decoder))
         if model.prior is not None and is_own(model.prior):
-            with _told("--prior", model.prior):
+            with _contract_errors("--prior", model.prior):
                 _check_prior(deepcopy(model.prior))
         if model.prior is not None and is_own(guide):
-            with _told("--guide", guide):
+            with _contract_errors("--guide", guide):
                 _check_guide(deepcopy(guide), model.prior, length)
         for argument, bound in (("--fast.bound", fast.bound), ("--slow.bound", slow.bound)):
             if is_own(bound):
-                with _told(argument, bound):
+                with _contract_errors(argument, bound):
                     _check_bound(deepcopy(bound))
 
 
@@ -105,10 +105,10 @@ def _check_guide(guide: Any, prior: Any, length: int) -> None:
         p = prior()
     dtype = p.sample().dtype
     x = torch.zeros(TEXTS, length, dtype=torch.long)
-    other = torch.cat((x[:1], x[1:] + 1))
+    changed = torch.cat((x[:1], x[1:] + 1))
     check_rows(guide, x, p, dtype)
     check_posterior(guide, x, prior.z_shape, dtype)
-    check_reading(guide, x, other, p)
+    check_reading(guide, x, changed, p)
 
 
 def _check_bound(bound: Any) -> None:
@@ -117,15 +117,15 @@ def _check_bound(bound: Any) -> None:
 
 
 @contextmanager
-def _told(argument: str, what: Any) -> Iterator[None]:
-    """A broken contract as the user's error, with the argument that named the class."""
+def _contract_errors(argument: str, component: Any) -> Iterator[None]:
+    """Context manager that turns a broken contract into an InputError naming the argument and the class."""
     try:
         yield
     except BrokenContractError as error:
-        raise InputError(f"{argument} {_class_name(what)}: {error}") from error
+        raise InputError(f"{argument} {_class_name(component)}: {error}") from error
 
 
-def _class_name(what: Any) -> str:
-    """Of an object, a class, or a command line's `partial` that makes one."""
-    classes = [part for part in (what, *getattr(what, "args", ())) if isinstance(part, type)]
-    return classes[0].__name__ if classes else type(what).__name__
+def _class_name(component: Any) -> str:
+    """Name of the class of an object, of a class, or of the class in a `partial` of the command line."""
+    classes = [part for part in (component, *getattr(component, "args", ())) if isinstance(part, type)]
+    return classes[0].__name__ if classes else type(component).__name__

@@ -1,4 +1,4 @@
-"""Which runs were made on this machine by its user, remembered outside of their folders."""
+"""Record of the runs that were made on this machine by its user, kept outside their folders."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ VARIABLE = "LTM_HOME"
 
 
 def home() -> Path:
-    """Where this is remembered: `$LTM_HOME`, else `ltm_pyro` in `$XDG_DATA_HOME` or in `~/.local/share`.
+    """Folder of the records: `$LTM_HOME`, else `ltm_pyro` in `$XDG_DATA_HOME` or in `~/.local/share`.
 
     Raises:
-        RuntimeError: if there is no home.
+        RuntimeError: if the user has no home folder.
     """
-    if asked := os.environ.get(VARIABLE):
-        return Path(asked).expanduser()
+    if folder := os.environ.get(VARIABLE):
+        return Path(folder).expanduser()
     shared = os.environ.get("XDG_DATA_HOME")
     return (Path(shared) if shared else Path.home() / ".local" / "share") / "ltm_pyro"
 
 
 def remember(config: Path) -> None:
-    """Remember that a run's configuration is its user's own, as it is now and where it is now.
+    """Record a run's configuration as the user's own, by its path and content.
 
-    Also remembers the current folder, in which the code that it names is found.
+    The current folder is recorded too, as that of the code that the configuration names.
 
     Args:
-        config: the file, which is there.
+        config: the file, which must exist.
 
     Raises:
-        OSError, RuntimeError: if that cannot be written.
+        OSError, RuntimeError: if the record cannot be written.
     """
     path = _record(config)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def remember(config: Path) -> None:
 
 
 def code_folder(config: Path) -> str | None:
-    """The folder in which the code of a run is found; None unless its configuration is remembered just as it is."""
+    """The folder of the code of a run; None unless its configuration is recorded and unchanged."""
     try:
         record: Any = json.loads(_record(config).read_text(encoding="utf-8"))
         return str(record["code"]) if record["sha256"] == _sum(config) else None

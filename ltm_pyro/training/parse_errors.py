@@ -1,4 +1,4 @@
-"""Errors of the argument parser as sentences, with the names that come near."""
+"""Messages for errors of the argument parser, with suggestions of near names."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ ABSTRACT = re.compile(r"Expected an instantiatable class, but (\S+) is abstract"
 
 
 class Complaint(NamedTuple):
-    """The innermost complaint of a message."""
+    """The innermost error in a message of the parser."""
 
-    key: str  # the argument, dots between its parts; empty where it is not about one
+    key: str  # the argument's dotted name; empty if the error concerns none
     reason: str
-    value: str  # what was given
-    class_path: str  # of the class whose argument it is
+    value: str  # the value that was given
+    class_path: str  # of the class that the argument belongs to
 
 
 def explain(parser: ArgumentParser, error: Exception) -> str:
-    """An explanation of a parse error in whole sentences: the fault, what was expected, what may have been meant."""
-    return _explained(parser, error).replace("decoder.init_args.", "decoder.")  # as one writes it
+    """Message for a parse error in full sentences: the fault, the expected value, and near names."""
+    return _explained(parser, error).replace("decoder.init_args.", "decoder.")  # the option's name
 
 
 def _explained(parser: ArgumentParser, error: Exception) -> str:
@@ -69,25 +69,24 @@ def _explained(parser: ArgumentParser, error: Exception) -> str:
 
 
 def refusal_within(error: ValueError) -> str | None:
-    """The message of a class that refused a value where a number or a class may stand; None if the error does not hold
-    it.
+    """The message of a class that refused a value of a union type; None if the error contains none.
 
-    The parser tries every kind, and says what each of them had against the value.
+    The parser tries every member of the union, and lists the error of each.
     """
     refused = re.findall(r"^ *- (?!Expected an? )(.+)$", str(error), re.MULTILINE)
     return "; ".join(refused) if "any of the Union subtypes" in str(error) and refused else None
 
 
 def no_such_class(argument: str, path: str, family: type) -> str:
-    """The sentence of `explain` about a path that leads to no class of the family that an argument takes."""
+    """The message of `explain` for a path that is no class of the family that an argument takes."""
     return _no_class(Complaint(argument, "this is the path of none", path, ""), family)
 
 
 def _innermost(message: str) -> Complaint:
-    """Peel off the layers around a complaint; their keys become one."""
+    """Extract the innermost error of a message, joining the keys of the layers around it."""
     keys, class_path = [], ""
-    if given := re.search(r" Got value: Namespace\(class_path='([\w.]+)'.*$", message):
-        message, class_path = message[: given.start()], given[1]
+    if match := re.search(r" Got value: Namespace\(class_path='([\w.]+)'.*$", message):
+        message, class_path = message[: match.start()], match[1]
     if inside := re.search(r"given class_path '([\w.]+)'", message):
         class_path = inside[1]
     while layer := LAYER.match(message):
@@ -107,14 +106,14 @@ def _sentence(complaint: Complaint) -> str:
     reason = reason.split(" - Parser key")[0]
     if re.match("Problems parsing config|Unexpected config|'utf-8' codec", reason):
         reason = f"expected a file of arguments in YAML: {reason}"
-    given = f"--{complaint.key} {complaint.value}".rstrip() + ": " if complaint.key else ""
-    return given + reason
+    argument = f"--{complaint.key} {complaint.value}".rstrip() + ": " if complaint.key else ""
+    return argument + reason
 
 
 def _no_class(complaint: Complaint, family: type) -> str:
-    known = {cls.__name__ for cls in _concrete(family)}
+    class_names = {cls.__name__ for cls in _concrete(family)}
     value, reason = complaint.value or complaint.class_path, complaint.reason
-    if missing := NO_CLASS.search(reason):  # at the start, or within those of a union
+    if missing := NO_CLASS.search(reason):  # at the start, or among the errors of a union
         value, reason = missing[1], f"there is no such {complaint.key.rsplit('.', 1)[-1]}"
     elif reason == "this is the path of none":
         reason = f"this is no class that derives from {family.__name__}"
@@ -123,10 +122,10 @@ def _no_class(complaint: Complaint, family: type) -> str:
         reason = f"this is no {family.__name__}; a class of your own derives from ltm_pyro.{family.__name__}"
     elif abstract := ABSTRACT.match(reason):
         value, reason = abstract[1], "this is an abstract class; give one that derives from it"
-    near = _near(value.rsplit(".", 1)[-1], known - {value.rsplit(".", 1)[-1]})
-    names = ", ".join(sorted(known))
-    others = f"Known: {names}; or the import path of a class of your own"
-    return _sentences(f"--{complaint.key} {value}: {reason}", near, others)
+    near = _near(value.rsplit(".", 1)[-1], class_names - {value.rsplit(".", 1)[-1]})
+    names = ", ".join(sorted(class_names))
+    choices = f"Known: {names}; or the import path of a class of your own"
+    return _sentences(f"--{complaint.key} {value}: {reason}", near, choices)
 
 
 def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
@@ -134,14 +133,14 @@ def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
         return _sentences(f"there is no argument --{name}", _near(f"--{name}", _options(parser)))
     owner, option = name.rsplit(".", 1)
     module, cls = class_path.rsplit(".", 1)
-    taken = set(inspect.signature(getattr(import_module(module), cls)).parameters) - {"z_shape"}
-    near = _near(option, taken, f"--{owner}.")
-    takes = f"It takes: {', '.join(sorted(taken)) or 'none'}"
+    arguments = set(inspect.signature(getattr(import_module(module), cls)).parameters) - {"z_shape"}
+    near = _near(option, arguments, f"--{owner}.")
+    takes = f"It takes: {', '.join(sorted(arguments)) or 'none'}"
     return _sentences(f"--{name}: {cls} takes no argument {option!r}", near, takes)
 
 
 def _removed(message: str, complaint: Complaint) -> str:
-    """The sentence about a removed argument that a message names; empty if it names none."""
+    """The message for a removed argument that an error names; empty if it names none."""
     options = [option.removeprefix("--") for option in re.findall(r"--[\w.]+", message)]
     if no_option := NO_OPTION.match(complaint.reason):
         options.append(".".join(part for part in (complaint.key, no_option["group"], no_option["option"]) if part))
@@ -158,7 +157,7 @@ def _options(parser: ArgumentParser) -> set[str]:
 
 
 def _near(word: str, known: set[str], prefix: str = "") -> str:
-    """A question that names what comes near, best first and each after the prefix, or nothing."""
+    """Question with the names near to a word, best first, each after the prefix; empty if there are none."""
     near = [prefix + name for name in difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.7)]
     return f"Did you mean {' or '.join(near)}?" if near else ""
 

@@ -1,4 +1,4 @@
-"""Where a run's files lie: absolute in its configuration, so that it is of use from everywhere."""
+"""Absolute paths in a run's configuration, so that the run can be opened from any folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def with_absolute_paths(config: Namespace) -> Namespace:
-    """The same configuration with the paths that are there made absolute."""
+    """A copy of a configuration in which the paths that exist are absolute."""
     config = config.clone()
     if config.get("corpus"):
         config["corpus"] = ",".join(map(_absolute, _parts(config)))
@@ -24,17 +24,17 @@ def with_absolute_paths(config: Namespace) -> Namespace:
 
 
 def refuse_missing(folder: Path, config: Namespace) -> None:
-    """Say where the corpus of the run in a folder was, and what to do, if it is no longer there.
+    """Refuse a run whose corpus is missing, with its former place and the remedy.
 
     Raises:
-        InputError: if a file or folder is missing.
+        InputError: if a file or folder of the corpus is missing.
     """
     for part in _parts(config):
         if _is_path(part) and not os.path.exists(os.path.expanduser(part)):
             place, name = os.path.split(part)
             raise InputError(
                 f"there is no file or folder {name}{f' in {place}' if place else ''}, which is the corpus of {folder}. "
-                "If it lies elsewhere now, name its place: --corpus_at PLACE"
+                "If it has been moved, give its place: --corpus_at PLACE"
             )
 
 

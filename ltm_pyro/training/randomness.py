@@ -1,4 +1,4 @@
-"""Every random generator a run draws from: seeded together, kept in the checkpoint, restored bit for bit."""
+"""The random generators of a run: seeded together, saved in checkpoints, and restored bit for bit."""
 
 import random
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ def seed_everything(seed: int) -> None:
     """Seed torch (all devices), NumPy's global generator and Python's `random`.
 
     Raises:
-        InputError: if the seed is not one that all of them take.
+        InputError: if the seed is out of the range that all of them take.
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed}; expected 0 <= seed < 2**32 = 4294967296, which NumPy's generator takes.")
@@ -23,15 +23,15 @@ def seed_everything(seed: int) -> None:
 
 
 def seed_torch(*place: int) -> None:
-    """Seed torch (all devices) for a place in a run, such as (seed, step, slice): each has noise of its own.
+    """Seed torch (all devices) from a position in a run, such as (seed, step, slice), which thus has its own noise.
 
-    It does not matter what was drawn before, and by which process.
+    The noise does not depend on earlier draws or on the process.
     """
     torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
 
 
 def random_state() -> dict[str, Any]:
-    """Where all generators stand: plain values and tensors, as `state_files.save_state` writes them."""
+    """The state of all generators, as plain values and tensors that `state_files.save_state` can write."""
     version, internal, gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),
@@ -42,10 +42,10 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
-    """Put all generators back to where `random_state` found them.
+    """Restore the state of all generators from `random_state`.
 
-    Without as many CUDA devices as there were, the states of the missing ones are left out: such a run can go
-    on, but its draws on the GPU are not those of the uninterrupted run.
+    The states of CUDA devices that are missing now are ignored: such a run can be resumed, but its draws on the GPU
+    differ from those of the uninterrupted run.
     """
     torch.set_rng_state(state["torch"].cpu())
     for device, device_state in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
@@ -56,19 +56,19 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
 
 
 def remark_on_threads(state: Mapping[str, Any]) -> str:
-    """A remark for a checkpoint that another number of threads saved; empty if the number is the same.
+    """Message for a checkpoint saved with another number of threads; empty if the number is the same.
 
-    Where a sum is cut into other parts, its last bits are others, and after some steps the weights are.
+    The number of threads determines how sums are divided, hence their last bits, and after some steps the weights.
 
     Args:
-        state: of the checkpoint; the oldest do not say how many threads there were.
+        state: of the checkpoint; the oldest do not record the number of threads.
     """
     saved, now = state.get("threads"), torch.get_num_threads()
     if torch.cuda.is_available() or saved in (None, now):
         return ""
     return (
-        f"It was trained by {saved} thread{'s' * (saved != 1)}, and goes on with {now}: its last bits will be others "
-        f"than without the interruption. OMP_NUM_THREADS={saved} gives the same"
+        f"It was trained with {saved} thread{'s' * (saved != 1)}, and is resumed with {now}: the last bits will differ "
+        f"from those of an uninterrupted run. OMP_NUM_THREADS={saved} gives equal bits"
     )
 
 

@@ -1,4 +1,4 @@
-"""The reach of a run's arguments: whatever they would have done beyond its folder and the text it names."""
+"""Arguments of a run that act outside its folder: folders to write to and services to report to."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from ltm_pyro.data.cache import NOWHERE
 
 
 def without_reach(values: dict[str, Any]) -> list[str]:
-    """Take out what names folders to write to (`data.cache`, `path` of a memory) and services to report to.
+    """Remove the arguments that name folders to write to (`data.cache`, `path` of a memory) or services to report to.
 
-    Each has a default that needs nothing of the kind, and none changes what a model computes.
+    Each has a default without such effects, and none changes the model's computations.
 
     Args:
-        values: nested arguments, which are changed.
+        values: nested arguments, which are changed in place.
 
     Returns:
-        What was taken out, as arguments with their values.
+        The removed arguments with their values.
     """
     data, train = values.get("data"), values.get("train")
-    taken = []
+    removed = []
     if isinstance(data, dict) and data.get("cache") not in (None, *NOWHERE):
-        taken.append(f"data.cache {data.pop('cache')}")
+        removed.append(f"data.cache {data.pop('cache')}")
     if isinstance(train, dict) and train.get("trackers"):
-        taken.append(f"train.trackers {train.pop('trackers')}")
-    return taken + _without_paths(values.get("guide"), "guide")
+        removed.append(f"train.trackers {train.pop('trackers')}")
+    return removed + _without_paths(values.get("guide"), "guide")
 
 
 def _without_paths(spec: Any, name: str) -> list[str]:
-    """Take `path` out of the arguments of a guide and of those within it."""
-    given = spec.get("init_args", spec) if isinstance(spec, dict) else None
-    if not isinstance(given, dict):
+    """Remove `path` from the arguments of a guide and of guides nested in it."""
+    arguments = spec.get("init_args", spec) if isinstance(spec, dict) else None
+    if not isinstance(arguments, dict):
         return []
-    taken = [f"{name}.path {given.pop('path')}"] if given.get("path") is not None else []
-    return [*taken, *(line for key, value in given.items() for line in _without_paths(value, f"{name}.{key}"))]
+    removed = [f"{name}.path {arguments.pop('path')}"] if arguments.get("path") is not None else []
+    return [*removed, *(line for key, value in arguments.items() for line in _without_paths(value, f"{name}.{key}"))]

@@ -1,4 +1,4 @@
-"""Removed arguments of a run: configurations that never used one are still read, any other use is refused."""
+"""Removed arguments of a run: accepted in old configurations at a value without effect, refused otherwise."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Removed(NamedTuple):
     """A removed argument.
 
     Attributes:
-        neutral: the values with which it changed nothing; an older `config.yaml` holds one of them.
-        finding: why the argument was removed.
-        remedy: what to do instead.
+        neutral: the values without effect; an older `config.yaml` holds one of them.
+        finding: the reason for the removal.
+        remedy: the alternative.
     """
 
     neutral: tuple[Any, ...]
@@ -49,19 +49,19 @@ def without_removed(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: for a removed argument whose value is not neutral.
     """
-    kept = dict(arguments)
+    remaining = dict(arguments)
     for name, removed in REMOVED.items():
         group, _, key = name.rpartition(".")
-        values = kept.get(group)
+        values = remaining.get(group)
         if isinstance(values, Mapping) and key in values:
             if not any(type(values[key]) is type(value) and values[key] == value for value in removed.neutral):
                 raise InputError(_refusal(f"{name}={values[key]}", removed))
-            kept[group] = {other: value for other, value in values.items() if other != key}
-    return kept
+            remaining[group] = {option: value for option, value in values.items() if option != key}
+    return remaining
 
 
 def as_now(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as an earlier version kept them, without removed ones that did nothing."""
+    """Arguments saved by an earlier version, without removed ones that had no effect."""
     try:
         return without_removed(arguments)
     except InputError:
@@ -74,8 +74,8 @@ def refusal_of(name: str) -> str:
     return "" if removed is None else _refusal(f"--{name}", removed)
 
 
-def _refusal(what: str, removed: Removed) -> str:
+def _refusal(argument: str, removed: Removed) -> str:
     return (
-        f"{what}: this argument was removed, since {removed.finding} (docs/thoughts.md; commit {LAST_COMMIT} is the "
-        f"last that has it). {removed.remedy}"
+        f"{argument}: this argument was removed, since {removed.finding} (docs/thoughts.md; commit {LAST_COMMIT} is "
+        f"the last that has it). {removed.remedy}"
     )

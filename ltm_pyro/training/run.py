@@ -1,4 +1,4 @@
-"""A run's folder: all that is needed to repeat it, to go on with it, and to use what it learned."""
+"""The folder of a run: everything that is needed to repeat it, to resume it, and to use its weights."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ UNREADABLE = (ArithmeticError, AttributeError, ImportError, LookupError, OSError
 
 
 def run_parser(config: Namespace | None = None) -> ArgumentParser:
-    """The parser of every argument of a run: one for all, since it takes a quarter of a second. Add nothing to it.
+    """The shared parser of every argument of a run, made once since that takes a quarter of a second; do not change it.
 
     Args:
-        config: whose decoder it has the arguments of; those of `Decoder` if None.
+        config: with the decoder whose arguments the parser has; `Decoder` if None.
     """
     return _parser_of(decoder_class(decoder_path(None if config is None else config.get("decoder"))))
 
@@ -49,7 +49,7 @@ def _parser_of(decoder: type[AbstractDecoder]) -> ArgumentParser:
 
 
 def new_run_parser(decoder: type[AbstractDecoder] = Decoder) -> ArgumentParser:
-    """A parser of every argument of a run, to which others may be added; errors are raised, not printed.
+    """A new parser of every argument of a run, to which others may be added; errors are raised, not printed.
 
     Args:
         decoder: the class of the decoder.
@@ -62,23 +62,23 @@ def new_run_parser(decoder: type[AbstractDecoder] = Decoder) -> ArgumentParser:
     return parser
 
 
-USUAL = {"prior": "ltm_pyro.GaussianPrior", "guide": "ltm_pyro.MeanFieldGuide"}  # of a run that names none
+USUAL = {"prior": "ltm_pyro.GaussianPrior", "guide": "ltm_pyro.MeanFieldGuide"}  # the classes of a run that names none
 USUAL_BOUND = "ltm_pyro.ELBO"
 
 
 def parse_settings(settings: Mapping[str, Any]) -> Namespace:
-    """Every argument of a run; what nested settings leave out has its default.
+    """Parse nested settings of a run; arguments that they leave out have their defaults.
 
-    The parser has no default in the place of a class: it would look for that one's arguments in the one that is named.
+    The parser has no defaults for classes: it would apply the default class's arguments to the class that is named.
 
     Args:
         settings: as `class_paths.checked_arguments` returns them.
     """
-    whole: dict[str, Any] = {**USUAL, **settings}
+    values: dict[str, Any] = {**USUAL, **settings}
     for group in ("fast", "slow"):
-        given = whole.get(group, {})
-        whole[group] = {"bound": USUAL_BOUND, **given} if isinstance(given, dict) else given
-    return _bare_parser(decoder_class(decoder_path(whole.get("decoder")))).parse_object(whole)
+        arguments = values.get(group, {})
+        values[group] = {"bound": USUAL_BOUND, **arguments} if isinstance(arguments, dict) else arguments
+    return _bare_parser(decoder_class(decoder_path(values.get("decoder")))).parse_object(values)
 
 
 @cache
@@ -89,19 +89,19 @@ def _bare_parser(decoder: type[AbstractDecoder]) -> ArgumentParser:
 
 
 class Run:
-    """`folder/`: config.yaml, tokenizer.json, data.json, metrics.jsonl, checkpoints/, samples/, evaluation/.
+    """A run: a folder with config.yaml, tokenizer.json, data.json, metrics.jsonl, checkpoints/, samples/, evaluation/.
 
-    Use `Run.create` for a new one and `Run.open` for one that is there.
+    Use `Run.create` for a new run and `Run.open` for an existing one.
 
     Args:
         folder: of the run.
-        config: every argument of it.
-        given: what its file holds, if it was read from one.
+        config: every argument of the run.
+        given: the checked content of its config.yaml, if it was read from one.
 
     Attributes:
-        foreign: the classes of other packages that its file names.
-        own: whether it was made here, or is trusted.
-        remark: what of its file was left out when it was opened; mostly nothing.
+        foreign: the classes of other packages that its config.yaml names.
+        own: True if the run was made on this machine, or is trusted.
+        remark: message about arguments that were left out when the run was opened; usually empty.
     """
 
     def __init__(self, folder: Path, config: Namespace, given: Consented | None = None) -> None:
@@ -116,17 +116,17 @@ class Run:
     def create(
         cls, folder: Path | str, config: Namespace, tokenizer: Tokenizer, further: Mapping[str, str] | None = None
     ) -> Run:
-        """Make a run's folder, whole or not at all, or begin one again that was cut off before its first checkpoint.
+        """Make a run's folder atomically, or renew that of a run that was interrupted before its first checkpoint.
 
-        It is remembered as its user's own.
+        The run is recorded as the user's own.
 
         Args:
             folder, config: of the run.
-            tokenizer: which is kept in it.
-            further: text files by name.
+            tokenizer: saved in the folder.
+            further: further text files, by name.
 
         Raises:
-            InputError: if it exists and is no such run, or cannot be made or written.
+            InputError: if the folder exists and is no such run, or cannot be made or written.
         """
         folder = Path(folder)
         again = is_unbegun(folder)
@@ -136,19 +136,19 @@ class Run:
         try:
             if again:
                 refuse_links(folder)
-                (folder / METRICS).unlink(missing_ok=True)  # what the first attempt has noted is made again
+                (folder / METRICS).unlink(missing_ok=True)  # the records of the first attempt are written again
                 run._fill(folder, tokenizer, further or {})
             else:
-                with made_aside(folder) as beside:
-                    run._fill(beside, tokenizer, further or {})
+                with made_aside(folder) as temporary:
+                    run._fill(temporary, tokenizer, further or {})
         except InputError:
             raise
         except (OSError, ValueError) as error:
             if not again:
-                refuse_existing(folder)  # another process may have been faster
+                refuse_existing(folder)  # another process may have made it meanwhile
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{folder} cannot be made: {reason}. Give a folder to write to by --run") from error
-        with suppress(OSError, RuntimeError):  # then classes of the user's own need --trust_code later
+        with suppress(OSError, RuntimeError):  # without a record the user's own classes need --trust_code later
             remember(folder / CONFIG)
         run.made_here = not again
         return run
@@ -160,17 +160,17 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path | str, trust_code: bool = False) -> Run:
-        """Open a run's folder. A run is data: this executes nothing that it names.
+        """Open a run's folder. A run is data: no code that it names is executed without consent.
 
         Args:
             folder: of the run.
-            trust_code: import the classes of other packages than ltm_pyro, torch and Pyro that it names, which runs
-                their code. A run that was made at this place of this machine, and has not been edited, has this
+            trust_code: import the classes of other packages than ltm_pyro, torch and Pyro that the run names, which
+                runs their code. A run that was made at this path of this machine, and has not been edited, has this
                 consent already.
 
         Raises:
-            InputError: if it is none, if something in it leads out of it, if its configuration cannot be read, or if
-                that names such classes without consent.
+            InputError: if the folder is no run or contains links, if its configuration cannot be read, or if that names
+                such classes without consent.
         """
         folder = Path(folder)
         if not os.path.lexists(folder / CONFIG):  # False too for names that no file can have
@@ -179,7 +179,7 @@ class Run:
         return cls(folder, *_read_config(folder / CONFIG, trust_code))
 
     def discard_unless_begun(self) -> None:
-        """Remove the folder of a run that was made here and has not taken a step, so that its name is free again."""
+        """Remove the folder of a run that this object made and that has not taken a step, so that its name is free."""
         if self.made_here and not self.metrics.path.exists():
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -204,16 +204,16 @@ class Run:
 
         Args:
             name: of the file.
-            shape: the type that is expected, as `files.validate` takes it.
+            shape: the expected type, as for `files.validate`.
 
         Raises:
-            InputError: if it is missing, damaged or of another shape.
+            InputError: if the file is missing, damaged or of another type.
         """
         return read_json(self.folder / name, shape)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The run's own tokenizer."""
+        """The tokenizer in the run's folder."""
         from ltm_pyro.data import Tokenizer
 
         if not (self.folder / TOKENIZER).is_file():
@@ -222,7 +222,7 @@ class Run:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identifies the configuration that a checkpoint's weights belong to."""
+        """Hash of the configuration and the tokenizer that a checkpoint's weights belong to."""
         return fingerprint(self.config, self.folder / TOKENIZER)
 
     def build(self) -> RunComponents:
@@ -230,17 +230,17 @@ class Run:
         return build(run_parser(self.config), self.config, self.tokenizer.vocabulary, self.tokenizer.bos_id)
 
     def load(self, which: str = "best") -> RunComponents:
-        """The run's objects with trained weights, ready to evaluate.
+        """The run's objects with the weights of a checkpoint, in evaluation mode.
 
         Args:
-            which: `best` (by validation ELBO; the latest if none was validated), `latest`, or a step's number.
+            which: `best` (by validation ELBO; the latest if none was validated), `latest`, or a step number.
 
         Raises:
             InputError: if there is no such checkpoint, or it is damaged or of another configuration.
         """
         path = self.find(which)
-        _ = self.tokenizer  # a damaged one says so itself
-        read_info(path, self.fingerprint)  # before anything is made of the configuration
+        _ = self.tokenizer  # a damaged tokenizer raises its own error
+        read_info(path, self.fingerprint)  # before anything is built from the configuration
         components = self.build()
         weights = self.checkpoints.load_weights(path, self.fingerprint, components.named_parameters())
         try:
@@ -252,7 +252,7 @@ class Run:
         return components.for_tables(self.config.train.evaluate_fast_steps)
 
     def find(self, which: str) -> Path:
-        """The folder of a checkpoint; `which` as in `load`."""
+        """The folder of the checkpoint `which`, as in `load`."""
         named = {"best": self.checkpoints.best() or self.checkpoints.latest(), "latest": self.checkpoints.latest()}
         path = named.get(which)
         if path is None and (step := step_named(which)) is not None:
@@ -264,12 +264,12 @@ class Run:
     def _no_checkpoint(self, which: str) -> str:
         if step := not self.checkpoints.steps() and _step_beyond_first_checkpoint(self.folder):
             return (
-                f"{self.folder} has no checkpoint {which!r} nor any other, though it has come to step {step}: restore "
-                "them from a copy, or train anew in another folder"
+                f"{self.folder} has no checkpoints, although it has reached step {step}: restore them from a copy, or "
+                "train anew in another folder"
             )
         if not self.checkpoints.steps():
             return (
-                f"{self.folder} has no checkpoint yet: it was cut off before the first, or is being trained. "
+                f"{self.folder} has no checkpoint yet: it was interrupted before the first, or is being trained. "
                 f"`ltm train --resume {self.folder}` begins it again"
             )
         steps = ", ".join(map(str, self.checkpoints.steps()))
@@ -277,56 +277,56 @@ class Run:
 
 
 def _read_config(path: Path, trust_code: bool) -> tuple[Namespace, Consented]:
-    """A run's configuration: first its bounds as YAML, then its class paths, then what the parser of arguments says."""
+    """Read a run's configuration, checking its size as YAML, then its class paths, then its arguments by the parser."""
     from jsonargparse import ArgumentError
 
     parser = run_parser()
-    given = consented(parser, read_arguments(path), path, trust_code)
+    content = consented(parser, read_arguments(path), path, trust_code)
     try:
-        config = parse_settings(given.values)
+        config = parse_settings(content.values)
         missing = missing_value(config)
     except (ArgumentError, *UNREADABLE) as error:
         raise InputError(
             f"{path} cannot be read: {explain(parser, error)} Restore the file from a copy; if it "
             "names a class of your own, start the command in the folder that holds its code"
         ) from error
-    for name in ("corpus", "compile"):  # which the parser takes as they are
+    for name in ("corpus", "compile"):  # whose types the parser does not check
         validate(config.get(name), str | None, f"{path}, {name}")
     if missing is not None:
         raise InputError(f"{path} cannot be read: {missing} is null, expected a value. Restore the file from a copy")
-    return config, given
+    return config, content
 
 
 def refuse_existing(folder: Path, config: Namespace | None = None) -> None:
-    """Raises InputError if something is where a new run is to be; an empty folder is nothing.
+    """Raise InputError if the path of a new run is taken; an empty folder is accepted.
 
     Args:
-        folder: its place.
-        config: of the new run. If given, a run of the same configuration that was cut off before its first checkpoint
-            is no hindrance, since it begins again.
+        folder: the path of the new run.
+        config: of the new run. If given, a run of the same configuration that was interrupted before its first
+            checkpoint is accepted, since it begins again.
     """
     if is_unbegun(folder):
         if config is None or not _is_of(folder, config):
             raise InputError(
-                f"{folder} holds a run without a checkpoint: `ltm train --resume {folder}` begins it again as it is "
-                "configured. Else choose another --run, or remove it"
+                f"{folder} holds a run without a checkpoint: `ltm train --resume {folder}` begins it again with its "
+                "own configuration. Otherwise choose another --run, or remove it"
             )
     elif os.path.lexists(folder / CONFIG):
-        resume = f", or go on with that run by `ltm train --resume {folder}`" if _can_go_on(folder) else ""
+        resume = f", or resume that run by `ltm train --resume {folder}`" if _can_go_on(folder) else ""
         raise InputError(f"{folder} exists: choose another --run{resume}")
     elif not _is_free(folder):
         raise InputError(f"{folder} exists, and is not a run: choose another --run, or remove it")
 
 
 def is_unbegun(folder: Path) -> bool:
-    """Whether there is a run that was cut off before its first checkpoint, which is all that it could go on from."""
+    """True if the folder is a run that was interrupted before its first checkpoint, so that it can only begin again."""
     if not os.path.isfile(folder / CONFIG) or Checkpoints(folder / "checkpoints").steps():
         return False
     return _step_beyond_first_checkpoint(folder) is None
 
 
 def _step_beyond_first_checkpoint(folder: Path) -> int | None:
-    """The last step of a run that has taken one after its first checkpoint was due, so that it once had one."""
+    """The last step of a run, if its first checkpoint was due before, so that it must have had one; else None."""
     with suppress(OSError, ValueError, LookupError, TypeError):
         settings = read_arguments(folder / CONFIG)["train"]
         due = min(settings["steps"], settings["save_every"], settings["evaluate_every"])
@@ -346,7 +346,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def _can_go_on(folder: Path) -> bool:
-    """Whether the latest checkpoint holds more than weights: that of an imported run, or one from the hub, may not."""
+    """True if the latest checkpoint can be resumed; that of an imported run or from the hub may hold weights only."""
     latest = Checkpoints(folder / "checkpoints").latest()
     with suppress(OSError, ValueError, LookupError, TypeError):
         if latest is None:
@@ -357,9 +357,9 @@ def _can_go_on(folder: Path) -> bool:
 
 
 def _runs_beside(folder: Path) -> str:
-    for where, runs in (("in", _runs_in(folder)), ("beside", _runs_in(folder.parent))):
+    for relation, runs in (("in", _runs_in(folder)), ("beside", _runs_in(folder.parent))):
         if runs:
-            return f"Runs {where} it: {', '.join(runs)}"
+            return f"Runs {relation} it: {', '.join(runs)}"
     return "`ltm train` makes one"
 
 

@@ -1,4 +1,4 @@
-"""A run is trained by one process at a time, which holds its lock."""
+"""The lock of a run, which is trained by one process at a time."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ HOLDER_BYTES = 4096
 
 
 class RunLock:
-    """Holds the lock of a run's folder until the block ends; of several processes the first one holds it for all.
+    """Context manager that holds the lock of a run's folder; of several launched processes the first holds it for all.
 
-    The system takes the lock back from a process that is killed, so that none is left behind; the note of who holds it
-    counts only while somebody does. On file systems without locks `filelock` falls back to a file that is.
+    The operating system releases the lock of a process that is killed; the file that names the holder counts only while
+    the lock is held. On file systems without locks `filelock` uses the existence of a file instead.
 
     Args:
-        folder: of the run. If it is not there yet, `take` is to be called once it is.
+        folder: of the run. If it does not exist yet, call `take` once it does.
 
     Raises:
-        InputError: when it is taken, if another process holds it, or the folder cannot be written.
+        InputError: on taking the lock, if another process holds it, or the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,7 +45,7 @@ class RunLock:
         return self
 
     def take(self) -> None:
-        """Take it now, unless it is held already."""
+        """Take the lock now, unless this object holds it already."""
         if self._lock is not None or not is_first():
             return
         lock = FileLock(self.folder / LOCK, timeout=0)
@@ -68,7 +68,7 @@ class RunLock:
             self._lock = None
 
     def _sign(self) -> None:
-        """Note who holds it, for the refusal of others; without the note they are refused all the same."""
+        """Write the holder's file, which other processes name in their refusal; without it they are refused too."""
         holder = {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         with suppress(OSError):
             write_text(self.folder / HOLDER, json.dumps(holder) + "\n")
@@ -76,10 +76,10 @@ class RunLock:
     def _refusal(self) -> str:
         try:
             holder = read_json(self.folder / HOLDER, dict[str, str | int], HOLDER_BYTES)
-            who = f"process {int(holder['pid'])} on {holder['host']:.80}, since {holder['since']:.40}"
-        except (OSError, ValueError, LookupError, TypeError):  # it has just begun, or just ended
-            who = "another process"
+            name = f"process {int(holder['pid'])} on {holder['host']:.80}, since {holder['since']:.40}"
+        except (OSError, ValueError, LookupError, TypeError):  # the holder has just started, or just ended
+            name = "another process"
         return (
-            f"{self.folder} is being trained by {who}. Wait for its end or stop it, then `ltm train --resume "
-            f"{self.folder}`; to train beside it, choose another --run"
+            f"{self.folder} is being trained by {name}. Wait until it ends or stop it, then `ltm train --resume "
+            f"{self.folder}`; to train another run meanwhile, choose another --run"
         )

@@ -1,4 +1,4 @@
-"""The settings of training, apart from the classes that a run is made of."""
+"""The settings of data and training, which are no arguments of a run's classes."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from ltm_pyro.ranges import SEED, Range, refuse_outside, whole
 
 @dataclass
 class DataSettings:
-    """How the corpus becomes sequences.
+    """Settings of the split, the tokenizer and the sequences of a corpus.
 
     Args:
-        mode: `windows` joins the documents and cuts them to `length`; `documents` gives every document one
-            sequence, cut off at `length`.
+        mode: `windows` joins the documents and cuts them into windows of `length`; `documents` makes one sequence of
+            each document, cut off at `length`.
         length: T, tokens of a sequence.
-        vocabulary: token ids of the byte-level BPE that is trained on the training split.
-        tokenizer: an existing one instead: a tokenizer.json, or a name on the Hugging Face hub.
+        vocabulary: V of the byte-level BPE that is trained on the training split.
+        tokenizer: an existing tokenizer instead: a tokenizer.json, or a name on the Hugging Face hub.
         field: the column or key that holds the text, in .jsonl, .json, .csv, .parquet and hub corpora; `text` if left
-            out. One within an object is written `meta.text` or, as a JSON Pointer, `/meta/text`.
+            out. A field within an object is written `meta.text` or, as a JSON Pointer, `/meta/text`.
         validation: share of the documents held out.
-        seed: of which documents are held out; that of `train` if left out. Runs of several seeds that are to be
+        seed: of the choice of held-out documents; that of `train` if left out. Runs of several seeds that are to be
             compared need one split.
-        cache: the folder in which tokenized corpora are kept for next time; `none` keeps them in memory. If left out,
-            it is `$LTM_CACHE`, or else `ltm_pyro` in `$XDG_CACHE_HOME` or in `~/.cache`. It may be deleted at any
-            time.
+        cache: the folder of tokenized corpora, which later runs reuse; `none` keeps them in memory. If left out, it is
+            `$LTM_CACHE`, or else `ltm_pyro` in `$XDG_CACHE_HOME` or in `~/.cache`. It may be deleted at any time.
     """
 
     mode: Literal["windows", "documents"] = "windows"
@@ -50,32 +49,31 @@ class DataSettings:
 
 @dataclass
 class TrainSettings:
-    """How long, how much at once, and what is kept.
+    """Settings of training: length, batches, validation, checkpoints and samples.
 
     Args:
         steps: slow steps.
         batch_size: B, sequences of a step, in all processes together.
-        accumulate: slices of a process's part of the batch, worked through one after another, so that memory is that of
-            a slice. The gradient is the whole batch's; only `InfoVAE` compares sequences with one another, and then
-            those of a slice. B must be a multiple of processes x accumulate.
-        shard: with several processes, let each keep but a part of the weights and of the optimizer's state between
-            batches. The optimizer must treat every number by itself, as AdamW does. Checkpoints are the same.
-        start_from: another run, whose weights this one begins with: those of its last checkpoint whose names and shapes
-            agree, which must be all of its decoder's. The rest, the optimizer and the schedule start anew. The
-            tokenizer is that run's. So a decoder that learned without thoughts is given some.
+        accumulate: number of slices of each process's part of the batch, computed one after another, so that the memory
+            is that of one slice. The gradient is that of the whole batch; only `InfoVAE`, which compares sequences with
+            one another, compares those of a slice. B must be a multiple of processes x accumulate.
+        shard: with several processes, let each hold only a part of the weights and of the optimizer's state between
+            batches. The optimizer must work element by element, as AdamW does. Checkpoints are the same.
+        start_from: another run, with whose weights this one begins: those of its last checkpoint whose names and shapes
+            agree, which must include all of its decoder's. All other weights, the optimizer and the schedule start
+            anew. The tokenizer is that run's. This adds thoughts to a decoder that was trained without them.
         seed: of the weights, the split, the order and all noise.
         evaluate_every: steps between two validations; one follows the last step in any case.
-        evaluate_sequences: held-out sequences of a validation; the final table takes all of them, up to
-            `final_sequences`.
-        final_sequences: held-out sequences of the final table.
-        evaluate_fast_steps: fast steps of the tables and of prompts, which fit q as `TableFit` does, by natural steps
-            where its family has them; enough if None.
+        evaluate_sequences: held-out sequences of a validation.
+        final_sequences: the most held-out sequences of the final table.
+        evaluate_fast_steps: fast steps of tables and prompts, which fit q as `TableFit` does, by natural steps if its
+            family has them; as many as usually suffice if None.
         draws: S, samples of z per sequence in the tables.
         save_every: steps between two checkpoints, besides one at every validation.
-        keep: how many of the last checkpoints stay, besides the best.
-        samples: texts written at the end.
+        keep: number of the latest checkpoints that are kept, in addition to the best.
+        samples: number of texts written at the end.
         precision: `bf16` runs the decoder in mixed precision; posteriors and bounds stay in float32.
-        trackers: where else the metrics go, through Accelerate: `tensorboard`, `wandb`, ...
+        trackers: trackers that receive the metrics through Accelerate: `tensorboard`, `wandb`, ...
     """
 
     steps: int = 1000

@@ -1,4 +1,4 @@
-"""A batch in equal consecutive parts, for several processes and for less memory."""
+"""Division of a batch into equal consecutive slices, for several processes and for less memory."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def count_slices(batch_size: int, accumulate: int, processes: int, sequences: int | None = None) -> int:
-    """How many slices a batch is cut into: `accumulate` for each process.
+    """Number of slices of a batch: `accumulate` for each process.
 
     Args:
         batch_size: B.
-        accumulate: slices that every process works through, one after another.
-        processes: how many there are.
-        sequences: of the training data, if known; fewer than B are one batch.
+        accumulate: slices that every process computes, one after another.
+        processes: number of processes.
+        sequences: size of the training data, if known; fewer than B make one batch.
 
     Raises:
-        InputError: if they cannot be equal.
+        InputError: if B is not divisible into equal slices.
     """
     slices = processes * accumulate
     rows = batch_size if sequences is None else min(batch_size, sequences)
@@ -40,7 +40,7 @@ def count_slices(batch_size: int, accumulate: int, processes: int, sequences: in
 
 
 def part_of(batch: Batch, number: int, slices: int) -> Batch:
-    """One of the equal slices of a batch, counted from 0."""
+    """The slice of a batch with a number from 0."""
     from ltm_pyro.data import Batch
 
     rows = len(batch.ids) // slices
@@ -48,18 +48,18 @@ def part_of(batch: Batch, number: int, slices: int) -> Batch:
 
 
 def refuse_unshared(components: RunComponents, slices: int, processes: int) -> None:
-    """Raises InputError where a prior or a guide learns, beside the gradient, from more than a slice shows it."""
+    """Raise InputError if a prior or a guide needs whole batches, or the texts of all processes, beside gradients."""
     from ltm_pyro.guides import MemoryGuide
     from ltm_pyro.models import AbstractPrior
 
     prior, guide = components.model.prior, components.guide
     if slices > 1 and prior is not None and type(prior).on_slow_step is not AbstractPrior.on_slow_step:
         raise InputError(
-            f"{type(prior).__name__} looks at the posteriors of a whole batch after each step, which here comes in "
-            f"{slices} slices: start one process, with --train.accumulate 1, or give another --prior"
+            f"{type(prior).__name__} needs the posteriors of a whole batch after each step, and batches come in "
+            f"{slices} slices here: start one process, with --train.accumulate 1, or give another --prior"
         )
     if processes > 1 and any(isinstance(module, MemoryGuide) for module in guide.modules()):
         raise InputError(
-            f"MemoryGuide keeps the posteriors of the texts that its own process has seen, and {processes} processes "
-            "were launched: start one, or give another --guide"
+            f"MemoryGuide keeps only the posteriors of the texts of its own process, and {processes} processes were "
+            "launched: start one, or give another --guide"
         )

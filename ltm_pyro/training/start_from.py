@@ -1,4 +1,4 @@
-"""A run that begins with the weights of another one."""
+"""Initialisation of a run with the weights of another one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 DECODER = "model.decoder."
-SIZES = ("width", "layers", "heads", "inner")  # that its weights are of, or computed with
+SIZES = ("width", "layers", "heads", "inner")  # sizes that shape a decoder's weights or enter its computation
 
 
 class Start(NamedTuple):
-    """The weights that a run begins with, and the run that has learned them, at its last checkpoint."""
+    """The weights that a run begins with: those of another run's last checkpoint."""
 
     run: Run
     step: int
@@ -31,11 +31,10 @@ class Start(NamedTuple):
 
     @classmethod
     def of(cls, config: Namespace, trust_code: bool = False) -> Start | None:
-        """The run that a configuration names as `train.start_from`; None if it names none. `trust_code` is as in
-        `Run.open`.
+        """The weights of the run named by `train.start_from`; None if none is named. `trust_code` is as in `Run.open`.
 
         Raises:
-            InputError: if that is no run, has no whole checkpoint, or had another tokenizer than is asked for.
+            InputError: if it is no run, has no complete checkpoint, or has another tokenizer than the configuration.
         """
         if config.train.start_from is None:
             return None
@@ -46,18 +45,18 @@ class Start(NamedTuple):
         return start
 
     def refuse_unfit(self, config: Namespace) -> None:
-        """Build once what the configuration describes, with this run's vocabulary.
+        """Refuse a configuration whose decoder does not take all weights of this run's decoder.
 
         Raises:
-            InputError: if the weights of this run's decoder do not all have a place there.
+            InputError: naming the first weight that does not fit.
         """
         tokenizer = self.run.tokenizer
         parameters = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id).named_parameters()
         faults = _unlike(self.run.config.decoder, config.decoder)
         for name, weight in self.weights.items():
             if name.startswith(DECODER) and not _fits(name, weight, parameters):
-                here = f"{tuple(parameters[name].shape)} here" if name in parameters else "has no place here"
-                faults.append(f"{name.removeprefix(DECODER)} is {tuple(weight.shape)} there and {here}")
+                expected = f"{tuple(parameters[name].shape)} here" if name in parameters else "does not exist here"
+                faults.append(f"{name.removeprefix(DECODER)} is {tuple(weight.shape)} there and {expected}")
         if faults:
             more = f", and {len(faults) - 1} more like it" if len(faults) > 1 else ""
             raise InputError(
@@ -67,24 +66,24 @@ class Start(NamedTuple):
 
     @torch.no_grad()
     def hand_over(self, components: RunComponents) -> str:
-        """Put the weights whose names and shapes agree in their places; returns one line that says which they are."""
+        """Copy the weights whose names and shapes agree into the components; returns a message about them."""
         parameters = components.named_parameters()
-        taken = [name for name, weight in self.weights.items() if _fits(name, weight, parameters)]
-        for name in taken:
+        copied = [name for name, weight in self.weights.items() if _fits(name, weight, parameters)]
+        for name in copied:
             parameters[name].copy_(self.weights[name])
-        fresh = {name: parameter for name, parameter in parameters.items() if name not in taken}
-        anew = f"{_count(fresh.values())} start anew: {', '.join(_parts(fresh))}" if fresh else "nothing starts anew"
-        count = _count(parameters[name] for name in taken)
+        fresh = {name: parameter for name, parameter in parameters.items() if name not in copied}
+        anew = f"{_count(fresh.values())} start anew: {', '.join(_parts(fresh))}" if fresh else "none start anew"
+        count = _count(parameters[name] for name in copied)
         return f"Beginning with {self.run.folder} after step {self.step}: {count} parameters taken, {anew}"
 
     def _refuse_other_tokenizer(self, config: Namespace) -> None:
         from ltm_pyro.data import Tokenizer
 
-        asked = config.data.tokenizer
-        if asked is None or Tokenizer.load(asked).backend.to_str() != self.run.tokenizer.backend.to_str():
+        tokenizer = config.data.tokenizer
+        if tokenizer is None or Tokenizer.load(tokenizer).backend.to_str() != self.run.tokenizer.backend.to_str():
             raise InputError(
                 f"--train.start_from {self.run.folder}: its weights belong to its own tokenizer, and "
-                f"{'one is to be trained here' if asked is None else f'{asked} is another'}: "
+                f"{'one is to be trained here' if tokenizer is None else f'{tokenizer} is another'}: "
                 f"leave --data.tokenizer out, or give --data.tokenizer {self.run.folder}"
             )
 
@@ -101,17 +100,17 @@ class Start(NamedTuple):
 
 
 def with_tokenizer_of_start(config: Namespace) -> Namespace:
-    """The same configuration, with the tokenizer of the run that it starts from, unless another is named."""
+    """Set the tokenizer of a configuration to that of the run it starts from, unless another is named."""
     if config.train.start_from is not None and config.data.tokenizer is None:
         config.data.tokenizer = config.train.start_from
     return config
 
 
 def _unlike(theirs: Namespace, ours: Namespace) -> list[str]:
-    """A difference that the shapes of weights do not show: decoders of other classes, or other heads."""
-    there, here = decoder_path(theirs), decoder_path(ours)
-    if there != here:
-        return [f"it is a {there} there and a {here} here"]
+    """Differences that the shapes of weights do not show: another class of decoder, or another number of heads."""
+    their_class, our_class = decoder_path(theirs), decoder_path(ours)
+    if their_class != our_class:
+        return [f"it is a {their_class} there and a {our_class} here"]
     if not is_flat(ours) or theirs.heads == ours.heads:
         return []
     return [f"heads is {theirs.heads} there and {ours.heads} here"]
@@ -126,6 +125,6 @@ def _count(parameters: Iterable[Tensor]) -> str:
 
 
 def _parts(names: Iterable[str]) -> list[str]:
-    """Modules that parameters are of, those of all layers as one."""
+    """Modules of parameters, with equal modules of all layers listed once."""
     short = (re.sub(r"\.\d+\.(\w+).*", r".*.\1", name.removeprefix("model.")) for name in names)
     return list(dict.fromkeys(name.removesuffix(".weight") for name in short))

@@ -2,7 +2,7 @@
 
 `save_state` writes two files: `name.safetensors` holds the tensors, `name.json` everything else, with each
 tensor replaced by its name. JSON has no tuples, integer keys, NaN or infinities, so a JSON object always has
-exactly one key, which says what it stands for: `dict` (a list of pairs), `tuple`, `tensor`, or `float` (bits).
+exactly one key, which names the type that it encodes: `dict` (a list of pairs), `tuple`, `tensor`, or `float` (bits).
 """
 
 import errno
@@ -37,18 +37,18 @@ _BY_NAME = {
 }  # fmt: skip
 _HEADER_BYTES = 2**24
 _SAVED_ANEW = "Restore it, or save it anew"
-_NOTES = "ltm_pyro"  # one metadata entry only: safetensors writes several in an order that changes from run to run
+_NOTES = "ltm_pyro"  # a single metadata entry: safetensors writes several in an order that differs between runs
 
 
 class TensorHeader(NamedTuple):
-    """The header of one tensor in a file; `dtype` is None where it is none of torch's."""
+    """The header of one tensor in a file; `dtype` is None if torch has no such type."""
 
     dtype: torch.dtype | None
     shape: tuple[int, ...]
 
     @property
     def bytes(self) -> int:
-        """The size of its data."""
+        """The size of the tensor's data in bytes."""
         return math.prod(self.shape) * (8 if self.dtype is None else self.dtype.itemsize)
 
 
@@ -58,13 +58,13 @@ class _Notes(TypedDict, total=False):
 
 
 def save_state(folder: Path, name: str, state: Mapping) -> list[Path]:
-    """Write a nested structure of dicts, lists, tuples, tensors and plain values; return the two files.
+    """Write a nested structure of dicts, lists, tuples, tensors and plain values; returns the two paths.
 
-    The round trip is exact: types, key types, order, the bits of every float, dtypes, shapes, and which names
-    are one and the same tensor. Tensors come back on the CPU, contiguous; every kind of dict comes back as `dict`.
+    The round trip is exact: types, key types, order, the bits of every float, dtypes, shapes, and the identity of
+    tensors with several names. Tensors are read onto the CPU, contiguous; every kind of mapping is read as `dict`.
 
     Raises:
-        TypeError: for anything else, naming where in the structure it is.
+        TypeError: for any other value, naming its place in the structure.
     """
     tensors: dict[str, Tensor] = {}
     structure = _encode(state, "state", tensors)
@@ -75,10 +75,10 @@ def save_state(folder: Path, name: str, state: Mapping) -> list[Path]:
 
 
 def load_state(folder: Path, name: str) -> dict:
-    """Read back what `save_state` wrote.
+    """Read a structure that `save_state` wrote.
 
     Raises:
-        InputError: if a file is missing or is not such a file.
+        InputError: if a file is missing or is no state file.
     """
     tensors = read_tensors(Path(folder, f"{name}.safetensors"))
     json_file = Path(folder, f"{name}.json")
@@ -87,23 +87,23 @@ def load_state(folder: Path, name: str) -> dict:
         return validate(_decode(structure, tensors), dict[str | int, Any], str(json_file), _SAVED_ANEW)
     except (ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
         raise InputError(
-            f"{json_file} is not a state file, or it is damaged ({error!r}); expected the pair {name}.json and "
+            f"{json_file} is not a state file, or is damaged ({error!r}); expected the pair {name}.json and "
             f"{name}.safetensors that were saved together. Restore both, or save them anew."
         ) from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors by name. Names that are one tensor (tied weights) are stored once and are one again when read.
+    """Write tensors by name. A tensor with several names (tied weights) is stored once and is one tensor when read.
 
     Raises:
-        OSError: if the disk is full, read-only, …
+        OSError: if the file cannot be written.
         TypeError: for a tensor that cannot be written, naming it.
     """
     plain = {name: _plain(name, tensor) for name, tensor in tensors.items()}
     stored, same = _split_ties(plain)
     notes = {"same": same, "complex": [name for name in stored if stored[name].dtype == torch.complex128]}
     separate = _separate(stored)
-    path.touch()  # asks for the usual permissions, which are lost below: safetensors writes files for their owner only
+    path.touch()  # to learn the usual permissions, since safetensors writes files for their owner only
     mode = path.stat().st_mode
     try:
         save_file(separate, path, metadata={_NOTES: json.dumps(notes)})
@@ -113,20 +113,20 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read back what `write_tensors` wrote, or any safetensors file, onto the CPU.
+    """Read tensors that `write_tensors` wrote, or any safetensors file, onto the CPU.
 
     Raises:
-        InputError: if the file is missing or is not such a file.
+        InputError: if the file is missing or is no safetensors file.
     """
     _refuse_long_header(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             notes = _notes(path, file.metadata())
-            # Copied out of the memory-mapped file: memory aligned as torch aligns it gives the same bits in every
-            # later sum as an uninterrupted run does, and the file can then be deleted on every system.
+            # Copied out of the memory-mapped file: memory with torch's own alignment gives the same bits in every
+            # later sum as in an uninterrupted run, and the file can then be deleted on every system.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         tensors |= {name: torch.view_as_complex(tensors[name]) for name in notes.get("complex", [])}
-        return tensors | {name: tensors[kept] for name, kept in notes.get("same", {}).items()}
+        return tensors | {name: tensors[first] for name, first in notes.get("same", {}).items()}
     except InputError:
         raise
     except (SafetensorError, OSError, ValueError, LookupError, RuntimeError) as error:
@@ -134,19 +134,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_header(path: Path) -> dict[str, TensorHeader]:
-    """Types and shapes by name, those that are one tensor by every name; no tensor is read.
+    """Types and shapes of the tensors in a file, by every name; no tensor is read.
 
     Raises:
-        InputError: if the file is missing or is not such a file.
+        InputError: if the file is missing or is no safetensors file.
     """
     _refuse_long_header(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             notes = _notes(path, file.metadata())
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-        found = {name: TensorHeader(_BY_NAME.get(of.get_dtype()), tuple(of.get_shape())) for name, of in slices.items()}
-        found |= {name: TensorHeader(torch.complex128, found[name].shape[:-1]) for name in notes.get("complex", [])}
-        return found | {name: found[kept] for name, kept in notes.get("same", {}).items()}
+        header = {name: TensorHeader(_BY_NAME.get(s.get_dtype()), tuple(s.get_shape())) for name, s in slices.items()}
+        header |= {name: TensorHeader(torch.complex128, header[name].shape[:-1]) for name in notes.get("complex", [])}
+        return header | {name: header[first] for name, first in notes.get("same", {}).items()}
     except InputError:
         raise
     except (SafetensorError, OSError, ValueError, LookupError) as error:
@@ -159,7 +159,7 @@ def _notes(path: Path, metadata: dict[str, str] | None) -> _Notes:
 
 
 def _refuse_long_header(path: Path) -> None:
-    """Refuse what is no file or begins with the length of a header that no model has."""
+    """Refuse a path that is no regular file, or a file whose header would be longer than that of any model."""
     with open_regular(path, remedy=_SAVED_ANEW) as file:
         size = int.from_bytes(file.read(8), "little")
     if size > _HEADER_BYTES:
@@ -170,7 +170,7 @@ def _refuse_long_header(path: Path) -> None:
 
 
 def _encode(value: Any, where: str, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON can hold it; its tensors go to `tensors`, named by where they are."""
+    """Encode a value for JSON; its tensors are added to `tensors`, named by their place in the structure."""
     if isinstance(value, Tensor):
         tensors[where] = value
         return {"tensor": where}
@@ -211,7 +211,7 @@ def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _plain(name: str, tensor: Tensor) -> Tensor:
-    """The bare tensor without gradient, conjugate or negative bits; refuses what has no plain bytes."""
+    """The tensor without gradient, conjugate or negative bits; tensors without plain bytes are refused."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name} is a {type(tensor).__name__}; expected a tensor.")
     tensor = tensor.detach()
@@ -224,23 +224,23 @@ def _plain(name: str, tensor: Tensor) -> Tensor:
 
 
 def _split_ties(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Each distinct tensor under its first name, and the first name of every further one."""
+    """The distinct tensors by their first names, and the first name for each further name."""
     first: dict[tuple, str] = {}
     same: dict[str, str] = {}
     for name, tensor in tensors.items():
         view = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
-        kept = first.setdefault(view, name) if tensor.numel() else name
-        if kept != name:
-            same[name] = kept
+        original = first.setdefault(view, name) if tensor.numel() else name
+        if original != name:
+            same[name] = original
     return {name: tensor for name, tensor in tensors.items() if name not in same}, same
 
 
 def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, contiguous, no two in one storage: safetensors refuses those that overlap."""
+    """The tensors on the CPU, contiguous and in separate storages, since safetensors refuses overlapping ones."""
     separate: dict[str, Tensor] = {}
     storages: set[int] = set()
     for name, tensor in tensors.items():
-        if tensor.dtype == torch.complex128:  # not in the format: written as pairs of float64
+        if tensor.dtype == torch.complex128:  # not in the format, so written as pairs of float64
             tensor = torch.view_as_real(tensor)
         tensor = tensor.cpu().contiguous()
         if tensor.untyped_storage().data_ptr() in storages:
@@ -251,19 +251,19 @@ def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _as_os_error(error: SafetensorError, path: Path) -> Exception:
-    """The operating system's error inside safetensors' own, which gives its number only in words."""
-    found = re.search(r"os error (\d+)", str(error))
-    return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else error
+    """The operating system's error within an error of safetensors, which states its number only in its text."""
+    match = re.search(r"os error (\d+)", str(error))
+    return OSError(int(match[1]), os.strerror(int(match[1])), str(path)) if match else error
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of names, is on the disk and survives a power failure."""
-    if path.is_dir() and os.name == "nt":  # Windows does not open folders, and keeps their names safe itself
+    """Flush a file's content, or a folder's list of names, to the disk, so that it survives a power failure."""
+    if path.is_dir() and os.name == "nt":  # Windows cannot open folders, and flushes their names itself
         return
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
-    except OSError as error:  # some network file systems do not know how to sync a folder
+    except OSError as error:  # some network file systems cannot sync a folder
         if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
             raise
     finally:

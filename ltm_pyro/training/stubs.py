@@ -1,4 +1,4 @@
-"""Where the parser of arguments looks for type stubs: on this process's own path."""
+"""Search path of type stubs for the parser of arguments: this process's own path."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def look_for_stubs_here() -> None:
-    """Keep the parser from asking a second Python for its path.
+    """Let the parser search this process's path for stubs, without starting a second Python.
 
-    Where a signature lacks types, jsonargparse reads stubs. To know where they are it would start `python -c`, which
-    imports its modules from the current folder first, whoever wrote those.
+    If a signature lacks types, jsonargparse reads stubs. To find them it would start `python -c`, which imports modules
+    from the current folder first, even untrusted ones.
     """
     from jsonargparse import _stubs_resolver
 

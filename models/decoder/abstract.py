@@ -188,7 +188,7 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
         return self.unembed(h.gather(1, positions[..., None].expand(-1, -1, h.shape[-1])))
 
     def attention_on_thoughts(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*B L K D"]) -> Tensor:
-        """How much of each token's attention each thought of a layer has, mean over heads, shape (B, L, K, T).
+        """Share of each token's attention that each thought of a layer has, mean over heads, shape (B, L, K, T).
 
         Raises:
             InputError: by a decoder that has no such attention.

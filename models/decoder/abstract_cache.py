@@ -13,7 +13,7 @@ class AbstractCache(ABC):
     @property
     @abstractmethod
     def position(self) -> int:
-        """How many tokens have been read, of the text that has most of them."""
+        """Number of tokens read, of the text that has most of them."""
 
     @abstractmethod
     def rewind(self, read: Tensor) -> None:

@@ -12,7 +12,7 @@ from ltm_pyro.models.decoder.rotary import rotate
 
 
 def window_mask(length: int, window: int) -> Tensor:
-    """Which keys a query may see: itself and the `window` - 1 tokens before it. Boolean, shape (T, T)."""
+    """Mask of the keys that a query may see: itself and the `window` - 1 tokens before it. Boolean, shape (T, T)."""
     every = torch.ones(length, length, dtype=torch.bool)
     return every.tril().triu(1 - window)
 

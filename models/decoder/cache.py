@@ -9,7 +9,7 @@ NOWHERE = torch.iinfo(torch.long).max  # the position of an empty slot's token: 
 
 
 class CacheSlots:
-    """Which token of each text stands in which slot of the ring; every layer has the same.
+    """Slots of a ring of cached tokens: the position that each text has in every slot; every layer has the same.
 
     A ring that never grows holds the tokens of the window, and `ahead` more. Every text stands at a position of its
     own, and its last tokens can be forgotten: what stays of them in the ring is later than all who look, and seen by

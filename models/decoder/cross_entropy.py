@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import LinearCrossEntropyOptions
-from torch.nn.functional import linear_cross_entropy
+from torch.nn.functional import linear
+from torch.utils.checkpoint import checkpoint
 
-CHUNK = LinearCrossEntropyOptions(batch_chunk_size=256)  # the automatic chunk is several times slower on a CPU
+try:
+    from torch.nn import LinearCrossEntropyOptions
+    from torch.nn.functional import linear_cross_entropy
+except ImportError:  # torch 2.11 and 2.12
+    FUSED: Callable[..., Tensor] | None = None
+else:
+    CHUNK = LinearCrossEntropyOptions(batch_chunk_size=256)  # the automatic chunk is several times slower on a CPU
+    FUSED = partial(linear_cross_entropy, reduction="none", options=CHUNK)
+
 LOGITS = {"cpu": 2**20, "cuda": 2**26}  # at once: on a CPU as many as stay in its cache
 FEWEST, MOST = 64, 4096  # rows at once
 
@@ -19,7 +29,8 @@ def token_nats(rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     r"""Log-probability of every target, :math:`\log \mathrm{softmax}(W h_n)_{x_n}`, in nats, in float32 or better.
 
     Where the weight is held, its gradient is not computed, and that of the rows is ready after the forward pass: two
-    products of matrices instead of three.
+    products of matrices instead of three. Where it learns, torch's `linear_cross_entropy` computes both; before torch
+    2.13, which brought it, the logits of some rows at a time are computed again in the backward pass.
 
     Args:
         rows: hidden states h, shape (N, D).
@@ -30,11 +41,30 @@ def token_nats(rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         Shape (N,).
     """
     if torch.is_grad_enabled() and weight.requires_grad:
-        return -linear_cross_entropy(rows, weight, targets, reduction="none", options=CHUNK)
+        return -FUSED(rows, weight, targets) if FUSED else _recomputed(rows, weight, targets)
     kind = rows.device.type
     if torch.is_autocast_enabled(kind):
         rows, weight = (t.to(torch.get_autocast_dtype(kind)) for t in (rows, weight))
     return _HeldWeight.apply(rows, weight, targets)
+
+
+def _recomputed(rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """Log-probabilities by activation checkpointing: no more than one chunk's logits are held, in either pass."""
+    size = _chunk_size(rows, weight)
+    chunks = zip(rows.split(size), targets.split(size), strict=True)
+    settings: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
+    return torch.cat([checkpoint(_chunk_nats, h, weight, x, **settings) for h, x in chunks])
+
+
+def _chunk_nats(rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    logits = linear(rows, weight)
+    log_p = torch.log_softmax(logits, -1, dtype=torch.promote_types(logits.dtype, torch.float32))
+    return log_p.gather(-1, targets[:, None]).squeeze(-1)
+
+
+def _chunk_size(rows: Tensor, weight: Tensor) -> int:
+    """How many rows' logits are computed at once."""
+    return max(FEWEST, min(MOST, LOGITS.get(rows.device.type, LOGITS["cuda"]) // len(weight)))
 
 
 class _HeldWeight(torch.autograd.Function):
@@ -42,7 +72,7 @@ class _HeldWeight(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        size = max(FEWEST, min(MOST, LOGITS.get(rows.device.type, LOGITS["cuda"]) // len(weight)))
+        size = _chunk_size(rows, weight)
         exact = torch.promote_types(rows.dtype, torch.float32)
         nats = rows.new_empty(len(rows), dtype=exact)
         slopes = weight[targets] if ctx.needs_input_grad[0] else None

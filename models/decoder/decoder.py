@@ -221,7 +221,7 @@ class Decoder(AbstractDecoder):
         ]
 
     def attention_on_thoughts(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*B L K D"]) -> Tensor:
-        """How much of each token's attention each thought of a layer has, mean over heads, shape (B, L, K, T)."""
+        """Share of each token's attention that each thought of a layer has, mean over heads, shape (B, L, K, T)."""
         prefix, every, shares = self.prefix_states(tokens), self.latent_keys_values(z), []
         for place, (block, thoughts) in enumerate(zip(self.blocks, every, strict=True)):
             assert prefix.queries is not None  # `latent_keys_values` has refused a decoder without

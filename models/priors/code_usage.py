@@ -1,4 +1,4 @@
-"""Which codes are used, and a second life for those that are not."""
+"""The usage of codes, and the reset of dead ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CodeReset(NamedTuple):
 
 
 class CodeUsage(nn.Module):
-    r"""How often each of C codes is used, as a running mean over batches of posteriors.
+    r"""Usage of each of C codes, as a running mean over batches of posteriors.
 
     .. math:: u \leftarrow d\,u + (1 - d)\, \frac{1}{BLK} \sum_{b,l,k} q(z_{blk}), \qquad
               \text{perplexity} = \exp\Big(-\sum_c u_c \log u_c\Big)
@@ -56,7 +56,7 @@ class CodeUsage(nn.Module):
 
     @property
     def frequencies(self) -> Tensor:
-        """How often each code is used, shape (C,), with a sum of 1.
+        """Usage of each code, shape (C,), with a sum of 1.
 
         Raises:
             InputError: before anything was counted.
@@ -71,7 +71,7 @@ class CodeUsage(nn.Module):
         return torch.special.entr(self.frequencies).sum().exp().item()
 
     def dead(self, threshold: float = 0.1) -> Tensor:
-        """Which codes are used less often than this fraction of their equal share 1/C, shape (C,)."""
+        """Mask of the codes used less often than this fraction of their equal share 1/C, shape (C,)."""
         return dead_codes(self.frequencies, threshold)
 
     def summary(self, threshold: float = 0.1) -> str:
@@ -84,7 +84,7 @@ class CodeUsage(nn.Module):
 
 
 def dead_codes(frequencies: Tensor, threshold: float = 0.1) -> Tensor:
-    """Which codes are used less often than this fraction of their equal share 1/C, shape (C,)."""
+    """Mask of the codes used less often than this fraction of their equal share 1/C, shape (C,)."""
     return frequencies < threshold / len(frequencies)
 
 

@@ -141,7 +141,7 @@ class CodebookPrior(AbstractPrior):
         noted["codes"]["revived"] = self._reset(context) if due else 0
 
     def _reset(self, context: SlowStepContext) -> int:
-        """How many codes were dead."""
+        """Reset dead codes, and return their number."""
         codebook = context.model.projection.weight  # (D, C)
         reset = reset_dead_codes(codebook.T, self.usage.frequencies)
         self.adopt(reset)

@@ -32,7 +32,7 @@ class Density(Enum):
         return self in (Density.UNBIASED, Density.BELOW_IN_THE_MEAN)
 
     def refusal(self, *, linear: bool, upper: bool = False) -> str | None:
-        """Why a bound on log p(x) would not hold with such a density; None where it does.
+        """The reason why a bound on log p(x) would not hold with such a density; None where it does.
 
         Args:
             linear: whether the bound is a mean of log-weights.

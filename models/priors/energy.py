@@ -185,7 +185,7 @@ class EnergyPrior(AbstractPrior):
         return torch.randn(*shape, *self.z_shape, dtype=self.place.dtype, device=self.place.device)
 
     def _chains(self, shape: torch.Size) -> tuple[Tensor, Tensor]:
-        """Where chains end, shape (*shape, L, K, D), and their log-weights, shape (*shape)."""
+        """Last states of chains, shape (*shape, L, K, D), and their log-weights, shape (*shape)."""
         return annealed(self._noise(shape), self.energy, self.langevin_steps, self.step_size)
 
     def _draw(self, shape: torch.Size) -> Tensor:

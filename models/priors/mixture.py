@@ -64,7 +64,7 @@ class MixturePrior(AbstractPrior):
 
 
 def spread_out(z_shape: tuple[int, int, int], components: int, units: int, spread: float) -> tuple[Tensor, Tensor]:
-    """Where components begin: means with a standard deviation of `spread`, and log scales that make up for it.
+    """Initial components: means with a standard deviation of `spread`, and log scales that make up for it.
 
     Many of them together are N(0, I).
 

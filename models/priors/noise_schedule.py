@@ -1,4 +1,4 @@
-"""How much of a thought is left, and how much noise there is, at every level of a diffusion."""
+"""Levels of signal and noise in a diffused thought."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Pyro has the same estimator and it is right, ours agrees with it on the same draws.
+"""Our estimators agree with Pyro's on the same draws, where Pyro has the same and is right.
 
 Its importance weights are right where nothing is subsampled, its wake phase for a single sequence.
 """

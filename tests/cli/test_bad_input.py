@@ -236,7 +236,7 @@ class TestDamagedRuns:
 
     def test_no_checkpoint(self, refused, run, words):
         shutil.rmtree(run / "checkpoints")
-        assert_says(refused(*words, "run"), "run has no checkpoint", "come to step 6", "restore them from a copy")
+        assert_says(refused(*words, "run"), "run has no checkpoint", "reached step 6", "restore them from a copy")
 
     def test_a_configuration_that_does_not_parse(self, refused, run, words):
         (run / "config.yaml").write_text("train: [")
@@ -262,7 +262,7 @@ class TestDamagedRuns:
 
 def test_resuming_takes_nothing_else(refused, run):
     message = refused("train", "--resume", "run", "--train.steps", "9")
-    assert_says(message, "takes nothing else: drop --train.steps 9", "--config run/config.yaml")
+    assert_says(message, "been moved: leave out --train.steps 9", "--config run/config.yaml")
     assert_says(refused("train", "corpus.jsonl", "--resume=run"), "drop corpus.jsonl")
     assert_says(refused("train", "--resume"), "--resume", "expected one argument")
 

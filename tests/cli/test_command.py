@@ -15,7 +15,7 @@ from ltm_pyro.runs.arguments import Argument, Call, Quick, Seed
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured.
+    """The sizes of a measurement.
 
     Args:
         rounds: of timing.

@@ -354,7 +354,7 @@ def test_other_text_in_an_old_comparison_is_refused(tmp_path, capsys):
     write_corpus(mine, seed=5)
     words = ("--priors", "GaussianPrior", "LaplacePrior", "--out", "out", "--resume")
     assert compare(mine, *words) == 2
-    assert "out compares on other text" in capsys.readouterr().err
+    assert "out holds runs on another text" in capsys.readouterr().err
 
 
 def test_an_existing_folder_is_left_alone(whole, corpus, capsys):

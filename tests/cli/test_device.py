@@ -39,7 +39,7 @@ def test_a_device_that_there_is_not_is_refused_in_one_line(run, name, capsys):
 
 def test_it_needs_a_name_and_a_command_that_works_on_one(run, capsys):
     assert ltm("evaluate", "run", "--device") == 2
-    assert "expected a device behind it" in capsys.readouterr().err
+    assert "expected a device after it" in capsys.readouterr().err
     assert ltm("plot", "run", "--device", "cpu") == 2
     assert "--device" in capsys.readouterr().err
 

@@ -92,7 +92,7 @@ def test_every_command_refuses_where_nothing_of_it_is_left(run, sides, command, 
     place = written(["something new", *sides[0]])
     assert ltm(*COMMANDS[command], "--corpus_at", place) == 2
     err = capsys.readouterr().err
-    assert "none of what run held out is in" in err
+    assert "none of the held-out text of run is in" in err
     assert "Traceback" not in err
 
 
@@ -102,7 +102,7 @@ def test_a_moved_corpus_is_named_and_the_numbers_are_the_same(run, trained, caps
     assert Path(corpus).is_absolute()
     config.write_text(config.read_text().replace(corpus, corpus + ".gone"))
     assert ltm("evaluate", "run", *FEW) == 2
-    assert "If it lies elsewhere now, name its place: --corpus_at PLACE" in capsys.readouterr().err
+    assert "If it has been moved, give its place: --corpus_at PLACE" in capsys.readouterr().err
     shutil.copy(corpus, "moved.jsonl")
     assert ltm("evaluate", "run", "--corpus_at", "moved.jsonl", *FEW) == 0
     moved = capsys.readouterr().out
@@ -117,7 +117,7 @@ def test_a_run_is_resumed_from_a_new_place_of_its_text_and_from_no_other_text(ru
     config = Path("run/config.yaml")
     config.write_text(config.read_text().replace(corpus, corpus + ".gone"))
     assert ltm("train", "--resume", "run", "--corpus_at", written(sides[0] + sides[1])) == 2
-    assert "has changed since it began" in capsys.readouterr().err
+    assert "has changed since the run began" in capsys.readouterr().err
     Path("new").mkdir()
     shutil.copy(corpus, "new/corpus.jsonl")
     assert ltm("train", "--resume", "run", "--corpus_at", "new/corpus.jsonl") == 0
@@ -130,9 +130,9 @@ def test_a_run_is_resumed_from_a_new_place_of_its_text_and_from_no_other_text(ru
 
 def test_the_new_place_belongs_to_resume(corpus, capsys):
     assert train(corpus, "new", "--corpus_at", "elsewhere") == 2
-    assert "only a run that is resumed has a corpus" in capsys.readouterr().err
+    assert "this is for --resume alone: leave it out" in capsys.readouterr().err
     assert ltm("train", "--resume", "new", "--train.steps", "3") == 2
-    assert "takes nothing else: drop --train.steps 3" in capsys.readouterr().err
+    assert "been moved: leave out --train.steps 3" in capsys.readouterr().err
 
 
 def test_a_run_of_a_relative_path_is_of_use_from_elsewhere(monkeypatch):
@@ -156,7 +156,7 @@ def test_one_text_is_held_out_in_part_and_found_wherever_that_part_is_now(corpus
         assert text.held_out.byte_count in (before.byte_count, before.byte_count - 1, before.byte_count + 1)
         assert text.name == "validation"
     Path("one.txt").write_text("\n".join(texts[:-2]) + "\nof another end")
-    with pytest.raises(InputError, match="none of what one held out"):
+    with pytest.raises(InputError, match="none of the held-out text of one"):
         RunText(Run.open("one"))
 
 
@@ -175,14 +175,14 @@ def test_runs_of_earlier_versions_keep_their_split_while_the_corpus_is_as_it_was
     assert (text.held_out.tokens == before.held_out.tokens).all()
     assert ltm("evaluate", "run", "--corpus_at", written(["on top", *sides[0], *sides[1]]), *FEW) == 2
     err = capsys.readouterr().err
-    assert "made by an earlier version, which did not note what it held out, and its corpus has changed" in err
+    assert "made by an earlier version, which did not record the held-out part, and its corpus has changed" in err
 
 
 def test_a_run_that_lost_its_notes_is_refused_and_imported_weights_say_what_they_are_scored_on(run, capsys):
     data = (run / "data.json").read_text()
     (run / "data.json").write_text(data.replace('"hashes": "', '"hashes": "zz'))
     assert ltm("evaluate", "run", *FEW) == 2
-    assert "does not name what was held out" in capsys.readouterr().err
+    assert "the entry `held_out` is damaged" in capsys.readouterr().err
     (run / "data.json").unlink()
     assert ltm("evaluate", "run", *FEW) == 2
     assert "data.json" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def test_an_interrupt_keeps_what_is_done(run, capsys, monkeypatch):
 
     monkeypatch.setattr(Inspector, "_look", look)
     assert ltm("inspect", "run", *FEW) == 130
-    assert "of the 2 texts done by then" in capsys.readouterr().err
+    assert "of the 2 texts done so far" in capsys.readouterr().err
     found = json.loads(newest(run / "inspection", "validation*.json").read_text())
     assert found["inspection"]["sequences"] == 2
 

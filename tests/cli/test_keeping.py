@@ -39,7 +39,7 @@ def test_the_table_comes_first_and_then_the_complaint(run, capsys, folder, words
     assert all(part in out for part in shown)
     last = err.splitlines()[-1]
     assert last.startswith(f"ltm: run/{folder}")
-    assert last.endswith("What was found is shown above, and not kept")
+    assert last.endswith("The results are shown above, but not saved")
     assert "Traceback" not in err
 
 
@@ -88,7 +88,7 @@ def test_a_full_disk_anywhere_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(generate, "main", lambda words: fail(errno.ENOSPC))
     assert ltm("generate") == 2
     assert capsys.readouterr().err == (
-        "ltm: part cannot be written: No space left on device. Free some space, or give a place that can be written\n"
+        "ltm: part cannot be written: No space left on device. Free some space, or give a folder that can be written\n"
     )
     monkeypatch.setattr(generate, "main", lambda words: fail(errno.EBADF))  # a fault of ours is not hidden
     with pytest.raises(OSError, match="part"):

@@ -123,7 +123,7 @@ def test_a_run_that_is_pulled_says_what_it_names_and_runs_none_of_it(own, monkey
     monkeypatch.setattr("ltm_pyro.sharing.pulling.fetch", fetch)
     assert ltm("pull", "hf:someone/thoughts", "--run", "theirs") == 0
     told = capsys.readouterr().err
-    assert "theirs names prior my_code.MyPrior: code that is not ltm_pyro's" in told
+    assert "theirs names prior my_code.MyPrior: code from outside ltm_pyro" in told
     assert "ltm generate theirs --trust_code" in told
     assert "my_code" not in sys.modules
     assert "my_code.MyPrior" in refused(capsys, "generate", "theirs")
@@ -162,7 +162,7 @@ def test_a_file_cannot_consent_for_the_user(here, capsys):
     Path("printed.yaml").write_text(capsys.readouterr().out)
     assert configured(["--config", "printed.yaml"])[1]["trust_code"] is False
     Path("file.yaml").write_text("trust_code: true\nprior: my_code.MyPrior\n")
-    with pytest.raises(InputError, match=r"trust_code True: this is of the command line"):
+    with pytest.raises(InputError, match=r"trust_code True: this is an argument of the command line"):
         configured(["--config", "file.yaml"])
 
 
@@ -175,9 +175,9 @@ def test_not_even_the_users_word_makes_a_class_of_a_function(here):
 def test_what_a_strangers_run_reads_is_said(run, trained, capsys):
     sizes = ("--limit", "2", "--draws", "2")
     assert ltm("evaluate", "run", *sizes) == 0
-    assert "run was not made here; the text that it names is read: " in capsys.readouterr().err
+    assert "run was not made on this machine; reading the text that it names: " in capsys.readouterr().err
     assert ltm("evaluate", trained, *sizes) == 0
-    assert "was not made here" not in capsys.readouterr().err
+    assert "was not made on this machine" not in capsys.readouterr().err
 
 
 def test_the_current_folder_is_looked_through_only_where_a_class_is_named(here, trained):

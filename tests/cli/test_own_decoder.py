@@ -79,13 +79,13 @@ def test_it_serves_without_thoughts_where_it_can(here, corpus, capsys):
     assert train(corpus, "--run", "run", *NAMED, "--model", "autoregressive", train__steps=1) == 0
     assert Run.open("run").load().model.decoder.z_shape == (1, 0, 4)
     assert train(corpus, "--run", "other", *NAMED, "--model", "masked-diffusion") == 2
-    assert "masked-diffusion has the blocks of a Decoder: leave out --decoder MyDecoder" in capsys.readouterr().err
+    assert "masked-diffusion uses the blocks of a Decoder: leave out --decoder MyDecoder" in capsys.readouterr().err
 
 
 def test_it_begins_with_the_weights_of_its_own_kind_alone(run, trained, capsys):
     from_run = ("--train.start_from", "run")
     assert ltm("train", *arguments({**SHORT, "train.steps": 1}), "--run", "second", *NAMED, *from_run) == 0
-    assert "nothing starts anew" in capsys.readouterr().err
+    assert "none start anew" in capsys.readouterr().err
     for words, message in (
         ((*NAMED[:2], "--decoder.size", "6"), "its decoder does not fit"),
         (("--decoder.width", "16"), "it is a my_code.MyDecoder there and a ltm_pyro.Decoder here"),

@@ -201,4 +201,4 @@ def test_other_arguments_or_other_text_in_an_old_folder_are_refused(corpus, tmp_
     assert "was begun with other arguments" in capsys.readouterr().err
     write_corpus(mine, seed=5)
     assert scale(mine, *words, "--seeds", "0", "1", "--resume") == 2
-    assert "study compares on other text" in capsys.readouterr().err
+    assert "study holds runs on another text" in capsys.readouterr().err

@@ -160,7 +160,7 @@ def test_a_finished_run_that_is_resumed_is_evaluated_again(corpus, capsys):
     assert ltm("train", "--resume", "run") == 0
     assert equal(before, weights("run"))
     out, err = capsys.readouterr()
-    assert "run is done, all 2 steps of it: it is evaluated again." in err
+    assert "run has taken all 2 steps and is evaluated again." in err
     assert out.count("NOT A BOUND") == 2  # of the run, and of the run that was resumed
 
 
@@ -180,7 +180,7 @@ def test_a_run_that_is_too_short_says_so(corpus, capsys):
     assert "slow.warmup=9 is as long as the run of 2 slow steps: the learning rate only comes to 22%" in err
 
 
-@pytest.mark.parametrize(("saved", "remark"), [(5, "trained by 5 threads, and goes on with"), (None, ""), (0, "")])
+@pytest.mark.parametrize(("saved", "remark"), [(5, "trained with 5 threads, and is resumed with"), (None, ""), (0, "")])
 def test_a_resume_with_another_number_of_threads_says_so(run, capsys, monkeypatch, saved, remark):
     """None: a checkpoint that does not say; 0 stands for as many as now."""
     load = Checkpoints.load

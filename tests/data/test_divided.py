@@ -43,7 +43,7 @@ def streamed(monkeypatch):
 
 @pytest.fixture
 def tokenized(monkeypatch):
-    """How many texts are tokenized."""
+    """Number of tokenized texts."""
     texts, encode_pieces = [], Tokenizer.encode_pieces
 
     def noted(self, several):

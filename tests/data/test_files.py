@@ -1,4 +1,4 @@
-"""Which files a corpus stands for: commas, links, and what is no file."""
+"""The files that a corpus stands for: commas, links, and what is no file."""
 
 import os
 

@@ -72,7 +72,7 @@ def test_another_posterior_does_not(change, spread, toy):
 
 
 def test_the_best_mean_field_posterior_is_too_narrow(toy):
-    """Where thoughts are correlated; that is what the mean field costs."""
+    """Correlated thoughts make the mean field too narrow, which costs it nats."""
     found = calibrate(toy, MeanFieldGuide(toy.z_shape), FastLoop(ELBO(8), 150, 0.1, 0.0))
     assert found.p_value < 1e-6
     coordinates = [found.spread[i] for i, name in enumerate(found.names) if name.startswith("z[")]

@@ -212,7 +212,7 @@ def test_what_is_written_may_go_on_into_a_pass_with_gradients(tiny):
 @pytest.mark.parametrize(
     ("sizes", "options", "message"),
     [
-        ({"vocabulary": 31}, {}, "the draft knows 31 tokens, the model 30"),
+        ({"vocabulary": 31}, {}, "the draft's vocabulary has 31 tokens, the model's 30"),
         ({"length": 12}, {}, "exceed the 12 tokens the draft was built for"),
         ({}, {"ahead": 0}, "ahead=0"),
         ({}, {"tokens": 19}, "exceed the 20 tokens this model was built for"),

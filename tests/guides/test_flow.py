@@ -72,7 +72,7 @@ def test_a_single_dimension_has_a_flow_too():
 
 
 def test_a_learned_flow_goes_beyond_its_base():
-    """It learns the direction in which all posteriors are correlated, which the mean field cannot."""
+    """The flow learns the direction in which all posteriors are correlated, which the mean field cannot."""
     precision = 1.5 * torch.eye(4, dtype=torch.float64) + 3
     toy = with_precision(precision, Z_SHAPE, batch=16)
     toy.requires_grad_(False)

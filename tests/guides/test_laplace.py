@@ -108,7 +108,7 @@ def test_no_direction_is_less_certain_than_the_floor(options, floor):
 
 @pytest.mark.parametrize("covariance", ["full", "diagonal"])
 def test_what_is_not_finite_does_not_stop_it(covariance, toy):
-    """It is the slow step that says so, by name."""
+    """A value that is not finite is named by the slow step."""
     guide = LaplaceGuide(toy.z_shape, covariance)
     guide.start(toy.x, prior=toy.prior())
     guide.after_fit(lambda z: z.square().sum((-3, -2, -1)) * float("nan"))
@@ -165,7 +165,7 @@ def test_a_random_density_has_the_same_noise_on_both_sides():
 
 
 def test_it_does_not_trust_half_the_digits(tiny):
-    """Where a run is in bf16, curvature is not."""
+    """Curvature stays in float32 or better where a run is in bf16."""
     axes = torch.eye(64, dtype=torch.float32)[:4].view(4, *tiny.decoder.z_shape)
     log_joint = LogJoint(tiny.model.float(), tiny.x)
     arguments = (axes, tiny.z.float(), torch.ones(tiny.decoder.z_shape), log_joint)

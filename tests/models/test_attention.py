@@ -1,4 +1,4 @@
-"""Who sees whom: tokens their window, and thoughts from where they stand."""
+"""Visibility: tokens see their window, and thoughts from where they stand."""
 
 import pytest
 import torch

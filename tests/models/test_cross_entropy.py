@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ltm_pyro.models.decoder import cross_entropy
 from ltm_pyro.models.decoder.cross_entropy import token_nats
@@ -16,6 +17,27 @@ def chunks(request, monkeypatch):
     monkeypatch.setattr(cross_entropy, "MOST", request.param)
 
 
+@pytest.fixture(params=["fused", "recomputed"])
+def way(request, monkeypatch):
+    """How logits of a learning weight are computed: by torch's own function, where there is one, or in chunks."""
+    if request.param == "recomputed":
+        monkeypatch.setattr(cross_entropy, "FUSED", None)
+    elif cross_entropy.FUSED is None:
+        pytest.skip("linear_cross_entropy is new in torch 2.13")
+
+
+class LargestTensor(TorchDispatchMode):
+    """The most numbers that any tensor has which is made within."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **kwargs or {})
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
 def problem(held):
     rows, weight = torch.randn(N, D, dtype=torch.float64), torch.randn(V, D, dtype=torch.float64)
     return rows.requires_grad_(), weight.requires_grad_(not held), torch.randint(V, (N,))
@@ -26,7 +48,8 @@ def by_hand(rows, weight, targets):
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_values_and_gradients_are_those_of_the_softmax(held, chunks):
+@pytest.mark.usefixtures("chunks", "way")
+def test_values_and_gradients_are_those_of_the_softmax(held):
     rows, weight, targets = problem(held)
     outer = torch.randn(N, dtype=torch.float64)
     learn = [rows] if held else [rows, weight]
@@ -38,6 +61,37 @@ def test_values_and_gradients_are_those_of_the_softmax(held, chunks):
         strict=True,
     ):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.skipif(cross_entropy.FUSED is None, reason="linear_cross_entropy is new in torch 2.13")
+@pytest.mark.usefixtures("chunks")
+def test_both_ways_agree_to_rounding(monkeypatch):
+    rows, weight, targets = problem(held=False)
+    outer = torch.randn(N, dtype=torch.float64)
+
+    def results():
+        nats = token_nats(rows, weight, targets)
+        return nats, *torch.autograd.grad((outer * nats).sum(), (rows, weight))
+
+    fused = results()
+    monkeypatch.setattr(cross_entropy, "FUSED", None)
+    for one, other in zip(results(), fused, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-13, rtol=1e-13)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_no_more_than_a_chunk_of_logits_is_held(held, way, monkeypatch):
+    monkeypatch.setattr(cross_entropy, "FEWEST", 1)
+    monkeypatch.setattr(cross_entropy, "MOST", 8)
+    rows, weight = torch.randn(2000, 4, requires_grad=True), torch.randn(50, 4, requires_grad=not held)
+    kept = []
+    with LargestTensor() as largest:
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.untyped_storage()) or t, lambda t: t):
+            nats = token_nats(rows, weight, torch.randint(50, (2000,)))
+        nats.sum().backward()
+    assert largest.numbers <= max(rows.numel(), 256 * len(weight))  # 256 rows are what torch's own takes at once
+    for_backward = sum({storage.data_ptr(): storage.nbytes() for storage in kept}.values())
+    assert for_backward < 2000 * len(weight)  # bytes: a quarter of all logits
 
 
 def test_without_gradients_the_values_are_the_same():
@@ -61,13 +115,15 @@ def test_a_second_derivative_is_refused_and_not_wrong():
         slope.sum().backward()
 
 
-def test_in_half_precision_only_the_products_are_rounded():
-    rows, weight, targets = problem(held=True)
-    rows = rows.float().detach().requires_grad_()
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.usefixtures("way")
+def test_in_half_precision_only_the_products_are_rounded(held):
+    rows, weight, targets = problem(held)
+    rows, weight = (t.detach().float().requires_grad_(t.requires_grad) for t in (rows, weight))
     with torch.autocast("cpu", torch.bfloat16):
-        nats = token_nats(rows, weight.float(), targets)
+        nats = token_nats(rows, weight, targets)
     (slope,) = torch.autograd.grad(nats.sum(), rows)
-    expected = by_hand(rows, weight.float(), targets)
+    expected = by_hand(rows, weight, targets)
     assert nats.dtype == slope.dtype == torch.float32
     torch.testing.assert_close(nats, expected, atol=0.05, rtol=0.02)
     torch.testing.assert_close(slope, torch.autograd.grad(expected.sum(), rows)[0], atol=0.05, rtol=0.05)

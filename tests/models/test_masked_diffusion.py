@@ -238,7 +238,7 @@ def test_gradients_are_those_of_the_masked_tokens(model):
 
 
 def influence(window, layers, length=24):
-    """Which tokens change the answer in the middle of a text whose middle is masked: (T,)."""
+    """Mask of the tokens that change the answer in the middle of a text whose middle is masked: (T,)."""
     torch.manual_seed(0)
     sizes = {"vocabulary": 5, "length": length, "window": length, "thoughts": 0, "layers": layers}
     model = large_weights(MaskedDiffusionModel(decoder_with(**sizes), window=window), 0.5)

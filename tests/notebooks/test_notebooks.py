@@ -187,7 +187,7 @@ def with_fewer(notebook, pieces):
 
 @every_notebook
 def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path):
-    """Where whole runs take long, with fewer steps; `make test-all` runs it as it stands."""
+    """Notebooks run, those with long runs with fewer steps; `make test-all` runs them as they stand."""
     assert_it_runs(source, tmp_path, QUICK.get(source.stem))
 
 

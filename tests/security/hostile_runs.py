@@ -142,6 +142,6 @@ REFUSED = {  # name: edit, what the refusal says; no consent helps
     "all from a file": (at("config", "more.yaml"), "more.yaml"),
     "a tag of Python": (more('unheard: !!python/object/apply:os.system ["touch PWNED"]\n'), "python/object"),
     "a type that no argument has": (more("unheard: !!binary aGVsbG8=\n"), "bytes"),
-    "aliases of aliases": (more(ALIASES), "stands for more than"),
+    "aliases of aliases": (more(ALIASES), "it holds more than"),
     "deep nesting": (more(f"unheard: {'[' * 10_000}\n"), "nested"),
 }

@@ -80,7 +80,7 @@ def test_budgets_that_are_nearly_equal_are_one():
 
 
 def covered(of, trials=120):
-    """How often the 95 % intervals of the cells that `of` makes of a study hold the parameters."""
+    """Share of the cells that `of` makes of a study whose 95 % intervals hold the parameters."""
     truth = np.array([A, B, C])
     hits = np.zeros(3)
     for trial in range(trials):

@@ -273,7 +273,7 @@ def test_the_remedy_names_a_checkpoint_that_is_whole(tmp_path):
     shutil.rmtree(paths[0])
     assert f"Use {paths[3]} instead" in remedy()
     (paths[3] / "manifest.json").unlink()
-    assert "No other whole checkpoint is beside it" in remedy()
+    assert "The run has no other complete checkpoint" in remedy()
 
 
 def test_a_damaged_checkpoint_is_not_the_best(two):

@@ -91,7 +91,7 @@ def test_slices_give_the_gradient_of_the_whole_batch():
 
 
 def test_particles_that_move_each_for_themselves_weigh_as_a_mean():
-    """Where the loop does not get anywhere, the mean along it is the gradient at its end."""
+    """A loop that stands still has, as its mean, the gradient at its end."""
     found = []
     for averages in (True, False):
         tiny = tiny_with(lambda shape: SVGDGuide(shape, particles=4))
@@ -132,7 +132,7 @@ def test_without_local_parameters_it_is_the_gradient_at_the_end():
 def test_what_it_does_not_go_with_is_refused():
     tiny = tiny_with()
     with pytest.raises(
-        InputError, match=r"GradientAverage lets the weights follow the fast loop's bound too: ChiUpper"
+        InputError, match=r"GradientAverage trains the weights with the fast loop's bound too: ChiUpper"
     ):
         svi_of(tiny, ChiUpper(2), 1, ELBO()).step(tiny.x)
     tiny.guide = SemiAmortisedGuide(tiny.decoder.z_shape, 30, through="refinement").double()

@@ -196,7 +196,7 @@ def test_settings_that_contradict_the_weights_are_refused(tmp_path, name):
 
 def test_thoughts_that_layers_cannot_share_are_refused(tmp_path):
     path = saved(tmp_path, Reference(SIZE).weights, model_args={**SIZE.stated(), "max_z_len": 7})
-    with pytest.raises(InputError, match=r"max_z_len=7.*2 layers cannot share"):
+    with pytest.raises(InputError, match=r"max_z_len=7.*no multiple of its 2 layers"):
         decoder_from_authors(path)
     assert decoder_from_authors(path, thoughts=4).z_shape == (2, 4, 32)
 

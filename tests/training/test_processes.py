@@ -150,7 +150,7 @@ def test_commands_that_share_no_work_are_refused_where_several_processes_were_la
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert ltm("evaluate", "run") == 2
-    assert "several processes were launched, and only `ltm train` shares its work" in capsys.readouterr().err
+    assert "several processes were launched, but only `ltm train` shares its work" in capsys.readouterr().err
 
 
 # ---- alone, with others made up

@@ -90,7 +90,7 @@ def test_checkpoints_are_found_by_name_and_by_step(trained):
 
 
 def test_a_new_run_takes_no_folder_that_is_there(tmp_path, trained, config, tokenizer):
-    with refused(f"{re.escape(str(trained))} exists: choose another --run, or go on .* --resume"):
+    with refused(f"{re.escape(str(trained))} exists: choose another --run, or resume .* --resume"):
         Run.create(trained, config, tokenizer)
     refuse_existing(tmp_path)  # it is empty
     (tmp_path / "file").touch()
@@ -234,7 +234,7 @@ def test_the_fingerprint_is_of_what_shapes_the_weights(tmp_path, config, tokeniz
 
 
 def test_a_run_of_an_earlier_version_is_opened(tmp_path):
-    """Where this version has an empty field, a rise in shares of the run and no steps of tables, it had others."""
+    """Earlier versions had other fields: an empty one here, no rise in shares of the run, no steps of tables."""
     (tmp_path / "config.yaml").write_text(OLD.read_text(encoding="utf-8"), encoding="utf-8")
     config = Run.open(tmp_path).config
     assert config.data.field == ""

@@ -51,7 +51,7 @@ def test_the_seed_makes_what_starts_anew_and_a_resumed_run_does_not_start_again(
     ("words", "reason"),
     [
         (["--decoder.width", "32"], r"blocks.0.* is \(16, 64\) there and \(32, 96\) here.* sizes, --decoder.width 16$"),
-        (["--decoder.layers", "1"], r"blocks.1.* has no place here, and 8 more like it. .*--decoder.layers 2$"),
+        (["--decoder.layers", "1"], r"blocks.1.* does not exist here, and 8 more like it. .*--decoder.layers 2$"),
         (["--decoder.heads", "4"], r"heads is 2 there and 4 here. Give its own sizes, --decoder.heads 2$"),
         (["--decoder.inner", "40"], r"feed_forward.* is .*--decoder.inner null$"),
         (["--data.tokenizer", "TOKENIZER"], "its weights belong to its own tokenizer, and .* is another"),

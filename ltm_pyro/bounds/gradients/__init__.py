@@ -1,4 +1,4 @@
-"""How a bound's gradient is estimated, one estimator a file: a choice of its own, beside that of the bound."""
+"""Estimators of a bound's gradient, one a file: a choice of its own, beside that of the bound."""
 
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.bounds.gradients.automatic import Automatic

@@ -39,7 +39,7 @@ class AbstractGradient(Recorded, ABC):
         """b and c from log-weights without history, (S, B)."""
 
     def refusal(self, objective: Objective) -> str | None:
-        """Why this estimator makes no sense for an objective; None where it does."""
+        """The reason why this estimator makes no sense for an objective; None where it does."""
         if objective.is_function_of_weights:
             return None
         return f"{objective.name} is not a function of importance weights: its gradient is Reparameterised()"

@@ -1,4 +1,4 @@
-"""The slow gradient as a mean over all passes of the fast loop."""
+"""Observer that averages the slow gradient over all passes of the fast loop."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ltm_pyro.inference import FastStep, Fit, Guide, WeightObserver
 
 
 class GradientAverage(WeightObserver):
-    r"""θ follows the mean gradient along the fast loop, and not the one at its end alone.
+    r"""Average of the gradient with respect to θ over the fast loop, instead of the gradient at its end alone.
 
     .. math:: \frac{1}{T + 1} \Big(\sum_{s=0}^{T-1} \nabla_\theta\, \mathcal{L}_{fast}(x; \gamma_s, \theta)
               + \nabla_\theta\, \mathcal{L}_{slow}(x; \gamma_T, \theta)\Big)
 
-    Each pass has its own noise, as the paper's released code in effect has it up to its scale. The decoder then also
-    learns to read thoughts that say little yet; thoughts were worth half as much (docs/thoughts.md). It costs the
-    weights' gradients in every fast step, and a reading of the text for each. The passes follow the fast loop's own
-    bound: over a prior that learns give both loops the same.
+    Each pass has its own noise; up to scale this is what the paper's released code in effect does. The decoder is then
+    also trained on thoughts early in their fit, which carry little information: thoughts were worth half as much
+    (docs/thoughts.md). The cost is the gradients of the weights in every fast step, and a pass over the text for
+    each. The passes use the fast loop's bound: with a prior that has parameters, give both loops the same bound.
 
     Raises:
-        InputError: from a fit, if the weights cannot follow the loop's bound, or the guide follows the loop itself.
+        InputError: from a fit, if the fast bound cannot train the weights, or the guide differentiates through the fit.
 
     Example:
         >>> from ltm_pyro import ELBO, Decoder, DualRateSVI, FastLoop, GaussianPrior, LatentThoughtModel
@@ -48,7 +48,7 @@ class GradientAverage(WeightObserver):
 
     @contextmanager
     def around(self, fit: Fit) -> Iterator[None]:
-        """Within, what `backward` brings to the weights is kept here; what they held before comes back."""
+        """Context manager in which the gradients of the weights are collected; earlier ones are restored at the end."""
         if reason := refusal_of_average(fit.bound, fit.guide):
             raise InputError(reason)
         self._forget()
@@ -73,7 +73,7 @@ class GradientAverage(WeightObserver):
 
     @torch.no_grad()
     def learned(self, tokens: Tensor | int) -> None:
-        """Add to the weights' gradients the passes' own, each with a share as large as that of the loop's end."""
+        """Add the gradients of the passes to those of the weights, each with the share of the gradient at the end."""
         for weight, total in zip(self._weights, self._sums, strict=True):
             if total is not None:
                 share = total / (tokens * self.times * (self.passes + 1))
@@ -82,12 +82,12 @@ class GradientAverage(WeightObserver):
 
 
 def refusal_of_average(bound: AbstractObjective, guide: Guide) -> str | None:
-    """Why the weights cannot follow the passes of a fast loop; None where they can."""
+    """Reason why gradients cannot be averaged over a fast loop with this bound and guide; None if they can."""
     if guide.needs_unrolled:
         return (
-            f"GradientAverage does not go with {type(guide).__name__}, which follows the fast loop back to its start: "
-            "let it learn with through='own', or leave GradientAverage out"
+            f"GradientAverage does not work with {type(guide).__name__}, which differentiates through the fast loop: "
+            "give the guide through='own', or leave GradientAverage out"
         )
     if bound.refusal_of_slow_step:
-        return f"GradientAverage lets the weights follow the fast loop's bound too: {bound.refusal_of_slow_step}"
+        return f"GradientAverage trains the weights with the fast loop's bound too: {bound.refusal_of_slow_step}"
     return None

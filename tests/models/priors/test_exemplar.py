@@ -99,7 +99,7 @@ def test_a_text_is_scored_by_the_others_while_the_prior_learns(pupils):
 
 
 def test_by_its_own_posterior_a_text_would_cost_the_logarithm_of_their_number(pupils):
-    """Which is why it is left out: the KL to the other components is another matter."""
+    """The text's own posterior is left out for this reason: the KL to the other components is another matter."""
     prior, exemplar = pupils.prior, int(pupils.prior.ids[0])
     with torch.no_grad():  # as posteriors are that say much
         prior.mu.mul_(20.0)

@@ -18,7 +18,7 @@ def prior():
 
 
 def slopes(prior, z):
-    """How much the density's slope along each layer depends on each layer, shape (L, L)."""
+    """Dependence of the density's slope along each layer on each layer, shape (L, L)."""
     hessian = torch.autograd.functional.hessian(lambda z: prior().log_prob(z), z)  # (L, K, D, L, K, D)
     return hessian.abs().amax((1, 2, 4, 5))
 
