@@ -14,17 +14,18 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# **The question.** A latent-variable model reports a perplexity of 3. Is that its perplexity, a bound on it, or
-# nothing at all?
+# **The question.** A latent-variable model reports a perplexity of 3. Is that number its perplexity, a bound on it, or
+# neither?
 #
 # **At the end you will know**
 #
-# - how a number that looks like an ELBO falls below the true cost when q is fitted to the noise that scores it,
-# - why it can then be as low as one likes, even on texts in which there is nothing to learn,
-# - which of ELBO, importance-weighted, prior and predictive is a bound on what, and how far they lie apart,
-# - two ways to take a perplexity of a corpus, of which one is the usual.
+# - how a number that looks like an ELBO falls below the true cost when q is fitted to the noise with which it is
+#   scored,
+# - why that number can then be arbitrarily low, even on texts in which there is nothing to learn,
+# - which of the ELBO, importance-weighted, prior and predictive numbers bounds which cost, and how far they lie apart,
+# - two definitions of the perplexity of a corpus, and which of them is usual.
 #
-# You need notebooks 1 and 4.
+# This notebook builds on notebooks 1 and 4.
 
 # %% tags=["install"]
 import importlib.util
@@ -63,14 +64,16 @@ BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "0
 # %% [markdown]
 # ## Two protocols
 #
-# The ELBO is a mean over draws $z = \mu + \sigma\epsilon$ of q. We never have the mean, only draws. There are two ways:
+# The ELBO is a mean over draws $z = \mu + \sigma\epsilon$ of q, and is estimated from a few draws. There are two
+# protocols:
 #
-# - **fresh noise**: every step of the fit has a new $\epsilon$, and so has the number that is reported;
-# - **fixed noise**: one $\epsilon$ is drawn, q is fitted with it, and *the same one* gives the number.
+# - **fresh noise**: every step of the fit uses a new $\epsilon$, and so does the reported number;
+# - **fixed noise**: one $\epsilon$ is drawn, q is fitted with it, and *the same* $\epsilon$ is used for the reported
+#   number.
 #
-# The second looks harmless, it is less noisy, and the released code of the Latent Thought Models paper does it. On a model
-# whose evidence is known we can see what it does. `FixedNoise` is that protocol; after its fit we also know the exact
-# ELBO of the very q that it found.
+# The second protocol looks harmless and is less noisy, and the released code of the Latent Thought Models paper uses
+# it. A model whose evidence is known shows its effect. `FixedNoise` implements this protocol; after its fit we also
+# compute the exact ELBO of the q that it found.
 
 # %%
 pyro.set_rng_seed(5)
@@ -106,14 +109,14 @@ axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# With fresh noise what is reported is the ELBO, up to the noise of a draw, and it stays above the truth. With fixed noise the
-# report falls *through the truth*, and goes on falling, while the true ELBO of that q gets no better: **the number improves
-# because q learns its noise, not its text.**
+# With fresh noise the reported cost is that of the ELBO, up to the noise of a draw, and it stays above the true cost.
+# With fixed noise the reported cost falls *below the true cost*, and continues to fall, while the true ELBO of that q
+# does not improve: **the number improves because q is fitted to its noise, not to its text.**
 #
-# ## How q learns its noise
+# ## How q is fitted to its noise
 #
-# In one dimension it can be drawn. With ε known, μ need not be near the posterior at all: it moves so that the one
-# point $\mu + \sigma\epsilon$ is where the text wants it. Nothing then keeps q as wide as the posterior.
+# In one dimension we can plot this. If ε is fixed, μ need not be near the posterior at all: it moves until the single
+# point $\mu + \sigma\epsilon$ has a high likelihood. Nothing then keeps q as wide as the posterior.
 
 # %%
 pyro.set_rng_seed(1)
@@ -154,12 +157,13 @@ def look(seed=0):
 ipywidgets.interact(look, seed=ipywidgets.IntSlider(value=0, min=0, max=30, continuous_update=False))
 
 # %% [markdown]
-# With fresh noise q is the posterior, whatever the seed. With fixed noise it is another for each: too wide, or a needle.
+# With fresh noise q is the posterior, whatever the seed. With fixed noise q differs for each seed: it is too wide or
+# far too narrow.
 #
 # ## On a language model
 #
-# The language of notebooks 3 and 4, whose true cost is known, and a small Latent Thought Model that learned it honestly,
-# with fresh noise in both loops.
+# We use the language of notebooks 3 and 4, whose true cost is known, and a small Latent Thought Model that was trained
+# on it with fresh noise in both loops.
 
 # %%
 TOPICS, WORDS, LENGTH = 4, 8, 16
@@ -189,8 +193,9 @@ true_cost = -(chances.log()[:, texts].sum(-1) - math.log(TOPICS)).logsumexp(0)  
 
 
 # %% [markdown]
-# All numbers of the model on 400 held-out texts, each less the truth, text by text. The loop has 64 steps. The fixed noise is
-# drawn four times, since a single draw could be luck; the bars are two standard errors over texts.
+# The figure shows all numbers of the model on 400 held-out texts, each minus the true cost, paired by text. The fast
+# loop has 64 steps. The fixed noise is drawn four times, since a single draw could be an exception; the bars are two
+# standard errors over texts.
 
 
 # %%
@@ -231,15 +236,17 @@ print(f"their mean: {below.mean():.3f} ± {error:.3f} nats a text")
 assert below.mean() + 2 * error < 0 < (numbers["importance-weighted, 64 draws"] - true_cost).mean()
 
 # %% [markdown]
-# No model can cost less than the truth on average: who claims to has not bounded anything. Here the report does, by many
-# standard errors and with each draw, while the model's honest numbers say how far from the truth it really is.
-# The honest numbers all lie above, in the order in which they must: prior, ELBO, importance-weighted with more draws.
+# No model can cost less than the true distribution on average: a number below the true cost is not a bound. Here the
+# fixed-noise number lies below it, by many standard errors and with each draw. The valid bounds show how far the model
+# really is from the truth. They all lie above the true cost, in the order that theory requires: prior, ELBO,
+# importance-weighted with more draws.
 #
 # ## Why a number near 3 can mean nothing
 #
-# How far can it go? Take texts of *random* words, each of the eight as likely as any other, whatever stands before.
-# There is nothing to learn, and no model has a perplexity below 8. We *train* with the fixed noise too, as the released code
-# does, so that the decoder learns to read what q can smuggle past the KL.
+# How low can the fixed-noise number be? Take texts of *random* words: each of the eight words is equally likely,
+# whatever precedes it. There is nothing to learn, and no model has a perplexity below 8. We also *train* with the fixed
+# noise, as the released code does. The decoder then learns to decode information that q puts into z without paying for
+# it in the KL.
 
 
 # %%
@@ -275,15 +282,16 @@ plt.show()
 print("reported:", [round(p, 2) for p in found[:, 0].tolist()])
 
 # %% [markdown]
-# The longer q is fitted, the *better than possible* the report, on texts that hold nothing. The same q's honest ELBO says what
-# the model is worth: less than a die. The more thoughts there are and the more fast steps, the lower the reported number
-# can go; that it is low says nothing of the model.
+# The longer q is fitted, the further the reported perplexity falls below 8, the lowest possible value. The ELBO of the
+# same q with fresh noise shows the real quality of the model: it is worse than guessing uniformly. With more thoughts
+# and more fast steps the reported number can be lower still; a low value says nothing about the model.
 #
 # ## All numbers in one call
 #
-# `Evaluator` gives what belongs together, and, only if asked for, the fixed-noise protocol beside it. On a run,
-# `ltm evaluate` prints the same. *Predictive* is another question than the others: q has seen the first half of a text
-# only, and the second is scored. It is what a writer can use, and an exact cost of a predictor.
+# `Evaluator` computes the four numbers together and, only if asked, the fixed-noise protocol beside them. On a run,
+# `ltm evaluate` prints the same. The *predictive* number answers a different question from the others: q is fitted on
+# the first half of a text only, and the second half is scored. It is the number that applies to generation, and it is
+# the exact cost of a predictor.
 
 # %%
 numbers_of = Evaluator(model, guide, FastLoop(ELBO(), 64), draws=16, fixed_noise=True)
@@ -296,8 +304,9 @@ for name, score in evaluation.scores.items():
 # %% [markdown]
 # ## Which mean?
 #
-# The perplexity of a corpus is exp(all nats / all tokens). The mean over texts of exp(nats / tokens) is another number, and
-# never lower for texts of equal length; the released code reports that one. Compare only like with like.
+# The perplexity of a corpus is exp(all nats / all tokens). The mean over texts of exp(nats / tokens) is a different
+# number, and never lower for texts of equal length; the released code reports it. Compare only numbers of the same
+# definition.
 
 # %%
 per_text = numbers["ELBO"] / LENGTH
@@ -342,8 +351,8 @@ else:
     print("Exercise 2: right.")
 
 # %% [markdown]
-# **3.** Write `report(model, guide, x)`, the *honest* ELBO's cost in nats of every text, (N,), from a guide that has been
-# fitted with fixed noise, as above.
+# **3.** Write `report(model, guide, x)`: the cost of every text by the ELBO with *fresh* noise, in nats, shape (N,),
+# for a guide that was fitted with fixed noise, as above.
 
 
 # %% tags=["exercise-3"]

@@ -14,17 +14,17 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# **The question.** p(z) says what thoughts there are before a word is written. A Gaussian is the simplest choice. What do
-# mixtures, hierarchies, flows, diffusions, energies and codebooks add, and what do they cost?
+# **The question.** The prior p(z) is the distribution of the thoughts before any text is observed. A Gaussian is the
+# simplest choice. What do mixtures, hierarchies, flows, diffusions, energies and codebooks add, and what do they cost?
 #
 # **At the end you will know**
 #
-# - which shapes each family can and cannot represent, in nats lacking to the truth and in samples,
-# - whose density is exact and whose is bounded, and what that means for a number that you report,
-# - what a codebook is, and when its codes must know of each other,
-# - why reading and writing ask different things of a prior.
+# - which shapes each family can and cannot represent, by its KL in nats and by its samples,
+# - which densities are exact and which are bounds, and what that means for a reported number,
+# - what a codebook is, and when its codes must be modelled jointly,
+# - why scoring and generation make different demands on a prior.
 #
-# You need notebooks 1 and 3.
+# This notebook builds on notebooks 1 and 3.
 
 # %% tags=["install"]
 import importlib.util
@@ -69,9 +69,9 @@ BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "0
 # %% [markdown]
 # ## Two shapes that thoughts could have
 #
-# In training the prior is pulled towards where the posteriors of the texts lie. Suppose these lie as one of two shapes, in
-# two layers of one number each: in **three places**, as texts of three kinds would; or on a **banana**, where the second
-# layer depends on the first along a curve. Both densities are known, so that nothing need be guessed.
+# Training moves the prior towards the posteriors of the texts. Suppose these form one of two shapes, in two layers of
+# one number each: **three places**, as for texts of three kinds, or a **banana**, where the second layer depends on the
+# first along a curve. Both densities are known, so that the results can be checked.
 
 # %%
 Z_SHAPE = (2, 1, 1)
@@ -94,9 +94,9 @@ def banana(count):
 
 
 # %% [markdown]
-# Each prior now learns from samples by maximum likelihood, 250 steps of 256. (In a Latent Thought Model it learns the same
-# lesson from draws of q, through the ELBO.) It is scored on samples that it has not seen: what its mean log-density lacks
-# to the shape's own is $\mathrm{KL}(\text{shape} \,\|\, \text{prior})$, in nats.
+# Each prior is now trained on samples by maximum likelihood, in 250 steps of 256 samples. (In a Latent Thought Model it
+# is trained on draws of q instead, through the ELBO.) It is scored on new samples: the difference between its mean
+# log-density and that of the shape is $\mathrm{KL}(\text{shape} \,\|\, \text{prior})$, in nats.
 
 # %%
 PRIORS = {
@@ -152,12 +152,12 @@ panels[0].invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# - A **Gaussian** puts its mass where there is none: between the places, inside the banana.
-# - A **mixture** is at home with places, and must tile a curve.
-# - A **hierarchy** (a Gaussian for the second layer, whose mean and scale depend on the first) bends, and so has the banana;
-#   what the first layer does by itself stays a Gaussian.
-# - A **flow** bends everything but cannot tear: there are bridges between its places.
-# - A **diffusion** and an **energy** can do both.
+# - A **Gaussian** puts mass where the shape has none: between the places, and inside the banana.
+# - A **mixture** represents separate places well, and a curve only by many components.
+# - A **hierarchy** (a Gaussian for the second layer, whose mean and scale depend on the first) represents the banana;
+#   the marginal of the first layer stays a Gaussian.
+# - A **flow** represents curves but cannot separate mass completely: thin bridges connect its places.
+# - A **diffusion** and an **energy** represent both shapes.
 
 # %% tags=["slider"]
 import ipywidgets
@@ -175,13 +175,13 @@ def tile(components=3):
 ipywidgets.interact(tile, components=ipywidgets.IntSlider(value=3, min=1, max=24, continuous_update=False))
 
 # %% [markdown]
-# ## Exact, or bounded?
+# ## Exact and bounded densities
 #
-# Not every density here is known. Of a mixture, a hierarchy or a flow `log_prob` is log p(z). A diffusion's is the logarithm
-# of an unbiased estimate of p(z), along one random path: in the mean it lies below log p(z). An energy has
-# p(z) = exp(-E(z)) / Z with a Z that nobody knows; it is estimated from above, which leaves a lower bound, and z is drawn
-# approximately. Each prior says so itself, and bounds that would not hold with it refuse it. What the figure above says that
-# these two lack holds the looseness too.
+# Not every density here is exact. For a mixture, a hierarchy or a flow, `log_prob` is log p(z). For a diffusion, it is
+# the logarithm of an unbiased estimate of p(z), along one random path; its mean lies below log p(z). An energy has p(z)
+# = exp(-E(z)) / Z with an unknown Z. An upper estimate of Z gives a lower bound on the density, and samples of z are
+# approximate. Each prior declares which kind its `log_prob` is, and bounds that would not hold with it refuse it. For
+# these two priors the KL in the figure above includes the looseness of the bound.
 
 # %%
 for name, (prior, _) in learned["banana"].items():
@@ -190,8 +190,9 @@ for name, (prior, _) in learned["banana"].items():
 # %% [markdown]
 # ## Codes
 #
-# A `CodebookPrior` has thoughts that are one of C codes each. Do the codes of a text know of each other? Here two codes of three
-# usually agree. An independent prior learns how often each occurs, and no more; an autoregressive one learns the table.
+# In a `CodebookPrior` each thought is one of C codes. Are the codes of a text dependent? In this example there are two
+# codes with three values each, and they usually agree. An independent prior learns only how often each value occurs; an
+# autoregressive prior learns the joint table.
 
 # %%
 TABLE = torch.tensor([[0.30, 0.03, 0.02], [0.02, 0.25, 0.03], [0.05, 0.02, 0.28]])
@@ -232,10 +233,10 @@ plt.show()
 # %% [markdown]
 # ## In a Latent Thought Model
 #
-# The language of notebook 3: four hidden topics. Thoughts of four kinds are what a Gaussian cannot have. Whoever
-# *reads* a text pays for a prior that does not fit, in the KL; whoever *writes* one begins with a draw from the prior, and if
-# that lies between topics, so does the text. We score what models write by the language's true density: a text that
-# mixes topics is unlikely there.
+# The language is that of notebook 3, with four hidden topics. A Gaussian cannot represent thoughts of four separate
+# kinds. In *scoring*, a prior that does not fit increases the KL. *Generation* begins with a draw from the prior, and
+# if z lies between topics, the text mixes them. We score generated texts by the true density of the language, in which
+# a text that mixes topics is unlikely.
 
 # %%
 TOPICS, WORDS, LENGTH = 4, 8, 16
@@ -292,13 +293,14 @@ left.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Dotted: what the language itself would have. After so little learning no model writes as the language does: its texts cost
-# some five nats too many there, whichever prior they begin with. One seed and 150 steps rank nothing; `ltm compare priors` trains each with seeds, at equal tokens.
+# The dotted line is the value of the language itself. After so little training no model matches it: under the true
+# density, generated texts cost some five nats too many, with every prior. One seed and 150 steps give no ranking;
+# `ltm compare priors` trains each prior with several seeds, on equally many tokens.
 #
 # ## Exercises
 #
-# **1.** A shape is two far places, with 0.7 and 0.3 of the mass, each a Gaussian of its own. A prior has the two Gaussians right
-# and gives them 0.5 each. How many nats does it lack?
+# **1.** A shape is two distant places, with 0.7 and 0.3 of the mass, each a Gaussian. A prior has the right two
+# Gaussians, but weights of 0.5 each. What is KL(shape ‖ prior), in nats?
 
 # %% tags=["exercise-1"]
 lacks = None  # your answer
@@ -314,8 +316,8 @@ else:
     print("Exercise 1: right.")
 
 # %% [markdown]
-# **2.** How many nats must *any* independent prior of two codes lack on `TABLE`? (It is a number that you know from information
-# theory.)
+# **2.** What is the smallest KL to `TABLE`, in nats, of *any* independent prior of two codes? (It is a well-known
+# quantity of information theory.)
 
 # %% tags=["exercise-2"]
 least_lack = None  # your answer
@@ -330,8 +332,8 @@ else:
     print("Exercise 2: right.")
 
 # %% [markdown]
-# **3.** Make a prior of `Z_SHAPE` that lacks less than 0.4 nats on the banana after the same lesson, and is no hierarchy, flow,
-# diffusion or energy.
+# **3.** Define a prior of `Z_SHAPE` whose KL on the banana is below 0.4 nats after the same training, and which is not
+# a hierarchy, flow, diffusion or energy.
 
 
 # %% tags=["exercise-3"]

@@ -14,17 +14,17 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# **The question.** A guide is a family of posteriors. When is the simplest one, the mean field, not enough, and is a
-# loss then the fault of the family or of how we search in it?
+# **The question.** A guide is a variational family of posteriors. When is the simplest one, the mean field, not enough?
+# Is a gap then due to the family or to inference within it?
 #
 # **At the end you will know**
 #
-# - what a mean field does to thoughts that depend on each other, and what that costs in nats,
-# - which structured guide mends which dependence,
-# - what an encoder saves and what it loses, and how a few steps of refinement win it back,
+# - how a mean field represents thoughts that depend on each other, and what that costs in nats,
+# - which structured guide represents which dependence,
+# - what an encoder saves, how large its gap is, and how a few steps of refinement close it,
 # - how to split the gap of any guide into a part of the family and a part of inference.
 #
-# You need notebooks 1 and 4: what the ELBO is, and what the fast loop does.
+# This notebook builds on notebooks 1 and 4: the ELBO and the fast loop.
 
 # %% tags=["install"]
 import importlib.util
@@ -62,8 +62,8 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.5"
 # ## Two thoughts that depend on each other
 #
 # `LinearGaussian` is a model whose posterior and evidence are known exactly: z ~ N(0, I) and x | z ~ N(Wz + b, s² I).
-# Two numbers of z suffice for the trouble we are after. If x tells mostly their *sum*, then once x is seen the two
-# are strongly dependent: a larger one must be paid for by a smaller other.
+# Two numbers of z are enough to show the problem. If x determines mostly their *sum*, the two are strongly dependent
+# given x: if one is larger, the other must be smaller.
 
 
 # %%
@@ -83,8 +83,8 @@ covariance = torch.linalg.inv(toy.precision()).detach()
 print(f"posterior correlation: {covariance[0, 1] / covariance.diag().prod().sqrt():.2f}")
 
 # %% [markdown]
-# Now the fast loop fits three guides to this one sequence. All three are Gaussian; they differ in which covariances
-# they can have.
+# The fast loop now fits three guides to this one sequence. All three are Gaussian; they differ in the covariances that
+# they can represent.
 
 # %%
 guides = {
@@ -124,17 +124,17 @@ panels[0].legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The mean field has the right middle and the wrong shape. It cannot lean, so it shrinks until it fits inside the
-# posterior's *narrow* side: KL(q ‖ p) punishes mass where the posterior has none much more than it punishes mass that
-# is missing. Each thought by itself therefore looks far more certain than it is.
+# The mean field has the right mean and the wrong shape. It cannot represent the correlation, so that it shrinks to the
+# *narrow* width of the posterior: KL(q ‖ p) penalises mass where the posterior has none much more than it penalises
+# missing mass. The variance of each single thought is therefore far too small.
 #
-# ## What the wrong shape costs
+# ## The cost of the wrong shape
 #
-# For two Gaussian thoughts with correlation ρ the loss has a closed form,
+# For two Gaussian thoughts with correlation ρ the gap has a closed form,
 #
 # $$\log p(x) - \max_{q \text{ diagonal}} \mathrm{ELBO}(q) = -\tfrac12 \log(1 - \rho^2).$$
 #
-# We need not believe it: the evidence is known, so that we can fit and subtract.
+# We can check it: the evidence is known, so that we can fit q and subtract.
 
 
 # %%
@@ -169,10 +169,10 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# No number of fast steps closes this gap: it belongs to the *family*. Up to ρ = 0.6 it is a quarter of a nat and
-# hardly worth a thought; near 1 it grows without limit.
+# No number of fast steps closes this gap: it is due to the *family*. Up to ρ = 0.6 it is at most a quarter of a nat;
+# near 1 it grows without limit.
 #
-# With a live kernel, move ρ; the picture is that of ρ = 0.9.
+# With a running kernel, move ρ; the stored figure shows ρ = 0.9.
 
 
 # %%
@@ -196,12 +196,12 @@ from ipywidgets import FloatSlider, interact
 interact(look, rho=FloatSlider(value=0.9, min=0.0, max=0.99, step=0.01, continuous_update=False))
 
 # %% [markdown]
-# ## Structure mends what it can express
+# ## Structured guides
 #
-# Real thoughts have shape (L, K, D): L layers, K thoughts a layer, D numbers a thought. A full covariance over all of
-# them is the surest and the dearest guide. The cheaper ones each allow *some* dependence. Which one helps depends on
-# where the dependence is, so let us make three models with 2 layers, 2 thoughts and 2 numbers, each with dependence
-# of one kind.
+# Thoughts have shape (L, K, D): L layers, K thoughts per layer, D numbers per thought. A full covariance over all of
+# them is the most general guide and the most expensive. Each cheaper guide represents *some* dependence. Which one
+# helps depends on where the dependence is. We therefore define three models with 2 layers, 2 thoughts and 2 numbers,
+# each with one kind of dependence.
 
 
 # %%
@@ -253,20 +253,20 @@ panels[0].set_xlim(0, 1.25 * max(gaps.values()))
 plt.show()
 
 # %% [markdown]
-# Read it by columns. A covariance within each thought mends the first column and does nothing for the other two; the
-# chain over layers mends the last alone. Kronecker factors and low rank reach all three, with fewer numbers than the
-# full covariance, which is harder to fit for having so many. **A structured guide is a guess about where the
-# posterior's dependence is**, and a guess can be wrong: compare before you pay. On a trained run that is
+# Each column is one model. A covariance within each thought closes the gap in the first column and not in the other
+# two; the chain over layers closes only the last. Kronecker factors and low rank help in all three, with fewer
+# parameters than the full covariance, which is harder to fit because it has so many. **A structured guide is an
+# assumption about where the posterior has dependence**, and the assumption can be wrong: compare guides first. On a
+# trained run the command is
 #
 # ```
 # ltm compare guides RUN --guides MeanFieldGuide LowRankGuide MatrixNormalGuide
 # ```
 #
-# ## An encoder in place of the fast loop
+# ## An encoder instead of the fast loop
 #
-# The other way to fail is to search badly. An *amortised* guide does not search at all: an encoder reads the text and
-# names μ and σ at once. One small network must then be right for every text. Ours is deliberately too small: it reads
-# x through two tanh units.
+# The other source of a gap is inference. An *amortised* guide has no fast loop: an encoder maps the text to μ and σ in
+# one pass. One small network must then be right for every text. Ours is deliberately too small: it has two tanh units.
 
 
 # %%
@@ -303,14 +303,14 @@ train_guide(world, amortised, FastLoop(ELBO(), steps=0), slow, Texts(), steps=60
 x_test = world(batch_size=200)
 
 # %% [markdown]
-# `train_guide` holds the model still and trains only what the guide shares among texts. Now the **split of the gap**
-# (Cremer, Li and Duvenaud, 2018). With q* the best member of the family,
+# `train_guide` freezes the model and trains only the global parameters of the guide. This gives the **split of the
+# gap** (Cremer, Li and Duvenaud, 2018). With q* the best member of the family,
 #
 # $$\underbrace{\log p(x) - \mathrm{ELBO}(q)}_{\text{gap}}
 #   = \underbrace{\log p(x) - \mathrm{ELBO}(q^*)}_{\text{the family's part}}
 #   + \underbrace{\mathrm{ELBO}(q^*) - \mathrm{ELBO}(q)}_{\text{inference's part}} .$$
 #
-# Here all three terms are closed forms: there is no noise in the picture that follows.
+# Here all three terms have closed forms, so that the next figure has no noise.
 
 
 # %%
@@ -348,9 +348,10 @@ axes.legend(frameon=False, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# The encoder is far ahead at zero steps, and some way from the best mean field: that distance is the *amortisation
-# gap*. Refinement starts there and closes it; the cold start needs several times as many steps for the same place. In
-# the end both stand at the same dashed line, because they share a family. Above it only another family leads.
+# At zero steps the encoder is far ahead of the cold start, and at some distance from the best mean field: that distance
+# is the *amortisation gap*. Refinement starts there and closes it; the cold start needs several times as many steps for
+# the same ELBO. In the end both reach the same dashed line, because they share a family. Only another family can go
+# beyond it.
 
 # %%
 split = {
@@ -371,19 +372,20 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# That picture is the whole method of choosing. **Blue is large:** take more fast steps, another step size, an encoder
-# or a memory. **Orange is large:** take another family. Changing the family while blue is large, or adding steps
-# while orange is large, wastes an afternoon.
+# This figure is the method for choosing a guide. **Blue is large:** use more fast steps, another step size, an encoder
+# or a memory. **Orange is large:** use another family. Changing the family does not help while blue is large, and
+# adding steps does not help while orange is large.
 #
-# On a trained decoder `ltm compare guides` draws the same picture with an importance-weighted bound in the place of
-# log p(x), which nobody knows there. On the default run the mean field lacks 0.005 nats a token, nearly all of it
-# orange (`docs/guides.md`): the paper's guide is a good choice *there*. Yours may differ; now you can tell.
+# On a trained decoder `ltm compare guides` draws the same figure with an importance-weighted bound instead of log p(x),
+# which is unknown there. On the default run the gap of the mean field is 0.005 nats per token, nearly all of it orange
+# (`docs/guides.md`): the paper's guide is a good choice *there*. For your model the result may differ; this figure
+# shows it.
 
 # %% [markdown]
 # ## Exercises
 #
 # **1.** The best mean field is narrower than the true marginal. For two thoughts with correlation ρ, what fraction of
-# the true marginal *variance* does it report? Write it as a function of ρ.
+# the true marginal *variance* does it have? Write it as a function of ρ.
 
 
 # %% tags=["exercise-1"]
@@ -405,8 +407,8 @@ else:
 
 # %% [markdown]
 # **2.** You measure a gap of 2.0 nats on a run. A long run of the same guide reaches a gap of 1.9, a long run of
-# `LowRankGuide` 0.3. What do you change: `"more steps"` or `"another family"`? And how many nats can the change win
-# at most, as far as these numbers tell? Answer with a pair.
+# `LowRankGuide` 0.3. What do you change: `"more steps"` or `"another family"`? And how many nats can the change gain at
+# most, according to these numbers? Answer with a pair.
 
 # %% tags=["exercise-2"]
 decision = None  # your answer, such as ("more steps", 0.5)
@@ -421,9 +423,9 @@ else:
     print("Exercise 2: right.")
 
 # %% [markdown]
-# **3.** Make a guide for the model `dependent("between the thoughts of a layer")` that has *fewer* local numbers a
-# sequence than `FullCovarianceGuide(unit="z")` and still comes within 0.3 nats of log p(x). The check counts and
-# fits.
+# **3.** Define a guide for the model `dependent("between the thoughts of a layer")` that has *fewer* local parameters
+# per sequence than `FullCovarianceGuide(unit="z")` and still comes within 0.3 nats of log p(x). The check counts the
+# parameters and fits the guide.
 
 
 # %% tags=["exercise-3"]

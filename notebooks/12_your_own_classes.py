@@ -14,15 +14,15 @@
 # [![Open Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/)
 # (there: *Upload*, and choose this file)
 #
-# You have an idea that the library does not hold. What is the least that you must write, and how do you know that it
-# is right before you spend a week of compute on it?
+# You have an idea for a class that the library does not have. How little code is needed, and how do you know that it is
+# right before you spend a week of compute on it?
 #
 # **At the end you will know**
-# - what a prior, a guide and a bound each owe the others: a method or two;
-# - how to test yours with the checks that the library's own tests use;
-# - how to train with them from the command line, without touching the library.
+# - which methods a prior, a guide and a bound must have;
+# - how to test your classes with the checks that the library's own tests use;
+# - how to train with them from the command line, without changing the library.
 #
-# You need notebooks 1 and 4; 6, 7 and 8 have what is there already.
+# This notebook builds on notebooks 1 and 4; notebooks 6, 7 and 8 show the classes of the library.
 
 # %% tags=["install"]
 import importlib.util
@@ -52,8 +52,8 @@ pyro.set_rng_seed(12)
 # %% [markdown]
 # ## A prior
 #
-# A prior is a module whose `forward()` *returns* p(z), a distribution of event shape (L, K, D). It never samples.
-# Ours is a logistic distribution with a learned width for each layer: heavier tails than a Gaussian.
+# A prior is a module whose `forward()` *returns* p(z), a distribution of event shape (L, K, D). It never samples. Ours
+# is a logistic distribution with a learned scale for each layer; its tails are heavier than those of a Gaussian.
 
 
 # %%
@@ -73,8 +73,8 @@ check_prior(LogisticPrior)
 print("the prior keeps its contract")
 
 # %% [markdown]
-# `check_prior` draws and counts: does p(z) expand over particles and sequences, repeat under a seed, survive saving
-# and restoring, integrate to one, and are its samples from its own density? A picture of the last:
+# `check_prior` tests whether p(z) expands over particles and sequences, repeats under a seed, stays the same when saved
+# and restored, integrates to one, and has samples from its own density. The figure shows the last of these:
 
 # %%
 prior = LogisticPrior((1, 1, 1))
@@ -90,8 +90,8 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# A check is worth something only if it can fail. Here is the commonest mistake: a change of variables whose Jacobian
-# was forgotten. It trains without a murmur, reports beautiful bounds, and all of them are wrong.
+# A check is useful only if it can fail. Here is the most common mistake: a change of variables without its Jacobian. It
+# trains without any error, and all bounds that it reports are wrong.
 
 
 # %%
@@ -122,12 +122,12 @@ except AssertionError as error:
 # %% [markdown]
 # ## A guide
 #
-# A guide owes three methods. `start` begins a batch with fresh rows, one a sequence: plain tensors that require a
-# gradient, *not* parameters, since they are forgotten with the batch. `local_parameters` says what the fast loop is
-# to move. `posterior` makes q(z) of them.
+# A guide has three methods. `start` begins a batch with fresh rows, one per sequence: plain tensors that require a
+# gradient, *not* parameters, because they are discarded after the batch. `local_parameters` returns the tensors that
+# the fast loop optimises. `posterior` returns q(z) as a function of them.
 #
-# Ours is a Gaussian with one common factor: every number of z may lean along one direction. That is the cheapest
-# guide that knows of dependence at all.
+# Ours is a Gaussian with one common factor: its covariance is diagonal plus one direction. That is the cheapest guide
+# that represents any dependence.
 
 
 # %%
@@ -154,8 +154,8 @@ check_guide(OneFactorGuide)
 print("the guide keeps its contract")
 
 # %% [markdown]
-# Is it worth its factor? On models whose posterior is more and more dependent, against the mean field, with the truth
-# known:
+# Does the factor help? We compare the guide with the mean field on models with more and more dependence in the
+# posterior, whose evidence is known:
 
 # %%
 loop = FastLoop(ELBO(particles=8), steps=120, learning_rate=0.2)
@@ -185,16 +185,16 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# It wins, and not by all of the gap. Knowing the *sum* makes z narrow along one direction, (1, 1, 1, 1), whereas a
-# factor can only *add* variance along one: three more would do. The picture asked a question that the class could
-# answer only in part; that, too, is a result.
+# The guide closes a part of the gap. Knowing the *sum* makes the posterior narrow along one direction, (1, 1, 1, 1),
+# whereas a factor can only *add* variance along one direction: three factors would be enough. So the class represents
+# this dependence only in part; that, too, is a result.
 #
 # ## A bound
 #
-# A bound is a function of the log-weights log w = log p(x, z) - log q(z), shape (S, B), one value a sequence. That
-# method, `value`, is all. Gradients of every kind, `at_once`, claims and tables come with it. Ours splits the S
-# particles into two halves and takes the mean of their importance-weighted bounds: less tight, as each has half the
-# particles.
+# A bound is a function of the log-weights log w = log p(x, z) - log q(z), shape (S, B), with one value per sequence.
+# The method `value` is all that you write. All gradient estimators, `at_once`, claims and tables work with it. Ours
+# splits the S particles into two halves and takes the mean of their importance-weighted bounds. It is less tight,
+# because each half has half the particles.
 
 
 # %%
@@ -212,9 +212,9 @@ check_bound(Halves(particles=8))
 print("the bound keeps its claim:", Halves(particles=8).claim.value)
 
 # %% [markdown]
-# It inherits the claim of a lower bound, and `check_bound` holds it to that: tight at the exact posterior, below log
-# p(x) elsewhere by more than four standard errors, no sequence touched by its batch mates. Now a tempting mistake:
-# the *largest* log-weight, "the best explanation found".
+# The class inherits the claim of a lower bound, and `check_bound` tests it: tight at the exact posterior, below log
+# p(x) elsewhere by more than four standard errors, and no dependence between the sequences of a batch. Now a tempting
+# mistake: the *largest* log-weight, "the best explanation found".
 
 
 # %%
@@ -255,8 +255,8 @@ plt.show()
 # %% [markdown]
 # ## From the command line
 #
-# The command line takes any class by its import path, with its arguments, from a file in the folder you stand in. So
-# we write two of them to `my_classes.py`, and train for a moment.
+# The command line takes any class by its import path, with its arguments, from a file in the current folder. We
+# therefore write two of the classes to `my_classes.py`, and train for a few steps.
 
 # %%
 HEAD = "import pyro.distributions as dist\nimport torch\n\nfrom ltm_pyro import AbstractBound, AbstractPrior\n"
@@ -301,7 +301,7 @@ print("\n".join((folder / "run" / "config.yaml").read_text().split("prior:")[1].
 # The run's `config.yaml` names your class by its path: `ltm evaluate run`, `ltm generate run` and `ltm train --resume
 # run` find it again, as long as `my_classes.py` is there.
 #
-# When it has proven itself, `CONTRIBUTING.md` shows the one file and the one line that bring it into the library.
+# `CONTRIBUTING.md` shows how to add the class to the library, by one file and one line.
 
 # %% [markdown]
 # ## Exercises
@@ -340,9 +340,9 @@ else:
     print("Exercise 2: right.")
 
 # %% [markdown]
-# **3.** `BestExplanation` can be mended into a lower bound for every S by subtracting a number that depends on S
-# alone. Write that class, as tight as it can be for all log-weights. (Hint: compare the largest weight with the mean
-# of all.) The check cannot ask for tightness at the posterior here, so it asks for the value itself.
+# **3.** `BestExplanation` becomes a lower bound for every S if a number that depends only on S is subtracted. Write
+# that class, as tight as it can be for all log-weights. (Hint: compare the largest weight with the mean of all.) The
+# check cannot ask for tightness at the posterior here, so it asks for the value itself.
 
 # %% tags=["exercise-3"]
 Mended = None  # your answer: a class
