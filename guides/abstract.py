@@ -112,8 +112,8 @@ class AbstractGuide(Recorded, nn.Module, ABC):
     @property
     def has_natural_step(self) -> bool:
         """Whether the guide implements both `natural_step` and `natural_norm`."""
-        own, none = type(self), AbstractGuide
-        return own.natural_step is not none.natural_step and own.natural_norm is not none.natural_norm
+        cls, base = type(self), AbstractGuide
+        return cls.natural_step is not base.natural_step and cls.natural_norm is not base.natural_norm
 
     def natural_step(self, rate: float) -> None:
         """Move the local parameters along the natural gradient, computed from their gradients.

@@ -134,8 +134,8 @@ class AutoGuideAdapter(AbstractGuide):
     def _check(self, q: Distribution, batch: int) -> None:
         """Raises InputError unless q and every parameter have one row per sequence."""
         shapes = [tuple(row.shape) for row in self.local_parameters()]
-        apart = q.batch_shape == (batch,) and all(shape[:1] == (batch,) for shape in shapes)
-        if not apart or q.event_shape != self.z_shape:
+        separate = q.batch_shape == (batch,) and all(shape[:1] == (batch,) for shape in shapes)
+        if not separate or q.event_shape != self.z_shape:
             raise InputError(
                 f"{self.name} has parameters of shapes {shapes} and a posterior of batch {tuple(q.batch_shape)}, event "
                 f"{tuple(q.event_shape)} for {batch} sequences of z of shape {self.z_shape}: expected a row for each "

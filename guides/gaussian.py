@@ -121,8 +121,8 @@ class AbstractGaussian(TorchDistribution):
         if not isinstance(prior.base_dist, Normal):
             raise NotImplementedError
         mean, sigma = prior.base_dist.loc, prior.base_dist.scale
-        each = (self.variance + (self.loc - mean) ** 2) / sigma**2 - 1 + 2 * sigma.log()
-        kl = 0.5 * (self.by_layer(each) - self.log_determinants)
+        terms = (self.variance + (self.loc - mean) ** 2) / sigma**2 - 1 + 2 * sigma.log()
+        kl = 0.5 * (self.by_layer(terms) - self.log_determinants)
         return kl.expand(torch.broadcast_shapes(kl.shape, (*self.batch_shape, kl.shape[-1])))
 
     def by_layer(self, each: Tensor) -> Tensor:

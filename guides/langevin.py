@@ -84,10 +84,10 @@ class LangevinGuide(AbstractPointGuide):
 
         chains = self.z.detach().transpose(0, 1)  # (N, B, L, K, D)
         size = self._last_size() * self.temperature
-        moved = adjusted_langevin(chains, tempered, self.adjusted_steps, size)
+        adjusted = adjusted_langevin(chains, tempered, self.adjusted_steps, size)
         with torch.no_grad():
-            self.z.copy_(moved.transpose(0, 1))
+            self.z.copy_(adjusted.transpose(0, 1))
 
     def extra_repr(self) -> str:
-        own = f"temperature={self.temperature}, preconditioned={self.preconditioned}"
-        return f"{super().extra_repr()}, {own}, adjusted_steps={self.adjusted_steps}"
+        arguments = f"temperature={self.temperature}, preconditioned={self.preconditioned}"
+        return f"{super().extra_repr()}, {arguments}, adjusted_steps={self.adjusted_steps}"

@@ -109,19 +109,19 @@ def adjusted_langevin(z: Tensor, log_density: Callable[[Tensor], Tensor], steps:
     Returns:
         The last states, of z's shape, without history.
     """
-    here = Height.of(log_density, z)
+    current = Height.of(log_density, z)
     for _ in range(steps):
-        mean = z + size * here.slope
+        mean = z + size * current.slope
         proposal = mean + math.sqrt(2 * size) * torch.randn_like(z)
-        there = Height.of(log_density, proposal)
-        forward, backward = _square(proposal - mean), _square(z - proposal - size * there.slope)
-        log_ratio = there.value - here.value + (forward - backward) / (4 * size)
+        proposed = Height.of(log_density, proposal)
+        forward, backward = _square(proposal - mean), _square(z - proposal - size * proposed.slope)
+        log_ratio = proposed.value - current.value + (forward - backward) / (4 * size)
         accepted = torch.rand_like(log_ratio).log() < log_ratio  # (N, B); never where it is NaN
         accepted_z = accepted[..., None, None, None]
         z = torch.where(accepted_z, proposal, z)
-        here = Height(
-            torch.where(accepted, there.value, here.value),
-            torch.where(accepted_z, there.slope, here.slope),
+        current = Height(
+            torch.where(accepted, proposed.value, current.value),
+            torch.where(accepted_z, proposed.slope, current.slope),
         )
     return z
 

@@ -110,8 +110,8 @@ class LaplaceGuide(AbstractPointGuide):
         return 2 * signs.to(mode.dtype) - 1
 
     def extra_repr(self) -> str:
-        own = f"covariance={self.covariance!r}, probes={self.probes}, floor={self.floor}"
-        return f"z_shape={self.z_shape}, {own}"
+        arguments = f"covariance={self.covariance!r}, probes={self.probes}, floor={self.floor}"
+        return f"z_shape={self.z_shape}, {arguments}"
 
 
 def _factor(precision: Tensor, floor: float) -> Tensor:

@@ -38,8 +38,8 @@ class LowRankGaussian(AbstractGaussian):
     @cached_property
     def log_determinants(self) -> Tensor:
         inner = self._roots.diagonal(dim1=-2, dim2=-1).log().sum(-1)  # of all layers down to each, (*batch, L)
-        given = torch.cat((inner[..., :1], inner.diff(dim=-1)), -1)
-        return 2 * (given + self.by_layer(self.parts[0].log()))
+        conditional = torch.cat((inner[..., :1], inner.diff(dim=-1)), -1)
+        return 2 * (conditional + self.by_layer(self.parts[0].log()))
 
     @property
     def _root(self) -> Tensor:

@@ -36,8 +36,8 @@ class MatrixGaussian(AbstractGaussian):
     def log_determinants(self) -> Tensor:
         unit, rows, columns = self.parts
         of_rows, of_columns = (root.diagonal(dim1=-2, dim2=-1).log() for root in (rows, columns))
-        each = of_rows.unflatten(-1, self.event_shape[:2])[..., None] + of_columns[..., None, None, :]
-        return 2 * self.by_layer(unit.log() + each)
+        log_scale = of_rows.unflatten(-1, self.event_shape[:2])[..., None] + of_columns[..., None, None, :]
+        return 2 * self.by_layer(unit.log() + log_scale)
 
 
 class MatrixNormalGuide(AbstractGaussianGuide):

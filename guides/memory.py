@@ -102,11 +102,11 @@ class MemoryGuide(AbstractGuide):
                 "without MemoryGuide"
             )
         self._texts = texts_of(x, mask) if self.training else []
-        known, stored = self.memory.read(self._texts)
-        if known:
+        indices, stored = self.memory.read(self._texts)
+        if indices:
             with torch.no_grad():
                 for row, part in zip(rows, stored.split([row[0].numel() for row in rows], 1), strict=True):
-                    row[known] = part.view(-1, *row.shape[1:]).to(row)
+                    row[indices] = part.view(-1, *row.shape[1:]).to(row)
 
     def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:
         self.guide.after_fit(log_joint)

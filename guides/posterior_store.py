@@ -53,8 +53,8 @@ class PosteriorStore(nn.Module):
 
     def read(self, keys: Sequence[bytes]) -> tuple[list[int], Tensor]:
         """Indices of the keys that are in the store, and their rows, (number of these, n)."""
-        known = [index for index, key in enumerate(keys) if key in self._slots]
-        return known, self._rows[[self._slots[keys[index]] for index in known]]
+        indices = [index for index, key in enumerate(keys) if key in self._slots]
+        return indices, self._rows[[self._slots[keys[index]] for index in indices]]
 
     def write(self, keys: Sequence[bytes], rows: Tensor) -> None:
         """Store rows (B, n) by their keys; rows that are not finite are left out."""

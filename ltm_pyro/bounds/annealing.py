@@ -80,17 +80,17 @@ class Annealing:
 
     def _run(self, name: str, z: Tensor, order: Sequence[int]) -> Chains:
         """Chains through the temperatures in a given order, forward or backward."""
-        here, last = self.path.at(z), len(order) - 1
-        log_weight, accepted = torch.zeros_like(here.log_start), torch.zeros_like(here.log_start)
+        state, last = self.path.at(z), len(order) - 1
+        log_weight, accepted = torch.zeros_like(state.log_start), torch.zeros_like(state.log_start)
         for count, (current, following) in enumerate(pairwise(order), 1):
-            log_weight = log_weight + abs(self.betas[following] - self.betas[current]) * here.log_ratio
+            log_weight = log_weight + abs(self.betas[following] - self.betas[current]) * state.log_ratio
             if count < last:  # after the last weight no transition is needed
-                here, acceptance = self.transition.move(here, self.betas[following], self._step(following))
+                state, acceptance = self.transition.move(state, self.betas[following], self._step(following))
                 accepted = accepted + acceptance
                 self._tell(name, count, last - 1)
         return Chains(log_weight, (accepted / (last - 1) if last > 1 else accepted * torch.nan).mean(0))
 
-    def _tune(self, here: Point, count: int) -> Tensor:
+    def _tune(self, state: Point, count: int) -> Tensor:
         """Step sizes for `count` temperatures, shape (count, B), from a run up and down the temperatures.
 
         Adaptation lags behind: step sizes are too large on the way up and too small on the way down; their geometric
@@ -98,10 +98,10 @@ class Annealing:
         """
         inner = points(count + 1, self.schedule)[1:-1]
         betas = [*inner[:1] * SETTLING, *inner, *inner[::-1]]
-        log_step = torch.full_like(here.log_start[0], -0.25 * math.log(here.z.shape[-1]))  # (B,)
+        log_step = torch.full_like(state.log_start[0], -0.25 * math.log(state.z.shape[-1]))  # (B,)
         history = []
         for count_made, beta in enumerate(betas, 1):
-            here, acceptance = self.transition.move(here, beta, log_step.exp())
+            state, acceptance = self.transition.move(state, beta, log_step.exp())
             log_step = log_step + GAIN * (acceptance.mean(0) - ACCEPTANCE)
             history.append(log_step)
             self._tell("tuning", count_made, len(betas))

@@ -87,8 +87,8 @@ def _depth(distribution: Distribution) -> int:
 def _without(distribution: Distribution, depth: int) -> Distribution:
     if not depth or not isinstance(distribution, Independent):
         return distribution
-    left = distribution.reinterpreted_batch_ndims - depth
-    return Independent(distribution.base_dist, left) if left else distribution.base_dist
+    remaining = distribution.reinterpreted_batch_ndims - depth
+    return Independent(distribution.base_dist, remaining) if remaining else distribution.base_dist
 
 
 def _cat(splits: Sequence[Tensor | None]) -> Tensor | None:

@@ -76,5 +76,5 @@ def _mean_without(log_w: Tensor, left_out: int) -> Tensor:
     count = len(log_w)
     omitted = torch.combinations(torch.arange(count, device=log_w.device), left_out)  # (subsets, left_out)
     mask = torch.zeros(comb(count, left_out), count, dtype=torch.bool, device=log_w.device).scatter_(1, omitted, True)
-    kept = log_w.expand(len(omitted), *log_w.shape).masked_fill(mask[..., None], -torch.inf)  # (subsets, S, B)
-    return kept.logsumexp(1).mean(0) - torch.tensor(count - left_out, dtype=log_w.dtype).log().item()
+    subsets = log_w.expand(len(omitted), *log_w.shape).masked_fill(mask[..., None], -torch.inf)  # (subsets, S, B)
+    return subsets.logsumexp(1).mean(0) - torch.tensor(count - left_out, dtype=log_w.dtype).log().item()

@@ -21,5 +21,5 @@ def effective_sample_size(log_w: Tensor) -> Tensor:
 def leave_one_out(log_w: Tensor) -> Tensor:
     """Log-weights without each particle in turn, (S, B) -> (S - 1, S, B); the second index is the one left out."""
     count = len(log_w)
-    kept = ~torch.eye(count, dtype=torch.bool, device=log_w.device)  # (left out, kept)
-    return log_w.expand(count, *log_w.shape)[kept].view(count, count - 1, -1).transpose(0, 1)
+    mask = ~torch.eye(count, dtype=torch.bool, device=log_w.device)  # (left out, kept)
+    return log_w.expand(count, *log_w.shape)[mask].view(count, count - 1, -1).transpose(0, 1)

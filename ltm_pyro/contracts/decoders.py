@@ -91,5 +91,5 @@ def _features(decoder: Any, tokens: Tensor, z: Tensor | None) -> Any:
         return decoder.features(tokens, z)
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
-    return torch.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE)
+def _alike(first: Tensor, second: Tensor) -> bool:
+    return torch.allclose(first, second, rtol=RELATIVE, atol=ABSOLUTE)

@@ -53,8 +53,8 @@ def check_expansion(prior: Any, dtype: torch.dtype | None = None) -> dict[str, A
         trace = poutine.trace(model).get_trace()
     site = trace.nodes["z"]
     z, shape = site["value"], (3, 4, *prior.z_shape)
-    drawn = tuple(z.shape)
-    require(drawn == shape, f"3 particles of 4 sequences are drawn as {drawn}, not {shape}: see expand()")
+    drawn_shape = tuple(z.shape)
+    require(drawn_shape == shape, f"3 particles of 4 sequences are drawn as {drawn_shape}, not {shape}: see expand()")
     require(dtype in (None, z.dtype), f"p(z) draws {z.dtype} beside weights of {dtype}: {DTYPE}")
     with asking("log_prob of p(z)"):
         trace.compute_log_prob()

@@ -58,7 +58,7 @@ class DualRateSVI:
         self.model, self.guide, self.fast, self.slow = model, guide, fast, slow
         slow_observers = [] if slow is None or slow.observer is None else [slow.observer]
         self.observers = [*observers, *slow_observers]
-        self.weight_observers = [each for each in self.observers if isinstance(each, WeightObserver)]
+        self.weight_observers = [observer for observer in self.observers if isinstance(observer, WeightObserver)]
         if slow is not None:
             for bound in (fast.bound, slow.bound):
                 bound.spread_over(slow.steps)

@@ -81,11 +81,11 @@ class UnrolledLoop(StepObserver):
         """The optimizer's moments before every step: by step, then by row."""
         history = [[[torch.zeros_like(row)] * self.update.moments for row in self.local]]
         for number, step in enumerate(self._steps):
-            moved = [
+            updated = [
                 self.update.rule(row, slope, moments, number, step.rate)
                 for row, slope, moments in zip(step.rows, step.slopes, history[-1], strict=True)
             ]
-            history.append([list(moments) for _, *moments in moved])
+            history.append([list(moments) for _, *moments in updated])
         return history
 
     def _back(self, number: int, slopes: Rows, carried: list[Rows], moments: list[Rows]) -> tuple[Rows, list[Rows]]:
@@ -93,10 +93,10 @@ class UnrolledLoop(StepObserver):
         step, direct, by_slope, by_moments = self._steps[number], [], [], []
         for index, row in enumerate(step.rows):
             inputs = [part.detach().requires_grad_() for part in (row, step.slopes[index], *moments[index])]
-            moved, *after = self.update.rule(inputs[0], inputs[1], inputs[2:], number, step.rate)
+            updated, *after = self.update.rule(inputs[0], inputs[1], inputs[2:], number, step.rate)
             if step.moves is not None:
-                moved = torch.where(by_sequence(step.moves, row), moved, inputs[0])
-            outputs, weights = [moved, *after], [slopes[index], *carried[index]]
+                updated = torch.where(by_sequence(step.moves, row), updated, inputs[0])
+            outputs, weights = [updated, *after], [slopes[index], *carried[index]]
             gradients = torch.autograd.grad(outputs, inputs, weights, allow_unused=True)
             first, second, *rest = _filled(gradients, inputs)
             direct.append(first)
@@ -155,12 +155,12 @@ class _Step(NamedTuple):
 @contextmanager
 def _held_at(local: Rows, values: Rows) -> Iterator[None]:
     """Context in which the rows have other values."""
-    kept = [row.detach().clone() for row in local]
+    values_before = [row.detach().clone() for row in local]
     try:
         _set(local, values)
         yield
     finally:
-        _set(local, kept)
+        _set(local, values_before)
 
 
 @torch.no_grad()

@@ -71,6 +71,6 @@ def _by_itself(bound: AbstractBound, toy: LinearGaussian) -> None:
     z = mu + 1.2 * sigma * torch.randn(bound.particles, *mu.shape, dtype=mu.dtype)
     together = _value(bound, toy, FixedGuide(mu, sigma, z), toy.x)
     rows = (slice(b, b + 1) for b in range(len(toy.x)))
-    apart = [_value(bound, toy, FixedGuide(mu[row], sigma[row], z[:, row]), toy.x[row]) for row in rows]
-    worst = (together - torch.cat(apart)).abs().max().item()
+    alone = [_value(bound, toy, FixedGuide(mu[row], sigma[row], z[:, row]), toy.x[row]) for row in rows]
+    worst = (together - torch.cat(alone)).abs().max().item()
     assert worst < 1e-8, f"a sequence's value changes with its batch mates, by {worst:.2g} nats: never mix sequences"

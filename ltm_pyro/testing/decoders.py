@@ -63,5 +63,5 @@ def _writes(decoder: Any, seed: int) -> None:
     assert _alike(again, expected[:, -1:]), "after a rewind, decode_steps gives other logits for the same token"
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
-    return torch.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE)
+def _alike(first: Tensor, second: Tensor) -> bool:
+    return torch.allclose(first, second, rtol=TOLERANCE, atol=TOLERANCE)

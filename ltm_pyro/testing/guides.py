@@ -51,8 +51,8 @@ def _moves_its_rows_alone(guide: Any, toy: LinearGaussian) -> None:
     state = {name: value.clone() for name, value in guide.state_dict().items()}
     before, after = _fit(guide, toy, toy.x, 0), _fit(guide, toy, toy.x, 3)
     for old, new in zip(before, after, strict=True):
-        moved = (new - old).flatten(1).abs().amax(1)
-        assert (moved > 0).all(), f"the fast loop leaves a local parameter of shape {tuple(new.shape)} where it was"
+        distance = (new - old).flatten(1).abs().amax(1)
+        assert (distance > 0).all(), f"the fast loop leaves a local parameter of shape {tuple(new.shape)} where it was"
     same = all(torch.equal(value, state[name]) for name, value in guide.state_dict().items())
     assert same, "the fast loop has changed a global parameter or buffer of the guide"
 

@@ -98,8 +98,8 @@ def assert_its_state_can_be_restored(prior, other):
 def assert_it_moves_as_a_module_does(prior):
     for dtype in (torch.float32, torch.float64, torch.float32):
         z = prior.to(dtype)().sample((2,))
-        moved = z.dtype == prior().log_prob(z).dtype == dtype
-        assert moved, f"moved to {dtype} it draws {z.dtype}: hold its tensors as parameters, or by register_buffer"
+        follows = z.dtype == prior().log_prob(z).dtype == dtype
+        assert follows, f"moved to {dtype} it draws {z.dtype}: hold its tensors as parameters, or by register_buffer"
 
 
 def assert_it_says_what_it_is(prior, *phrases):

@@ -120,8 +120,8 @@ class EnergyPrior(AbstractPrior):
     def energy(self, z: Tensor) -> Tensor:
         """E(z), in nats, shape (...) from z of shape (..., L, K, D)."""
         silu = nn.functional.silu
-        each = silu(self.each(silu(self.read(z) + self.place)))  # (..., L, K, hidden)
-        height = self.height(silu(self.pooled(each.mean((-3, -2))))).squeeze(-1)  # (...)
+        features = silu(self.each(silu(self.read(z) + self.place)))  # (..., L, K, hidden)
+        height = self.height(silu(self.pooled(features.mean((-3, -2))))).squeeze(-1)  # (...)
         return height if self.limit is None else self.limit * torch.tanh(height / self.limit)
 
     def log_density(self, z: Tensor) -> Tensor:

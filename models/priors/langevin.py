@@ -70,8 +70,8 @@ def langevin_step(z: Tensor, energy: Energy, beta: float, step_size: float) -> T
     height, mean = _drift(z, energy, beta, keep)
     proposal = mean + step_size * torch.randn_like(z)
     new_height, new_mean = _drift(proposal, energy, beta, keep)
-    forth, back = _square(proposal - mean), _square(z - new_mean)
-    log_ratio = height - new_height + 0.5 * (_square(z) - _square(proposal)) + (forth - back) / (2 * step_size**2)
+    forward, backward = _square(proposal - mean), _square(z - new_mean)
+    log_ratio = height - new_height + 0.5 * (_square(z) - _square(proposal)) + (forward - backward) / (2 * step_size**2)
     accept = torch.rand_like(height).log() < log_ratio  # (...)
     return torch.where(accept[..., None, None, None], proposal, z.detach())
 

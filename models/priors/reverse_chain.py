@@ -57,9 +57,9 @@ class ReverseChain:
         noise = torch.randn(self.schedule.steps, *z.shape, dtype=z.dtype, device=z.device)
         (alpha, _), (_, beta) = self.schedule.levels(t), self.schedule.transition(t - 1, t)
         noisy = alpha * (z + (beta.sqrt() / alpha * noise).cumsum(0))  # (N, ..., V, D): each from the one before
-        back = self.step(noisy, t, t - 1).log_prob(torch.cat((z[None], noisy[:-1])))
-        forth = _standard(noise) - 0.5 * beta.log()
-        return (back - forth).sum(0) + _standard(noisy[-1])
+        log_p = self.step(noisy, t, t - 1).log_prob(torch.cat((z[None], noisy[:-1])))
+        log_q = _standard(noise) - 0.5 * beta.log()
+        return (log_p - log_q).sum(0) + _standard(noisy[-1])
 
     def excess(self, z: Tensor, t: Tensor) -> Tensor:
         r"""Difference between the contributions of step t to the variational bounds of this chain and of N(0, I).

@@ -31,8 +31,8 @@ class VIMCO(AbstractGradient):
     def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
         count, batch = log_w.shape
         value = objective.inference_value
-        own = torch.eye(count, dtype=torch.bool, device=log_w.device)[..., None]  # (particle, replaced, 1)
+        diagonal = torch.eye(count, dtype=torch.bool, device=log_w.device)[..., None]  # (particle, replaced, 1)
         others = leave_one_out(log_w).mean(0)  # (replaced, B)
-        replaced = torch.where(own, others, log_w[:, None])  # (particle, replaced, B)
+        replaced = torch.where(diagonal, others, log_w[:, None])  # (particle, replaced, B)
         baseline = value(replaced.reshape(count, -1)).view(count, batch)
         return Coefficients(score=value(log_w) - baseline - slope(value, log_w))
