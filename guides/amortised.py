@@ -1,4 +1,4 @@
-"""A guide that reads the text, and fits nothing."""
+"""An amortised guide: an encoder gives q(z | x), and nothing is fitted."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class AmortisedGuide(AbstractGuide):
-    r"""An encoder gives every text its diagonal Gaussian at once.
+    r"""Amortised inference: an encoder maps a text to the mean and scale of a diagonal Gaussian.
 
     .. math:: q(z) = \mathcal{N}(\mu_\phi(x), \mathrm{diag}(\sigma_\phi^2(x)))
 
-    (Kingma and Welling, 2014, arXiv 1312.6114.) Nothing is local: the fast loop has nothing to do, and the encoder's
-    weights φ are learned by the slow step, with the model's. It starts at the prior. Kong et al. (2025, arXiv
+    (Kingma and Welling, 2014, arXiv 1312.6114.) There are no local parameters: the fast loop does nothing, and the
+    encoder's weights φ are learned by the slow step, with the model's. q starts at the prior. Kong et al. (2025, arXiv
     2502.01567) report that such a guide collapses: watch the KL.
 
-    The text is read in `start`, and q stays that text's until the next one: other arguments of a call change nothing.
+    `start` sets the texts, and q is theirs until the next `start`: the arguments of a call change nothing.
 
     Args:
         z_shape: (L, K, D).
-        vocabulary: V, from which the encoder is made; with 0 it is made by `prepare`.
+        vocabulary: V, for the encoder; with 0, `prepare` makes the encoder.
         width, blocks, heads: of the encoder.
-        encoder: one of your own in its place, a module whose forward takes x and mask, (B, T) each, and returns the
-            shifts of mean and log-scale, (B, L, K, D) each, in units of the prior's; see `TextEncoder`.
+        encoder: an encoder of your own instead, a module whose forward takes x and mask, (B, T) each, and returns the
+            shifts of mean and log-scale, (B, L, K, D) each, relative to the prior; see `TextEncoder`.
 
     Raises:
         InputError: for sizes that do not fit together.
@@ -68,5 +68,5 @@ class AmortisedGuide(AbstractGuide):
         return []
 
     def posterior(self) -> Distribution:
-        mu, log_sigma = self.reader(self._reading)  # read anew at every call: the slow step needs the way back to φ
+        mu, log_sigma = self.reader(self._reading)  # encoded again at every call: the slow step needs the gradient of φ
         return dist.Normal(mu, log_sigma.exp()).to_event(3)

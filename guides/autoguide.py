@@ -1,4 +1,4 @@
-"""Pyro's autoguides, a row a sequence."""
+"""Pyro's autoguides, with a row of parameters per sequence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ltm_pyro.instances import require_maker
 from ltm_pyro.known_classes import known_class
 from ltm_pyro.ranges import POSITIVE, bounded
 
-INSTEAD = {  # autoguides that make one vector of all latent variables of a batch
+INSTEAD = {  # alternatives to autoguides that flatten all latent variables of a batch into one vector
     "AutoDiagonalNormal": "autoguide AutoNormal, or MeanFieldGuide",
     "AutoMultivariateNormal": "FullCovarianceGuide with unit='z'",
     "AutoLowRankMultivariateNormal": "LowRankGuide",
@@ -35,26 +35,27 @@ INSTEAD = {  # autoguides that make one vector of all latent variables of a batc
 
 
 class AutoGuideAdapter(AbstractGuide):
-    """An autoguide of Pyro's as a guide with a row of local parameters per sequence.
+    """Adapter from a Pyro autoguide to a guide with a row of local parameters per sequence.
 
-    It is made anew for every batch, on a model that has the site `z` alone, so that its parameters are γ: outside
-    Pyro's parameter store, outside of `parameters()` and of checkpoints. There `z` has a Gaussian with the prior's mean
-    and standard deviations, at which it starts (`AutoNormal` knows one deviation for all, and starts at their mean).
+    The autoguide is constructed again for every batch, on a model with the site `z` alone, so that its parameters are
+    local: outside of Pyro's parameter store, of `parameters()` and of checkpoints. In this model `z` is Gaussian, with
+    the prior's mean and standard deviations, which are the autoguide's initial values (`AutoNormal` has a single
+    initial scale: the mean of the standard deviations).
 
-    Those that keep the sequences of a batch apart serve: `AutoNormal`, `AutoDelta` (points, without a density),
-    `AutoNormalMessenger`, `AutoHierarchicalNormalMessenger`, `AutoRegressiveMessenger`, and own classes of the kind.
-    Those that flatten a batch into one vector are refused: a sequence's posterior would depend on its batch mates, and
-    its density would be one number for all of them.
+    Autoguides with separate parameters for the sequences of a batch are supported: `AutoNormal`, `AutoDelta` (points,
+    without a density), `AutoNormalMessenger`, `AutoHierarchicalNormalMessenger`, `AutoRegressiveMessenger`, and classes
+    of your own of the kind. Those that flatten a batch into one vector are refused: a sequence's posterior would depend
+    on its batch mates, and there would be one density for the whole batch.
 
     Args:
         z_shape: (L, K, D).
-        autoguide: the name of a class of `pyro.infer.autoguide`, or a class or callable that makes one from a model.
-        init_scale: every standard deviation at the start; None is the prior's.
+        autoguide: the name of a class of `pyro.infer.autoguide`, or a class or callable from a model to an autoguide.
+        init_scale: the initial standard deviation; None takes the prior's.
         options: further arguments of the autoguide, by name.
 
     Raises:
-        InputError: for a name that does not exist, an autoguide that couples sequences, or, from `start`, arguments
-            that it does not take.
+        InputError: for an unknown name, an autoguide that couples sequences, or, from `start`, arguments that the
+            autoguide does not take.
 
     Example:
         >>> import torch
@@ -81,8 +82,8 @@ class AutoGuideAdapter(AbstractGuide):
         self.name = getattr(self.make, "__name__", type(self.make).__name__)
         if self.name in INSTEAD:
             raise InputError(
-                f"{self.name} makes one vector of all sequences of a batch, so that a posterior would depend on its "
-                f"batch mates: take {INSTEAD[self.name]}, which keeps sequences apart"
+                f"{self.name} makes one vector of all sequences of a batch, so that the posterior of a sequence would "
+                f"depend on its batch mates: take {INSTEAD[self.name]}"
             )
         self.init_scale, self.options = init_scale, options or {}
         self._draws_points(self.name == "AutoDelta")
@@ -92,16 +93,16 @@ class AutoGuideAdapter(AbstractGuide):
         mean, sigma = (moment.expand(self.z_shape) for moment in moments(prior, x.device))
         rows = mean.expand(len(x), *self.z_shape).clone()
 
-        def thoughts() -> None:  # a support and moments are all that an autoguide reads, and not every prior states
+        def thoughts() -> None:  # a Gaussian for the prior, as an autoguide needs moments, which some priors lack
             with pyro.plate("sequences", len(x), dim=-1):
                 pyro.sample("z", dist.Normal(mean, sigma).to_event(3))
 
-        given = {"init_loc_fn": autoguides.init_to_value(values={"z": rows}), **self.options}
+        arguments = {"init_loc_fn": autoguides.init_to_value(values={"z": rows}), **self.options}
         if "init_scale" in inspect.signature(self.make).parameters:
-            given.setdefault("init_scale", float(sigma.mean()) if self.init_scale is None else self.init_scale)
+            arguments.setdefault("init_scale", float(sigma.mean()) if self.init_scale is None else self.init_scale)
         try:
             with pyro.settings.context(module_local_params=True):
-                self._made = (self.make(thoughts, **given),)
+                self._made = (self.make(thoughts, **arguments),)
             q = self.posterior()
         except (TypeError, ValueError, NotImplementedError) as error:
             raise InputError(f"{self.name} cannot be made for the site `z`: {error}") from error
@@ -116,29 +117,29 @@ class AutoGuideAdapter(AbstractGuide):
         self.has_density, self.fast_particles = not points, 1 if points else None
 
     def posterior(self) -> Distribution:
-        """Distribution from which the autoguide draws `z`, by a blocked run of it; batch (B,), event (L, K, D)."""
+        """Distribution of `z` in a blocked run of the autoguide, batch (B,), event (L, K, D)."""
         assert self._made is not None
         with poutine.block(), pyro.settings.context(module_local_params=True):
             sites = poutine.trace(self._made[0]).get_trace().nodes
         if "z" not in sites:
-            raise ValueError("it does not sample the site `z`")
-        fn, hidden = sites["z"]["fn"], sites.get("z_unconstrained")
-        if isinstance(fn, dist.Delta) and hidden is None:
+            raise ValueError("the autoguide does not sample the site `z`")
+        fn, auxiliary = sites["z"]["fn"], sites.get("z_unconstrained")
+        if isinstance(fn, dist.Delta) and auxiliary is None:
             return Points(fn.v[:, None])
-        if isinstance(fn, dist.Delta):  # how AutoNormal hands on what it has drawn at a hidden site
+        if isinstance(fn, dist.Delta):  # AutoNormal samples an auxiliary site, and passes the value on as a Delta
             support = self._made[0].prototype_trace.nodes["z"]["fn"].support
-            fn = dist.TransformedDistribution(hidden["fn"], [biject_to(support)])
+            fn = dist.TransformedDistribution(auxiliary["fn"], [biject_to(support)])
         return _peeled(fn)
 
     def _check(self, q: Distribution, batch: int) -> None:
-        """Raises InputError unless every sequence has a row of its own."""
+        """Raises InputError unless q and every parameter have one row per sequence."""
         shapes = [tuple(row.shape) for row in self.local_parameters()]
         apart = q.batch_shape == (batch,) and all(shape[:1] == (batch,) for shape in shapes)
         if not apart or q.event_shape != self.z_shape:
             raise InputError(
                 f"{self.name} has parameters of shapes {shapes} and a posterior of batch {tuple(q.batch_shape)}, event "
                 f"{tuple(q.event_shape)} for {batch} sequences of z of shape {self.z_shape}: expected a row for each "
-                "sequence. Take an autoguide that keeps sequences apart, such as AutoNormal"
+                "sequence. Take an autoguide with separate parameters for each sequence, such as AutoNormal"
             )
 
     def extra_repr(self) -> str:
@@ -146,20 +147,20 @@ class AutoGuideAdapter(AbstractGuide):
 
 
 def _peeled(fn: Distribution) -> Distribution:
-    """Without transforms that change nothing, so that its KL may have a closed form."""
+    """The base distribution if all transforms are identities, so that the KL may have a closed form."""
     if not isinstance(fn, TransformedDistribution):
         return fn
-    idle = all(getattr(transform, "base_transform", transform) == identity_transform for transform in fn.transforms)
-    return fn.base_dist if idle else fn
+    trivial = all(getattr(transform, "base_transform", transform) == identity_transform for transform in fn.transforms)
+    return fn.base_dist if trivial else fn
 
 
 def _find(name: str) -> Callable[..., Any]:
-    """An autoguide by its name in Pyro, or by its path there."""
+    """The autoguide class of a name in `pyro.infer.autoguide`, or of an import path."""
     path = name if "." in name else f"{autoguides.__name__}.{name}"
-    known = known_class(path, (autoguides.AutoGuide, autoguides.AutoMessenger))
-    if known is None:
+    autoguide_class = known_class(path, (autoguides.AutoGuide, autoguides.AutoMessenger))
+    if autoguide_class is None:
         raise InputError(
-            f"autoguide={name!r} is no class of pyro.infer.autoguide: give one by its name, such as AutoNormal or "
-            "AutoDelta, or, in Python, a class or callable of your own itself"
+            f"autoguide={name!r} is no class of pyro.infer.autoguide: expected a name, such as AutoNormal or "
+            "AutoDelta, or, in Python, a class or callable of your own"
         )
-    return known
+    return autoguide_class

@@ -1,4 +1,4 @@
-"""Discrete thoughts, each with probabilities of its own."""
+"""A categorical guide over discrete thoughts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ltm_pyro.guides.code_guide import AbstractCodeGuide
 
 
 class CategoricalGuide(AbstractCodeGuide):
-    r"""One-hot thoughts, :math:`q(z) = \prod_{l,k} \mathrm{Categorical}(z_{lk}; \pi_{lk})`, one row a sequence.
+    r"""Independent categoricals over codes, :math:`q(z) = \prod_{l,k} \mathrm{Categorical}(z_{lk}; \pi_{lk})`.
 
-    It cannot be reparameterised: its gradient is `ScoreFunction()`, `VIMCO()` or another that needs no path, and
-    unbiased with those. `StraightThroughGuide` and `GumbelSoftmaxGuide` have a path, and a bias.
+    Samples are not reparameterised: gradients come from `ScoreFunction()`, `VIMCO()` or another estimator that needs no
+    path, and are unbiased. `StraightThroughGuide` and `GumbelSoftmaxGuide` are reparameterised, and biased.
 
     Args:
         z_shape: (L, K, C) with C codes.

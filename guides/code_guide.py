@@ -13,9 +13,9 @@ from ltm_pyro.guides.abstract import AbstractGuide
 
 
 class AbstractCodeGuide(AbstractGuide):
-    r"""One-hot thoughts, :math:`q(z) = \prod_{l,k} \mathrm{Categorical}(z_{lk}; \pi_{lk})`, one row a sequence.
+    r"""Independent categoricals over codes, :math:`q(z) = \prod_{l,k} \mathrm{Categorical}(z_{lk}; \pi_{lk})`.
 
-    It starts at the prior, or with equal probabilities if the prior states none.
+    The guide starts at the prior, or with equal probabilities if the prior is no independent categorical.
 
     Args:
         z_shape: (L, K, C) with C codes.
@@ -26,11 +26,11 @@ class AbstractCodeGuide(AbstractGuide):
 
     @abstractmethod
     def posterior(self) -> dist.Distribution:
-        """q(z), batch (B,), event (L, K, C)."""
+        """Posterior q(z), batch (B,), event (L, K, C)."""
 
     @property
     def probabilities(self) -> Tensor:
-        """q of every code, shape (B, L, K, C), without history: for `CodeUsage.add`."""
+        """Posterior probability of every code, shape (B, L, K, C), without history: for `CodeUsage.add`."""
         return self.logits.detach().softmax(-1)
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: dist.Distribution | None = None) -> None:

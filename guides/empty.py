@@ -1,4 +1,4 @@
-"""The guide of a model that has no latent variables."""
+"""The guide of a model without latent variables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ltm_pyro.guides.abstract import AbstractGuide
 
 
 class EmptyGuide(AbstractGuide):
-    """Nothing to infer: for the autoregressive reference, whose bound is then its exact log-likelihood."""
+    """Empty guide of a model without latent variables, such as `AutoregressiveModel`, whose bound is exact."""
 
     def __init__(self, z_shape: tuple[int, int, int] = (0, 0, 0)) -> None:
         super().__init__(z_shape)
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
-        """Nothing begins."""
+        """Do nothing: there are no local parameters."""
 
     def local_parameters(self) -> list[Tensor]:
         return []

@@ -1,4 +1,4 @@
-"""A small Transformer that reads a text and says where its thoughts may be."""
+"""A Transformer encoder from a text to moments of its posterior."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ltm_pyro.token_ids import token_ids
 
 
 class TextEncoder(nn.Module):
-    r"""Two numbers for every entry of z, from the scored tokens of a text: a shift of its mean, and of its log-scale.
+    r"""Transformer encoder: from the scored tokens of a text to shifts of the mean and log-scale of q(z | x).
 
     .. math:: x \mapsto (a, b), \qquad \mu = m + s \odot a, \quad \log \sigma = \log s + b
 
-    where m and s are the prior's mean and standard deviation. A query for each of the L K thoughts stands before the
-    tokens, all attend to all, and what has become of a query is carried to 2D numbers. That last matrix starts at
-    zero, so that q starts at the prior.
+    where m and s are the prior's mean and standard deviation. The input is a learned query for each of the L K
+    thoughts, followed by the tokens, with full attention. A linear head maps each query's output to 2D numbers; it
+    starts at zero, so that q starts at the prior.
 
-    Only scored tokens are read, and a token's position is its number among them: padding and blotted tokens change
-    nothing, wherever they stand. Positions are sinusoids, for texts of any length; a text of which nothing is scored
-    has the queries alone.
+    Only scored tokens are inputs, and a token's position is its index among them: padding and unscored tokens change
+    nothing, wherever they are. Positions are sinusoidal, for texts of any length. For a text without a scored token the
+    input is the queries alone.
 
     Args:
         z_shape: (L, K, D).
         vocabulary: V.
-        width: channels of a token.
-        blocks: layers.
+        width: of the hidden states, a multiple of 2 x `heads`.
+        blocks: number of layers.
         heads: H.
 
     Raises:
@@ -42,12 +42,12 @@ class TextEncoder(nn.Module):
         super().__init__()
         if vocabulary < 1 or blocks < 1 or heads < 1 or width < 2:
             raise InputError(
-                f"vocabulary={vocabulary}, width={width}, blocks={blocks}, heads={heads}: an encoder needs one of each "
-                "at least, and a width of two"
+                f"vocabulary={vocabulary}, width={width}, blocks={blocks}, heads={heads}: expected at least 1 of "
+                "each, and a width of at least 2"
             )
         if width % (2 * heads):
             near = 2 * heads * max(1, round(width / (2 * heads)))
-            raise InputError(f"width={width} cannot be shared by heads={heads}: a width of {near} would do")
+            raise InputError(f"width={width} is no multiple of 2 x heads={heads}: expected one, such as {near}")
         layers, thoughts, channels = z_shape
         self.z_shape = z_shape
         self.embedding = nn.Embedding(vocabulary, width)
@@ -61,12 +61,12 @@ class TextEncoder(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shifts of the mean and of the log-scale, shape (B, L, K, D) each, from x and its mask, (B, T)."""
         x = token_ids(x)
-        read = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
-        tokens = self.embedding(x.masked_fill(~read, 0))
-        tokens = tokens + _sinusoids(read.cumsum(-1), tokens.shape[-1]).to(tokens)  # (B, T, width)
+        scored = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
+        tokens = self.embedding(x.masked_fill(~scored, 0))
+        tokens = tokens + _sinusoids(scored.cumsum(-1), tokens.shape[-1]).to(tokens)  # (B, T, width)
         h = torch.cat((self.queries.expand(len(x), -1, -1), tokens), 1)  # (B, L K + T, width)
         count = len(self.queries)
-        seen = torch.cat((read.new_ones(len(x), count), read), 1)[:, None, None]  # of keys, (B, 1, 1, L K + T)
+        seen = torch.cat((scored.new_ones(len(x), count), scored), 1)[:, None, None]  # of keys, (B, 1, 1, L K + T)
         for block in self.blocks:
             h = block(h, seen)
         shift, log_scale = self.head(self.norm(h[:, :count])).chunk(2, -1)
@@ -74,7 +74,7 @@ class TextEncoder(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention of all on all that are read, and a feed-forward layer; each behind an RMSNorm and added."""
+    """Pre-norm Transformer block: self-attention to the positions that `seen` marks, and a feed-forward layer."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -93,8 +93,8 @@ class _Block(nn.Module):
         return self.output(scaled_dot_product_attention(q, k, v, attn_mask=seen).transpose(1, 2).flatten(2))
 
 
-def _sinusoids(places: Tensor, width: int) -> Tensor:
-    """Sines and cosines of positions, (B, T) -> (B, T, width) (Vaswani et al., 2017, arXiv 1706.03762, section 3.5)."""
-    rates = torch.arange(0, width, 2, device=places.device) * (-math.log(10_000) / width)
-    angles = places[..., None] * rates.exp()
+def _sinusoids(positions: Tensor, width: int) -> Tensor:
+    """Sinusoids of positions, (B, T) -> (B, T, width) (Vaswani et al., 2017, arXiv 1706.03762, section 3.5)."""
+    rates = torch.arange(0, width, 2, device=positions.device) * (-math.log(10_000) / width)
+    angles = positions[..., None] * rates.exp()
     return torch.cat((angles.sin(), angles.cos()), -1)

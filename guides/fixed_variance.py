@@ -1,4 +1,4 @@
-"""A posterior that is as wide as it is told."""
+"""A Gaussian guide of fixed width."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class FixedVarianceGuide(AbstractGaussianGuide):
-    r"""Gaussian of one fixed width, :math:`q(z) = \mathcal{N}(\mu, \sigma^2 I)`: the mean alone is fitted.
+    r"""Gaussian of fixed variance, :math:`q(z) = \mathcal{N}(\mu, \sigma^2 I)`: only the mean is fitted.
 
-    For priors that learn from samples of q, such as `DiffusionPrior`: q cannot shrink to points, so that what such a
-    prior has to learn keeps its scale, and the decoder stays used to thoughts that are slightly wrong. LatentLM's
-    sigma-VAE (Sun et al., 2024, arXiv 2412.08635) takes the width from the encoder for the same reason, and draws it
-    for every sample, :math:`\sigma \sim \mathcal{N}(0, C_\sigma)`. Here all sequences have the same: the density
-    stays a Gaussian one, and the ELBO is a bound as it always is.
+    For priors that learn from samples of q, such as `DiffusionPrior`: q cannot shrink to points, so that the prior's
+    targets keep their scale, and the decoder stays robust to noise in the thoughts. LatentLM's sigma-VAE (Sun et al.,
+    2024, arXiv 2412.08635) fixes the width outside of the encoder for the same reason, and samples it,
+    :math:`\sigma \sim \mathcal{N}(0, C_\sigma)`. Here sigma is the same for all sequences: q stays Gaussian, and the
+    ELBO a bound.
 
-    It starts at the prior's mean. There its KL is not zero, unless sigma is the prior's: with N(0, I) it is
-    :math:`\tfrac12(\sigma^2 - 1) - \log\sigma` nats a dimension, which no fit can win back.
+    The guide starts at the prior's mean. Unless sigma is the prior's, its KL there is not zero: with N(0, I) it is
+    :math:`\tfrac12(\sigma^2 - 1) - \log\sigma` nats a dimension, below which no fit can go.
 
     Args:
         z_shape: (L, K, D).

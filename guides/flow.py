@@ -1,4 +1,4 @@
-"""A posterior of any shape: another one, carried through a learned flow."""
+"""A normalizing-flow guide: another guide's posterior, transformed by a learned flow."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ltm_pyro.optional import import_zuko
 from ltm_pyro.ranges import bounded, whole
 
 Z_DIMS = 3  # L, K and D
-INITIAL_SHRINKAGE = 0.01  # of the last layers' weights: close to the identity, with a gradient for what comes before
+INITIAL_SHRINKAGE = 0.01  # of the last layers' weights: close to the identity, with a gradient for the layers before
 
 
 class Flowed(TorchDistribution):
-    """A base distribution pushed through a flow, batch (B,), event (L, K, D).
+    """Push-forward of a base distribution through a flow, batch (B,), event (L, K, D).
 
     Args:
-        base: the distribution that goes in, of the same shape.
-        inverse: zuko's transform from z, flattened, back to what went in.
+        base: the base distribution, of the same shape.
+        inverse: zuko's transform from z, flattened, to the base's sample u.
     """
 
     arg_constraints: dict = {}  # noqa: RUF012  (the base class's own declaration)
@@ -43,42 +43,42 @@ class Flowed(TorchDistribution):
         return Flowed(self.base.expand(batch_shape), self.inverse, self._validate_args)
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
-        """Shape (*sample_shape, *batch_shape, L, K, D)."""
+        """Reparameterised samples, shape (*sample_shape, *batch_shape, L, K, D)."""
         u = self.base.rsample(sample_shape)
-        with torch.autocast(u.device.type, enabled=False):  # by the same map as the density
+        with torch.autocast(u.device.type, enabled=False):  # so that samples and density use the same map
             return self.inverse.inv(u.flatten(-Z_DIMS)).view_as(u)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """In nats, shape (...) from z of shape (..., L, K, D)."""
+        """Log-density in nats, shape (...), from z of shape (..., L, K, D)."""
         if self._validate_args:
             self._validate_sample(value)
-        with torch.autocast(value.device.type, enabled=False):  # in bf16 it would not be a density any more
+        with torch.autocast(value.device.type, enabled=False):  # in bf16 this would no longer be a density
             u, log_determinant = self.inverse.call_and_ladj(value.flatten(-Z_DIMS))
             return self.base.log_prob(u.view_as(value)) + log_determinant
 
 
 class FlowGuide(AbstractGuide):
-    r"""Affine coupling layers (RealNVP) over another guide's posterior.
+    r"""Normalizing flow of affine coupling layers (RealNVP) over another guide's posterior.
 
     .. math:: z = f(u), \quad u \sim q_0(u), \qquad
               \log q(z) = \log q_0(u) - \log\left|\det \frac{\partial f}{\partial u}\right|
 
-    The base's rows are local, and fitted to every text; f is one for all texts, learned with the weights of the model,
-    and held by the fast loop. It starts close to the identity, hence close to where the base starts. Its networks read
-    and write all of z: they hold about `transforms` x `hidden` x 3/2 L K D weights. No KL has a closed form: it is
-    sampled. A natural gradient is the base's, since f maps one-to-one. (Rezende and Mohamed, 2015, arXiv 1505.05770;
+    The base's parameters are local, and fitted to every text; f is shared by all texts, learned with the weights of the
+    model, and fixed in the fast loop. f starts close to the identity, hence q close to the base's start. The networks
+    read and write all of z: they hold about `transforms` x `hidden` x 3/2 L K D weights. The KL has no closed form, and
+    is sampled. The natural gradient is the base's, since f is one-to-one. (Rezende and Mohamed, 2015, arXiv 1505.05770;
     the layers are those of Dinh et al., 2017, arXiv 1605.08803.)
 
     Args:
         z_shape: (L, K, D).
-        base: the name of a guide of ltm_pyro, or a class or callable that makes one from z_shape. It needs a density,
-            samples with a path, and a method `posterior`, as the Gaussian ones have.
+        base: the name of a guide of ltm_pyro, or a class or callable from z_shape to a guide. The guide needs a
+            density, reparameterised samples, and a method `posterior`, as the Gaussian ones have.
         options: further arguments of the base, by name.
-        transforms: coupling layers; two move every dimension once.
+        transforms: number of coupling layers; two transform every dimension once.
         hidden: width of each network's two hidden layers.
 
     Raises:
-        InputError: if zuko is not installed (`pip install 'ltm-pyro[flows]'`), for a base that does not serve, or for
+        InputError: if zuko is not installed (`pip install 'ltm-pyro[flows]'`), for a base without these, or for
             sizes that are not positive.
     """
 
@@ -121,42 +121,42 @@ class FlowGuide(AbstractGuide):
         return self.base.natural_norm()
 
     def posterior(self) -> Flowed:
-        """q(z), batch (B,), event (L, K, D)."""
+        """Posterior q(z), batch (B,), event (L, K, D)."""
         return Flowed(self.base.posterior(), self.inverse())
 
-    def __repr__(self) -> str:  # zuko's own draws random numbers, and so would change what is sampled next
+    def __repr__(self) -> str:  # zuko's own draws random numbers, which would change later samples
         return f"FlowGuide({self.base}, transforms={self.transforms}, hidden={self.hidden})"
 
 
 def _make(base: str | Callable[..., Any], z_shape: tuple[int, int, int], options: dict[str, Any]) -> Any:
     make: Any = _find(base) if isinstance(base, str) else base
     try:
-        made = make(z_shape, **options)
+        guide = make(z_shape, **options)
     except TypeError as error:
         raise InputError(f"base={base!r} cannot be made with {options}: {error}") from error
-    fits_alone = type(made).after_fit is AbstractGuide.after_fit  # what others conclude is about z, not about u
-    states = getattr(type(made), "posterior", AbstractGuide.posterior) is not AbstractGuide.posterior
-    if not (states and fits_alone and made.has_density) or made.discrete:
+    no_after_fit = type(guide).after_fit is AbstractGuide.after_fit  # its log_joint would be of z, not of u
+    has_posterior = getattr(type(guide), "posterior", AbstractGuide.posterior) is not AbstractGuide.posterior
+    if not (has_posterior and no_after_fit and guide.has_density) or guide.discrete:
         raise InputError(
-            f"base={base!r} is no posterior that a flow can carry: it needs continuous thoughts, a density and a "
-            "method `posterior`; take MeanFieldGuide, LowRankGuide or another Gaussian"
+            f"base={base!r} cannot be the base of a flow: expected a guide with continuous thoughts, a density and a "
+            "method `posterior`, and without `after_fit`; take MeanFieldGuide, LowRankGuide or another Gaussian"
         )
-    return made
+    return guide
 
 
 def _find(base: str) -> type[AbstractGuide]:
-    """A guide of ltm_pyro by its name, or by its path there."""
-    known = known_class(base if "." in base else f"ltm_pyro.guides.{base}", (AbstractGuide,))
-    if known is None:
+    """The guide class of a name in `ltm_pyro.guides`, or of an import path."""
+    guide_class = known_class(base if "." in base else f"ltm_pyro.guides.{base}", (AbstractGuide,))
+    if guide_class is None:
         raise InputError(
-            f"base={base!r} is no guide of ltm_pyro: give one by its name, such as LowRankGuide, or, in Python, a "
-            "class or callable of your own itself"
+            f"base={base!r} is no guide of ltm_pyro: expected a name, such as LowRankGuide, or, in Python, a class or "
+            "callable of your own"
         )
-    return known
+    return guide_class
 
 
 def _couplings(features: int, layers: int, hidden: int) -> nn.Module:
-    """Each layer holds every second dimension and moves the others by what a network reads off those held."""
+    """Coupling layers: each keeps every second dimension, from which a network computes the map of the others."""
     zuko = import_zuko()
     sizes = {"hidden_features": (hidden, hidden), "activation": nn.SiLU}
     held = torch.arange(features) % 2 == 1
@@ -165,7 +165,7 @@ def _couplings(features: int, layers: int, hidden: int) -> nn.Module:
         for layer in range(layers)
     ]
     with torch.no_grad():
-        for coupling in couplings:  # a single dimension has a map of its own, without a network
+        for coupling in couplings:  # with a single dimension there is no network, only the parameters of a map
             for parameter in (coupling.phi if features == 1 else coupling.hyper[-1]).parameters():
                 parameter.mul_(INITIAL_SHRINKAGE)
     return zuko.lazy.LazyComposedTransform(*couplings)

@@ -1,4 +1,4 @@
-"""A posterior that knows how the numbers of a thought depend on one another."""
+"""Gaussian guides with a full covariance, of every thought vector or of z."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST = 4096  # dimensions of a full covariance: 64 MiB in float32
 
 
 class FullGaussian(AbstractGaussian):
-    """Mean (*batch, *event), and the lower triangular root of the covariance, shape (*batch, n, n), n of the event."""
+    """Gaussian with a Cholesky factor: mean (*batch, *event), factor (*batch, n, n), n = prod(event)."""
 
     def draw(self, shape: torch.Size) -> Tensor:
         (root,) = self.parts
@@ -35,27 +35,27 @@ class FullGaussian(AbstractGaussian):
 
     @cached_property
     def log_determinants(self) -> Tensor:
-        own = self.parts[0].diagonal(dim1=-2, dim2=-1)  # what is left of each coordinate, given those before it
-        return 2 * self.by_layer(own.log().unflatten(-1, self.event_shape))
+        scale = self.parts[0].diagonal(dim1=-2, dim2=-1)  # of each coordinate, given those before it
+        return 2 * self.by_layer(scale.log().unflatten(-1, self.event_shape))
 
 
 class FullCovarianceGuide(AbstractGaussianGuide):
-    r"""Gaussian with a covariance of its own for every thought vector, or for all of z.
+    r"""Gaussian with a full covariance for every thought vector, or for all of z.
 
     .. math:: q(z) = \prod_{l,k} \mathcal{N}(z_{lk}; \mu_{lk}, C_{lk} C_{lk}^\top), \qquad
               C = \mathrm{diag}(\sigma)\,\big(I + N / (4 \sqrt{n})\big)
 
-    with N strictly lower triangular, n its size, in units in which a step means the same for every n. Rows of
-    L K D (D + 2) numbers, and L K D² operations a sample; a natural step takes L K D³. With `unit="z"` it is a single
-    covariance over n = L K D dimensions: the best Gaussian there is, at n² numbers for every sequence (64 MiB at
-    n = 4096), for small z. It starts at the prior.
+    with N strictly lower triangular of size n, scaled so that the same learning rate suits every n. A sequence has
+    L K D (D + 2) local parameters; a sample takes L K D² operations, a natural step L K D³. With `unit="z"` there is a
+    single covariance over n = L K D dimensions, the most general Gaussian, with n² numbers for every sequence (64 MiB
+    at n = 4096): for small z. The guide starts at the prior.
 
     Args:
         z_shape: (L, K, D).
-        unit: what has a covariance of its own, every `thought` vector or `z`.
+        unit: the part of z with a covariance of its own, every `thought` vector or all of `z`.
 
     Raises:
-        InputError: for another unit, or one of more than 4096 dimensions.
+        InputError: for another unit, or a unit of more than 4096 dimensions.
     """
 
     log_sigma: Tensor
@@ -69,8 +69,8 @@ class FullCovarianceGuide(AbstractGaussianGuide):
         self.size = math.prod(self.z_shape[-self.own_dims :])
         if self.size > LARGEST:
             raise InputError(
-                f"unit={unit!r} has {self.size} dimensions, and a full covariance that many squared: up to {LARGEST} "
-                "it is allowed; take LowRankGuide or MatrixNormalGuide"
+                f"unit={unit!r} has {self.size} dimensions: a full covariance may have up to {LARGEST}; take "
+                "LowRankGuide or MatrixNormalGuide"
             )
 
     def begin(self, sigma: Tensor) -> None:
@@ -105,11 +105,11 @@ class FullCovarianceGuide(AbstractGaussianGuide):
         return of_mean.square().flatten(1).sum(1) + 0.5 * of_covariance.square().flatten(1).sum(1)
 
     def _slope_of_root(self) -> Tensor:
-        """The loss's gradient by C, from those by log sigma and N."""
+        """Gradient of the loss with respect to C, from those with respect to log sigma and N."""
         assert self.log_sigma.grad is not None
         assert self.lower.grad is not None
         below = self.lower.grad.tril(-1)
-        of_diagonal = self.log_sigma.grad - (self.lower * below).sum(-1)  # log sigma moves a whole row
+        of_diagonal = self.log_sigma.grad - (self.lower * below).sum(-1)  # log sigma scales a row of C
         return (below / pace(self.size) + of_diagonal.diag_embed()) / self.log_sigma.exp()[..., None]
 
     def extra_repr(self) -> str:
@@ -117,7 +117,7 @@ class FullCovarianceGuide(AbstractGaussianGuide):
 
 
 def triangular(log_sigma: Tensor, lower: Tensor) -> Tensor:
-    """diag(sigma) (I + N / (4 sqrt(n))), shape (..., n, n), from (..., n) and the part of N below its diagonal."""
+    """Cholesky factor diag(sigma) (I + N / (4 sqrt(n))), shape (..., n, n); `lower` is N below its diagonal."""
     size = log_sigma.shape[-1]
     unit = torch.eye(size, dtype=lower.dtype, device=lower.device) + lower.tril(-1) * pace(size)
     return log_sigma.exp()[..., None] * unit

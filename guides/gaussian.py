@@ -1,4 +1,4 @@
-"""Gaussians over thoughts whose covariance has a structure, and what their guides have in common."""
+"""The base classes of structured Gaussians over thoughts, and of their guides."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ltm_pyro.guides.abstract import AbstractGuide
 from ltm_pyro.guides.moments import moments
 
 Z_DIMS = 3  # L, K and D
-PACE = 0.25  # of couplings, the means' and scales' being 1: measured at the fast loop's rates; at 1, noise wins
+PACE = 0.25  # step of couplings relative to means and scales, measured at the fast loop's rates; 1 is too noisy
 
 
 def pace(size: int) -> float:
-    """The unit of a coupling between n coordinates, in which a step on all of them means the same for every n."""
+    """Scale of the couplings between n coordinates, so that the same learning rate suits every n."""
     return PACE / math.sqrt(size)
 
 
 class AbstractGaussian(TorchDistribution):
-    """A Gaussian that never forms its covariance, unless that is what its family is made of.
+    """Gaussian with a structured covariance, given by factors and not formed as a matrix.
 
-    All of its batch beyond that of its parameters is alike: expanding it copies nothing.
+    `expand` copies nothing: batch dimensions beyond those of the parameters share them.
 
     Args:
         loc: the mean, shape (*batch, *event).
-        parts: what the covariance is made of, shape (*batch, ...) each.
-        event_dims: how many of loc's last dimensions are dependent.
+        parts: the factors of the covariance, shape (*batch, ...) each.
+        event_dims: the number of event dimensions, the last ones of loc.
         batch_shape: (..., *batch).
     """
 
@@ -48,30 +48,30 @@ class AbstractGaussian(TorchDistribution):
         validate_args: bool | None = None,
     ) -> None:
         self.loc, self.parts = loc, parts
-        own, event = loc.shape[: loc.dim() - event_dims], loc.shape[loc.dim() - event_dims :]
-        super().__init__(own if batch_shape is None else batch_shape, event, validate_args=validate_args)
+        batch, event = loc.shape[: loc.dim() - event_dims], loc.shape[loc.dim() - event_dims :]
+        super().__init__(batch if batch_shape is None else batch_shape, event, validate_args=validate_args)
 
     @abstractmethod
     def draw(self, shape: torch.Size) -> Tensor:
-        """Deviations from the mean, shape (*shape, *event) with the batch in `shape`."""
+        """Samples of deviations from the mean, shape (*shape, *event); `shape` includes the batch."""
 
     @abstractmethod
     def squared_distance(self, deviation: Tensor) -> Tensor:
-        """Mahalanobis', shape (...), from deviations of shape (..., *event)."""
+        """Squared Mahalanobis distance, shape (...), of deviations of shape (..., *event)."""
 
     @property
     @abstractmethod
     def variance(self) -> Tensor:
-        """Of every coordinate, shape (*batch, *event)."""
+        """Marginal variances, shape (*batch, *event)."""
 
     @cached_property
     @abstractmethod
     def log_determinants(self) -> Tensor:
-        """Of the covariance of every layer given the layers before it, shape (*batch, L)."""
+        """Log-determinants of the covariance of each layer given those before it, shape (*batch, L)."""
 
     @cached_property
     def log_determinant(self) -> Tensor:
-        """Of the covariance, shape (*batch,)."""
+        """Log-determinant of the covariance, shape (*batch,)."""
         return self.log_determinants.sum(-1)
 
     @property
@@ -93,11 +93,11 @@ class AbstractGaussian(TorchDistribution):
         )
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
-        """Shape (*sample_shape, *batch_shape, *event)."""
+        """Reparameterised samples, shape (*sample_shape, *batch_shape, *event)."""
         return self.loc + self.draw(torch.Size(sample_shape) + self.batch_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """In nats, shape (...) from z of shape (..., *event)."""
+        """Log-density in nats, shape (...), from z of shape (..., *event)."""
         if self._validate_args:
             self._validate_sample(value)
         constant = self.event_shape.numel() * math.log(2 * math.pi)
@@ -105,15 +105,16 @@ class AbstractGaussian(TorchDistribution):
         return log_prob.expand(torch.broadcast_shapes(log_prob.shape, self.batch_shape))
 
     def kl_per_layer(self, prior: Distribution) -> Tensor:
-        r"""KL(q || p) by the chain rule, exact, shape (*batch_shape, L).
+        r"""Exact KL(q || p) by layer, by the chain rule, shape (*batch_shape, L).
 
         .. math:: \mathrm{KL}(q \,\|\, p) = \sum_l \mathbb{E}_{q(z_{<l})}\,
                   \mathrm{KL}\big(q(z_l \mid z_{<l}) \,\|\, p(z_l)\big)
 
-        The prior's part needs the variances alone; the entropies are those of the layers given what is before them.
+        The cross-entropy needs the marginal variances alone; the entropies are those of each layer given the ones
+        before.
 
         Raises:
-            NotImplementedError: for a prior that is no diagonal Gaussian.
+            NotImplementedError: unless the prior is a diagonal Gaussian.
         """
         if not isinstance(prior, Independent) or prior.reinterpreted_batch_ndims != len(self.event_shape):
             raise NotImplementedError
@@ -125,12 +126,12 @@ class AbstractGaussian(TorchDistribution):
         return kl.expand(torch.broadcast_shapes(kl.shape, (*self.batch_shape, kl.shape[-1])))
 
     def by_layer(self, each: Tensor) -> Tensor:
-        """Sums over what stands in the same place of the event's first dimension, shape (..., L)."""
+        """Sums over all but the first event dimension, the layers: (..., *event) -> (..., L)."""
         layers = each.dim() - len(self.event_shape) + 1
         return each.reshape(*each.shape[:layers], -1).sum(-1)
 
     def noise(self, shape: torch.Size, *event: int) -> Tensor:
-        """Standard normal, shape (*shape, *event)."""
+        """Standard normal noise, shape (*shape, *event)."""
         return torch.randn(*shape, *event, dtype=self.loc.dtype, device=self.loc.device)
 
 
@@ -140,21 +141,21 @@ def _kl_to_a_diagonal_gaussian(q: AbstractGaussian, p: Independent) -> Tensor:
 
 
 class AbstractGaussianGuide(AbstractGuide):
-    """A Gaussian q(z) with a mean `mu` of its own for every sequence, which starts at the prior's mean.
+    """Base class of Gaussian guides: a mean `mu` for every sequence, which starts at the prior's.
 
     Attributes:
-        mu: shape (B, L, K, D).
+        mu: the means, shape (B, L, K, D).
     """
 
     mu: Tensor
 
     @abstractmethod
     def begin(self, sigma: Tensor) -> None:
-        """Make all rows but `mu`, at the prior's standard deviations of shape (B, L, K, D)."""
+        """Initialise the local parameters other than `mu` from the prior's standard deviations, (B, L, K, D)."""
 
     @abstractmethod
     def posterior(self) -> Distribution:
-        """q(z), batch (B,), event (L, K, D)."""
+        """Posterior q(z), batch (B,), event (L, K, D)."""
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
         mu, sigma = moments(prior, x.device)

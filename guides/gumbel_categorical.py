@@ -1,4 +1,4 @@
-"""A categorical distribution over one-hot vectors whose samples have a path to its logits."""
+"""A reparameterised categorical distribution over one-hot vectors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 
 class GumbelCategorical(dist.OneHotCategorical):
-    r"""One-hot categorical, sampled by Gumbel noise g, with a softmax in place of the largest entry for the gradient.
+    r"""Gumbel-softmax: a one-hot categorical sampled by Gumbel noise g, with the gradient of a softmax.
 
     .. math:: \text{hard: } z = \mathrm{onehot}\,\mathrm{argmax}(\log\pi + g), \qquad
               \text{soft: } \tilde z = \mathrm{softmax}((\log\pi + g) / \tau)
@@ -21,7 +21,7 @@ class GumbelCategorical(dist.OneHotCategorical):
     Args:
         logits: shape (..., C).
         temperature: tau.
-        hard: which of the two `rsample` returns; `sample` is always hard.
+        hard: whether `rsample` returns hard samples; `sample` always does.
     """
 
     has_rsample = True
@@ -38,11 +38,11 @@ class GumbelCategorical(dist.OneHotCategorical):
         return GumbelCategorical(logits, self.temperature, self.hard, self._validate_args)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Shape (...), from z of shape (..., C); log q(z) at one-hot z."""
+        """Log-probability, shape (...), from z of shape (..., C), linear in z; log q(z) at one-hot z."""
         return (value * self.logits).sum(-1)
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
-        """Shape (*sample_shape, *batch_shape, C)."""
+        """Reparameterised samples, shape (*sample_shape, *batch_shape, C)."""
         shape = torch.Size(sample_shape) + self.batch_shape + self.event_shape
         noise = -torch.empty(shape, dtype=self.logits.dtype, device=self.logits.device).exponential_().log()
         scores = self.logits + noise

@@ -1,4 +1,4 @@
-"""The base class of guides over codes whose samples are reparameterised."""
+"""The base class of Gumbel-softmax guides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class AbstractGumbelGuide(AbstractCodeGuide):
-    """Codes drawn by Gumbel noise, with a softmax of the same noise for the gradient.
+    """Base class of guides over codes by Gumbel noise, with the gradient of a softmax of the same noise.
 
     Args:
         z_shape: (L, K, C) with C codes.
@@ -33,7 +33,7 @@ class AbstractGumbelGuide(AbstractCodeGuide):
     @property
     @abstractmethod
     def hard(self) -> bool:
-        """Whether it draws codes, or the softmax itself."""
+        """Whether samples are codes; otherwise they are values of the softmax."""
 
     def posterior(self) -> dist.Distribution:
         return GumbelCategorical(self.logits, self.temperature, self.hard).to_event(2)

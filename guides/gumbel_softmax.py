@@ -1,4 +1,4 @@
-"""Codes that are relaxed while the model learns."""
+"""A Gumbel-softmax guide: relaxed codes in training."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from ltm_pyro.guides.gumbel_guide import AbstractGumbelGuide
 
 
 class GumbelSoftmaxGuide(AbstractGumbelGuide):
-    r"""Gumbel-softmax: mixtures of codes while training, codes in `eval()`.
+    r"""Gumbel-softmax guide: relaxed samples, mixtures of codes, in training; codes in `eval()`.
 
     .. math:: \mathbb{E}_g\big[\log p(x \mid \tilde z)\big] - \mathrm{KL}(q(z) \,\|\, p(z)), \qquad
               \tilde z = \mathrm{softmax}((\log\pi + g) / \tau)
 
-    (Jang et al., 2017, arXiv 1611.01144.) That is what the ELBO becomes with it: the likelihood of thoughts that the
-    model never draws, less the KL of the categoricals (exact for `CodebookPrior(order="independent")`, else
-    :math:`\tilde z^\top (\log q - \log p)`). Its gradient is the exact gradient of that, but that is **not a bound** on
-    log p(x), and may be above it; the distribution says so by `relaxed`. As tau falls it comes closer to the ELBO, and
-    its gradient gets noisier.
+    (Jang et al., 2017, arXiv 1611.01144.) With this guide, the ELBO becomes the relaxed objective above: the likelihood
+    of thoughts that the model never samples, less the KL of the categoricals (exact for
+    `CodebookPrior(order="independent")`, else :math:`\tilde z^\top (\log q - \log p)`). Gradients of this objective are
+    exact, but the objective is **not a bound** on log p(x), and may exceed it; `relaxed` of the distribution is then
+    True. As tau falls the objective approaches the ELBO, and its gradient gets noisier.
 
-    In `eval()` it draws codes, with the gradient of `StraightThroughGuide`: then values are honest. Numbers that
-    are reported belong to `guide.eval()`.
+    In `eval()` samples are codes, with the gradient of `StraightThroughGuide`, and bounds are valid: report numbers
+    from `guide.eval()`.
 
     Args:
         z_shape: (L, K, C) with C codes.
@@ -30,5 +30,5 @@ class GumbelSoftmaxGuide(AbstractGumbelGuide):
 
     @property
     def hard(self) -> bool:
-        """Codes in `eval()` only."""
+        """Whether samples are codes: in `eval()` only."""
         return not self.training

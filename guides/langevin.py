@@ -1,4 +1,4 @@
-"""Short chains that sample the posterior."""
+"""A Langevin guide: short-run MCMC towards the posterior."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 
 class LangevinGuide(AbstractPointGuide):
-    r"""N chains a sequence, from the prior towards the posterior, a Langevin step for every fast step.
+    r"""Short-run Langevin dynamics: N chains a sequence, from the prior, with a Langevin step for every fast step.
 
     .. math:: z \leftarrow z + \eta_s \nabla \log p(x, z) + \sqrt{2 \eta_s T}\, \xi, \qquad z_0 \sim p(z)
 
-    (Short-run inference: Nijkamp et al., 2020, arXiv 1912.01909.) The fast loop's rates are the step sizes, and they
-    fall as it goes on; its own `optimizer` is not used. With as few steps as the fast loop takes, the chains are
-    samples of where such a run ends, not of the posterior: short, they still know the prior; with large steps they
-    spread too wide, and from η = 2 / (the largest curvature of log p(x, z)) on they run away. Both errors vanish with
-    many steps of a small size. `adjusted_steps` leave no error of the size, but move little if it is large.
+    (Short-run inference: Nijkamp et al., 2020, arXiv 1912.01909.) The fast loop's learning rates are the step
+    sizes, which fall during the loop; its `optimizer` is not used. With the few steps of a fast loop, the chains do not
+    sample the posterior: after too few steps they are still close to the prior; with large steps they spread too wide,
+    and diverge from η = 2 / (the largest curvature of log p(x, z)) on. Both errors vanish with many steps of a small
+    size. `adjusted_steps` remove the error of the step size, but few are accepted if the size is large.
 
-    There is no density: nothing is bounded. Drawn S times, the chains are taken in turn (see `Points`).
+    There is no density: nothing is bounded. S samples are the chains in turn (see `Points`).
 
     Args:
         z_shape: (L, K, D).
         particles: N.
         temperature: T, of the noise; 1 samples the posterior.
-        preconditioned: whether every coordinate has a step of its own, from its gradients: the rate is then the step of
-            a coordinate whose gradients are about 1.
-        adjusted_steps: after the fast loop, steps of its last size that are accepted or rejected, each at one more
-            gradient of log p(x, z), with any `kl_weight` left out.
+        preconditioned: whether every coordinate has a step size of its own, from its gradients: the rate is then the
+            step size of a coordinate whose gradients are about 1.
+        adjusted_steps: the number of Metropolis-adjusted steps after the fast loop, of its last step size, each with
+            one more gradient of log p(x, z), without `kl_weight`.
 
     Raises:
-        InputError: for no chain, a negative temperature or number of steps, or adjusted steps at temperature 0.
+        InputError: for fewer than one chain, a negative temperature or number of steps, or adjusted steps at
+        temperature 0.
     """
 
     is_sampler = True
@@ -56,7 +57,7 @@ class LangevinGuide(AbstractPointGuide):
         super().__init__(z_shape, particles)
         if adjusted_steps < 0 or temperature < 0 or (adjusted_steps and not temperature):
             raise InputError(
-                f"adjusted_steps={adjusted_steps}, temperature={temperature}: expected no negative number, and a "
+                f"adjusted_steps={adjusted_steps}, temperature={temperature}: expected 0 or more of each, and a "
                 "positive temperature for adjusted steps"
             )
         self.temperature, self.preconditioned, self.adjusted_steps = temperature, preconditioned, adjusted_steps

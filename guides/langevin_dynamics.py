@@ -1,4 +1,4 @@
-"""Langevin dynamics as an optimizer, and its step that is accepted or rejected."""
+"""Langevin dynamics: unadjusted steps as an optimizer, and Metropolis-adjusted steps."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Z_DIMS = 3  # L, K and D
 
 
 class LangevinDynamics(Optimizer):
-    r"""Unadjusted Langevin steps, each of size `lr`, on the gradient of minus a log-density.
+    r"""Unadjusted Langevin algorithm as an optimizer: steps of size `lr` on the gradient of minus a log-density.
 
     .. math:: z \leftarrow z + \eta\, G\, \nabla \log p(z) + \sqrt{2 \eta\, T\, G}\, \xi, \qquad
               \xi \sim \mathcal{N}(0, I)
 
     with G = 1, or, `preconditioned`, :math:`G = 1 / (\epsilon + \sqrt{\bar v})` from the running mean of squared
-    gradients, over steps and chains (Li et al., 2016, arXiv 1512.07666, without its term in the derivative of G, which
-    is the smaller the more chains share a G). The noise comes from torch's global generator. There is no correction:
-    what is sampled differs from p by an error that vanishes with the step.
+    gradients, over steps and chains (Li et al., 2016, arXiv 1512.07666, without the term in the derivative of G, which
+    falls with the number of chains that share a G). The noise comes from torch's global generator. Without Metropolis
+    correction, the stationary distribution differs from p by an error that vanishes with the step size.
 
     Args:
         params: z, shape (B, N, ...), with N chains a sequence.
         lr: η.
         temperature: T; 0 is gradient ascent.
-        preconditioned: whether every coordinate has a step of its own.
-        decay: of that running mean.
-        epsilon: the least scale of a gradient.
+        preconditioned: whether every coordinate has a step size of its own, by G.
+        decay: of the running mean in G.
+        epsilon: ε of G, the least scale of a gradient.
 
     Raises:
         InputError: for a negative temperature or a rate that is not positive.
@@ -51,7 +51,7 @@ class LangevinDynamics(Optimizer):
     ) -> None:
         if not lr > 0 or temperature < 0:
             raise InputError(
-                f"lr={lr}, temperature={temperature}: expected a positive rate and no negative temperature"
+                f"lr={lr}, temperature={temperature}: expected a positive rate, and a temperature of 0 or more"
             )
         self.temperature, self.preconditioned = temperature, preconditioned
         self.decay, self.epsilon = decay, epsilon
@@ -59,7 +59,7 @@ class LangevinDynamics(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """One step on every parameter that has a gradient."""
+        """Take one step on every parameter with a gradient."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             for z in group["params"]:
@@ -69,7 +69,7 @@ class LangevinDynamics(Optimizer):
         return loss
 
     def _metric(self, z: Tensor, slope: Tensor) -> Tensor | float:
-        """G, as z."""
+        """Preconditioner G, broadcastable to z."""
         if not self.preconditioned:
             return 1.0
         state, square = self.state[z], slope.square().mean(1, keepdim=True)
@@ -79,7 +79,7 @@ class LangevinDynamics(Optimizer):
 
 
 class Height(NamedTuple):
-    """A log-density where chains stand, shape (N, B), and its slope there, as z."""
+    """Value of a log-density at the chains' states, shape (N, B), and its gradient, of z's shape."""
 
     value: Tensor
     slope: Tensor
@@ -95,33 +95,33 @@ class Height(NamedTuple):
 
 @torch.no_grad()
 def adjusted_langevin(z: Tensor, log_density: Callable[[Tensor], Tensor], steps: int, size: float) -> Tensor:
-    r"""Metropolis-adjusted Langevin steps, which leave the density as it is at any step size.
+    r"""Metropolis-adjusted Langevin steps, which leave the density invariant at any step size.
 
-    A proposal :math:`z' = z + \eta \nabla \log p(z) + \sqrt{2 \eta}\, \xi` is taken with probability
-    :math:`\min(1, p(z')\,q(z \mid z') / p(z)\,q(z' \mid z))`, by each chain for itself. (Roberts and Tweedie, 1996.)
+    A proposal :math:`z' = z + \eta \nabla \log p(z) + \sqrt{2 \eta}\, \xi` is accepted with probability :math:`\min(1,
+    p(z')\,q(z \mid z') / p(z)\,q(z' \mid z))`, independently for each chain. (Roberts and Tweedie, 1996.)
 
     Args:
-        z: where the chains stand, shape (N, B, L, K, D).
+        z: the chains' states, shape (N, B, L, K, D).
         log_density: log p up to a constant, (N, B, L, K, D) -> (N, B), differentiable.
-        steps: how many.
+        steps: number of steps.
         size: η.
 
     Returns:
-        Where they end, as z, without history.
+        The last states, of z's shape, without history.
     """
     here = Height.of(log_density, z)
     for _ in range(steps):
         mean = z + size * here.slope
         proposal = mean + math.sqrt(2 * size) * torch.randn_like(z)
         there = Height.of(log_density, proposal)
-        forth, back = _square(proposal - mean), _square(z - proposal - size * there.slope)
-        log_ratio = there.value - here.value + (forth - back) / (4 * size)
-        taken = torch.rand_like(log_ratio).log() < log_ratio  # (N, B); never where it is NaN
-        wide = taken[..., None, None, None]
-        z = torch.where(wide, proposal, z)
+        forward, backward = _square(proposal - mean), _square(z - proposal - size * there.slope)
+        log_ratio = there.value - here.value + (forward - backward) / (4 * size)
+        accepted = torch.rand_like(log_ratio).log() < log_ratio  # (N, B); never where it is NaN
+        accepted_z = accepted[..., None, None, None]
+        z = torch.where(accepted_z, proposal, z)
         here = Height(
-            torch.where(taken, there.value, here.value),
-            torch.where(wide, there.slope, here.slope),
+            torch.where(accepted, there.value, here.value),
+            torch.where(accepted_z, there.slope, here.slope),
         )
     return z
 

@@ -1,4 +1,4 @@
-"""A Gaussian about the most probable thoughts."""
+"""A Laplace-approximation guide."""
 
 from __future__ import annotations
 
@@ -22,33 +22,34 @@ from ltm_pyro.ranges import POSITIVE, bounded, whole
 
 
 class LaplaceGuide(AbstractPointGuide):
-    r"""Laplace's approximation: a Gaussian at the mode, with the curvature there as its precision.
+    r"""Laplace approximation: a Gaussian at the mode, whose precision is the negative Hessian there.
 
     .. math:: q(z) = \mathcal{N}\big(\hat z, \Lambda^{-1}\big), \qquad
               \hat z = \arg\max_z \log p(x, z), \quad \Lambda = -\nabla^2 \log p(x, z) \big|_{\hat z}
 
-    The fast loop moves a point, as `MAPGuide`; its end makes it a Gaussian, which has a density. Curvature is taken by
-    central differences of gradients, two gradients a direction, so that it works with every decoder:
+    The fast loop fits a point, as for `MAPGuide`; after the loop, q becomes a Gaussian, which has a density. Curvature
+    is computed by central differences of gradients, two gradients a direction, which works with every decoder:
 
     - `full`: all L K D directions. Exact where p(x, z) is Gaussian. For small z.
-    - `diagonal`: the diagonal of Λ, hence for a Gaussian the best mean-field posterior. Exact if `probes` is L K D or
-      more; with fewer an unbiased estimate from random signs v, the mean of :math:`v \odot \Lambda v`, which is noisier
-      the larger Λ is off its diagonal. Its noise costs tightness, never validity: q is a Gaussian all the same.
+    - `diagonal`: the diagonal of Λ, which for a Gaussian gives the best mean-field posterior. Exact if `probes` is L K
+      D or more; with fewer, an unbiased estimate from random signs v, the mean of :math:`v \odot \Lambda v`, whose
+      noise grows with the off-diagonal entries of Λ. Noise makes the bound looser, never invalid: q is still a
+      Gaussian.
 
-    No direction is taken to be less certain than the prior: where the curvature, in units of the prior's standard
-    deviations, is below `floor`, it is raised to it. That also keeps Λ positive definite where the point is not a mode.
-    Where log p(x, z) has a kink at its mode, as under a `LaplacePrior`, the curvature says nothing about the width: q
-    is then far too narrow, and its bound, which holds, far too low.
+    No direction is less certain than under the prior: curvature, in units of the prior's standard deviations, is raised
+    to `floor` where it is below. This also keeps Λ positive definite where the point is not a mode. Where log p(x, z)
+    is not differentiable at its mode, as under a `LaplacePrior`, the curvature does not measure the width: q is then
+    far too narrow, and its bound, though valid, far too low.
 
     Args:
         z_shape: (L, K, D).
         covariance: `diagonal` or `full`.
-        probes: directions of the diagonal's estimate.
-        floor: the least precision, the prior's being 1.
-        at_once: points in one pass through the model.
+        probes: number of directions for the estimate of the diagonal.
+        floor: the least precision, in units of the prior's.
+        at_once: number of points in one pass through the model.
 
     Raises:
-        InputError: for another covariance, for one that is too large, or for numbers that are not positive.
+        InputError: for an unknown covariance, a `full` one that is too large, or numbers that are not positive.
     """
 
     @bounded(probes=whole(1), floor=POSITIVE, at_once=whole(1))
@@ -69,10 +70,10 @@ class LaplaceGuide(AbstractPointGuide):
         if covariance == "full" and self.size > LARGEST:
             raise InputError(
                 f"covariance='full' holds {self.size} x {self.size} numbers for every sequence, and takes "
-                f"{2 * self.size} gradients: up to L K D = {LARGEST} it is allowed; take covariance='diagonal'"
+                f"{2 * self.size} gradients: L K D may be up to {LARGEST}; take covariance='diagonal'"
             )
         self.covariance, self.probes, self.floor, self.at_once = covariance, probes, floor, at_once
-        self.has_density = True  # at the end, which is what is asked before a batch begins
+        self.has_density = True  # of the fitted posterior, as callers ask before a batch begins
         self._scale: Tensor | None = None  # (B, L, K, D), or the factor of the covariance, (B, L K D, L K D)
 
     def begin(self, batch: int, prior: Distribution | None, device: torch.device) -> Tensor:
@@ -92,17 +93,17 @@ class LaplaceGuide(AbstractPointGuide):
         mode = self.z.detach().squeeze(1)
         sigma = self.sigma.to(mode.dtype)
         directions = self._directions(mode)  # (M, L K D)
-        bends = curvature_along(directions.view(-1, *self.z_shape), mode, sigma, log_joint, self.at_once).flatten(2)
+        products = curvature_along(directions.view(-1, *self.z_shape), mode, sigma, log_joint, self.at_once).flatten(2)
         if self.covariance == "full":
-            self._scale = sigma.flatten()[:, None] * _factor(bends.transpose(0, 1), self.floor)
+            self._scale = sigma.flatten()[:, None] * _factor(products.transpose(0, 1), self.floor)
         else:
-            precision = (directions[:, None] * bends).sum(0) / directions.square().sum(0)  # (B, L K D)
+            precision = (directions[:, None] * products).sum(0) / directions.square().sum(0)  # (B, L K D)
             spread = precision.nan_to_num(self.floor).clamp(min=self.floor).rsqrt()
             self._scale = sigma * spread.view_as(mode)
         self.has_density = True
 
     def _directions(self, mode: Tensor) -> Tensor:
-        """Every axis, or random signs, shape (M, L K D)."""
+        """Directions of the curvature: every axis, or random signs, shape (M, L K D)."""
         if self.covariance == "full" or self.probes >= self.size:
             return torch.eye(self.size, dtype=mode.dtype, device=mode.device)
         signs = torch.randint(2, (self.probes, self.size), device=mode.device)
@@ -114,7 +115,7 @@ class LaplaceGuide(AbstractPointGuide):
 
 
 def _factor(precision: Tensor, floor: float) -> Tensor:
-    """The lower triangular factor of the inverse of the precision, no eigenvalue below the floor, (B, n, n)."""
+    """Lower triangular factor of the covariance, (B, n, n), with the precision's eigenvalues raised to the floor."""
     symmetric = ((precision + precision.mT) / 2).nan_to_num(0.0, 0.0, 0.0)
     values, vectors = torch.linalg.eigh(symmetric)
     return lower_root(vectors * values.clamp(min=floor).rsqrt()[:, None])

@@ -1,4 +1,4 @@
-"""A posterior in which every layer's thoughts follow from those of the layer before."""
+"""A Gaussian guide that is a Markov chain over layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class ChainedGaussian(AbstractGaussian):
-    """Mean and conditional sigma (*batch, L, K, D), and U and V, shape (*batch, L - 1, K D, r)."""
+    """Linear-Gaussian chain over layers: mean, conditional sigma (*batch, L, K, D); U, V (*batch, L - 1, K D, r)."""
 
     def draw(self, shape: torch.Size) -> Tensor:
         fresh = (self.parts[0] * self.noise(shape, *self.event_shape)).flatten(-2).unbind(-2)  # L of (..., K D)
@@ -33,15 +33,15 @@ class ChainedGaussian(AbstractGaussian):
 
     @property
     def variance(self) -> Tensor:
-        own = self.parts[0].square().flatten(-2).unbind(-2)  # L of (*batch, K D)
-        variances, handed, before = [own[0]], None, None  # handed: the covariance of V' z, (*batch, r, r)
-        for (above, variance), (out, into) in zip(pairwise(own), self._steps, strict=True):
-            carried = into.mT @ (above[..., None] * into)
-            if handed is not None and before is not None:
+        noise = self.parts[0].square().flatten(-2).unbind(-2)  # L of (*batch, K D)
+        variances, previous, before = [noise[0]], None, None  # previous: the covariance of V' z, (*batch, r, r)
+        for (above, variance), (out, into) in zip(pairwise(noise), self._steps, strict=True):
+            covariance = into.mT @ (above[..., None] * into)
+            if previous is not None and before is not None:
                 through = into.mT @ before
-                carried = carried + through @ handed @ through.mT
-            variances.append(variance + ((out @ carried) * out).sum(-1))
-            handed, before = carried, out
+                covariance = covariance + through @ previous @ through.mT
+            variances.append(variance + ((out @ covariance) * out).sum(-1))
+            previous, before = covariance, out
         return torch.stack(variances, -2).unflatten(-1, self.event_shape[1:])
 
     @cached_property
@@ -54,20 +54,20 @@ class ChainedGaussian(AbstractGaussian):
 
 
 class LayerChainedGuide(AbstractGaussianGuide):
-    r"""Chain of Gaussians from the first layer's thoughts down to the last one's, linear in the layer before.
+    r"""Linear-Gaussian Markov chain over layers: each layer's mean is linear in the thoughts of the layer before.
 
     .. math:: q(z) = \mathcal{N}(z_1; \mu_1, \mathrm{diag}(\sigma_1^2)) \prod_{l=2}^{L}
               \mathcal{N}\big(z_l; \mu_l + U_l V_l^\top (z_{l-1} - \mu_{l-1}), \mathrm{diag}(\sigma_l^2)\big)
 
-    :math:`U_l` and :math:`V_l` are of shape (K D, r): r numbers read off a layer move all of the next. Of a diagonal
-    matrix in their place each place of a vector could follow only the same place of the layer before, and a decoder
-    whose layers read their thoughts through matrices of their own gives equal places nothing in common; a full one
-    would have (K D)² numbers for each step of the chain. These have 2 r K D, no matrix of more than r columns is ever
-    formed, and with r = K D it is every linear step. μ is the mean of z, in all layers.
+    :math:`U_l` and :math:`V_l` are of shape (K D, r): the means of a layer depend on r linear features of the layer
+    before. With a diagonal matrix instead, a coordinate could depend only on the same coordinate of the layer before,
+    though equal coordinates have nothing in common in a decoder whose layers project their thoughts by matrices of
+    their own; a full matrix would have (K D)² numbers for each step of the chain. The factors have 2 r K D, no matrix
+    of more than r columns is formed, and r = K D allows every linear step. μ is the mean of z, in all layers.
 
-    Within a layer, thoughts depend on one another through the layer before alone. It starts at the prior, U = 0. U and
-    V are held in units of the prior's standard deviations and of :math:`\sqrt{K D}`, so that a step means the same for
-    every size. (A posterior of the structure of `HierarchicalPrior`; Sønderby et al., 2016, arXiv 1602.02282.)
+    Within a layer, thoughts are dependent through the layer before only. The guide starts at the prior, with U = 0. U
+    and V are in units of the prior's standard deviations and of :math:`\sqrt{K D}`, so that the same learning rate
+    suits every size. (A posterior of the structure of `HierarchicalPrior`; Sønderby et al., 2016, arXiv 1602.02282.)
 
     Args:
         z_shape: (L, K, D).
@@ -85,7 +85,7 @@ class LayerChainedGuide(AbstractGaussianGuide):
     def __init__(self, z_shape: tuple[int, int, int], rank: int = 4) -> None:
         super().__init__(z_shape)
         if rank < 1:
-            raise InputError(f"rank={rank}: expected one or more; without any it is MeanFieldGuide")
+            raise InputError(f"rank={rank}: expected 1 or more; a rank of 0 is MeanFieldGuide")
         self.size = math.prod(self.z_shape[1:])
         self.rank = min(rank, self.size)
 
@@ -109,5 +109,5 @@ class LayerChainedGuide(AbstractGaussianGuide):
 
 
 def _carry(out: Tensor, into: Tensor, deviation: Tensor) -> Tensor:
-    """U V' times deviations of shape (..., K D)."""
+    """Product of U V' with deviations of shape (..., K D)."""
     return (out @ (into.mT @ deviation[..., None])).squeeze(-1)

@@ -1,4 +1,4 @@
-"""A posterior with a few directions of its own through all of z."""
+"""A Gaussian guide with a low-rank plus diagonal covariance."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides.gaussian import AbstractGaussian, AbstractGaussianGuide, pace
 from ltm_pyro.ranges import bounded, whole
 
-INITIAL = 0.4  # of w, hence directions of length 0.1 in units of the prior: at zero they would have no gradient
+INITIAL = 0.4  # of w, hence directions of length 0.1 in units of the prior; at zero their gradient would vanish
 
 
 class LowRankGaussian(AbstractGaussian):
-    """Mean (*batch, L, K, D), diagonal's root of that shape, and W, shape (*batch, L K D, r)."""
+    """Low-rank plus diagonal Gaussian: mean and sigma (*batch, L, K, D), and W, shape (*batch, L K D, r)."""
 
     def draw(self, shape: torch.Size) -> Tensor:
         sigma, w = self.parts
@@ -43,12 +43,12 @@ class LowRankGaussian(AbstractGaussian):
 
     @property
     def _root(self) -> Tensor:
-        """The Cholesky factor of I + W' diag(sigma^-2) W, shape (*batch, r, r): all that a density inverts."""
+        """Cholesky factor of I + W' diag(sigma^-2) W, shape (*batch, r, r), the only matrix that a density inverts."""
         return self._roots[..., -1, :, :]
 
     @cached_property
     def _roots(self) -> Tensor:
-        """The same of the first layer, of the first two and so on to all of them, shape (*batch, L, r, r)."""
+        """Cholesky factors as `_root`, for the first l layers, l = 1 … L, shape (*batch, L, r, r)."""
         sigma, w = self.parts
         white = (w / sigma.flatten(-3)[..., None]).unflatten(-2, (self.event_shape[0], -1))  # (*batch, L, K D, r)
         inner = (white.mT @ white).cumsum(-3)
@@ -56,15 +56,15 @@ class LowRankGaussian(AbstractGaussian):
 
 
 class LowRankGuide(AbstractGaussianGuide):
-    r"""Gaussian that spreads along r directions of all L K D dimensions, :math:`q(z) = \mathcal{N}(\mu, \Sigma)`,
+    r"""Gaussian with a covariance of rank r plus a diagonal, over all of z: :math:`q(z) = \mathcal{N}(\mu, \Sigma)`,
 
     .. math:: \Sigma = \mathrm{diag}(\sigma^2) + W W^\top, \qquad W = \mathrm{diag}(s)\, w / (4 \sqrt{L K D})
 
-    with s the prior's standard deviations, so that a step on w means the same for every prior and every size. Rows of
-    (r + 2) L K D numbers; densities and KL need r x r matrices alone (Woodbury). It starts at the prior, the directions
-    nearly zero. It serves where a few directions are less certain than all others; a few that are more certain need
-    `FullCovarianceGuide`. (Ong, Nott and Smith, 2018, arXiv
-    1701.03208.) Such Gaussians are no exponential family: there is no natural gradient in closed form.
+    with s the prior's standard deviations, so that the same learning rate suits every prior and size. A sequence has
+    (r + 2) L K D local parameters; densities and KL invert r x r matrices only (Woodbury). The guide starts at the
+    prior, with W close to zero. It suits posteriors with a few directions of larger variance; for a few directions of
+    smaller variance take `FullCovarianceGuide`. (Ong, Nott and Smith, 2018, arXiv 1701.03208.) These Gaussians are no
+    exponential family: there is no natural gradient in closed form.
 
     Args:
         z_shape: (L, K, D).
@@ -81,14 +81,14 @@ class LowRankGuide(AbstractGaussianGuide):
     def __init__(self, z_shape: tuple[int, int, int], rank: int = 8) -> None:
         super().__init__(z_shape)
         if rank < 1:
-            raise InputError(f"rank={rank}: expected one direction or more; without any it is MeanFieldGuide")
+            raise InputError(f"rank={rank}: expected 1 or more; a rank of 0 is MeanFieldGuide")
         self.size = math.prod(self.z_shape)
         self.rank = min(rank, self.size)
 
     def begin(self, sigma: Tensor) -> None:
         self.unit = sigma.flatten(1)[..., None] * pace(self.size)  # (B, L K D, 1)
         self.log_sigma = sigma.log().requires_grad_()
-        directions = spread_directions(self.size, self.rank).to(sigma)  # one and the same for every batch
+        directions = spread_directions(self.size, self.rank).to(sigma)  # the same for every batch
         self.w = (INITIAL * directions).repeat(len(sigma), 1, 1).requires_grad_()
 
     def posterior(self) -> LowRankGaussian:
@@ -102,6 +102,6 @@ class LowRankGuide(AbstractGaussianGuide):
 
 
 def spread_directions(size: int, count: int) -> Tensor:
-    """Directions at right angles, every entry about 1: the columns of a cosine transform, shape (size, count)."""
-    place, wave = torch.arange(size) + 0.5, torch.arange(count)
-    return math.sqrt(2) * torch.cos(math.pi * torch.outer(place, wave + 0.5) / size)
+    """Orthogonal directions with entries of about 1: columns of a cosine transform, shape (size, count)."""
+    position, frequency = torch.arange(size) + 0.5, torch.arange(count) + 0.5
+    return math.sqrt(2) * torch.cos(math.pi * torch.outer(position, frequency) / size)

@@ -1,4 +1,4 @@
-"""A posterior whose dependence between thoughts is the same at every place of their vectors."""
+"""A matrix-normal guide: a Gaussian with a Kronecker-factored covariance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ltm_pyro.guides.gaussian import AbstractGaussian, AbstractGaussianGuide
 
 
 class MatrixGaussian(AbstractGaussian):
-    """Mean (*batch, L, K, D), unit s of that shape, and lower triangular roots (*batch, L K, L K), (*batch, D, D)."""
+    """Matrix normal: mean and scale s (*batch, L, K, D), Cholesky factors (*batch, L K, L K) and (*batch, D, D)."""
 
     def draw(self, shape: torch.Size) -> Tensor:
         unit, rows, columns = self.parts
@@ -29,8 +29,8 @@ class MatrixGaussian(AbstractGaussian):
     @property
     def variance(self) -> Tensor:
         unit, rows, columns = self.parts
-        of_thought, of_place = rows.square().sum(-1), columns.square().sum(-1)
-        return unit**2 * (of_thought[..., None] * of_place[..., None, :]).unflatten(-2, self.event_shape[:2])
+        of_thought, of_dimension = rows.square().sum(-1), columns.square().sum(-1)
+        return unit**2 * (of_thought[..., None] * of_dimension[..., None, :]).unflatten(-2, self.event_shape[:2])
 
     @cached_property
     def log_determinants(self) -> Tensor:
@@ -41,15 +41,15 @@ class MatrixGaussian(AbstractGaussian):
 
 
 class MatrixNormalGuide(AbstractGaussianGuide):
-    r"""Gaussian whose covariance is a Kronecker product of one over the L K thoughts and one over the width D.
+    r"""Matrix-normal guide: its covariance is a Kronecker product of one over the L K thoughts and one over the width.
 
     .. math:: z = \mu + s \odot (A\, \varepsilon\, B^\top), \qquad \mathrm{Cov}[z / s] = A A^\top \otimes B B^\top
 
-    with ε of shape (L K, D), lower triangular A and B, and s the prior's standard deviations. Rows of
-    L K D + (L K)² + D² numbers, and no matrix larger than these two. Every thought may depend on every other one, and
-    every place of a vector on every other place, but each alike everywhere: `MeanFieldGuide` knows more about single
-    coordinates. It starts at the prior. (Louizos and Welling, 2016, arXiv 1603.04733.) A natural gradient in closed
-    form exists for A and B in turns only, not for both at once.
+    with ε of shape (L K, D), lower triangular A and B, and s the prior's standard deviations. A sequence has L K D + (L
+    K)² + D² local parameters, and no larger matrix than A and B is formed. All thoughts may be dependent, and all
+    dimensions of a vector, but with the same correlations throughout: the variances of single coordinates are freer in
+    `MeanFieldGuide`. The guide starts at the prior. (Louizos and Welling, 2016, arXiv 1603.04733.) A natural gradient
+    in closed form exists for A and for B in turn, not for both at once.
 
     Args:
         z_shape: (L, K, D).

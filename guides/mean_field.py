@@ -1,4 +1,4 @@
-"""The paper's guide."""
+"""The mean-field Gaussian guide of the paper."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class MeanFieldGuide(AbstractGaussianGuide):
-    r"""Diagonal Gaussian, :math:`q(z) = \mathcal{N}(\mu, \mathrm{diag}(\sigma^2))`, one row a sequence.
+    r"""Mean-field (diagonal) Gaussian, :math:`q(z) = \mathcal{N}(\mu, \mathrm{diag}(\sigma^2))`, for each sequence.
 
-    It starts at the prior, where its KL is zero. (The paper's code starts at sigma = 0.082 and cannot
-    come back within its 16 steps: give `sigma` to start elsewhere.)
+    The guide starts at the prior, where its KL is zero. (The paper's code starts at sigma = 0.082, and its 16 steps are
+    too few to move far from there: give `sigma` to start elsewhere.)
 
     Args:
         z_shape: (L, K, D).
-        sigma: where every standard deviation starts; None starts at the prior's mean and standard deviation.
+        sigma: the initial standard deviation; None takes the prior's. The mean starts at the prior's.
 
     Raises:
         InputError: if sigma is not positive.

@@ -1,4 +1,4 @@
-"""A guide that remembers: a text's posterior begins where its last one ended."""
+"""A guide with a memory: the posterior of a text starts from its fit in the last epoch."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ ZShape = tuple[int, int, int]
 
 
 class MemoryGuide(AbstractGuide):
-    """Another guide, whose posteriors are kept from one epoch to the next, so that few fast steps go a long way.
+    """Warm starts for another guide: the fitted posterior of a text is its start in the next epoch.
 
-    While training, what the fast loop has fitted for a text is kept when it ends, as float32, and is where the same
-    text starts when it comes again. The optimizer of the fast loop starts anew all the same: with a posterior that is
-    nearly there, a smaller `fast.learning_rate` suits than from the prior. A text is known by its scored tokens, so
-    that no batch needs to say which texts it holds; equal texts share a posterior. In evaluation mode nothing is read
-    or kept: every posterior is then found from the start alone, as the other guide finds it.
+    In training, the local parameters of a text are stored after the fast loop, as float32, and are its initial values
+    when the text comes again, so that few fast steps suffice. The optimizer's state is not stored. Close to the optimum
+    a smaller `fast.learning_rate` suits than from the prior. The key of a text is a hash of its scored tokens, so that
+    batches need no ids of texts; equal texts share a posterior. In evaluation mode nothing is read or stored: every
+    posterior starts as in the other guide.
 
-    A text takes 4 bytes for each of its local numbers, and room is made as texts come. Around `MeanFieldGuide`, with 2
-    L K D numbers, that is 3 kB in the default recipe and 98 kB in the paper's small one: the 1 GiB that is the most
-    without a `capacity` holds 350,000 and 10,900 texts. With room for fewer texts than there are to train on, most are
-    forgotten before they come again, and the memory is of no use; training then says so. Checkpoints hold the memory,
-    and are larger by as much; a resumed run goes on with it bit for bit.
+    A text takes 4 bytes for each of its local parameters, and memory grows as texts come. With `MeanFieldGuide`, which
+    has 2 L K D local parameters, that is 3 kB in the default recipe and 98 kB in the paper's small one: 1 GiB, the
+    limit without a `capacity`, holds 350,000 and 10,900 texts. With room for fewer texts than the training set has,
+    most are forgotten before they come again, and the memory is of no use; training then reports it. Checkpoints
+    contain the memory, and are larger by its size; a resumed run continues with it bit for bit.
 
     Args:
         z_shape: (L, K, D).
-        guide: makes the other guide from z_shape: a class, or a callable.
-        capacity: the most texts that are kept; the one fitted longest ago makes room. None is what 1 GiB holds.
-        path: a folder on a disk, to keep them in a nameless file there instead of memory, which has its whole size from
-            the first text on. The file is gone when the process ends.
+        guide: a class or callable that constructs the other guide from z_shape.
+        capacity: the largest number of stored texts; the one fitted longest ago makes room. None is what fits in 1 GiB.
+        path: a folder on a disk, to store them in an unnamed file there instead of memory. The file has its full size
+            from the first text on, and is deleted when the process ends.
 
     Raises:
-        InputError: if the other guide learns through its refinement, whose start would not be its own; from `start`,
-            if it has no local parameters.
+        InputError: if the other guide learns through its refinement, which the memory would start elsewhere; from
+            `start`, if the other guide has no local parameters.
 
     Example:
         >>> guide = MemoryGuide((2, 4, 8), MeanFieldGuide, capacity=1000)
@@ -66,8 +66,8 @@ class MemoryGuide(AbstractGuide):
         self.guide = guide(self.z_shape)
         if self.guide.needs_unrolled:
             raise InputError(
-                f"{type(self.guide).__name__} learns how to start, by through='refinement'; a memory would start it "
-                "elsewhere. Give it through='own', or leave the memory out"
+                f"{type(self.guide).__name__} learns its initial values by through='refinement', which a memory would "
+                "replace. Give it through='own', or leave the memory out"
             )
         self.memory = PosteriorStore(capacity, path)
         self.fast_particles = self.guide.fast_particles
@@ -98,14 +98,14 @@ class MemoryGuide(AbstractGuide):
         rows = self.guide.local_parameters()
         if not rows:
             raise InputError(
-                f"{type(self.guide).__name__} has no local parameters, so that there is nothing to remember: use it "
+                f"{type(self.guide).__name__} has no local parameters, so that there is nothing to store: use it "
                 "without MemoryGuide"
             )
         self._texts = texts_of(x, mask) if self.training else []
-        known, kept = self.memory.read(self._texts)
+        known, stored = self.memory.read(self._texts)
         if known:
             with torch.no_grad():
-                for row, part in zip(rows, kept.split([row[0].numel() for row in rows], 1), strict=True):
+                for row, part in zip(rows, stored.split([row[0].numel() for row in rows], 1), strict=True):
                     row[known] = part.view(-1, *row.shape[1:]).to(row)
 
     def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:
@@ -118,7 +118,7 @@ class MemoryGuide(AbstractGuide):
             return ""
         return (
             f"MemoryGuide is full with {len(self.memory):,} texts and has forgotten {self.memory.forgotten:,} to make "
-            "room for others: they start anew when they come again. Give it a larger capacity"
+            "room for others, which will start afresh when they come again. Give it a larger capacity"
         )
 
     def local_parameters(self) -> list[Tensor]:
@@ -151,12 +151,12 @@ class MemoryGuide(AbstractGuide):
         batch_size: int | None = None,
         previous: Tensor | None = None,
     ) -> Tensor | None:
-        """As the other guide does."""
+        """Sample the site `z` from the other guide."""
         return self.guide(x, mask, batch_size, previous)
 
 
 def texts_of(x: Tensor, mask: Tensor | None = None) -> list[bytes]:
-    """128 bits for every text that tell it from all others, made of its scored tokens."""
+    """Keys of texts: a hash of 128 bits of the scored tokens of each."""
     tokens, scored = x.cpu(), None if mask is None else mask.cpu()
-    rows = [row if scored is None else row[scored[place]] for place, row in enumerate(tokens)]
+    rows = [row if scored is None else row[scored[index]] for index, row in enumerate(tokens)]
     return [hashlib.blake2b(row.contiguous().numpy().tobytes(), digest_size=16).digest() for row in rows]

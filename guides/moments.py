@@ -1,4 +1,4 @@
-"""Moments at which a guide starts: the prior's mean and standard deviation."""
+"""The mean and standard deviation of a prior, at which guides start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 
 
 def moments(prior: Distribution | None, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation to start at; 0 and 1 wherever the prior states none that are finite."""
+    """Mean and standard deviation of a prior; 0 and 1 wherever it has none that are finite."""
     standard = torch.tensor(0.0, device=device), torch.tensor(1.0, device=device)
     if prior is None:
         return standard

@@ -1,4 +1,4 @@
-"""The base class of guides that move points and have no density."""
+"""The base class of guides that fit points and have no density."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class AbstractPointGuide(AbstractGuide):
-    """N points a sequence, which the fast loop moves, all of them at every step.
+    """Base class of point guides: N points a sequence, all of which the fast loop moves at every step.
 
     Attributes:
         z: the points, shape (B, N, L, K, D).
@@ -26,7 +26,7 @@ class AbstractPointGuide(AbstractGuide):
         particles: N.
 
     Raises:
-        InputError: without a point.
+        InputError: for fewer than one point.
     """
 
     has_density = False
@@ -36,7 +36,7 @@ class AbstractPointGuide(AbstractGuide):
     def __init__(self, z_shape: tuple[int, int, int], particles: int = 1) -> None:
         super().__init__(z_shape)
         if particles < 1:
-            raise InputError(f"particles={particles}: expected one point or more for every sequence")
+            raise InputError(f"particles={particles}: expected 1 or more for every sequence")
         self.particles = self.fast_particles = particles
 
     @abstractmethod
@@ -44,7 +44,7 @@ class AbstractPointGuide(AbstractGuide):
         """Starting points, shape (B, N, L, K, D)."""
 
     def posterior(self) -> Distribution:
-        """Distribution from which `z` is drawn, batch (B,), event (L, K, D)."""
+        """Distribution of `z`, batch (B,), event (L, K, D)."""
         return Points(self.z)
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
@@ -55,7 +55,7 @@ class AbstractPointGuide(AbstractGuide):
         return [self.z]
 
     def at_the_mean(self, batch: int, prior: Distribution | None, device: torch.device) -> Tensor:
-        """The prior's mean, or zero where it states none, shape (B, N, L, K, D)."""
+        """Points at the prior's mean, or at zero where it has none, shape (B, N, L, K, D)."""
         return moments(prior, device)[0].expand(batch, self.particles, *self.z_shape).clone()
 
     def from_the_prior(self, batch: int, prior: Distribution | None, device: torch.device) -> Tensor:

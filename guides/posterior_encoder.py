@@ -1,4 +1,4 @@
-"""The encoder of amortised guides: from the text of a batch to moments of q."""
+"""The encoder of amortised guides: from texts to the moments of q."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ltm_pyro.instances import require_instance
 
 
 class Reading(NamedTuple):
-    """A batch to read, and the prior that q is relative to."""
+    """Inputs of the encoder: a batch, and the moments of the prior, to which the encoder's outputs are relative."""
 
     x: Tensor  # (B, T)
     mask: Tensor | None
@@ -24,7 +24,7 @@ class Reading(NamedTuple):
 
 
 class PosteriorEncoder(nn.Module):
-    """An encoder, made when the vocabulary is known, and what its output means.
+    """Encoder from texts to mean and log-scale of q, constructed when the vocabulary is known.
 
     Args:
         z_shape: (L, K, D).
@@ -53,26 +53,26 @@ class PosteriorEncoder(nn.Module):
             self.prepare(vocabulary)
 
     def prepare(self, vocabulary: int) -> None:
-        """Make the encoder, unless it is the user's own."""
+        """Construct the encoder, unless it is the user's own."""
         if self.own or vocabulary == self.vocabulary:
             return
         if self.encoder is not None:
             raise InputError(
-                f"the encoder was made for {self.vocabulary} token ids, and is told of {vocabulary}: make another guide"
+                f"the encoder was made for a vocabulary of {self.vocabulary}, not of {vocabulary}: make another guide"
             )
         self.encoder = TextEncoder(self.z_shape, vocabulary, self.width, self.blocks, self.heads)
         self.vocabulary = vocabulary
 
     def open(self, x: Tensor, mask: Tensor | None, prior: Distribution | None) -> Reading:
-        """A batch as it can be read, relative to the prior's mean and standard deviation.
+        """Inputs of the encoder for a batch and a prior.
 
         Raises:
             InputError: if there is no encoder yet.
         """
         if self.encoder is None:
             raise InputError(
-                "the guide has no encoder yet, since it does not know how many token ids there are: give it "
-                "vocabulary=, or call guide.prepare(vocabulary)"
+                "the guide has no encoder yet, as the size of the vocabulary is not known: give it vocabulary=, or "
+                "call guide.prepare(vocabulary)"
             )
         mean, sigma = (moment.detach().expand(self.z_shape) for moment in moments(prior, x.device))
         return Reading(x, mask, mean, sigma)
@@ -81,6 +81,6 @@ class PosteriorEncoder(nn.Module):
         """Mean and log of the standard deviation of every text, shape (B, L, K, D) each."""
         assert self.encoder is not None
         shift, log_scale = self.encoder(reading.x, reading.mask)
-        kind = torch.promote_types(reading.sigma.dtype, shift.dtype)  # not the half precision an encoder may run in
-        mu = reading.mean + reading.sigma * shift.to(kind)
-        return mu, reading.sigma.log() + log_scale.to(kind)
+        dtype = torch.promote_types(reading.sigma.dtype, shift.dtype)  # an encoder may run in half precision
+        mu = reading.mean + reading.sigma * shift.to(dtype)
+        return mu, reading.sigma.log() + log_scale.to(dtype)

@@ -1,4 +1,4 @@
-"""Stores of posteriors between epochs: rows of numbers by text, in memory or in a file."""
+"""A store of posteriors between epochs, in memory or in a file."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from torch import Tensor, nn
 
 from ltm_pyro.errors import InputError
 
-FIRST = 256  # texts that there is room for at first; it doubles as they come
-LARGEST = 2**30  # bytes of all rows, unless a number of texts is given
+FIRST = 256  # initial room, in texts; it doubles as they come
+LARGEST = 2**30  # bytes of all rows, without a capacity
 NAMES = ("texts", "slots", "rows")  # in a state dict
 
 
 class PosteriorStore(nn.Module):
-    """At most so many texts, each with a row of n float32 numbers; the one written longest ago makes room.
+    """Bounded store of n float32 numbers for each text; the text written longest ago makes room for a new one.
 
-    It stays on the CPU wherever a module is moved that holds it, and is in that module's state dict: `texts`, the keys
-    from the oldest on, (N, 2), `slots`, where their rows are, (N,), and `rows`, (N, n).
+    The store stays on the CPU when its parent module moves, and is in the parent's state dict: `texts`, the keys from
+    the oldest on, (N, 2), `slots`, the indices of their rows, (N,), and `rows`, (N, n).
 
     Attributes:
-        forgotten: how many texts have made room for others.
+        forgotten: the number of texts that have made room for others.
 
     Args:
-        capacity: the most texts; None is as many as 1 GiB of rows holds.
-        folder: keep the rows in a nameless file there, of the size of all of them; None keeps them in memory.
+        capacity: the largest number of texts; None is what fits in 1 GiB.
+        folder: the folder of an unnamed file for the rows, of the full size; None keeps them in memory.
 
     Raises:
-        InputError: without room for a text; when the first row comes, if such a file cannot be made.
+        InputError: for a capacity below 1; at the first write, if the file cannot be created.
     """
 
     def __init__(self, capacity: int | None = None, folder: str | None = None) -> None:
@@ -48,16 +48,16 @@ class PosteriorStore(nn.Module):
         return len(self._slots)
 
     def most(self, size: int) -> int:
-        """The largest number of texts with rows of so many numbers."""
+        """The largest number of texts, for rows of `size` numbers."""
         return max(1, LARGEST // (4 * size)) if self.capacity is None else self.capacity
 
     def read(self, keys: Sequence[bytes]) -> tuple[list[int], Tensor]:
-        """Indices of the keys that are known, and their rows, (number of those, n)."""
-        known = [place for place, key in enumerate(keys) if key in self._slots]
-        return known, self._rows[[self._slots[keys[place]] for place in known]]
+        """Indices of the keys that are in the store, and their rows, (number of these, n)."""
+        known = [index for index, key in enumerate(keys) if key in self._slots]
+        return known, self._rows[[self._slots[keys[index]] for index in known]]
 
     def write(self, keys: Sequence[bytes], rows: Tensor) -> None:
-        """Keep rows (B, n) by their keys; those that are not finite are left out."""
+        """Store rows (B, n) by their keys; rows that are not finite are left out."""
         rows = rows.detach().to("cpu", torch.float32)
         for key, row, finite in zip(keys, rows, rows.isfinite().all(1).tolist(), strict=True):
             if finite:
@@ -65,7 +65,7 @@ class PosteriorStore(nn.Module):
                 self._rows[slot] = row
 
     def _slot(self, key: bytes, size: int) -> int:
-        """A place for a text's row, which makes it the youngest."""
+        """The slot for a text's row; the text becomes the youngest."""
         slot = self._slots.pop(key, None)
         if slot is None:
             full = len(self._slots) == self.most(size)
@@ -78,21 +78,21 @@ class PosteriorStore(nn.Module):
 
     def _make_room(self, count: int, size: int) -> None:
         if self.folder is not None:
-            grown = self._mapped(self.folder, size)
+            larger = self._mapped(self.folder, size)
         else:
-            grown = torch.empty(min(self.most(size), max(count, FIRST, 2 * len(self._rows))), size)
+            larger = torch.empty(min(self.most(size), max(count, FIRST, 2 * len(self._rows))), size)
         if len(self._rows):
-            grown[: len(self._rows)] = self._rows
-        self._rows = grown
+            larger[: len(self._rows)] = self._rows
+        self._rows = larger
 
     def _mapped(self, folder: str, size: int) -> Tensor:
-        """All rows in a file that vanishes with the process."""
+        """All rows, memory-mapped from a file that is deleted when the process ends."""
         count = self.most(size)
         needed = 4 * count * size
         try:
             handle, name = tempfile.mkstemp(prefix="posteriors-", dir=folder)
             try:
-                if hasattr(os, "posix_fallocate"):  # a disk that is full says so now, not in the middle of a write
+                if hasattr(os, "posix_fallocate"):  # so that a full disk fails here, and not during a write
                     os.posix_fallocate(handle, 0, needed)
                 return torch.from_file(name, shared=True, size=needed // 4).view(count, size)
             finally:
@@ -101,15 +101,15 @@ class PosteriorStore(nn.Module):
                     os.unlink(name)
         except OSError as error:
             raise InputError(
-                f"{needed / 1e9:.2g} GB for {count} posteriors of {size} numbers cannot be had in {folder}: "
-                f"{error.strerror or error}. Give a folder with room for them, or a smaller capacity"
+                f"a file of {needed / 1e9:.2g} GB for {count} posteriors of {size} numbers cannot be made in {folder}: "
+                f"{error.strerror or error}. Give a folder with room for it, or a smaller capacity"
             ) from error
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         texts = torch.frombuffer(bytearray(b"".join(self._slots)), dtype=torch.int64) if self._slots else torch.empty(0)
         slots = torch.tensor(list(self._slots.values()), dtype=torch.int64)
-        kept = texts.to(torch.int64).view(-1, 2), slots, self._rows[: len(self._slots)]
-        destination.update({f"{prefix}{name}": tensor for name, tensor in zip(NAMES, kept, strict=True)})
+        tensors = texts.to(torch.int64).view(-1, 2), slots, self._rows[: len(self._slots)]
+        destination.update({f"{prefix}{name}": tensor for name, tensor in zip(NAMES, tensors, strict=True)})
 
     def _load_from_state_dict(
         self,

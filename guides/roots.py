@@ -1,4 +1,4 @@
-"""Triangular roots of covariances."""
+"""Cholesky factors of covariances, from any root."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def lower_root(root: Tensor) -> Tensor:
-    """The lower triangular C with C C' = root root', shape (..., n, n), from any root.
+    """Lower triangular C with C C' = root root', shape (..., n, n), from any square root of a covariance.
 
     Stable where a Cholesky factor of the product is not.
     """

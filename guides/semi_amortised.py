@@ -1,4 +1,4 @@
-"""A guide whose posteriors begin where an encoder says, and are refined from there."""
+"""A semi-amortised guide: an encoder initialises the posteriors, and the fast loop refines them."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class SemiAmortisedGuide(AbstractGuide):
-    r"""A diagonal Gaussian that an encoder starts and the fast loop refines.
+    r"""Semi-amortised inference: an encoder initialises a diagonal Gaussian, and the fast loop refines it.
 
     .. math:: \gamma_0 = \mathrm{enc}_\phi(x), \qquad \gamma_T = \text{the fast loop, from } \gamma_0
 
-    The model's weights learn at the refined :math:`\gamma_T`. The encoder's learn, in the same slow step, from one of
+    The model's weights learn at the refined :math:`\gamma_T`. The encoder learns, in the same slow step, from
 
     - `own`: the slow step's bound at :math:`\gamma_0`, with noise of its own, as in `AmortisedGuide`. It costs one more
-      pass through the model. The model's weights take nothing from it.
-    - `refinement`: the slow step's bound at :math:`\gamma_T`, followed back through every step of the fast loop, so
-      that the encoder learns to start where refinement ends well (Kim et al., 2018, arXiv 1802.02550, algorithm 2).
-      It costs two passes for each fast step. Of their gradient, the encoder's part is taken; the model's weights learn
-      at :math:`\gamma_T`, held. See `UnrolledLoop` for the optimizers and bounds that it can follow.
+      pass through the model, whose gradients do not go to the model's weights.
+    - `refinement`: the slow step's bound at :math:`\gamma_T`, differentiated through every step of the fast loop, so
+      that the encoder learns initial values from which refinement ends well (Kim et al., 2018, arXiv 1802.02550,
+      algorithm 2). It costs two passes for each fast step. These gradients go to the encoder alone; the model's weights
+      learn at a fixed :math:`\gamma_T`. See `UnrolledLoop` for the optimizers and bounds that it supports.
 
     Args:
         z_shape: (L, K, D).
-        vocabulary: V, from which the encoder is made; with 0 it is made by `prepare`.
-        through: `own` or `refinement`.
+        vocabulary: V, for the encoder; with 0, `prepare` makes the encoder.
+        through: the gradient of the encoder, `own` or `refinement`.
         width, blocks, heads, encoder: as in `AmortisedGuide`.
 
     Raises:
@@ -96,7 +96,7 @@ class SemiAmortisedGuide(AbstractGuide):
                 loss().backward()
             return
         if self._unrolled is None:
-            raise InputError("the fast loop's steps were not noted: call guide.train() before it fits, to learn")
+            raise InputError("the fast loop's steps were not recorded: call guide.train() before the fit")
         slopes = [row.grad for row in self.local_parameters()]
         for row in self.local_parameters():
             row.grad = None
@@ -108,7 +108,7 @@ class SemiAmortisedGuide(AbstractGuide):
 
     @contextmanager
     def _at_the_start(self) -> Iterator[None]:
-        """Within, q is the encoder's, with the way back to its weights."""
+        """Context in which q is the encoder's, differentiable in its weights."""
         refined = self.gaussian.mu, self.gaussian.log_sigma
         try:
             self.gaussian.mu, self.gaussian.log_sigma = self.reader(self._reading)

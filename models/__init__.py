@@ -1,4 +1,4 @@
-"""Pyro models of text, and what they are made of.
+"""Pyro models of text, their decoders and their priors.
 
 Shapes are written with one legend everywhere: S particles, B sequences, T tokens, L layers,
 K thoughts a layer, D width, H heads, V vocabulary.

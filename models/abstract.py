@@ -18,9 +18,9 @@ class AbstractModel(Recorded, nn.Module, ABC):
     """A Pyro model with a site `x`, batch (B,), event (T,), in a plate named `sequences` at dim -1.
 
     Attributes:
-        decoder: what writes the text.
-        prior: of the site `z`; None for a model without latent variables.
-        exact: whether the `log_prob` of `x` is log p(x | z) itself; otherwise it estimates a lower bound.
+        decoder: the network that scores and writes text.
+        prior: p(z), of the site `z`; None for a model without latent variables.
+        exact: whether the `log_prob` of `x` is log p(x | z) itself; otherwise a lower bound is estimated.
     """
 
     exact = True
@@ -33,21 +33,21 @@ class AbstractModel(Recorded, nn.Module, ABC):
         return z
 
     def compile_passes(self, mode: str = "default") -> None:
-        """Let `torch.compile` make the passes; see the decoder."""
+        """Compile the decoder's passes with `torch.compile`; see `AbstractDecoder.compile_passes`."""
         self.decoder.compile_passes(mode)
 
     def checked_batch(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """A batch of texts, its ids as int64, and its mask.
+        """A validated batch: its token ids as int64, and its mask.
 
-        Whether the ids are of the vocabulary is looked at on a CPU alone: elsewhere the host would wait for the device.
+        The range of the ids is checked on the CPU alone: elsewhere the check would make the host wait for the device.
 
         Args:
             x: token ids of any integer type, shape (B, T).
             mask: True where a token is scored, shape (B, T).
 
         Raises:
-            InputError: for other shapes or types, an empty batch, longer texts than the decoder's, or ids that the
-                vocabulary does not have.
+            InputError: for other shapes or types, an empty batch, texts longer than the decoder's length, or ids
+                outside the vocabulary.
         """
         ids = token_ids(x)
         if ids.dim() != 2:
@@ -55,7 +55,7 @@ class AbstractModel(Recorded, nn.Module, ABC):
                 f"x has shape {tuple(ids.shape)}: expected (B, T), a row for each text; a single text is x[None]"
             )
         if not len(ids):
-            raise InputError(f"x has shape {tuple(ids.shape)}: a batch needs a text")
+            raise InputError(f"x has shape {tuple(ids.shape)}: expected at least one text")
         self.decoder.refuse_longer(ids)
         if mask is not None:
             check_mask(mask, ids)
@@ -77,8 +77,8 @@ class AbstractModel(Recorded, nn.Module, ABC):
             x: token ids to condition on, shape (B, T); None to write.
             mask: True where a token is scored, shape (B, T).
             batch_size: B, where x is None; 1 if left out.
-            previous: the token before each sequence, shape (B,), or, where x is given, what is read before each of its
-                tokens, shape (B, T); the decoder's `bos_id` if None.
+            previous: the token before each sequence, shape (B,), or, where x is given, the input at each position,
+                shape (B, T); the decoder's `bos_id` if None.
 
         Returns:
             x, shape (B, T).

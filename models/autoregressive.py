@@ -1,4 +1,4 @@
-"""The reference in every table: the same decoder without thoughts."""
+"""The autoregressive baseline: a decoder without thoughts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ltm_pyro.models.token_sequence import TokenSequence
 
 
 class AutoregressiveModel(AbstractModel):
-    r"""A decoder without thoughts, :math:`p_\theta(x) = \prod_t p_\theta(x_t \mid x_{t-w:t-1})`.
+    r"""Language model without thoughts, :math:`p_\theta(x) = \prod_t p_\theta(x_t \mid x_{t-w:t-1})`.
 
-    It has no latent site, so that its "bound" is its exact log-likelihood.
+    The reference in every table. Without a latent site, every bound of the model is its exact log-likelihood.
     Site: `x`, batch (B,), event (T,).
 
     Args:

@@ -1,4 +1,4 @@
-"""Drawing tokens from their probabilities."""
+"""Sampling of tokens from their probabilities."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def draw(probabilities: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """One token of each row by inversion: the first whose cumulative probability is above a uniform number.
+    """Sample a token of each row by inversion: the first whose cumulative probability exceeds a uniform number.
 
-    It takes one random number a row, where `torch.multinomial` takes one a token of the vocabulary. The sums are in
-    float64, so that no likelihood of a token is lost beside that of all others.
+    A row takes one random number, where `torch.multinomial` takes one for each token of the vocabulary. The sums are in
+    float64, so that small probabilities are not rounded away.
 
     Args:
         probabilities: shape (..., V); each row may add up to any positive number.
@@ -19,6 +19,6 @@ def draw(probabilities: Tensor, generator: torch.Generator | None = None) -> Ten
     Returns:
         Token ids, shape (...).
     """
-    reached = probabilities.cumsum(-1, dtype=torch.float64)
-    uniform = torch.rand(*reached.shape[:-1], 1, dtype=torch.float64, device=reached.device, generator=generator)
-    return torch.searchsorted(reached, uniform * reached[..., -1:], right=True).squeeze(-1)
+    cumulative = probabilities.cumsum(-1, dtype=torch.float64)
+    uniform = torch.rand(*cumulative.shape[:-1], 1, dtype=torch.float64, device=cumulative.device, generator=generator)
+    return torch.searchsorted(cumulative, uniform * cumulative[..., -1:], right=True).squeeze(-1)

@@ -14,22 +14,22 @@ from ltm_pyro.models.token_sequence import TokenSequence
 
 
 class LatentThoughtModel(AbstractModel):
-    r"""Thoughts from the prior, then text from the decoder.
+    r"""Latent Thought Model: a prior over thoughts z, and a decoder that generates the text x from them.
 
     .. math:: p_\theta(x, z) = p(z)\,p_\theta(x \mid z)
 
-    (Kong et al., 2025, arXiv 2502.01567, section 2.) Run forward it writes; conditioned on x it scores.
+    (Kong et al., 2025, arXiv 2502.01567, section 2.) Run forward, the model writes text; conditioned on x, it scores x.
     Sites: `z`, batch (B,), event (L, K, D); `x`, batch (B,), event (T,).
 
-    Where the prior's vectors are of another width than the decoder, one learned matrix carries them over; so it does
-    with one-hot thoughts, whose vectors are its rows, the codebook.
+    Where the prior's thoughts are of another width than the decoder, or one-hot, a learned linear projection maps them
+    to the decoder's width. For one-hot thoughts the projection is the codebook: one vector for each code.
 
     Args:
         prior: a module whose forward returns p(z), of event shape `prior.z_shape`: (L, K) as the decoder's, any width.
         decoder: the likelihood of a text given its thoughts, such as a `Decoder`.
 
     Attributes:
-        projection: that matrix; None where thoughts go to the decoder as they are.
+        projection: this linear map; None where z goes to the decoder unchanged.
 
     Raises:
         InputError: if prior and decoder disagree about layers or thoughts.

@@ -1,4 +1,4 @@
-"""Masked discrete diffusion: a Transformer that sees both ways and fills in what is masked."""
+"""Masked discrete diffusion: a bidirectional Transformer that predicts masked tokens."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class MaskedDiffusionModel(AbstractModel):
-    r"""Masked diffusion over tokens: the absorbing state, and what a network says stands behind it.
+    r"""Masked (absorbing-state) discrete diffusion over tokens: MDLM, or SEDD by its loss.
 
     MDLM (Sahoo et al., 2024, arXiv 2406.07524): a masked token is never predicted to stay masked, an unmasked one is
-    carried over, and the network is not told the time. With the loss `score-entropy`, SEDD's (Lou et al., 2024, arXiv
-    2310.16834) for the same absorbing state, its answers are intensities that need not add up to 1; scaled by the
-    known function of time, so that here too the network need not be told it (Ou et al., 2024, arXiv 2406.03736).
+    carried over, and the network has no time input. With the loss `score-entropy`, SEDD's (Lou et al., 2024, arXiv
+    2310.16834) for the same absorbing state, the network's outputs are intensities that need not add up to 1. Their
+    dependence on time is a known factor, so that here too the network has no time input (Ou et al., 2024, arXiv
+    2406.03736).
 
-    Its blocks are those of a `Decoder` without thoughts, in which every token sees all others, or, with a `window`, in
-    each layer those nearer than that on either side. Where all are seen, a small network must first find out by its
-    positions alone who its neighbours are, and for long it learns no more than how often each token occurs.
+    The blocks are those of a `Decoder` without thoughts, with bidirectional attention: a token attends to all others,
+    or, with a `window`, to the nearest on either side in each layer. Without a window, a small network must learn from
+    positions alone which tokens are neighbours, and for long it learns no more than the frequencies of tokens.
 
     Site: `x`, batch (B,), event (T,), whose `log_prob` estimates a lower bound: see `MaskedSequence`. There is no
     latent site to infer.
 
     Args:
-        decoder: with `thoughts=0`; its window is not used.
+        decoder: one with `thoughts=0`, whose embedding and blocks are used, and whose window is not.
         loss: `masked` (MDLM) or `score-entropy` (SEDD).
         window: a token sees itself and the `window` - 1 tokens on either side in a layer; None sees all.
 
     Raises:
-        InputError: if the decoder has thoughts, or there is no such loss, or nothing is seen.
+        InputError: if the decoder has thoughts, for an unknown loss, or for a window below 2.
     """
 
     exact = False
@@ -58,7 +59,7 @@ class MaskedDiffusionModel(AbstractModel):
             raise InputError(f"loss={loss!r}: expected one of {', '.join(get_args(Loss))}")
         if window is not None and window < 2:
             raise InputError(
-                f"window={window}: expected 2 or more, so that neighbours are seen, or none for all tokens"
+                f"window={window}: expected 2 or more, so that a token sees its neighbours, or None to see all"
             )
         self.decoder, self.prior, self.loss, self.window = decoder, None, loss, window
         self.absorbed = nn.Parameter(torch.randn(decoder.embedding.embedding_dim) * decoder.initial_scale)
@@ -92,10 +93,10 @@ class MaskedDiffusionModel(AbstractModel):
             hidden: which of them are masked, shape (N, T).
             previous: the token before each text, shape (N,).
         """
-        seen = torch.where(
+        embedded = torch.where(
             hidden[..., None], self.absorbed.to(self.decoder.embedding.weight.dtype), self.decoder.embedding(tokens)
         )
-        h = torch.cat((self.decoder.embedding(previous)[:, None], seen), 1)
+        h = torch.cat((self.decoder.embedding(previous)[:, None], embedded), 1)
         length = h.shape[1]
         table, sees = self.rotary[:length], None if self.near is None else self.near[:length, :length]
         for block in self.decoder.blocks:
@@ -103,17 +104,17 @@ class MaskedDiffusionModel(AbstractModel):
         return self.decoder.norm(h[:, 1:])
 
     def intensities(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:
-        """Log-intensity of every token at every position, shape (N, T, V), as far as it is masked.
+        """Log-intensity of every token at every position, shape (N, T, V); meaningful at masked positions alone.
 
-        For the masked loss these are log-probabilities. The arguments are those of `hidden_states`.
+        For the masked loss the log-intensities are log-probabilities. The arguments are those of `hidden_states`.
         """
         f = linear(self.hidden_states(tokens, hidden, previous), self.decoder.embedding.weight)
         return f.log_softmax(-1) if self.loss == "masked" else f - f.new_tensor(f.shape[-1]).log()
 
     def token_nats(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:
-        """Log-likelihood terms of a text's hidden tokens, added up, in nats, shape (N,): minus their losses.
+        """Sum of the log-likelihood terms (negative losses) of each text's masked tokens, in nats, shape (N,).
 
-        The arguments are those of `hidden_states`. Only what is hidden is multiplied by the vocabulary.
+        The arguments are those of `hidden_states`. Logits are computed at masked positions only.
         """
         rows = self.hidden_states(tokens, hidden, previous)[hidden]
         targets, weight = tokens[hidden], self.decoder.embedding.weight
@@ -126,17 +127,17 @@ class MaskedDiffusionModel(AbstractModel):
         return nats.new_zeros(len(tokens)).index_add(0, row_of, nats)
 
     def filled(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """A text filled up to the full length with `begin`, and where it may be masked, (B, length) each.
+        """Texts padded to the full length with `bos_id`, and a mask of the free positions, (B, length) each.
 
-        What comes after the last scored token is filling, which is scored: it says where the text ends. The text of one
-        batch is therefore the same in any other.
+        Padding begins after the last scored token and is scored: it marks the end of the text. A text is therefore the
+        same in every batch, whatever the length of the others.
         """
         scored = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
         last = (scored * torch.arange(1, x.shape[-1] + 1, device=x.device)).amax(-1, keepdim=True)
         after = torch.arange(self.decoder.length, device=x.device) >= last
-        more = self.decoder.length - x.shape[-1]
-        text = pad(x, (0, more)).masked_fill(after, self.decoder.bos_id)
-        return text, pad(scored, (0, more)) | after
+        padding = self.decoder.length - x.shape[-1]
+        text = pad(x, (0, padding)).masked_fill(after, self.decoder.bos_id)
+        return text, pad(scored, (0, padding)) | after
 
 
 def near(length: int, window: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The network of masked diffusion, as its likelihood and its samplers ask it."""
+"""The interface of a masked-diffusion network to its likelihood and its samplers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ltm_pyro.models.decoder import Decoder
 
 
 class MaskedNetwork(Protocol):
-    """A network that says what stands behind the masks of a text; `MaskedDiffusionModel` is one.
+    """A network that predicts the masked tokens of a text; `MaskedDiffusionModel` is one.
 
     Attributes:
-        decoder: its vocabulary, its length T and the token before a text.
+        decoder: the source of the vocabulary, the length T and the token before a text.
         absorbed: the embedding of a mask, shape (D,).
     """
 
@@ -21,10 +21,10 @@ class MaskedNetwork(Protocol):
     absorbed: nn.Parameter
 
     def intensities(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:
-        """Log-intensity of every token at every position, shape (N, T, V), as far as it is masked."""
+        """Log-intensity of every token at every position, shape (N, T, V); meaningful at masked positions alone."""
 
     def token_nats(self, tokens: Tensor, hidden: Tensor, previous: Tensor) -> Tensor:
-        """The log-likelihoods of each text's masked tokens, added up, in nats, shape (N,)."""
+        """Sum of the log-likelihood terms of each text's masked tokens, in nats, shape (N,)."""
 
     def filled(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """A text filled up to the full length, and where it may be masked, (B, length) each."""
+        """Texts padded to the full length, and a mask of the positions that may be masked, (B, length) each."""

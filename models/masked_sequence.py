@@ -16,37 +16,37 @@ from ltm_pyro.models.unmasking import first_hitting
 from ltm_pyro.token_ids import token_ids
 
 Loss = Literal["masked", "score-entropy"]
-AT_ONCE = 64  # texts in a pass that nobody learns from
+AT_ONCE = 64  # texts in a pass without gradients
 
 
 class MaskedSequence(TorchDistribution):
-    r"""Texts that begin as masks alone and are unmasked token by token, in a random order.
+    r"""Distribution of texts by masked diffusion: all tokens start masked, and are unmasked in a random order.
 
     `log_prob` is **no log-likelihood, but an unbiased estimate of a lower bound on it**, fresh at every call. In
     continuous time, and for any schedule, the negative ELBO of masked diffusion (Sahoo et al., 2024, arXiv 2406.07524,
-    equation 11) is that over the orders in which n tokens are revealed; with the log-linear schedule's weight 1/t, and
-    t integrated out given how many tokens are masked, what is left is
+    equation 11) equals an expectation over the orders in which n tokens are revealed. With the log-linear schedule's
+    weight 1/t, and t integrated out given the number k of masked tokens, the bound is
 
     .. math:: \log p(x) \ge \mathbb{E}_{k \sim U\{1..n\}}\, \mathbb{E}_{|M| = k}
               \Big[\frac{n}{k} \sum_{i \in M} \log p_\theta(x_i \mid x_{\setminus M})\Big]
 
-    with M a uniform set of k positions (Hoogeboom et al., 2022, arXiv 2110.02037, equation 6). It has the same mean as
-    an estimate from t, and less variance. The k are spread over the draws of a text and over the batch, each still
-    uniform by itself.
+    with M a uniform set of k positions (Hoogeboom et al., 2022, arXiv 2110.02037, equation 6). The estimate has the
+    same mean as one that samples t, and less variance. The values of k are stratified over the draws of a text and over
+    the batch; each is still uniform by itself.
 
     With the loss `score-entropy` (Lou et al., 2024, arXiv 2310.16834, equation 5, absorbing state) the network's
-    answers are not normalised: g = exp(f) / V is the intensity of each token, and every masked position pays
-    :math:`\sum_v g_v - 1 - \log g_{x_i}` in the place of :math:`-\log p_\theta`, a bound for the process whose jumps
-    have these intensities. Where they add up to 1 the two are the same.
+    outputs are not normalised: g = exp(f) / V is the intensity of each token, and every masked position pays
+    :math:`\sum_v g_v - 1 - \log g_{x_i}` in place of :math:`-\log p_\theta`, a bound for the process whose jumps
+    have these intensities. Where the intensities add up to 1 the two losses are the same.
 
-    Batch shape (B,), or (S, B), with draws of their own; event shape (T,).
+    Batch shape (B,), or (S, B), each entry with a draw of its own; event shape (T,).
 
     Args:
-        model: whose network is asked.
-        mask: True where a token is scored, shape (B, T); None scores all. A token that is not scored is context that is
-            never masked; what comes after a text's last scored token is padding, which belongs to the text: the model
-            learns and writes texts of its full length, filled up.
-        previous: the token before each text, shape (B,); context too.
+        model: the masked-diffusion network.
+        mask: True where a token is scored, shape (B, T); None scores all. A token that is not scored is context and
+            never masked. After a text's last scored token comes padding, which belongs to the text: the model learns
+            and writes texts of its full length, padding included.
+        previous: the token before each text, shape (B,); context too; the decoder's `bos_id` if None.
         length: T of the texts that `sample` writes.
         batch_shape: B.
     """
@@ -91,8 +91,8 @@ class MaskedSequence(TorchDistribution):
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)
         """Write texts, one token of each a pass, shape (*sample_shape, *batch_shape, T)."""
         shape = torch.Size(sample_shape) + self.batch_shape
-        nothing = torch.zeros(shape.numel(), 0, dtype=torch.long, device=self.model.absorbed.device)
-        texts = first_hitting(self.model, nothing, self._before(shape.numel()))
+        prompt = torch.zeros(shape.numel(), 0, dtype=torch.long, device=self.model.absorbed.device)
+        texts = first_hitting(self.model, prompt, self._before(shape.numel()))
         return texts[:, : self.event_shape[0]].view(*shape, -1)
 
     def _before(self, rows: int) -> Tensor:
@@ -103,21 +103,21 @@ class MaskedSequence(TorchDistribution):
 
 
 def hide(free: Tensor, draws: int = 1) -> tuple[Tensor, Tensor]:
-    """Draw what is masked: a uniform number of the free positions of each text, and a uniform set of so many.
+    """Sample the masked positions of each text: a uniform number of the free ones, then a uniform set of that size.
 
     Args:
-        free: where a token may be masked, shape (N, T), all texts' first draws, then their second ones, and so on.
-        draws: how many draws of each text there are.
+        free: True where a token may be masked, shape (N, T): the first draws of all texts, then the second ones, ...
+        draws: number of draws of each text.
 
     Returns:
-        What is hidden, shape (N, T), and n / k of each text, shape (N,); zero where nothing is free.
+        A mask of the hidden tokens, shape (N, T), and n / k of each text, shape (N,); zero where nothing is free.
     """
     count, free_count = len(free), free.sum(-1)
     texts = max(1, count // draws)
-    start = torch.rand((), dtype=torch.float64, device=free.device)
-    place = torch.arange(count, dtype=torch.float64, device=free.device)
-    # the draws of one text lie 1 / draws apart, and texts lie within that: low discrepancy for both
-    time = (start + place % texts / count + place // texts / draws) % 1
+    offset = torch.rand((), dtype=torch.float64, device=free.device)
+    index = torch.arange(count, dtype=torch.float64, device=free.device)
+    # stratified: the draws of one text lie 1 / draws apart, and the texts are spread evenly within that interval
+    time = (offset + index % texts / count + index // texts / draws) % 1
     hidden_count = (time * free_count).long().clamp_max(free_count - 1) + 1
     order = torch.rand(free.shape, device=free.device).masked_fill(~free, 2.0).argsort(-1).argsort(-1)
     return (order < hidden_count[:, None]) & free, free_count / hidden_count.clamp_min(1)

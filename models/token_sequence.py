@@ -18,19 +18,19 @@ from ltm_pyro.token_ids import check_range, token_ids
 
 
 class TokenSequence(TorchDistribution):
-    r"""A distribution over token sequences, given a decoder and thoughts.
+    r"""Likelihood of a text given thoughts, p(x | z): a distribution over token sequences.
 
     .. math:: \log p_\theta(x \mid z) = \sum_t m_t \log p_\theta(x_t \mid x_{t-w:t-1}, z)
 
     Batch shape (B,), or (S, B) with S particles of z; event shape (T,).
 
     Args:
-        decoder: the likelihood.
+        decoder: the network that gives the probabilities of the next token.
         z: thoughts, shape (..., B, L, K, D); None for a decoder without thoughts.
         mask: True where a token is scored, shape (B, T); None scores all. Tokens that are not
-            scored are still read: padding at the end changes nothing, a masked prefix is context.
-        previous: the token before each sequence, shape (B,); the decoder's `begin` if None. To score alone, also what
-            is read before each token, shape (B, T).
+            scored are still inputs: padding at the end changes nothing, a masked prefix is context.
+        previous: the token before each sequence, shape (B,); the decoder's `bos_id` if None. For scoring only, also the
+            input token at each position, shape (B, T).
         length: T of the texts that `sample` writes; the mask's, else the decoder's, if None.
         batch_shape: needed where z is None.
 
@@ -81,26 +81,26 @@ class TokenSequence(TorchDistribution):
 
     @torch.no_grad()
     def prefix_states(self, x: Tensor) -> Any:
-        """States of x before z matters, without history: for many passes over x while the weights hold."""
+        """Prefix states of x, which do not depend on z, without history: for many passes over x with fixed weights."""
         return self.decoder.prefix_states(self.decoder.inputs(x, self.previous))
 
     def after(self, prefix: Any, positions: Tensor | None = None) -> TokenSequence:
-        """The same distribution, to score the text of these prefix states alone, without reading it again.
+        """The same distribution with the prefix states of one text given, which it scores without computing them again.
 
         Args:
-            prefix: what `prefix_states` made of the text; None to make them again.
-            positions: score these positions alone, (N,), each as if it stood for T / N of them: where every position is
-                as likely as another to be among them, `log_prob` is an unbiased estimate.
+            prefix: the text's `prefix_states`; None to compute them at every call.
+            positions: the only positions to score, (N,), each with weight T / N: where every position is equally likely
+                to be among them, `log_prob` is an unbiased estimate.
         """
         new = copy(self)
         new.prefix, new.positions = prefix, positions
         return new
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log-probability of each text, in nats, shape (B,) or (S, B); a masked token contributes exactly zero.
+        """Log-probability of each text, in nats, shape (B,) or (S, B); an unscored token contributes exactly zero.
 
         Args:
-            x: token ids, shape (B, T), with any T up to the decoder's length; what `sample` returned is scored too.
+            x: token ids, shape (B, T), with any T up to the decoder's length.
         """
         x = token_ids(x)
         if self._validate_args:
@@ -131,14 +131,14 @@ class TokenSequence(TorchDistribution):
 
 
 def check_text(x: Tensor, mask: Tensor | None, vocabulary: int) -> None:
-    """Raises InputError if a text, shape (B, T), is not of a vocabulary, or its mask, shape (B, T), does not fit."""
+    """Raises InputError if a text, shape (B, T), has ids outside the vocabulary, or a mask that does not fit it."""
     if mask is not None:
         check_mask(mask, x)
     check_range(x, vocabulary)
 
 
 def check_mask(mask: Tensor, x: Tensor) -> None:
-    """Raises InputError if a mask, shape (B, T), does not fit a text, shape (..., B, T)."""
+    """Raises InputError unless the mask is boolean, of the shape (B, T) of a text, shape (..., B, T)."""
     if mask.dtype != torch.bool:
         raise InputError(f"the mask is of {mask.dtype}: expected booleans, True where a token is scored")
     if mask.shape != x.shape[-2:]:

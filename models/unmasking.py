@@ -1,4 +1,4 @@
-"""The samplers of masked diffusion: from masks alone, or a prompt and masks, to a text."""
+"""Samplers of masked diffusion: texts from masks alone, or from a prompt followed by masks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Choose = Callable[[Tensor, torch.Generator | None], Tensor]
 
 
 def choose(log_intensities: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """A token of each row, (..., V) -> (...), in proportion to the intensities."""
+    """Sample a token of each row, (..., V) -> (...), in proportion to the intensities."""
     return draw(log_intensities.softmax(-1), generator)
 
 
@@ -26,16 +26,17 @@ def first_hitting(
     chosen: Choose = choose,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Unmask one token of each text a pass: exactly the process in continuous time.
+    """First-hitting sampler: exact samples of the continuous-time process, one unmasked token per text and pass.
 
-    A position is the next to jump in proportion to its intensity; for normalised ones each is as likely as another
-    (Zheng et al., 2024, arXiv 2409.02908, algorithm 1). When it jumps matters to no one, as the network is not told.
+    The next position to jump is drawn in proportion to its intensity; with normalised intensities all masked positions
+    are equally likely (Zheng et al., 2024, arXiv 2409.02908, algorithm 1). The times of the jumps are not needed, as
+    the network has no time input.
 
     Args:
-        model: what is asked.
-        prompt: the first tokens of each text, held, shape (N, P).
-        previous: the token before each, shape (N,).
-        chosen: draws tokens, shape (N,), from log-intensities, shape (N, V).
+        model: the masked-diffusion network.
+        prompt: the first tokens of each text, kept, shape (N, P).
+        previous: the token before each text, shape (N,).
+        chosen: samples tokens, shape (N,), from log-intensities, shape (N, V).
         generator: of all draws; the global one if None.
 
     Returns:
@@ -45,9 +46,9 @@ def first_hitting(
     rows = torch.arange(len(tokens), device=tokens.device)
     for _ in range(tokens.shape[1] - prompt.shape[1]):
         log_g = model.intensities(tokens, hidden, previous)
-        place = draw(log_g.logsumexp(-1).exp() * hidden, generator)
-        tokens[rows, place] = chosen(log_g[rows, place], generator)
-        hidden[rows, place] = False
+        position = draw(log_g.logsumexp(-1).exp() * hidden, generator)
+        tokens[rows, position] = chosen(log_g[rows, position], generator)
+        hidden[rows, position] = False
     return tokens
 
 
@@ -60,16 +61,16 @@ def ancestral(
     chosen: Choose = choose,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Unmask in equal steps of time from 1 to 0, several tokens of each text a pass.
+    """Ancestral sampler: equal steps of time from 1 to 0, each of which may unmask several tokens of a text.
 
-    From t to s < t a masked position jumps with probability 1 - (s/t)^a, a its total intensity: 1 - s/t where that is
-    normalised (Sahoo et al., 2024, arXiv 2406.07524, equation 7, log-linear schedule). What jumps in one step does not
-    see each other: with few steps the texts are no samples of the process in continuous time.
+    From t to s < t a masked position jumps with probability 1 - (s/t)^a, where a is its total intensity: 1 - s/t for
+    normalised ones (Sahoo et al., 2024, arXiv 2406.07524, equation 7, log-linear schedule). Tokens unmasked in the same
+    step are independent of each other, so that few steps do not sample the process in continuous time.
 
     The arguments are those of `first_hitting`.
 
     Args:
-        steps: passes; the last unmasks all that is left.
+        steps: number of passes; the last unmasks all remaining tokens.
     """
     tokens, hidden = _begin(model, prompt)
     for step in range(steps):
@@ -83,7 +84,7 @@ def ancestral(
 
 
 def _begin(model: MaskedNetwork, prompt: Tensor) -> tuple[Tensor, Tensor]:
-    """A text that begins with a prompt, and which of its positions are masked, (N, length) each."""
+    """Texts that begin with the prompts, and a mask of their masked positions, (N, length) each."""
     tokens = prompt.new_full((len(prompt), model.decoder.length), model.decoder.bos_id)
     tokens[:, : prompt.shape[1]] = prompt
     hidden = torch.ones_like(tokens, dtype=torch.bool)

@@ -260,7 +260,7 @@ def test_what_makes_no_run_is_refused_before_any_work(change, message):
 def test_weights_that_no_argument_tells_of_are_refused(monkeypatch):
     parts = objects(Changed)
     monkeypatch.setattr(Changed, "hidden", True)
-    with pytest.raises(InputError, match=r"could not be opened again: .* another model\.prior\.extra"):
+    with pytest.raises(InputError, match=r"could not be opened again: .* differ in model\.prior\.extra"):
         train(*parts)
     assert not Path("mine").exists()
 

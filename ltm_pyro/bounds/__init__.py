@@ -1,4 +1,4 @@
-"""Bounds on log p(x), and objectives that are none, one a file. In nats per sequence."""
+"""Bounds on log p(x), and objectives that are no bounds, one a file; in nats per sequence."""
 
 from typing import TYPE_CHECKING
 

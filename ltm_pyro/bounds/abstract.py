@@ -27,30 +27,30 @@ from ltm_pyro.recorded import Recorded
 
 
 class AbstractObjective(Recorded, PyroELBO):
-    """An objective per sequence that inference maximises, for any model and guide that share a plate of sequences.
+    """Variational objective with one value per sequence, for a model and a guide that share a plate of sequences.
 
-    The plate stands at dim -1 and holds every site; no log-weight is ever mixed across it. `bound(model,
-    guide)` is a loss module as in Pyro; `bound.terms(model, guide, ...)` is the same with its parts.
-    A subclass sets its own attributes before it calls `super().__init__`, which checks that the gradient fits.
+    The plate is at dim -1 and contains every site; log-weights are never mixed across it. `bound(model, guide)` is a
+    loss module as in Pyro; `bound.terms(model, guide, ...)` returns the objective and its parts. A subclass sets its
+    own attributes before it calls `super().__init__`, which checks that the gradient estimator suits the objective.
 
     Args:
         particles: S, samples of z per sequence.
-        gradient: how the gradient is estimated; if None, `Automatic` for a mean over particles, and `Reparameterised`
+        gradient: the gradient estimator; if None, `Automatic` for a mean over particles, and `Reparameterised`
             for everything else.
         at_once: particles in one pass through the model; None takes all. Fewer need less memory and recompute the
             pass in `backward`; the samples, the values and the gradients are the same.
 
     Attributes:
-        claim: what the objective says about log p(x).
-        linear: whether it is a mean over particles, so that it knows no importance weights.
-        is_log_mean_weight: whether it is the log of the mean weight, as `ImportanceWeighted` and what derives from it.
-        kl_weight: of log q - log p(z) in every log-weight.
-        closed_form_kl: whether an exact KL is looked for.
-        descends: whether inference brings it down, as it does an upper bound.
+        claim: the relation of the objective to log p(x).
+        linear: whether it is a mean over particles, without importance weights.
+        is_log_mean_weight: whether it is the log of the mean weight, as `ImportanceWeighted`.
+        kl_weight: the factor on log q - log p(z) in every log-weight.
+        closed_form_kl: whether an exact KL is used where there is one.
+        descends: whether inference minimises it, as an upper bound.
 
     Raises:
-        InputError: if S is too small, or the gradient makes no sense here; from `terms`, if a site is outside
-            the plate of sequences or its log-probability is scaled (by a subsampled plate, say), since then
+        InputError: if S is too small, or the gradient estimator does not suit the objective; from `terms`, if a site is
+            outside the plate of sequences or its log-probability is scaled (as by a subsampled plate), since then
             nothing is bounded.
     """
 
@@ -85,18 +85,18 @@ class AbstractObjective(Recorded, PyroELBO):
 
     @abstractmethod
     def estimate(self, draws: Draws) -> Tensor:
-        """The objective on these draws, shape (B,), differentiable along z."""
+        """Estimate of the objective from samples of z, shape (B,), differentiable in z."""
 
     def value(self, log_w: Tensor) -> Tensor:
-        """The objective as a function of log-weights alone, (S, B) -> (B,), where it is one."""
+        """The objective as a function of log-weights alone, (S, B) -> (B,); optional."""
         raise NotImplementedError
 
     def inference_value(self, log_w: Tensor) -> Tensor:
-        """Objective of γ, (S, B) -> (B,); another than `value` only where `splits`."""
+        """The objective of γ, (S, B) -> (B,); it differs from `value` only where `splits`."""
         return self.value(log_w)
 
     def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
-        """The objective and its parts, differentiable, shape (B,) each; arguments go to model and guide alike."""
+        """The objective and its parts, differentiable, shape (B,) each; arguments go to both model and guide."""
         draws = self.draw(model, guide, *args, **kwargs)
         estimate = self.estimate(draws)
         if torch.is_grad_enabled():
@@ -117,7 +117,7 @@ class AbstractObjective(Recorded, PyroELBO):
         """The negative objective, summed over the batch, in nats: a scalar to call `backward` on.
 
         Raises:
-            InputError: if the gradient goes along z and the guide samples a site without reparameterisation.
+            InputError: if the gradient estimator needs reparameterised samples, and a site of the guide has none.
         """
         return -self.terms(model, guide, *args, **kwargs).objective.sum()
 
@@ -133,7 +133,7 @@ class AbstractObjective(Recorded, PyroELBO):
         return loss.item()
 
     def draw(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Draws:
-        """Run the guide, and the model on what it drew."""
+        """Run the guide, and the model on the guide's samples."""
         cut = self.gradient.cuts and torch.is_grad_enabled()
         draws = Draws(model, guide, args, kwargs, self.particles, self.at_once, cut, self.kl_weight, self.check_site)
         if torch.is_grad_enabled() and not self.gradient.cuts:
@@ -141,13 +141,13 @@ class AbstractObjective(Recorded, PyroELBO):
         return draws
 
     def check_site(self, site: dict) -> None:
-        """Look at a site before its density is taken.
+        """Check a site against the claim, before its density is computed.
 
-        A prior's or a text's distribution may say by `density` what its `log_prob` is, where that is not log p, and
-        have another one `for_learning`; a guide's may say that its samples are `relaxed`.
+        A distribution of the model may have an attribute `density` if its `log_prob` is not exact, and a method
+        `for_learning` that gives the distribution to learn by; a guide's may have `relaxed` samples.
 
         Raises:
-            InputError: if the objective claims something that this density, or these samples, do not support.
+            InputError: if the claim is not valid with the site's density or samples.
         """
         fn = site["fn"]
         base = getattr(fn, "base_dist", fn)
@@ -157,26 +157,26 @@ class AbstractObjective(Recorded, PyroELBO):
         density, reason = getattr(fn, "density", None), None
         if getattr(base, "relaxed", False):
             reason = (
-                "the guide draws relaxed codes that the model never draws: call guide.eval() for codes, or learn by "
+                "the guide draws relaxed codes, which the model never draws: call guide.eval() for codes, or learn by "
                 "KLWeighted(1.0), which claims nothing"
             )
         elif density is not None:
             upper = self.claim in (Claim.UPPER, Claim.UPPER_IN_THE_LIMIT)
             reason = density.refusal(linear=self.linear, upper=upper)
         if reason:
-            who = getattr(base, "name", type(base).__name__)
-            raise InputError(f"{self.name} does not go with {who} at site {site['name']!r}: {reason}")
+            name = getattr(base, "name", type(base).__name__)
+            raise InputError(f"{self.name} does not go with {name} at site {site['name']!r}: {reason}")
 
     def begin(self, step: int) -> None:
-        """Told the number of slow steps taken, before each batch: for objectives that change as learning goes on."""
+        """Hook called before each batch with the number of slow steps taken: for objectives with a schedule."""
 
     def spread_over(self, steps: int | None) -> None:
-        """Told how many slow steps there will be, None if that is not known: for schedules by shares of the run."""
+        """Hook called with the number of slow steps of the run, or None if unknown: for schedules by shares of it."""
         if isinstance(self.schedule, AbstractSchedule):
             self.schedule.spread_over(steps)
 
     def unreached(self, steps: int) -> str:
-        """One line on a schedule that a run of so many slow steps does not take to its end; mostly nothing."""
+        """One line for a schedule that ends after a run of `steps` slow steps; empty if none does."""
         if not isinstance(self.schedule, AbstractSchedule) or self.schedule.duration() <= steps:
             return ""
         return (
@@ -185,20 +185,20 @@ class AbstractObjective(Recorded, PyroELBO):
         )
 
     def without_claim(self) -> AbstractObjective:
-        """The same objective, for learning alone: it claims nothing, and so asks nothing of the densities."""
+        """The same objective without a claim, for learning alone: any density will do."""
         objective = copy(self)
         objective.claim = Claim.NONE
         return objective
 
     def with_particles(self, particles: int) -> AbstractObjective:
-        """The same objective of another number of particles, none of which matters to another.
+        """The same objective with another number of independent particles.
 
         Raises:
-            InputError: if it weighs particles by one another.
+            InputError: for an objective with importance weights, in which particles are not independent.
         """
         if self.is_function_of_weights and not self.linear:
             raise InputError(
-                f"{self.name} weighs samples of z by one another, but the points of this guide move each for itself: "
+                f"{self.name} weighs samples of z against one another, but the points of this guide are independent: "
                 "take ELBO() or KLWeighted() in the fast loop"
             )
         objective = copy(self)
@@ -207,45 +207,45 @@ class AbstractObjective(Recorded, PyroELBO):
 
     @property
     def is_function_of_weights(self) -> bool:
-        """Whether `value` is defined, which every gradient but the reparameterised one needs."""
+        """Whether `value` is defined, as every gradient estimator but `Reparameterised` needs."""
         return type(self).value is not AbstractObjective.value
 
     @abstractmethod
     def as_bound(self) -> AbstractBound:
-        """Bound to which tables fit q in place of this objective: itself if it is a bound."""
+        """The bound for which tables fit q in place of this objective: itself if it is a bound."""
 
     @property
     def name(self) -> str:
-        """As it stands in a table."""
+        """The name of the objective in tables."""
         return type(self).__name__
 
     @property
     def refusal_of_fast_loop(self) -> str | None:
-        """The reason why γ cannot follow this objective; None where it can."""
+        """The reason why γ cannot be fitted to this objective; None if it can."""
         return None
 
     def refusal_of_refinement(self, terms: Terms) -> str | None:
-        """The reason why the gradient of these terms cannot be followed back through a fast loop; None where it can."""
+        """The reason why these terms cannot be differentiated through a fast loop; None if they can."""
         if self.gradient.is_derivative(terms.kl_closed_form):
             return None
         sampled = "" if terms.kl_closed_form else ", the KL being sampled,"
         return (
-            f"{self.gradient}{sampled} gives no derivative of {self.name} at fixed noise, so that it cannot be "
-            "followed back to where the fast loop began: give the fast loop's bound gradient=Reparameterised()"
+            f"{self.gradient}{sampled} gives no derivative of {self.name} at fixed noise, so that the fast loop cannot "
+            "be differentiated: give the fast loop's bound gradient=Reparameterised()"
         )
 
     @property
     def refusal_of_slow_step(self) -> str | None:
-        """The reason why θ cannot follow this objective; None where it can."""
+        """The reason why θ cannot be learned by this objective; None if it can."""
         if self.claim.is_upper:
             return (
-                f"{self.name} is an {self.claim.value}: it is minimised, and over the model's weights that would "
-                "make texts less probable. Use it in the fast loop, and a lower bound here"
+                f"{self.name} is an {self.claim.value}, which is minimised: over the model's weights that would make "
+                "texts less probable. Use it in the fast loop, and a lower bound here"
             )
         return None
 
     def _get_trace(self, model: nn.Module, guide: nn.Module, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
-        # asked for by Pyro's base class, for its own `_get_traces`
+        # required by Pyro's base class for its `_get_traces`
         return get_importance_trace("flat", self.max_plate_nesting, model, guide, args, kwargs)
 
     def __repr__(self) -> str:
@@ -253,12 +253,12 @@ class AbstractObjective(Recorded, PyroELBO):
         return f"{self.name}({self.extra_repr()}particles={self.particles}{gradient})"
 
     def extra_repr(self) -> str:
-        """Its own arguments, each followed by a comma and a space."""
+        """The subclass's arguments in `repr`, each followed by a comma and a space."""
         return ""
 
 
 class AbstractBound(AbstractObjective):
-    """A function of the log-weights that bounds, or estimates, log p(x): `claim` says which.
+    """Bound on log p(x), or estimate of it, as a function of log-weights; `claim` is the kind.
 
     A subclass is its equation, `value`; every gradient estimator then works with it.
     """

@@ -15,7 +15,7 @@ from ltm_pyro.ranges import Range, bounded
 
 
 class ChiUpper(AbstractBound):
-    r"""CUBO of order n, in a form that is an upper bound at every S.
+    r"""Chi upper bound (CUBO) of order n, in a form that is an upper bound at every S.
 
     .. math:: \log p(x) \le \mathrm{CUBO}_n = \frac1n \log \mathbb{E}_q[w^n] \le
               \frac1n\, \mathbb{E}\Big[\tfrac1S \sum_s \Big(\frac{w_s^n}{c_s} - 1 + \log c_s\Big)\Big],
@@ -23,8 +23,9 @@ class ChiUpper(AbstractBound):
 
     (Dieng et al., 2017, arXiv 1611.00328, equation 3, with :math:`\log y \le y / c - 1 + \log c`.) The usual estimate,
     :math:`\frac1n \log \frac1S \sum_s w_s^n`, is an upper bound only as S → ∞ (it is `Renyi(alpha=1-n)`), because the
-    logarithm of a mean is too low in expectation. Here each sample is compared with a scale that the others
-    give: the mean is above CUBO, and tends to it with S. Far from the posterior it is large, and rightly so.
+    logarithm of a mean is too low in expectation. Here the logarithm is bounded by its tangent
+    at c, the mean of the other samples: the expectation is above CUBO, and tends to it with S. The bound is loose where
+    q is far from the posterior.
 
     Args:
         particles: S, 2 or more.
@@ -48,7 +49,7 @@ class ChiUpper(AbstractBound):
         at_once: int | None = None,
     ) -> None:
         if not order > 1:
-            raise InputError(f"order={order}: CUBO needs an order above 1; at 1 it is log p(x) itself")
+            raise InputError(f"order={order}: expected an order above 1; at 1 CUBO is log p(x) itself")
         self.order = order
         super().__init__(particles, gradient=gradient, at_once=at_once)
 

@@ -1,4 +1,4 @@
-"""The claim of a number about log p(x): below it, above it, or neither."""
+"""The claim of an objective about log p(x): lower bound, upper bound, or neither."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Claim(Enum):
-    """The side of log p(x) on which an objective's mean over samples of z lies, at its number of particles."""
+    """Relation of an objective's mean over samples of z to log p(x), at its number of particles."""
 
     LOWER = "lower bound"
     UPPER = "upper bound"
@@ -16,5 +16,5 @@ class Claim(Enum):
 
     @property
     def is_upper(self) -> bool:
-        """Whether log p(x) is below at any number of particles, so that inference brings it down, not up."""
+        """Whether it is an upper bound at any number of particles, which inference minimises."""
         return self is Claim.UPPER

@@ -12,7 +12,7 @@ from ltm_pyro.ranges import SHARE, bounded
 
 
 class CombinedImportanceWeighted(AbstractBound):
-    r"""CIWAE: the ELBO and the importance-weighted bound of the same samples, mixed.
+    r"""CIWAE: a convex combination of the ELBO and the importance-weighted bound of the same samples.
 
     .. math:: \beta\, \tfrac1S \sum_s \log w_s + (1 - \beta) \log \tfrac1S \sum_s w_s
 
@@ -24,7 +24,7 @@ class CombinedImportanceWeighted(AbstractBound):
         gradient, at_once: as in `AbstractObjective`.
 
     Raises:
-        InputError: for a weight outside 0 to 1, where nothing is bounded.
+        InputError: for a weight outside 0 to 1, where the combination is no bound.
     """
 
     @bounded(elbo_weight=SHARE)

@@ -1,4 +1,4 @@
-"""KL(q || p) of one latent site: in closed form where one is registered, else from the samples."""
+"""KL(q || p) of one latent site: in closed form where one is registered, else a Monte Carlo estimate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Independent, kl_divergence
 
 
 class Divergence(NamedTuple):
-    """KL per particle and sequence, its splits where there are any, and whether it is exact."""
+    """KL per particle and sequence, with its parts by layer and dimension where they exist."""
 
     total: Tensor  # (S, B)
     per_layer: Tensor | None = None  # (S, B, L): of each layer given those before it
@@ -20,7 +20,7 @@ class Divergence(NamedTuple):
 
     @classmethod
     def cat(cls, parts: Sequence[Divergence]) -> Divergence:
-        """Join the particles of several passes."""
+        """Concatenate the particles of several passes."""
         total, per_layer, per_dimension, exact = zip(*parts, strict=True)
         return cls(torch.cat(total), _cat(per_layer), _cat(per_dimension), all(exact))
 
@@ -34,19 +34,19 @@ def divergence(
 ) -> Divergence:
     r"""KL(q || p), exact or as the one-sample estimate :math:`\log q(z) - \log p(z)`.
 
-    Both are peeled of the `Independent` layers that they share, so that a factorised pair
-    also says how its KL splits over the layers, and over the dimensions.
+    `Independent` wrappers that q and p share are removed, so that the KL of a factorised pair is also split by layer,
+    and by dimension.
 
-    A q that couples its layers may have a method `kl_per_layer`, which is given p and returns the split of the chain
-    rule, :math:`\mathbb{E}_q\, \mathrm{KL}(q(z_l \mid z_{<l}) \,\|\, p(z_l \mid z_{<l}))` by layer, exact, shape
-    (*batch, L); for a p against which it has none it raises NotImplementedError.
+    A q with dependent layers may have a method `kl_per_layer`, which takes p and returns the terms of the chain rule,
+    :math:`\mathbb{E}_q\, \mathrm{KL}(q(z_l \mid z_{<l}) \,\|\, p(z_l \mid z_{<l}))` by layer, exact, shape
+    (*batch, L); where there is no closed form for p it raises NotImplementedError.
 
     Args:
         q: the guide's distribution, batch shape (B,) or (S, B).
         p: the prior, of the same event shape.
         z: the sample, shape (S, B, *event) or (B, *event).
-        closed_form: look for an exact one; False always takes the sample's.
-        sampled: log q(z) - log p(z), where they are known; asked for only if need be.
+        closed_form: whether to use a closed form where there is one; False always takes the estimate.
+        sampled: returns log q(z) - log p(z) where they are known; called only if the estimate is needed.
     """
     depth = min(_depth(q), _depth(p))
     chained = _by_the_chain_rule(q, p) if closed_form and not depth else None
@@ -56,7 +56,7 @@ def divergence(
     split = _closed_form(q, p) if closed_form else None  # (*batch, *depth event dimensions)
     exact = split is not None
     if split is None and not depth and sampled is not None:
-        split = sampled()  # a prior's density may be random, and dear: once is enough
+        split = sampled()  # a prior's density may be random and costly: evaluate it once
     elif split is None:
         split = q.log_prob(z) - p.log_prob(z)
     if not depth:
@@ -66,9 +66,9 @@ def divergence(
 
 
 def _by_the_chain_rule(q: Distribution, p: Distribution) -> Tensor | None:
-    offered = getattr(q, "kl_per_layer", None)
+    kl_per_layer = getattr(q, "kl_per_layer", None)
     try:
-        return None if offered is None else offered(p)
+        return None if kl_per_layer is None else kl_per_layer(p)
     except NotImplementedError:
         return None
 

@@ -14,13 +14,13 @@ class ELBO(AbstractBound):
 
     .. math:: \log p(x) \ge \mathbb{E}_{q(z)}[\log p(x \mid z)] - \mathrm{KL}(q(z) \,\|\, p(z))
 
-    (Jordan et al., 1999.) The KL is exact wherever one is registered in closed form for the guide's and the
-    prior's families, else it is estimated from the same samples; `Terms.kl_closed_form` says which. A gradient
-    other than the reparameterised one is always that of the sampled KL.
+    (Jordan et al., 1999.) The KL is exact where a closed form is registered for the families of guide and prior, else
+    it is estimated from the same samples; see `Terms.kl_closed_form`. Gradient estimators other than the
+    reparameterised one always use the sampled KL.
 
     Args:
         particles: S.
-        closed_form_kl: False estimates the KL even where an exact one exists.
+        closed_form_kl: False estimates the KL even where a closed form exists.
         gradient, at_once: as in `AbstractObjective`.
 
     Example:

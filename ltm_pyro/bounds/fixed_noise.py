@@ -1,4 +1,4 @@
-"""An objective that is no bound: another one, with the same noise at every step."""
+"""An objective that is no bound: another objective with the same noise at every step."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ltm_pyro.ranges import SEED, bounded
 
 
 class FixedNoise(AbstractNonBound):
-    """The protocol of the paper's released code: one draw of the noise for all fast steps and for the value reported.
+    """Objective with one draw of the noise for all fast steps and the reported value, as in the paper's code.
 
-    q is fitted to that very draw, so that the value is no bound, whatever objective stands inside. In learning every
-    batch has a draw of its own; give fast and slow step one seed for the protocol whole.
+    q is fitted to this very draw, so that the value is no bound, whatever the inner objective. In training every batch
+    has a draw of its own; for the protocol of the paper's code, give fast loop and slow step the same seed.
 
     Args:
-        objective: what is evaluated; the ELBO if None.
-        seed: of the noise. The global random state is left as it was.
+        objective: the inner objective; the ELBO if None.
+        seed: of the noise. The global random state is restored.
     """
 
     @bounded(seed=SEED)
@@ -47,7 +47,9 @@ class FixedNoise(AbstractNonBound):
 
     def terms(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Terms:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed((self.seed * 2_654_435_761 + self.batch) % 2**32)  # the CPU reads 32 bits of a seed
+            torch.manual_seed(
+                (self.seed * 2_654_435_761 + self.batch) % 2**32
+            )  # the CPU generator uses 32 bits of a seed
             return replace(self.objective.terms(model, guide, *args, **kwargs), bound=None)
 
     def without_claim(self) -> FixedNoise:

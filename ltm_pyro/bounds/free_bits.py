@@ -1,4 +1,4 @@
-"""An objective that is no bound: the ELBO with some of its KL for free."""
+"""An objective that is no bound: the ELBO with free bits."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
 
 class FreeBits(AbstractNonBound):
-    r"""The ELBO whose KL costs nothing up to λ nats in each group. Not a bound; never above the ELBO.
+    r"""Free bits: the ELBO with the KL of each group counted as at least λ nats. Not a bound; never above the ELBO.
 
     .. math:: \mathbb{E}_{q(z)}[\log p(x \mid z)] - \sum_g \max(\lambda, \mathrm{KL}_g)
 
     (Kingma et al., 2016, arXiv 1606.04934, equation 15, here per sequence, so that no sequence depends on its batch
-    mates.) Below λ a group's KL has no gradient, so that nothing pulls it back to the prior.
+    mates.) Below λ a group's KL has no gradient, so that q is not drawn to the prior.
 
     Args:
         nats: λ, of each group.
-        per: what a group is: one `dimension` of z, or all thoughts of one `layer`.
+        per: the groups: single `dimension`s of z, or all thoughts of a `layer`.
         particles: S.
         at_once: as in `AbstractObjective`.
 
     Raises:
-        InputError: for negative nats; from `terms`, if q and p do not split so.
+        InputError: for negative nats; from `terms`, if the KL of q and p does not split into these groups.
     """
 
     @bounded(nats=NOT_NEGATIVE)

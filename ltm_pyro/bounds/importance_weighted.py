@@ -10,13 +10,13 @@ from ltm_pyro.bounds.weights import log_mean_exp
 
 
 class ImportanceWeighted(AbstractBound):
-    r"""IWAE: the log of the mean importance weight, per sequence.
+    r"""Importance-weighted bound (IWAE): the log of the mean importance weight.
 
     .. math:: \log p(x) \ge \mathbb{E}\Big[\log \tfrac1S \sum_s w_s\Big],
               \quad w_s = \frac{p(x, z_s)}{q(z_s)},\; z_s \sim q
 
     (Burda et al., 2016, arXiv 1509.00519, equation 8.) With S = 1 it is the ELBO; it rises to log p(x) with S.
-    `Terms.effective_sample_size` says how many of the S samples count.
+    `Terms.effective_sample_size` is the number of samples that contribute.
 
     Args:
         particles: S.

@@ -1,4 +1,4 @@
-"""An objective that is no bound: the aggregated posterior is drawn to the prior."""
+"""An objective that is no bound: the ELBO with a maximum mean discrepancy between the aggregated q and the prior."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ltm_pyro.ranges import FINITE, bounded
 
 
 class InfoVAE(AbstractNonBound):
-    r"""Less KL for each sequence, and a maximum mean discrepancy between all of q and the prior. Not a bound.
+    r"""InfoVAE: a reduced KL, and a maximum mean discrepancy between the aggregated q and the prior. Not a bound.
 
     .. math:: \mathbb{E}_{q(z)}[\log p(x \mid z)] - (1 - \alpha)\,\mathrm{KL}(q(z) \,\|\, p(z))
               - (\alpha + \lambda - 1)\,\mathrm{MMD}^2(\bar q, p), \qquad \bar q = \tfrac1B \sum_b q_b
 
     (Zhao et al., 2019, arXiv 1706.02262, equation 6.) MMD² has the kernel :math:`C / (C + \|z - z'\|^2)`, C being twice
-    the number of dimensions (Tolstikhin et al., 2018, arXiv 1711.01558), and its unbiased estimate from the S·B
-    samples. It is the same for every sequence of a batch, and here alone sequences depend on their batch mates.
+    the number of dimensions (Tolstikhin et al., 2018, arXiv 1711.01558), and is estimated without bias from the S·B
+    samples. It is the same for every sequence of a batch: in this objective alone, sequences depend on batch mates.
 
     Args:
-        alpha: α; 1 leaves each sequence's KL out.
+        alpha: α; 1 removes the KL.
         scale: λ, nats per unit of MMD².
         particles: S.
         at_once: as in `AbstractObjective`.
@@ -36,7 +36,9 @@ class InfoVAE(AbstractNonBound):
         self, alpha: float = 0.9, scale: float = 100.0, particles: int = 1, *, at_once: int | None = None
     ) -> None:
         if alpha + scale < 1:
-            raise InputError(f"alpha={alpha}, scale={scale}: together they must be 1 or more, or MMD is sought")
+            raise InputError(
+                f"alpha={alpha}, scale={scale}: expected a sum of 1 or more, or the MMD would be maximised"
+            )
         self.alpha, self.scale = alpha, scale
         super().__init__(particles, at_once=at_once)
 
@@ -53,7 +55,7 @@ class InfoVAE(AbstractNonBound):
 
 
 def squared_mmd(first: Tensor, second: Tensor) -> Tensor:
-    """MMD² of two samples, shape (N, D) each: a scalar, unbiased, and so at times below zero.
+    """Unbiased estimate of the MMD² of two samples, shape (N, D) each: a scalar, which may be negative.
 
     Raises:
         InputError: if N is 1.

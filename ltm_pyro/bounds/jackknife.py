@@ -16,15 +16,15 @@ from ltm_pyro.errors import InputError
 
 
 class Jackknife(AbstractBound):
-    r"""JVI: the importance-weighted bound with its bias of the first orders in 1/S removed.
+    r"""Jackknife variational inference (JVI): the importance-weighted bound without its bias up to order m in 1/S.
 
     .. math:: \sum_{j=0}^m c(S, m, j)\, \bar{\mathcal{L}}_{S-j}, \qquad
               c(S, m, j) = (-1)^j \frac{(S-j)^m}{(m-j)!\, j!}
 
     where :math:`\bar{\mathcal{L}}_{S-j}` is the mean of the importance-weighted bound over all subsets that leave
-    j samples out (Nowozin, 2018, "Debiasing Evidence Approximations", equations 9 and 10). Its error falls as
-    :math:`S^{-(m+1)}`, but it can exceed log p(x) in the mean: an estimate, not a bound. Where one weight outgrows the
-    others it grows with the difference of the largest two, so that q must not be fitted to it.
+    j samples out (Nowozin, 2018, "Debiasing Evidence Approximations", equations 9 and 10). Its bias falls as
+    :math:`S^{-(m+1)}`, but its mean can exceed log p(x): an estimate, not a bound. Where one weight dominates, it
+    grows with the difference of the two largest log-weights, so that q must not be fitted to it.
 
     Args:
         particles: S, more than m.
@@ -46,7 +46,7 @@ class Jackknife(AbstractBound):
         at_once: int | None = None,
     ) -> None:
         if order not in (1, 2):
-            raise InputError(f"order={order}: the jackknife is of order 1 or 2")
+            raise InputError(f"order={order}: expected 1 or 2")
         self.order, self.least_particles = order, order + 1
         super().__init__(particles, gradient=gradient, at_once=at_once)
 
@@ -70,11 +70,11 @@ class Jackknife(AbstractBound):
 
 
 def _mean_without(log_w: Tensor, left_out: int) -> Tensor:
-    """The mean importance-weighted bound over all subsets that leave some samples out, (S, B) -> (B,)."""
+    """Mean of the importance-weighted bound over all subsets without `left_out` samples, (S, B) -> (B,)."""
     if not left_out:
         return log_mean_exp(log_w)
     count = len(log_w)
-    gone = torch.combinations(torch.arange(count, device=log_w.device), left_out)  # (subsets, left_out)
-    hidden = torch.zeros(comb(count, left_out), count, dtype=torch.bool, device=log_w.device).scatter_(1, gone, True)
-    kept = log_w.expand(len(gone), *log_w.shape).masked_fill(hidden[..., None], -torch.inf)  # (subsets, S, B)
+    omitted = torch.combinations(torch.arange(count, device=log_w.device), left_out)  # (subsets, left_out)
+    mask = torch.zeros(comb(count, left_out), count, dtype=torch.bool, device=log_w.device).scatter_(1, omitted, True)
+    kept = log_w.expand(len(omitted), *log_w.shape).masked_fill(mask[..., None], -torch.inf)  # (subsets, S, B)
     return kept.logsumexp(1).mean(0) - torch.tensor(count - left_out, dtype=log_w.dtype).log().item()

@@ -20,9 +20,9 @@ class KLWeighted(AbstractNonBound):
     .. math:: \mathbb{E}_{q(z)}[\log p(x \mid z)] - \beta\,\mathrm{KL}(q(z) \,\|\, p(z))
 
     (Higgins et al., 2017, with :math:`\beta` = `kl_weight`; Bowman et al., 2016, arXiv 1511.06349, against
-    posterior collapse, with a `LinearSchedule`; Fu et al., 2019, arXiv 1903.10145, with a `CyclicalSchedule`.) Below
-    1, q tells the decoder more than it will be charged for, so that the decoder learns to use z. What is learned is
-    then measured with a bound.
+    posterior collapse, with a `LinearSchedule`; Fu et al., 2019, arXiv 1903.10145, with a `CyclicalSchedule`.) With a
+    weight below 1, information in z costs less than its KL, so that the decoder learns to use z. Measure the result
+    with a bound.
 
     Args:
         kl_weight: of the KL, 0 or more; or a schedule over the slow steps.
@@ -53,7 +53,7 @@ class KLWeighted(AbstractNonBound):
 
     def begin(self, step: int) -> None:
         self.kl_weight = scheduled(self.schedule, step)
-        if not 0 <= self.kl_weight < math.inf:  # a schedule of one's own may say so late
+        if not 0 <= self.kl_weight < math.inf:  # a user's schedule may leave the range later
             raise InputError(f"kl_weight={self.schedule}: expected 0 or more")
 
     def value(self, log_w: Tensor) -> Tensor:

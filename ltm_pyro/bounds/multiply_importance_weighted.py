@@ -1,4 +1,4 @@
-"""Importance-weighted bounds of several groups of samples."""
+"""The mean of importance-weighted bounds over groups of samples."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class MultiplyImportanceWeighted(AbstractBound):
 
     .. math:: \frac1M \sum_{m=1}^M \log \tfrac1K \sum_{k=1}^K w_{mk}
 
-    (Rainforth et al., 2018, arXiv 1802.04537, equation 11.) More groups make γ's gradient clearer, fewer make the
-    bound tighter. M = S is the ELBO, M = 1 the importance-weighted bound.
+    (Rainforth et al., 2018, arXiv 1802.04537, equation 11.) More groups raise the signal-to-noise ratio of γ's
+    gradient, fewer make the bound tighter. M = S is the ELBO, M = 1 the importance-weighted bound.
 
     Args:
         particles: S, in all groups together.
@@ -25,7 +25,7 @@ class MultiplyImportanceWeighted(AbstractBound):
         gradient, at_once: as in `AbstractObjective`.
 
     Raises:
-        InputError: if the groups cannot be of one size.
+        InputError: if S is not a multiple of M.
     """
 
     @bounded(groups=whole(1))
@@ -49,12 +49,14 @@ class MultiplyImportanceWeighted(AbstractBound):
 
 
 def grouped(log_w: Tensor, groups: int) -> Tensor:
-    """The mean over groups of the log of their mean weight, (S, B) -> (B,)."""
+    """Mean over groups of the log of the group's mean weight, (S, B) -> (B,)."""
     return log_mean_exp(log_w.unflatten(0, (-1, groups))).mean(0)
 
 
 def check_groups(particles: int, groups: int) -> int:
     """Raises InputError unless the groups divide the particles; returns the groups."""
     if groups < 1 or particles % groups:
-        raise InputError(f"groups={groups}, particles={particles}: groups of one size need a divisor of the particles")
+        raise InputError(
+            f"groups={groups}, particles={particles}: expected a divisor of the particles, for groups of equal size"
+        )
     return groups

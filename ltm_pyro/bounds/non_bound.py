@@ -1,4 +1,4 @@
-"""Objectives that bound nothing, for learning only."""
+"""The base class of objectives that are no bounds, for learning only."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ltm_pyro.bounds.elbo import ELBO
 
 
 class AbstractNonBound(AbstractObjective):
-    """For learning only: its value says nothing about log p(x), and no table of bounds holds it."""
+    """Objective that is no bound on log p(x), for learning only: no table of bounds contains it."""
 
     claim = Claim.NONE
 
     def as_bound(self) -> AbstractBound:
-        """The ELBO, by the same gradient where that needs no path along z."""
+        """The ELBO, with the same gradient estimator if that needs no reparameterisation."""
         return ELBO(self.particles, gradient=self.gradient) if self.gradient.cuts else ELBO()

@@ -12,13 +12,13 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class PartiallyImportanceWeighted(AbstractBound):
-    r"""PIWAE: θ follows the importance-weighted bound of all S samples, γ the mean over M groups of them.
+    r"""PIWAE: the importance-weighted bound of all S samples for θ, the mean over M groups of them for γ.
 
     .. math:: \theta: \log \tfrac1S \sum_s w_s, \qquad
               \gamma: \frac1M \sum_{m=1}^M \log \tfrac1K \sum_{k=1}^K w_{mk}, \quad K = S / M
 
-    (Rainforth et al., 2018, arXiv 1802.04537, section 6.) The tight bound for the model, the clear gradient for q. Its
-    value is θ's. Where both move at once, the model runs twice.
+    (Rainforth et al., 2018, arXiv 1802.04537, section 6.) The model has the tighter bound, q the gradient of
+    higher signal-to-noise ratio. The value is θ's. Where θ and γ learn in one pass, the model runs twice.
 
     Args:
         particles: S, in all groups together.
@@ -26,7 +26,7 @@ class PartiallyImportanceWeighted(AbstractBound):
         gradient, at_once: as in `AbstractObjective`.
 
     Raises:
-        InputError: if the groups cannot be of one size.
+        InputError: if S is not a multiple of M.
     """
 
     splits = True

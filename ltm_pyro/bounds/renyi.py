@@ -11,7 +11,7 @@ from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.ranges import FINITE, bounded
 
-NEAR = 1e-2  # |1 - alpha| below which the logarithm is expanded about the mean, to keep its digits
+NEAR = 1e-2  # |1 - alpha| below which the logarithm is expanded about the mean, for precision
 
 
 class Renyi(AbstractBound):
@@ -20,9 +20,9 @@ class Renyi(AbstractBound):
     .. math:: \mathcal{L}_\alpha = \frac{1}{1-\alpha} \log \tfrac1S \sum_s w_s^{1-\alpha}
 
     (Li and Turner, 2016, arXiv 1602.02311, equation 6.) α → 1 is the ELBO, α = 0 the importance-weighted bound,
-    and α → ∞ the smallest log-weight. For α ≥ 0 the power mean is below the arithmetic one, so that it is a
-    lower bound at every S. For α < 0 it is an upper bound only as S → ∞; at S = 1 it is the ELBO, and learning raises
-    it as it raises that (VR-max is α → -∞, section 4.2). `ChiUpper` is an upper bound at every S.
+    and α → ∞ the smallest log-weight. For α ≥ 0 the power mean is below the arithmetic one, so that this is a
+    lower bound at every S. For α < 0 it is an upper bound only as S → ∞; at S = 1 it is the ELBO, and learning
+    maximises it (VR-max is α → -∞, section 4.2). `ChiUpper` is an upper bound at every S.
 
     Args:
         alpha: α, any real number.

@@ -1,4 +1,4 @@
-"""Log p(x) of simulated data from below and from above."""
+"""Bidirectional Monte Carlo: lower and upper bounds on log p(x) of simulated data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class Simulated(NamedTuple):
-    """Data from the model itself, with the thoughts that they came of: an exact sample of the posterior of each."""
+    """Data simulated by the model, with the latents z that generated them: an exact posterior sample for each x."""
 
     z: Mapping[str, Tensor] | Tensor  # (B, *event) by site, or the one site's value
     x: Tensor  # (B, *event)
@@ -29,15 +29,15 @@ class Simulated(NamedTuple):
 
 @dataclass(frozen=True)
 class Bracket:
-    r"""Log p(x) between two numbers, per sequence, in nats.
+    r"""Lower and upper bound on log p(x), per sequence, in nats.
 
-    Each is a bound in the mean: :math:`\mathbb{E}[\mathrm{lower}] \le \log p(x) \le \mathbb{E}[\mathrm{upper}]`. In
-    one run either is on the wrong side by more than b nats with a probability of at most :math:`e^{-b}`.
+    Both are bounds in the mean: :math:`\mathbb{E}[\mathrm{lower}] \le \log p(x) \le \mathbb{E}[\mathrm{upper}]`. In
+    a single run, each is on the wrong side by more than b nats with a probability of at most :math:`e^{-b}`.
 
     Attributes:
         lower, upper: shape (B,).
-        acceptance: of the transitions forward and backward, their mean, shape (B,); NaN where there were none.
-        effective_sample_size: of the chains forward, shape (B,), from 1 to S.
+        acceptance: mean acceptance of the forward and backward transitions, shape (B,); NaN where there are none.
+        effective_sample_size: of the forward chains, shape (B,), from 1 to S.
     """
 
     lower: Tensor
@@ -47,12 +47,12 @@ class Bracket:
 
     @property
     def width(self) -> Tensor:
-        """upper - lower, shape (B,): in the mean, the most that either is away from log p(x)."""
+        """Width upper - lower, shape (B,): in the mean, the largest distance of either bound from log p(x)."""
         return self.upper - self.lower
 
 
 class Sandwich:
-    r"""Bidirectional Monte Carlo: log p(x) of simulated data, enclosed by annealing forward and backward.
+    r"""Bidirectional Monte Carlo: bounds on log p(x) of simulated data, by forward and backward annealing.
 
     .. math:: \mathrm{lower} = \log \tfrac1S \sum_s w_s, \qquad
               \mathrm{upper} = -\log \tfrac1S \sum_s \frac{1}{w'_s}
@@ -61,29 +61,29 @@ class Sandwich:
     :math:`w_s` is the weight of a chain annealed from q(z) to the posterior, of mean p(x); :math:`w'_s` that of one
     annealed back from an exact sample of the posterior, whose inverse has the mean 1/p(x). See `Annealing`.
 
-    The exact sample exists where (z, x) were drawn from the model together, and there alone. For real data `lower`
-    gives the lower bound; nothing gives an upper one.
+    An exact posterior sample is known only where (z, x) were drawn from the model together. For real data `lower` gives
+    the lower bound; there is no upper one.
 
-    There is one exact sample for each x, and all S chains back start from it. Each of them is then a backward chain
-    as it should be, and the mean of 1/w' needs no more to be right: chains that share their start are dependent,
-    which costs variance and leaves the expectation. The mean is of the inverses: one of :math:`w'_s` is a looser bound.
+    There is one exact sample for each x, from which all S backward chains start. Each is a valid backward chain, so
+    that the mean of 1/w' has the right expectation; chains with a common start are dependent, which costs variance
+    only. The mean is of the inverses: a mean of :math:`w'_s` gives a looser bound.
 
-    q is the prior, or a guide, fitted to x without a look at the simulated z. A guide near the posterior needs fewer
+    q is the prior, or a guide, fitted to x without access to the simulated z. A guide near the posterior needs fewer
     temperatures; one that is narrower than the posterior, as fitted mean-field Gaussians are, may need more than the
-    prior does, since the chains back begin where it has hardly any density.
+    prior, since the backward chains start where it has hardly any density.
 
-    The model runs about 2 · temperatures · leapfrog_steps times on S · B sequences, forward and backward pass, half
-    as often for `lower`, and a little more for the tuning. Its weights get no gradient. Noise comes from torch's global
+    The model runs about 2 · temperatures · leapfrog_steps times, forward and backward pass, on S · B sequences, half as
+    often for `lower`, and a little more for the tuning. Its weights get no gradient. Noise comes from torch's global
     generator.
 
     Args:
-        temperatures: T, intervals between the temperatures. The more, the narrower.
+        temperatures: T, the number of intervals between temperatures; more make the bracket narrower.
         leapfrog_steps: of each of the T - 1 transitions.
         chains: S, in either direction.
         schedule: of the temperatures, `sigmoid` or `linear`.
-        tuning: temperatures of the preliminary run that finds step sizes, each met twice.
-        listener: for progress: called with `tuning`, `forward` or `backward`, the transitions made, and how many there
-            will be.
+        tuning: temperatures of the preliminary run that tunes step sizes, which passes each twice.
+        listener: a callback for progress, called with `tuning`, `forward` or `backward`, the transitions made, and
+            their total.
 
     Raises:
         InputError: for a number that is not positive, or an unknown schedule; from the methods, for a model with
@@ -117,7 +117,7 @@ class Sandwich:
 
     @torch.no_grad()
     def simulate(self, model: nn.Module, batch_size: int, **batch: Any) -> Simulated:
-        """Draw z, and x of it, for a batch of sequences.
+        """Sample z and x from the model, for a batch of sequences.
 
         Args:
             model: a Pyro program whose data are its site `x`.
@@ -144,17 +144,17 @@ class Sandwich:
         guide: nn.Module | None = None,
         **batch: Any,
     ) -> Bracket:
-        """Enclose log p(x) of simulated data.
+        """Lower and upper bounds on log p(x) of simulated data.
 
         Args:
             model: a Pyro program.
-            simulated: from `simulate`: z and the x that was drawn of it, by the model as it is now and with the same
-                further arguments; or B, to simulate as many.
-            guide: where the chains forward begin; the prior if None.
+            simulated: the result of `simulate`, by the model with its current weights and the same further arguments;
+                or B, to simulate as many.
+            guide: the distribution at which the forward chains start; the prior if None.
             batch: further arguments of model and guide. A mask may only leave out the end of a sequence.
 
         Raises:
-            InputError: also if z does not fit the model's sites, or the mask leaves out tokens that are read.
+            InputError: also if z does not fit the model's sites, or the mask leaves out tokens before scored ones.
         """
         _check_mask(batch.get("mask"))
         z, x = self.simulate(model, simulated, **batch) if isinstance(simulated, int) else simulated
@@ -172,11 +172,11 @@ class Sandwich:
 
     @torch.no_grad()
     def lower(self, model: nn.Module, guide: nn.Module | None = None, **batch: Any) -> Tensor:
-        """A lower bound in the mean, for any data, shape (B,), in nats per sequence.
+        """Lower bound on log p(x) in the mean, for any data, shape (B,), in nats per sequence.
 
         Args:
             model: a Pyro program.
-            guide: where the chains begin; the prior if None.
+            guide: the distribution at which the chains start; the prior if None.
             batch: arguments of model and guide, with the data: x, mask, previous.
         """
         with frozen(_held(model, guide)):
@@ -184,11 +184,11 @@ class Sandwich:
             return self.lower_value(annealing.forward().log_weight)
 
     def lower_value(self, log_w: Tensor) -> Tensor:
-        """The lower bound, from the log-weights of the chains forward, (S, B) -> (B,)."""
+        """Lower bound from the log-weights of the forward chains, (S, B) -> (B,)."""
         return log_mean_exp(log_w)
 
     def upper_value(self, log_w: Tensor) -> Tensor:
-        """The upper bound, from the log-weights of the chains back, (S, B) -> (B,)."""
+        """Upper bound from the log-weights of the backward chains, (S, B) -> (B,)."""
         return -log_mean_exp(-log_w)
 
     def _anneal(self, path: TemperedPath) -> Annealing:
@@ -202,15 +202,15 @@ class Sandwich:
 
 
 def _check_mask(mask: Tensor | None) -> None:
-    """Tokens that are read but not scored came of z too, so that z is no sample of the posterior given the others."""
+    """Raises InputError for a mask under which the simulated z is no posterior sample given the scored tokens."""
     if mask is not None and bool((mask[..., 1:] & ~mask[..., :-1]).any()):
         raise InputError(
-            "the mask leaves out tokens before others that are scored: a simulated z is an exact sample of the "
-            "posterior only if all that came of it is scored, ends apart; use lower(), or a mask of ends alone"
+            "the mask leaves out tokens before scored ones, which also depend on the simulated z: it is then no exact "
+            "sample of the posterior given the scored tokens; use lower(), or a mask that leaves out ends only"
         )
 
 
 def _held(*programs: Any) -> Iterator[Tensor]:
-    """Every parameter of some programs: no gradient is wanted but along z."""
+    """All parameters of the programs, which need no gradient."""
     names = ("parameters", "local_parameters")
     return chain.from_iterable(getattr(program, name, list)() for program in programs for name in names)

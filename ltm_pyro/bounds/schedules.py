@@ -1,4 +1,4 @@
-"""Numbers that change as learning goes on."""
+"""Schedules of weights and capacities over the slow steps."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from ltm_pyro.recorded import Recorded
 
 
 class AbstractSchedule(Recorded, ABC):
-    """A number for every slow step."""
+    """Schedule: a number for every slow step."""
 
     @abstractmethod
     def at(self, step: int) -> float:
-        """Its value when `step` slow steps have been taken."""
+        """The value after `step` slow steps."""
 
     def spread_over(self, steps: int | None) -> None:
-        """Told how many slow steps the run has, or None if that is not known: for schedules by shares of the run."""
+        """Hook called with the number of slow steps of the run, or None if unknown: for schedules by shares of it."""
         return
 
     def duration(self) -> int:
-        """Slow steps until it changes no more; 0 where that is not known."""
+        """Number of slow steps until the last change; 0 if unknown."""
         return 0
 
     def lowest(self) -> float:
-        """A value that it never falls below; by default the first one, which later ones are then compared with."""
+        """Lower bound on all values; by default the first value."""
         return self.at(0)
 
 
 class LinearSchedule(AbstractSchedule):
-    """From one number to another in a straight line, and then the latter (Bowman et al., 2016, arXiv 1511.06349).
+    """Linear ramp from one number to another, and constant after it (Bowman et al., 2016, arXiv 1511.06349).
 
-    Its place is given in slow steps, or in shares of the run, which a longer or shorter run stretches or shrinks.
+    Delay and length are given in slow steps, or in shares of the run, which scale with its length.
 
     Args:
         start, end: the two numbers.
-        steps: slow steps from one to the other; 1000 if no place is given at all.
-        delay: slow steps at `start` before; 0 if left out.
-        begin: the share of the run at `start` before, from 0 to 1, in the place of `delay`; 0 if left out.
-        over: the share of the run from one to the other, above 0 up to 1, in the place of `steps`.
+        steps: slow steps of the ramp; 1000 if no length is given.
+        delay: slow steps at `start` before the ramp; 0 by default.
+        begin: share of the run at `start` before the ramp, from 0 to 1, instead of `delay`; 0 by default.
+        over: share of the run that the ramp takes, above 0 up to 1, instead of `steps`.
 
     Raises:
-        InputError: for numbers out of range, a place given both ways, or shares that leave the run.
+        InputError: for numbers out of range, both slow steps and shares, or shares that add up to more than 1.
 
     Example:
         >>> schedule = LinearSchedule(0.0, 1.0, begin=0.25, over=0.5)
@@ -102,14 +102,14 @@ class LinearSchedule(AbstractSchedule):
 
 
 class CyclicalSchedule(AbstractSchedule):
-    """Up in a straight line, on at the top, and again from the bottom (Fu et al., 2019, arXiv 1903.10145).
+    """Cyclical ramps: in each cycle a linear rise, then a constant (Fu et al., 2019, arXiv 1903.10145).
 
     Args:
         low, high: the two ends.
-        period: slow steps of one cycle; 1000 if `over` is left out too.
-        rise: fraction of a cycle spent on the way up.
-        cycles: how many; then it stays at `high`.
-        over: the share of the run that all cycles take, above 0 up to 1, in the place of `period`.
+        period: slow steps of one cycle; 1000 if `over` is not given either.
+        rise: fraction of a cycle that the rise takes.
+        cycles: number of cycles, after which the value stays at `high`.
+        over: share of the run that all cycles take, above 0 up to 1, instead of `period`.
 
     Raises:
         InputError: for a period or number of cycles that is not positive, a fraction outside 0 to 1, or both `period`
@@ -149,8 +149,8 @@ class CyclicalSchedule(AbstractSchedule):
     def at(self, step: int) -> float:
         if not self._placed and step:
             raise InputError(f"{self!r} needs the length of the run: `spread_over` tells it")
-        cycle, place = divmod(step, self.period)
-        progress = 1.0 if cycle >= self.cycles else min(1.0, place / (self.rise * self.period))
+        cycle, position = divmod(step, self.period)
+        progress = 1.0 if cycle >= self.cycles else min(1.0, position / (self.rise * self.period))
         return self.low + progress * (self.high - self.low)
 
     def lowest(self) -> float:
@@ -162,10 +162,10 @@ class CyclicalSchedule(AbstractSchedule):
 
 
 def scheduled(number: float | AbstractSchedule, step: int) -> float:
-    """The number itself, or its schedule's value.
+    """Value of a number or schedule after `step` slow steps.
 
     Raises:
-        InputError: for what is neither.
+        InputError: for any other type.
     """
     if isinstance(number, AbstractSchedule):
         return number.at(step)
@@ -173,7 +173,7 @@ def scheduled(number: float | AbstractSchedule, step: int) -> float:
 
 
 def lowest_of(number: float | AbstractSchedule) -> float:
-    """The number itself, or what its schedule never falls below."""
+    """Lower bound on a number or schedule."""
     return number.lowest() if isinstance(number, AbstractSchedule) else _number(number)
 
 
@@ -191,10 +191,10 @@ def _refuse_non_finite(**numbers: float) -> None:
 def _refuse_shares(steps: int | None, delay: int | None, begin: float | None, over: float | None) -> None:
     if steps is not None or delay is not None:
         raise InputError(
-            f"steps={steps}, delay={delay}, begin={begin}, over={over}: give its place in slow steps (steps, delay) or "
-            "in shares of the run (begin, over), the others null"
+            f"steps={steps}, delay={delay}, begin={begin}, over={over}: expected either slow steps (steps, delay) "
+            "or shares of the run (begin, over), the others null"
         )
     if over is None or not 0 < over <= 1 or not 0 <= (begin or 0.0) < 1 or (begin or 0.0) + over > 1 + 1e-9:
         raise InputError(
-            f"begin={begin}, over={over}: expected shares of the run, from 0 and above 0, that are together at most 1"
+            f"begin={begin}, over={over}: expected shares of the run, from 0 and above 0, whose sum is at most 1"
         )

@@ -13,18 +13,18 @@ from ltm_pyro.errors import InputError
 
 
 class ScoredPass:
-    """The scores of one pass through the model, for the c particles that it holds.
+    """Log-densities of one pass through the model, for c particles.
 
     Args:
-        model_trace, guide_trace: of the same values of z.
+        model_trace, guide_trace: traces with the same values of z.
         particles: c.
 
     Attributes:
         log_likelihood: log p(x | z), shape (c, B).
-        latent: the sites of the guide, each with the model's.
+        latent: the sites of the guide, each paired with the model's.
 
     Raises:
-        InputError: if nothing is observed, or the guide leaves out a site.
+        InputError: if no site is observed, or the guide lacks a site.
     """
 
     def __init__(self, model_trace: Trace, guide_trace: Trace, particles: int) -> None:
@@ -45,7 +45,7 @@ class ScoredPass:
         return total_log_prob(prior, len(self.log_likelihood), self.log_likelihood)
 
     def kl(self, closed_form: bool) -> Divergence | None:
-        """KL(q || p) of a single site; None where there are others, or masks."""
+        """KL(q || p) of the latent site; None if there are several, or masks."""
         q, p = self.latent[0] if len(self.latent) == 1 else (None, None)
         if q is None or p is None or q["mask"] is not None or p["mask"] is not None:
             return None

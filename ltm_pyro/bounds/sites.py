@@ -1,4 +1,4 @@
-"""The sample sites of a Pyro trace, as bounds per sequence need them."""
+"""The sample sites of a Pyro trace, and their log-densities per sequence."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PARTICLES, SEQUENCES = -2, -1  # dims of the two plates
 
 
 def sample_sites(trace: Trace) -> list[dict]:
-    """The sample sites of a trace, each of them checked.
+    """The validated sample sites of a trace.
 
     Raises:
-        InputError: for one that is outside the plate of sequences, or scaled.
+        InputError: for a site that is outside the plate of sequences, or scaled.
     """
     sites = [site for site in trace.nodes.values() if site["type"] == "sample"]
     for site in sites:
@@ -37,20 +37,20 @@ def sample_sites(trace: Trace) -> list[dict]:
 
 
 def total_log_prob(sites: Iterable[dict], particles: int, like: Tensor) -> Tensor:
-    """Log-probabilities of some sites, added up, shape (S, B); zero where there are none."""
+    """Sum of the log-probabilities of sites, shape (S, B); zero without a site."""
     zero = like.new_zeros(particles, like.shape[-1])
     return sum((log_prob_of(site).expand_as(zero) for site in sites), zero)
 
 
 def log_prob_of(site: dict) -> Tensor:
-    """The log-probability of a site's value, computed when first asked for: a closed-form KL needs none of z's."""
+    """The log-probability of a site's value, computed lazily: with a closed-form KL that of z is not needed."""
     if "log_prob" not in site:
         site["log_prob"] = log_prob_at(site, site["value"])
     return site["log_prob"]
 
 
 def log_prob_at(site: dict, value: Tensor) -> Tensor:
-    """log q of another value at a site, shape (S, B)."""
+    """Log-probability of another value at a site, shape (S, B)."""
     log_prob = site["fn"].log_prob(value, *site["args"], **site["kwargs"])
     return scale_and_mask(log_prob, 1.0, site["mask"])
 
@@ -64,7 +64,7 @@ def holding(trace: Trace, names: list[str], values: list[Tensor]) -> Trace:
 
 
 class Cut(Messenger):
-    """Cuts every sample from what it was made of, if asked to. It stands outside, so that a trace keeps the cut one."""
+    """Effect handler that detaches samples if `cut`; as the outermost handler, so that a trace records the detached."""
 
     def __init__(self, cut: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""An objective that is no bound: the KL is held at a target."""
+"""An objective that is no bound: the KL with a target capacity."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
 
 class TargetCapacity(AbstractNonBound):
-    r"""The KL is drawn to a capacity of C nats per sequence. Not a bound.
+    r"""Target capacity: a penalty on the distance of the KL from C nats per sequence. Not a bound.
 
     .. math:: \mathbb{E}_{q(z)}[\log p(x \mid z)] - \gamma\,\big|\mathrm{KL}(q(z) \,\|\, p(z)) - C\big|
 
     (Burgess et al., 2018, arXiv 1804.03599, equation 8, with :math:`\gamma` = `strength`.)
 
     Args:
-        capacity: C, nats per sequence; or a schedule over the slow steps, by which it usually rises.
+        capacity: C, nats per sequence; or a schedule over the slow steps, usually a rising one.
         strength: γ.
         particles: S.
         at_once: as in `AbstractObjective`.
@@ -51,12 +51,12 @@ class TargetCapacity(AbstractNonBound):
 
     def begin(self, step: int) -> None:
         self.capacity = scheduled(self.schedule, step)
-        if not 0 <= self.capacity < math.inf:  # a schedule of one's own may say so late
+        if not 0 <= self.capacity < math.inf:  # a user's schedule may leave the range later
             raise InputError(f"capacity={self.schedule}: expected 0 or more nats")
 
     def estimate(self, draws: Draws) -> Tensor:
-        apart = (draws.kl().total.mean(0) - self.capacity).abs()
-        return draws.log_likelihood.mean(0) - self.strength * apart
+        distance = (draws.kl().total.mean(0) - self.capacity).abs()
+        return draws.log_likelihood.mean(0) - self.strength * distance
 
     def extra_repr(self) -> str:
         return f"capacity={self.schedule}, strength={self.strength}, "

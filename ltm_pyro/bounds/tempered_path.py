@@ -1,4 +1,4 @@
-"""The densities between q(z) and p(x, z), and where chains begin."""
+"""The path of tempered densities between q(z) and p(x, z), and its initial samples."""
 
 from __future__ import annotations
 
@@ -19,55 +19,55 @@ from ltm_pyro.errors import InputError
 
 
 class TemperedPath:
-    r"""The densities between q(z) and p(x, z) for one batch, at S points for each of its B sequences.
+    r"""Path of tempered densities between q(z) and p(x, z), for S chains of each of the B sequences of a batch.
 
     .. math:: f_\beta(z) = q(z)\, w(z)^\beta, \qquad w(z) = \frac{p(x, z)}{q(z)}
 
-    where q is the prior, so that w is the likelihood, or a guide. Latent sites are laid side by side in one vector of N
-    numbers.
+    where q is the prior, so that w is the likelihood, or a guide. The latent sites are concatenated into one vector of
+    N numbers.
 
     Args:
         model: a Pyro program.
         guide: q; the prior if None.
-        batch: arguments of both, the data among them.
+        batch: arguments of both, including the data.
         chains: S.
 
     Raises:
-        InputError: if the model has no latent site, a site is not over all real numbers, the guide has other sites than
-            the model, nothing is observed, or a site is outside the plate of sequences or scaled.
+        InputError: if the model has no latent site, a site's support is not all real numbers, the guide's sites are not
+            the model's, nothing is observed, or a site is outside the plate of sequences or scaled.
     """
 
     def __init__(self, model: nn.Module, guide: nn.Module | None, batch: dict[str, Any], chains: int) -> None:
         self.model, self.guide, self.batch, self.chains = model, guide, batch, chains
         prior = poutine.block(model, hide_fn=lambda site: site["type"] == "sample" and site["is_observed"])
         self.source = prior if guide is None else guide
-        drawn = self._draws(prior)
-        if not drawn.z:
+        draws = self._draws(prior)
+        if not draws.z:
             raise InputError("the model has no latent site: its log p(x) is exact, and needs no annealing")
-        for name, value in drawn.z.items():
-            _check_real(name, drawn.guide_trace.nodes[name]["fn"], value)
-        self.shapes = {name: value.shape[2:] for name, value in drawn.z.items()}
-        self.sequences = drawn.log_likelihood.shape[-1]  # B
+        for name, value in draws.z.items():
+            _check_real(name, draws.guide_trace.nodes[name]["fn"], value)
+        self.shapes = {name: value.shape[2:] for name, value in draws.z.items()}
+        self.sequences = draws.log_likelihood.shape[-1]  # B
 
     def start(self) -> tuple[Tensor, Tensor]:
         """S fresh samples of q for each sequence, shape (S, B, N), and the standard deviations of q, shape (B, N).
 
-        The latter are 1 where q does not say.
+        Standard deviations that q does not define are 1.
         """
-        drawn = self._draws(self.source)
-        if drawn.z.keys() != self.shapes.keys():
+        draws = self._draws(self.source)
+        if draws.z.keys() != self.shapes.keys():
             raise InputError(
-                f"the guide samples {sorted(drawn.z)}, the model {sorted(self.shapes)}: a chain that starts from a "
+                f"the guide samples {sorted(draws.z)}, the model {sorted(self.shapes)}: annealing from a "
                 "guide needs the same sites in both"
             )
-        spread = {name: _spread(drawn.guide_trace.nodes[name]["fn"], value) for name, value in drawn.z.items()}
-        return self.joined(drawn.z), self.joined(spread).mean(0)
+        spread = {name: _spread(draws.guide_trace.nodes[name]["fn"], value) for name, value in draws.z.items()}
+        return self.joined(draws.z), self.joined(spread).mean(0)
 
     def at(self, z: Tensor) -> Point:
-        """Both parts of every log-density, and their slopes, at z of shape (S, B, N)."""
+        """State at z, shape (S, B, N): both parts of the log-densities, and their gradients."""
         finite = z.isfinite().all(-1)
         with torch.enable_grad():
-            # no distribution is asked about NaN, and no such point is ever accepted
+            # distributions may refuse NaN; such points are never accepted
             z_leaf = torch.where(finite[..., None], z, 0.0).detach().requires_grad_()
             draws = self._draws(self._holding(z_leaf))
             start = draws.log_q if self.guide is not None else draws.log_prior
@@ -78,20 +78,22 @@ class TemperedPath:
         return Point(z.detach(), start, ratio.detach(), start_slope, ratio_slope)
 
     def repeated(self, z: Mapping[str, Tensor] | Tensor) -> Tensor:
-        """One z of every sequence, (B, *event) by site or of the only one, for all S chains, shape (S, B, N).
+        """One z for every sequence, (B, *event) by site or of the only site, repeated for S chains, shape (S, B, N).
 
         Raises:
             InputError: if the sites or their shapes are not the model's.
         """
         sites = z if isinstance(z, Mapping) else dict.fromkeys(self.shapes, z)
-        given = {name: tuple(value.shape) for name, value in sites.items()}
+        shapes = {name: tuple(value.shape) for name, value in sites.items()}
         expected = {name: (self.sequences, *shape) for name, shape in self.shapes.items()}
-        if given != expected or (len(expected) > 1 and sites is not z):
-            raise InputError(f"z has the sites and shapes {given}, the model {expected}: give one z for every sequence")
+        if shapes != expected or (len(expected) > 1 and sites is not z):
+            raise InputError(
+                f"z has the sites and shapes {shapes}, the model {expected}: give one z for every sequence"
+            )
         return self.joined({name: value.expand(self.chains, *value.shape) for name, value in sites.items()})
 
     def joined(self, sites: Mapping[str, Tensor]) -> Tensor:
-        """The latent sites side by side, shape (S, B, N), from (S, B, *event) each."""
+        """The latent sites concatenated, shape (S, B, N), from (S, B, *event) each."""
         return torch.cat([sites[name].flatten(2) for name in self.shapes], -1)
 
     def parted(self, z: Tensor) -> dict[str, Tensor]:
@@ -100,7 +102,7 @@ class TemperedPath:
         return {name: part.unflatten(-1, shape) for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)}
 
     def _holding(self, z: Tensor) -> Callable:
-        """A guide that "draws" z: q itself, or where that is the prior one of no density, since the model has it."""
+        """Guide that returns z: q with its density; or, where q is the prior, a Delta, as the model has the density."""
         sites = self.parted(z)
 
         def hold(**_: Any) -> None:
@@ -115,7 +117,7 @@ class TemperedPath:
 
 
 class _At(Messenger):
-    """Puts values at sites, as if they had been drawn, and leaves the rest of a site to the plates around it."""
+    """Effect handler that sets the values of sites, as if they had been sampled."""
 
     def __init__(self, sites: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -127,7 +129,7 @@ class _At(Messenger):
 
 
 def _spread(q: Any, like: Tensor) -> Tensor:
-    """The standard deviations of a distribution where it has them, 1 elsewhere, of one shape with its sample."""
+    """Standard deviations of a distribution, of its sample's shape; 1 where they are undefined."""
     try:
         spread = q.stddev.expand_as(like)
     except NotImplementedError:
@@ -136,10 +138,10 @@ def _spread(q: Any, like: Tensor) -> Tensor:
 
 
 def _check_real(name: str, p: Any, value: Tensor) -> None:
-    """Hamiltonian trajectories pass through all real numbers, so that a site must be defined at each of them."""
+    """Raises InputError unless a site's support is all real numbers, as Hamiltonian trajectories need."""
     try:
         real = not p.support.is_discrete and torch.equal(biject_to(p.support)(value), value)
-    except NotImplementedError:  # unknown to the registry: mixtures are, of real numbers
+    except NotImplementedError:  # a support outside the registry, such as that of mixtures
         real = value.is_floating_point()
     if not real:
         raise InputError(

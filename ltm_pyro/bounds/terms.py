@@ -1,4 +1,4 @@
-"""The terms of an objective on a batch, one value a sequence."""
+"""The terms of an objective on a batch, one value per sequence."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Terms:
-    """An objective and its parts, one value per sequence, in nats.
+    """Terms of an objective, one value per sequence, in nats.
 
     Attributes:
-        objective: what inference maximises, shape (B,): a lower bound, minus an upper one, or what bounds nothing.
+        objective: the value that inference maximises, shape (B,): a lower bound, minus an upper bound, or no bound.
         log_likelihood: E_q[log p(x | z)], shape (B,).
         kl: KL(q(z) || p(z)), shape (B,).
-        kl_per_layer: the same by layer, shape (B, L), which adds up to it; None where it does not split. A layer's
-            share is E_q[KL(q(z_l | z_<l) || p(z_l | z_<l))], what its thoughts cost given those of the layers before
-            it: where q and p factorise over the layers, the KL of that layer alone. A layer that follows from the ones
-            before it costs nats, though it says little of its own: in what order layers are taken matters.
+        kl_per_layer: the KL by layer, shape (B, L), whose sum is `kl`; None where it does not split. The KL of a layer
+            is E_q[KL(q(z_l | z_<l) || p(z_l | z_<l))], given the layers before it; where q and p factorise over layers,
+            that of the layer alone. It depends on the order of the layers: a layer that is a function of those before
+            it under q, but not under p, costs nats though it adds little information.
         kl_closed_form: whether the KL is exact; otherwise it is a Monte Carlo estimate.
-        effective_sample_size: 1 / Σ w̃², shape (B,), from 1 to S; None where nothing is weighted.
-        bound: the bound on (or estimate of) log p(x), shape (B,); None for an objective that is none.
+        effective_sample_size: 1 / Σ w̃², shape (B,), from 1 to S; None without importance weights.
+        bound: the bound on (or estimate of) log p(x), shape (B,); None for an objective that is neither.
     """
 
     objective: Tensor
@@ -37,18 +37,18 @@ class Terms:
 
     @property
     def elbo(self) -> Tensor:
-        """log_likelihood - kl, shape (B,)."""
+        """Evidence lower bound, log_likelihood - kl, shape (B,)."""
         return self.log_likelihood - self.kl
 
     @classmethod
     def cat(cls, parts: Sequence[Terms]) -> Terms:
-        """The terms of several batches, one after another, as those of one."""
+        """The terms of several batches, concatenated."""
         first, tensors = parts[0], [part.tensors() for part in parts]
         columns: dict[str, Any] = {name: torch.cat([part[name] for part in tensors]) for name in tensors[0]}
         return replace(first, **columns, kl_closed_form=all(part.kl_closed_form for part in parts))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Those of the values that there are, by name."""
+        """The values that are not None, by name."""
         return {f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
 
     def detach(self) -> Terms:

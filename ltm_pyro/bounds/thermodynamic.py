@@ -18,19 +18,19 @@ from ltm_pyro.ranges import SHARE, SHARE_ABOVE_ZERO, bounded, whole
 
 
 class Thermodynamic(AbstractBound):
-    r"""TVO: a Riemann sum of the thermodynamic integral from q to the posterior.
+    r"""Thermodynamic variational objective (TVO): a Riemann sum of the integral from q to the posterior.
 
     .. math:: \log p(x) = \int_0^1 \mathbb{E}_{\pi_\beta}[\log w]\, d\beta, \qquad
               \pi_\beta(z) \propto q(z)^{1-\beta}\, p(x, z)^\beta
 
     (Masrani et al., 2019, arXiv 1907.00031, equation 6.) The integrand rises with β and is estimated with
-    self-normalised weights :math:`\propto w^\beta` of the same S samples. Their integral is the importance-weighted
-    bound of those samples, so that the left sum is below it and a lower bound at every S. The right sum is an upper
-    bound only as S → ∞. With a single interval the left sum is the ELBO.
+    self-normalised weights :math:`\propto w^\beta` of the same S samples. The integral of these estimates is the
+    importance-weighted bound of the samples, so that the left sum is below it and a lower bound at every S. The right
+    sum is an upper bound only as S → ∞. With a single interval the left sum is the ELBO.
 
     Args:
         particles: S.
-        intervals: between the points of the sum.
+        intervals: number of intervals of the sum.
         schedule: the points: `uniform`; or `log`, at 0 and evenly in log β from `first` to 1; or the points
             themselves, rising from 0 to 1 (`intervals` is then not used).
         first: the first β above 0 of the `log` schedule.
@@ -76,7 +76,7 @@ class Thermodynamic(AbstractBound):
             return None
         return (
             f"{self.name}(side='right') is an upper bound only as S → ∞: at any S a worse q can both raise and lower "
-            "it. It is there to measure; learn with side='left'"
+            "it. Use it to measure, and learn with side='left'"
         )
 
     @property

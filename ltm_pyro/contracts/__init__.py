@@ -1,7 +1,7 @@
-"""The part of the contracts of decoders, priors, guides and bounds that takes a moment to check, whatever their sizes.
+"""Quick checks of the contracts of decoders, priors, guides and bounds, at any size.
 
-`ltm_pyro.testing` begins with these checks; training makes them of classes that are not the library's own before any
-work is done. Each raises `BrokenContractError`, an AssertionError that says what does not hold.
+`ltm_pyro.testing` starts with these checks; training runs them on classes from outside the library before it starts.
+Each raises `BrokenContractError`, an AssertionError whose message names the broken rule.
 """
 
 from ltm_pyro.contracts.bounds import check_terms, check_value

@@ -17,7 +17,7 @@ SEQUENCES = 4
 
 
 def check_value(bound: Any) -> None:
-    """Assert that an objective which is a function of the log-weights has a value a sequence that follows its own."""
+    """Assert that `value` has shape (B,), and that each entry depends on its own sequence's log-weights alone."""
     if not bound.is_function_of_weights:
         return
     names = ["value"] if not bound.splits else ["value", "inference_value"]
@@ -27,7 +27,7 @@ def check_value(bound: Any) -> None:
 
 
 def check_terms(bound: Any) -> None:
-    """Assert the same of what it makes of a model and a guide."""
+    """Assert that the objective of a model and a guide has shape (B,), and each entry its own sequence's gradient."""
     toy = LinearGaussian(z_shape=(1, 1, 2), batch=SEQUENCES)
     guide = MeanFieldGuide(toy.z_shape).double()
     guide.start(toy.x, prior=toy.prior())
@@ -36,17 +36,17 @@ def check_terms(bound: Any) -> None:
         guide.mu = mu
         return bound.terms(toy, guide, toy.x).objective
 
-    claims = bound.claim is not Claim.NONE  # what claims nothing may compare the sequences of a batch
+    claims = bound.claim is not Claim.NONE  # objectives without a claim may compare the sequences of a batch
     _check_function(objective, guide.mu, "terms(model, guide, x).objective", sequences_at=0, by_itself=claims)
 
 
 def _check_function(
-    function: Callable[[Tensor], Any], of: Tensor, name: str, sequences_at: int = 1, by_itself: bool = True
+    function: Callable[[Tensor], Any], point: Tensor, name: str, sequences_at: int = 1, by_itself: bool = True
 ) -> None:
-    """A value a sequence, which a gradient leads back from, `by_itself` to what is that sequence's alone."""
-    of = of.detach().clone().requires_grad_()
+    """Check a function's shape (B,), finiteness and gradient; `by_itself`: that sequences are independent."""
+    point = point.detach().clone().requires_grad_()
     with torch.enable_grad(), asking(name):
-        value = function(of)
+        value = function(point)
     require(
         isinstance(value, Tensor) and tuple(value.shape) == (SEQUENCES,),
         f"{name} returns {a(value)}, expected ({SEQUENCES},): one value for each of {SEQUENCES} sequences; reduce over "
@@ -58,13 +58,13 @@ def _check_function(
         f"{name} is detached: no gradient leads from it to its log-weights, so that nothing would be learned; use no "
         "detach(), no_grad() or item()",
     )
-    (whole,) = torch.autograd.grad(value.sum(), of, retain_graph=True, allow_unused=True)
+    (gradient,) = torch.autograd.grad(value.sum(), point, retain_graph=True, allow_unused=True)
     require(
-        whole is not None and bool(whole.any()),
+        gradient is not None and bool(gradient.any()),
         f"{name} does not change with its log-weights: nothing would be learned",
     )
     if not by_itself:
         return
-    (alone,) = torch.autograd.grad(value[0], of, allow_unused=True)
+    (alone,) = torch.autograd.grad(value[0], point, allow_unused=True)
     others = None if alone is None else alone.index_select(sequences_at, torch.arange(1, SEQUENCES))
     require(others is None or not others.any(), "a sequence's value changes with its batch mates: never mix sequences")

@@ -10,7 +10,7 @@ from torch import Tensor
 from ltm_pyro.contracts.broken import a, asking, require
 
 TEXTS, PARTICLES = 3, 2
-RELATIVE, ABSOLUTE = 1e-3, 1e-4  # sums of other sizes are rounded otherwise
+RELATIVE, ABSOLUTE = 1e-3, 1e-4  # sums of other sizes have other rounding errors
 
 
 def check_features(decoder: Any, seed: int = 0) -> None:
@@ -33,7 +33,7 @@ def check_features(decoder: Any, seed: int = 0) -> None:
     expected = (*shape, decoder.vocabulary)
     require(isinstance(logits, Tensor), f"unembed() returns {a(logits)}: return logits, (..., V)")
     require(tuple(logits.shape) == expected, f"unembed() returns {a(logits)}, expected {expected}, (B, T, V)")
-    require(not bool(logits.log_softmax(-1).isnan().any()), "the log-probabilities of its logits are not numbers")
+    require(not bool(logits.log_softmax(-1).isnan().any()), "the log-softmax of the logits contains NaN")
     if z is not None:
         _check_particles(decoder, tokens, z)
 
@@ -42,7 +42,7 @@ def check_causality(decoder: Any, seed: int = 0) -> None:
     """Assert that no state changes with the tokens that follow, nor with those of another sequence.
 
     Args:
-        decoder: in evaluation mode, of which `check_features` holds.
+        decoder: in evaluation mode; it has passed `check_features`.
         seed: of the texts and thoughts.
     """
     tokens, z = drawn(decoder, seed)
@@ -60,12 +60,12 @@ def check_causality(decoder: Any, seed: int = 0) -> None:
     )
     require(
         _alike(_features(decoder, tokens[:, :half], z), before[:, :half]),
-        "a token's hidden state changes with the length of what is read: features() must look back only",
+        "a token's hidden state changes with the number of tokens read: features() must look back only",
     )
 
 
 def drawn(decoder: Any, seed: int) -> tuple[Tensor, Tensor | None]:
-    """Texts of full length and their thoughts, of the decoder's dtype and on its device."""
+    """Random texts of full length, and random thoughts of the decoder's dtype, on its device."""
     draw = torch.Generator().manual_seed(seed)
     tokens = torch.randint(decoder.vocabulary, (TEXTS, decoder.length), generator=draw).to(decoder.device)
     dtype = next((weight.dtype for weight in decoder.parameters()), torch.get_default_dtype())
@@ -76,12 +76,12 @@ def drawn(decoder: Any, seed: int) -> tuple[Tensor, Tensor | None]:
 def _check_particles(decoder: Any, tokens: Tensor, z: Tensor) -> None:
     particles = torch.stack((z, z.flip(0)))
     together = _features(decoder, tokens, particles)
-    alone = torch.stack([_features(decoder, tokens, one) for one in particles])
-    if together.dim() == 3:  # z changes nothing, so that all particles have one state
+    alone = torch.stack([_features(decoder, tokens, particle) for particle in particles])
+    if together.dim() == 3:  # z has no effect, so that all particles have the same state
         together = together.expand(PARTICLES, *together.shape)
     require(
         together.shape == alone.shape and _alike(together, alone),
-        f"{PARTICLES} particles of z, shape {tuple(particles.shape)}, give {a(together)}, which is not what each gives "
+        f"{PARTICLES} particles of z, shape {tuple(particles.shape)}, give {a(together)}, unlike each particle "
         "alone: let z have leading dimensions before those of the tokens, (S, B, L, K, D)",
     )
 

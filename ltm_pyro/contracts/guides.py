@@ -13,19 +13,19 @@ from ltm_pyro.contracts.broken import a, asking, require
 
 
 def check_rows(guide: Any, x: Tensor, prior: Distribution | None, dtype: torch.dtype | None = None) -> None:
-    """Assert that `start` begins a batch with local parameters that the fast loop can move, a row a sequence.
+    """Assert that `start` creates local parameters that the fast loop can move, one row per sequence.
 
     Args:
-        guide: it is started on the batch.
+        guide: the guide, which the check starts on the batch.
         x: token ids, shape (B, T).
         prior: p(z).
-        dtype: of p(z), which local parameters must share; None does not ask.
+        dtype: of p(z), which local parameters must have; None skips the check.
     """
     guide.rows = None
     with torch.no_grad(), asking("start(x, mask, prior)"):
         guide.start(x, None, prior=prior)
     count = len(x)
-    require(guide.rows == count, f"start() must say that it has {count} rows, not {guide.rows}: set self.rows = len(x)")
+    require(guide.rows == count, f"start() must set rows to {count}, not {guide.rows}: set self.rows = len(x)")
     with asking("local_parameters()"):
         rows = list(guide.local_parameters())
         shared = {id(parameter) for parameter in guide.parameters()}
@@ -57,19 +57,19 @@ def _check_row(row: Any, count: int, dtype: torch.dtype | None) -> None:
 
 
 def check_posterior(guide: Any, x: Tensor, z_shape: tuple[int, ...], dtype: torch.dtype | None = None) -> None:
-    """Assert that a started guide draws z for every sequence from its own rows alone, and that gradients reach them.
+    """Assert that a started guide draws each z from its own sequence's rows alone, and that gradients reach them.
 
     Args:
-        guide: one that `check_rows` has passed, on the same batch.
+        guide: a guide that has passed `check_rows` on the same batch.
         x: token ids, shape (B, T).
         z_shape: (L, K, D).
-        dtype: of p(z), which z must share; None does not ask.
+        dtype: of p(z), which z must have; None skips the check.
     """
     site = _drawn(guide, x)
     z, expected = site["value"], (len(x), *z_shape)
-    require(tuple(z.shape) == expected, f"it draws z of shape {tuple(z.shape)}, expected {expected}")
-    require(dtype in (None, z.dtype), f"it draws z of {z.dtype}, p(z) is of {dtype}: both must be the same")
-    require(bool(z.isfinite().all()), "it draws z that is not finite, as it starts")
+    require(tuple(z.shape) == expected, f"the guide draws z of shape {tuple(z.shape)}, expected {expected}")
+    require(dtype in (None, z.dtype), f"the guide draws z of {z.dtype}, p(z) is of {dtype}: both must be the same")
+    require(bool(z.isfinite().all()), "the guide draws z that is not finite, right after start()")
     log_q = _log_density(site, len(x)) if guide.has_density else z.new_zeros(len(x))
     rows = list(guide.local_parameters())
     if rows:
@@ -78,11 +78,11 @@ def check_posterior(guide: Any, x: Tensor, z_shape: tuple[int, ...], dtype: torc
 
 
 def _drawn(guide: Any, x: Tensor) -> dict[str, Any]:
-    """The site `z` of a call on a batch."""
+    """The site `z` of the guide's call on a batch."""
     with torch.enable_grad(), asking("the guide's call, or its posterior(),"):
         nodes = poutine.trace(guide).get_trace(x).nodes
     sites = [name for name, node in nodes.items() if node["type"] == "sample" and not _is_plate(node)]
-    require(sites == ["z"], f"it samples {', '.join(sites) or 'nothing'}: expected the one site z")
+    require(sites == ["z"], f"the guide samples {', '.join(sites) or 'nothing'}: expected the one site z")
     return dict(nodes["z"])
 
 
@@ -91,7 +91,7 @@ def _is_plate(node: dict[str, Any]) -> bool:
 
 
 def _log_density(site: dict[str, Any], count: int) -> Tensor:
-    """log q of what was drawn, along the parameters of q alone."""
+    """Log-density of the drawn z, differentiable in the parameters of q alone."""
     with torch.enable_grad(), asking("log_prob of q(z)"):
         log_q: Tensor = site["fn"].log_prob(site["value"].detach())
     shape = tuple(log_q.shape)
@@ -99,13 +99,15 @@ def _log_density(site: dict[str, Any], count: int) -> Tensor:
         shape == (count,),
         f"log q(z) has shape {shape}, expected ({count},): one event is all of (L, K, D), .to_event(3)",
     )
-    require(bool(log_q.isfinite().all()), "log q(z) is not finite at what it draws, as it starts")
+    require(bool(log_q.isfinite().all()), "log q(z) is not finite at its own samples, right after start()")
     return log_q
 
 
-def _check_gradients(told: Tensor, rows: list[Tensor]) -> None:
-    require(told.requires_grad, "z and log q(z) are detached from the local parameters: the fast loop cannot move them")
-    slopes = torch.autograd.grad(told.sum(), rows, allow_unused=True)
+def _check_gradients(outputs: Tensor, rows: list[Tensor]) -> None:
+    require(
+        outputs.requires_grad, "z and log q(z) are detached from the local parameters: the fast loop cannot move them"
+    )
+    slopes = torch.autograd.grad(outputs.sum(), rows, allow_unused=True)
     for row, slope in zip(rows, slopes, strict=True):
         require(
             slope is not None,
@@ -115,7 +117,7 @@ def _check_gradients(told: Tensor, rows: list[Tensor]) -> None:
 
 
 def _check_batch_mates(guide: Any, x: Tensor, rows: list[Tensor]) -> None:
-    """Check that the first sequence's draws, by the same noise, stay the same once all other rows have moved."""
+    """Check that the first sequence's draw, at fixed noise, does not change with all other rows."""
     before = _first(guide, x)
     with torch.no_grad():
         for row in rows:
@@ -124,7 +126,7 @@ def _check_batch_mates(guide: Any, x: Tensor, rows: list[Tensor]) -> None:
 
 
 def _first(guide: Any, x: Tensor) -> Tensor:
-    """z of the first sequence, by noise that is always the same, and its log q(z)."""
+    """The first sequence's z at fixed noise, and its log q(z)."""
     torch.manual_seed(0)
     site = _drawn(guide, x)
     z = site["value"].detach()
@@ -138,10 +140,10 @@ def _refuse_other(before: Tensor, after: Tensor) -> None:
 
 
 def check_reading(guide: Any, x: Tensor, other: Tensor, prior: Distribution | None) -> None:
-    """Assert that what a guide reads of a text does not depend on its batch mates.
+    """Assert that a guide's start on a text does not depend on its batch mates.
 
     Args:
-        guide: it is started on both batches, with the same noise.
+        guide: the guide, which the check starts on both batches, with the same noise.
         x, other: token ids, shape (B, T), the first row the same.
         prior: p(z).
     """

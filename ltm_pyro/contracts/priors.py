@@ -14,7 +14,7 @@ from ltm_pyro.contracts.broken import a, asking, require
 
 
 def check_distribution(prior: Any) -> None:
-    """Assert that `forward()` returns one distribution over all of (L, K, D), of Pyro's."""
+    """Assert that `forward()` returns a Pyro distribution with batch shape () and event shape (L, K, D)."""
     with asking("forward()"):
         p = prior()
     require(
@@ -35,11 +35,11 @@ def check_distribution(prior: Any) -> None:
 
 
 def check_expansion(prior: Any, dtype: torch.dtype | None = None) -> dict[str, Any]:
-    """Assert that p(z) expands over particles and sequences, whose densities are their own and differentiable.
+    """Assert that p(z) expands over particles and sequences, with separate, differentiable densities.
 
     Args:
-        prior: one that `check_distribution` has passed.
-        dtype: of the weights beside it, which its samples must share; None does not ask.
+        prior: a prior that has passed `check_distribution`.
+        dtype: of the model's weights, which samples must have; None skips the check.
 
     Returns:
         The site `z` of 3 particles of 4 sequences.
@@ -63,9 +63,11 @@ def check_expansion(prior: Any, dtype: torch.dtype | None = None) -> dict[str, A
     require(
         site["fn"].batch_shape == scored == (3, 4), f"3 particles of 4 sequences are scored as {scored}, not (3, 4)"
     )
-    require(site["fn"].support.event_dim == 3, "its support has another number of event dimensions than 3")
-    require(alone == (3, 4), f"expanded to (3, 4), it scores one z as {alone}: log_prob must broadcast over the batch")
-    require(bool(site["log_prob"].isfinite().all()), "log p(z) is not finite at what p(z) draws")
+    require(site["fn"].support.event_dim == 3, "the support of p(z) must have 3 event dimensions")
+    require(
+        alone == (3, 4), f"expanded to (3, 4), p(z) gives a log_prob of shape {alone}: it must broadcast over the batch"
+    )
+    require(bool(site["log_prob"].isfinite().all()), "log p(z) is not finite at samples of p(z)")
     if not getattr(prior, "discrete", False):
         _check_slope(prior, z[0].detach())
     return site
@@ -75,25 +77,25 @@ DTYPE = "make its tensors as parameters or buffers, or in their dtype, so that t
 
 
 def _check_slope(prior: Any, z: Tensor) -> None:
-    """Every sequence's density has a gradient along its own z, and along no other."""
+    """Check that every sequence's density has a gradient in its own z, and in no other."""
     z = z.clone().requires_grad_()
     with torch.enable_grad(), asking("log_prob of p(z)"):
         log_prob = prior().expand(z.shape[:1]).log_prob(z)
     require(log_prob.requires_grad, "log p(z) is detached from z: the fast loop follows its gradient")
     (slope,) = torch.autograd.grad(log_prob[0], z, allow_unused=True)
-    require(slope is not None, "log p(z) does not follow z: no gradient leads from it to z")
+    require(slope is not None, "log p(z) does not depend on z: its gradient in z is None")
     require(bool(slope.isfinite().all()), "the gradient of log p(z) along z is not finite")
     require(not slope[1:].any(), "a sequence's log p(z) changes with its batch mates: never mix sequences")
 
 
 def check_repetition(prior: Any) -> None:
-    """Assert that all its noise is torch's, and none is in `forward`."""
+    """Assert that a prior takes all randomness from torch, and none in `forward`."""
     draws = [_seeded(seed, prior().sample, (3,)) for seed in (1, 1, 2)]
     same = torch.equal(draws[0], draws[1])
     require(same, "it draws another z under the same seed: take all noise from torch, and none in forward()")
     require(not torch.equal(draws[0], draws[2]), "it draws the same z under another seed")
     densities = [_seeded(seed, prior().log_prob, draws[0]) for seed in (1, 1)]
-    require(torch.equal(*densities), "the same z has another density when it is asked again")
+    require(torch.equal(*densities), "log p(z) of the same z changes from call to call, at the same seed")
 
 
 def _seeded(seed: int, function: Any, *arguments: Any) -> Any:

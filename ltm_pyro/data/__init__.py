@@ -1,7 +1,7 @@
-"""Text in, batches of tokens out: corpora, the validation split, tokenizers, sequences and batches.
+"""Data: corpora, the validation split, tokenizers, token sequences and batches.
 
-Shapes: B sequences, T tokens, V vocabulary. Nothing here imports `datasets`, `tokenizers`, pandas or pyarrow
-before it is used.
+Shapes: B sequences, T tokens, V vocabulary. `datasets`, `tokenizers`, pandas and pyarrow are
+imported only when they are used.
 """
 
 from ltm_pyro.data.batches import Batches, in_order

@@ -1,4 +1,4 @@
-"""Batches: endless and shuffled for training, once and in order for evaluation."""
+"""Iterators over batches: endless and shuffled for training, once and in order for evaluation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ltm_pyro.errors import InputError
 
 
 class Batches:
-    """An endless iterator over shuffled batches that can be stopped and resumed at any batch.
+    """An endless iterator over shuffled batches, which can be resumed at any batch.
 
     Each epoch has its own order, which depends on seed and epoch alone. Sequences left over at the end of an epoch
     (fewer than a batch) are dropped; a data set smaller than a batch is one batch.
 
-    While a batch is in use the next one is made in a thread, in pinned memory where there is a CUDA device. What is
-    resumed depends on the batches given out alone.
+    While a batch is in use the next one is prepared in a thread, in pinned memory if there is a CUDA device. The state
+    counts only batches that were returned.
 
     Args:
         sequences: the data set, N sequences.
@@ -28,10 +28,10 @@ class Batches:
 
     Attributes:
         epoch: the epoch of the next batch, from 0.
-        position: how many batches of that epoch have been given out.
+        position: number of batches of that epoch that have been returned.
 
     Raises:
-        InputError: B is under one, or the seed negative.
+        InputError: if B is below one, or the seed negative.
     """
 
     def __init__(self, sequences: Sequences, batch_size: int, seed: int = 0) -> None:
@@ -46,12 +46,12 @@ class Batches:
 
     @property
     def waited(self) -> float:
-        """Seconds that batches were waited for, in all."""
+        """Total time in seconds spent waiting for batches."""
         return self._ahead.waited
 
     @property
     def per_epoch(self) -> int:
-        """How many batches make an epoch."""
+        """Number of batches in an epoch."""
         return max(len(self.sequences) // self.batch_size, 1)
 
     def __iter__(self) -> Batches:
@@ -66,19 +66,19 @@ class Batches:
         return batch
 
     def state_dict(self) -> dict[str, int]:
-        """Where the iteration stands, and what it belongs to: plain numbers."""
+        """Epoch and position of the next batch, with the sizes and the seed that identify the iteration."""
         return {"epoch": self.epoch, "position": self.position, **self._identity()}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on where `state` was taken: the next batch is the one that came next there.
+        """Restore a state, so that the next batch is the one that followed there.
 
         Raises:
-            InputError: the state belongs to other data, or to another batch size or seed.
+            InputError: if the state is of other data, or of another batch size or seed.
         """
-        for name, here in self._identity().items():
-            if state.get(name) != here:
+        for name, value in self._identity().items():
+            if state.get(name) != value:
                 raise InputError(
-                    f"the batches cannot be resumed: {name} is {here} here and {state.get(name)} in the checkpoint. "
+                    f"the batches cannot be resumed: {name} is {value} here and {state.get(name)} in the checkpoint. "
                     "Use the data, the batch size and the seed that the run was started with"
                 )
         if not 0 <= state.get("position", -1) < self.per_epoch or state.get("epoch", -1) < 0:
@@ -99,7 +99,7 @@ class Batches:
 
 
 class _Maker:
-    """Makes the batch of an epoch and a position; the last epoch's order is kept."""
+    """Maker of the batch at an epoch and a position, with a cache of the last epoch's order."""
 
     def __init__(self, sequences: Sequences, batch_size: int, seed: int) -> None:
         self.sequences, self.batch_size, self.seed = sequences, batch_size, seed
@@ -114,15 +114,15 @@ class _Maker:
         batch = self.sequences.batch(self.order[1][start : start + self.batch_size])
         if self.cuda is None:
             return batch
-        with torch.cuda.device(self.cuda):  # a thread of its own would begin with the first one
+        with torch.cuda.device(self.cuda):  # a new thread would use the first device
             return batch.pinned()
 
 
 def in_order(sequences: Sequences, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-    """Every sequence once, in order; the last batch may be smaller.
+    """Batches of every sequence once, in order; the last batch may be smaller.
 
-    Where the tokens do not hold all of the text (`sequences.lost`), they stand for no bytes here, so that nothing is
-    told per byte.
+    If the tokens do not hold all of the text (`sequences.lost`), all byte counts are zero, so that no score per byte
+    is reported.
 
     Args:
         sequences: the data set.
@@ -130,7 +130,7 @@ def in_order(sequences: Sequences, batch_size: int, limit: int | None = None) ->
         limit: the most sequences; fewer than all are spread evenly over the data, so that they represent it.
 
     Raises:
-        InputError: B or the limit is under one.
+        InputError: if B or the limit is below one.
     """
     size = _checked(batch_size)
     if limit is not None and limit < 1:

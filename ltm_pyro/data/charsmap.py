@@ -1,4 +1,4 @@
-"""SentencePiece's table of normalised characters: a double-array trie and the texts that its leaves point into."""
+"""Check of SentencePiece's normalisation table: a double-array trie, and the texts that its leaves refer to."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LEAF = np.uint32(1 << 31)
 
 
 def fault_of_charsmap(table: Any) -> str:
-    """Why a walk through such a table could leave it; empty if none can.
+    """Fault by which a lookup in the table could read outside it; empty if there is none.
 
-    From unit i, whose offset is o, a walk goes on to unit i ^ o, or to i ^ o ^ c for a byte c (Yata's darts-clone). The
-    library that walks does not look whether these are there.
+    From unit i with offset o, a lookup continues at unit i ^ o, or at i ^ o ^ c for a byte c (Yata's darts-clone). The
+    library does not check that these units exist.
 
     Args:
-        table: as it stands in a tokenizer's file: base64 of the trie's size in bytes, the trie, the texts.
+        table: the entry of a tokenizer's file: base64 of the trie's size in bytes, the trie, the texts.
     """
     try:
         content = base64.b64decode(table, validate=True)
@@ -33,7 +33,7 @@ def fault_of_charsmap(table: Any) -> str:
     reached = (places ^ ((units[inner] >> 10) << ((units[inner] & 0x200) >> 6))) | np.uint32(0xFF)
     values = units[~inner] ^ LEAF
     if (reached >= len(units)).any() or (values >= len(content) - 4 - size).any():
-        return "leads out of itself"
+        return "has units that point outside it"
     try:
         content[4 + size :].decode("utf-8")
     except UnicodeDecodeError:

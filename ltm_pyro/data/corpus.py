@@ -1,4 +1,4 @@
-"""Reading a corpus: the built-in one, files and folders, or a data set of the hub."""
+"""Reading of a corpus: the built-in one, files and folders, or a data set of the hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltm_pyro.data.remarks import Remarks
 from ltm_pyro.data.sotu import read_sotu
 from ltm_pyro.data.sources import BUILT_IN, Source, sources_of
 
-KEPT_CHARACTERS = 2**26  # of a corpus that is kept, so that it need not be read twice
+KEPT_CHARACTERS = 2**26  # of a corpus that is held in memory after the first reading
 
 __all__ = ["BUILT_IN", "Corpus", "Document", "describe", "read_corpus"]
 
@@ -23,29 +23,29 @@ def read_corpus(spec: Source | Sequence[Source] | None = None, field: str | None
     Args:
         spec: None or ``sotu`` for the built-in corpus (all State of the Union addresses, grouped by year); a file or
             folder (``.txt``, ``.jsonl``, ``.json``, ``.csv``, ``.parquet``); ``hf:NAME[:CONFIG[:SPLIT]]``; or several
-            of these, in a sequence or joined by commas. A path that exists is taken as it is, commas and all. A file
-            that is itself called ``sotu`` is written ``./sotu``.
-        field: the field that holds the text, ``text`` unless named; within an object ``meta.text`` or ``/meta/text``.
+            of these, in a sequence or joined by commas. A path that exists is not divided at its commas. A file named
+            ``sotu`` is written ``./sotu``.
+        field: the field that holds the text, ``text`` if None; within an object ``meta.text`` or ``/meta/text``.
 
     Returns:
         The documents, none of them empty, in an order that depends on the data alone.
 
     Raises:
-        InputError: something cannot be read; the message names the file, the place in it and the remedy.
+        InputError: if a source cannot be read, naming the file, the place in it and the remedy.
     """
     return list(Corpus(spec, field))
 
 
 class Corpus:
-    """The documents of a corpus, read anew each time they are iterated over; a small corpus is kept instead.
+    """The documents of a corpus, read anew at each iteration; a small corpus is kept in memory.
 
-    So a corpus may be larger than memory; a single document may not.
+    A corpus may be larger than memory; a single document may not.
 
     Args:
         spec, field: as `read_corpus` takes them.
 
     Attributes:
-        remarks: what was left out, and how files were read that could be read otherwise; complete once it is read.
+        remarks: messages about files that were skipped or are ambiguous; complete once the corpus has been read.
 
     Raises:
         InputError: as `read_corpus`, in part while iterating.
@@ -58,22 +58,22 @@ class Corpus:
 
     @property
     def remarks(self) -> list[str]:
-        """One line each."""
+        """Messages about the files, one line each."""
         return self._remarks.lines()
 
     def __iter__(self) -> Iterator[Document]:
         return self._read() if self._kept is None else iter(self._kept)
 
     def _read(self) -> Iterator[Document]:
-        kept: list[Document] | None = []
+        cached: list[Document] | None = []
         characters = 0
         for document in self._all():
             characters += len(document.text)
-            if kept is not None:
-                kept.append(document)
-                kept = kept if characters <= KEPT_CHARACTERS else None
+            if cached is not None:
+                cached.append(document)
+                cached = cached if characters <= KEPT_CHARACTERS else None
             yield document
-        self._kept = kept
+        self._kept = cached
 
     def _all(self) -> Iterator[Document]:
         hub = [source for source in self._sources if source.startswith(PREFIX)]
@@ -89,7 +89,7 @@ class Corpus:
 
 
 def describe(spec: Source | Sequence[Source] | None = None) -> str:
-    """One line on where `read_corpus` is about to read, to be shown before it starts, since a hub can be slow."""
+    """One line that names the sources of `read_corpus`, to show before it starts, since a hub can be slow."""
     return "; ".join(_describe_one(source) for source in sources_of(spec))
 
 
@@ -98,7 +98,7 @@ def _describe_one(source: str) -> str:
         return "reading the built-in corpus, all State of the Union addresses"
     if source.startswith(PREFIX):
         return (
-            f"loading {parse_hub_name(source)} from the Hugging Face hub: it needs a network the first time, and takes "
-            "half a minute to fail without one; the path of a local file works too"
+            f"loading {parse_hub_name(source)} from the Hugging Face hub: this needs a network the first time, and "
+            "fails after half a minute without one; the path of a local file works too"
         )
     return f"reading {source}"

@@ -1,4 +1,4 @@
-"""Cutting documents into sequences: windows of one length, or one sequence a document."""
+"""Division of documents into sequences: windows of one length, or one sequence per document."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ltm_pyro.errors import InputError
 
 
 class TextSequences(NamedTuple):
-    """Sequences, and the number of the text that each is of.
+    """Sequences, and the index of each sequence's text.
 
     Args:
         sequences: N of them.
-        texts: numbers from 0, shape (N,).
+        texts: indices from 0, shape (N,).
     """
 
     sequences: Sequences
@@ -31,33 +31,34 @@ class TextSequences(NamedTuple):
 
 
 def cut(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
-    """`windows` or `documents`, by name."""
+    """The sequences of documents, by `windows` or `documents` as `mode` names."""
     return sequences_of(mode, _encoded(mode, documents, tokenizer, length), tokenizer, length)
 
 
 def text_sequences(mode: Mode, texts: Iterable[str], tokenizer: Tokenizer, length: int) -> TextSequences:
-    """Texts cut as `cut` does it, but that no sequence holds more than one text.
+    """The sequences of texts, cut as by `cut`, except that no sequence holds more than one text.
 
-    With `documents` a text is one sequence, cut off at T tokens. With `windows` it is as many as it takes: the token
-    before its first one is the end token, that before each other one the last of the window before.
+    With `documents` a text is one sequence, cut off at T tokens. With `windows` it is divided into as many as needed:
+    the token before the first window is the end token, that before any other window the last of the window before.
 
     Args:
         mode, tokenizer, length: as for `cut`.
         texts: none of them empty.
 
     Raises:
-        InputError: T is under two, or there is no text.
+        InputError: if T is below two, or there is no text.
     """
     documents = (Document(text, str(number)) for number, text in enumerate(texts))
     encoded = _encoded(mode, documents, tokenizer, length)
     if mode == "documents":
         return TextSequences(_documents(encoded, tokenizer, length), np.arange(len(encoded.names)))
     starts = [np.arange(*both, length) for both in pairwise(encoded.bounds)]
-    whole = _windows(encoded, tokenizer, length)
-    whole.bounds = np.concatenate([*starts, encoded.bounds[-1:]])
-    whole.previous = TokensBefore(encoded.tokens, whole.bounds, tokenizer.eos_id)
-    whole.names = [str(number) for number, own in enumerate(starts) for _ in own]
-    return TextSequences(whole, np.repeat(np.arange(len(starts)), [len(own) for own in starts]))
+    sequences = _windows(encoded, tokenizer, length)
+    sequences.bounds = np.concatenate([*starts, encoded.bounds[-1:]])
+    sequences.previous = TokensBefore(encoded.tokens, sequences.bounds, tokenizer.eos_id)
+    counts = [len(positions) for positions in starts]
+    sequences.names = [str(number) for number, count in enumerate(counts) for _ in range(count)]
+    return TextSequences(sequences, np.repeat(np.arange(len(starts)), counts))
 
 
 def _encoded(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Encoded:
@@ -72,39 +73,39 @@ def _encoded(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, le
 
 
 def windows(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
-    """Documents, each followed by the end token, joined and cut into consecutive windows of T tokens.
+    """Consecutive windows of T tokens from documents that are joined, each followed by the end token.
 
     No token is lost or repeated: the last window, if shorter, is kept and padded. The token before a window is the
-    last one of the window before it, and the end token for the first. Where the tokenizer has a begin token
-    besides, one stands at the head of each document.
+    last one of the window before it, and the end token for the first. If the tokenizer has a separate begin token,
+    each document starts with one.
 
     Raises:
-        InputError: T is under two, or there is no text.
+        InputError: if T is below two, or there is no text.
     """
     return cut("windows", documents, tokenizer, length)
 
 
 def documents(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
-    """One sequence a document: its text and the end token, cut off at T tokens; the begin token stands before it.
+    """One sequence per document: its text and the end token, cut off at T tokens; the token before is the begin token.
 
-    Empty documents are left out. `truncated` of the result says how many documents were longer than T.
+    Empty documents are left out. `truncated` of the result is the number of documents that were longer than T.
 
     Raises:
-        InputError: T is under two, or there is no text.
+        InputError: if T is below two, or there is no text.
     """
     return cut("documents", documents, tokenizer, length)
 
 
 def check_cut(mode: str, length: int) -> None:
-    """Raises InputError unless documents can be cut like this."""
+    """Raise InputError for an unknown mode, or a length below two."""
     if mode not in LAYOUTS:
-        raise InputError(f"there is no way to cut named {mode!r}; expected one of {', '.join(LAYOUTS)}")
+        raise InputError(f"the mode {mode!r} is unknown; expected one of {', '.join(LAYOUTS)}")
     if length < 2:
-        raise InputError(f"sequences of {length} token(s) were asked for; expected at least 2 (--data.length)")
+        raise InputError(f"the length of sequences is {length} token(s); expected at least 2 (--data.length)")
 
 
 def sequences_of(mode: Mode, encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences:
-    """The sequences of documents that an `Encoder` of this mode and length has taken in."""
+    """The sequences of documents encoded by an `Encoder` of this mode and length."""
     return LAYOUTS[mode](encoded, tokenizer, length)
 
 
@@ -145,11 +146,11 @@ LAYOUTS = {"windows": _windows, "documents": _documents}
 
 
 class TokensBefore:
-    """The token before each window, looked up when it is asked for: to look them all up is to read all there is.
+    """The token before each window, looked up on demand, since looking up all of them would read the whole array.
 
     Args:
-        tokens: all of them.
-        bounds: where each window starts, and where the last one stops.
+        tokens: all tokens.
+        bounds: the start of each window, and the end of the last one.
         first: the token before the first window.
     """
 
@@ -162,9 +163,9 @@ class TokensBefore:
 
 
 def tokenized(sides: Iterable[tuple[Document, bool]], tokenizer: Tokenizer) -> Iterator[tuple[Document, bool, Piece]]:
-    """Each document that is not empty, whether it is held out, and its tokens, in several pieces if it is long.
+    """Each non-empty document with its side (True: held out) and its tokens, in several pieces if it is long.
 
-    Few documents, and few tokens, are held at once.
+    Only a few documents and tokens are in memory at once.
     """
     waiting: deque[tuple[Document, bool]] = deque()
 

@@ -1,4 +1,4 @@
-"""The held-out part of a corpus, named by its content, so that it is known again in a corpus that has changed."""
+"""The held-out part of a corpus, identified by content, so that it can be found in a corpus that has changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltm_pyro.data.document import Document
 from ltm_pyro.data.outline import CorpusSummary
 from ltm_pyro.data.stretch import Stretch
 
-MOST_NAMED = 2**17  # documents that are written down: two megabytes
+MOST_NAMED = 2**17  # documents that are recorded: two megabytes
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Division:
     """The held-out part of a corpus by content hashes; it holds no text.
 
     Args:
-        names: how many documents of each content hash are held out.
-        stretch: the part of a document that is held out, where the corpus is one text.
-        complete: whether these are all that were held out, not the first of too many to write down.
+        names: number of held-out documents by content hash.
+        stretch: the held-out part of a document, if the corpus is one text.
+        complete: False if only the first of the held-out documents are named, since they are too many to record.
     """
 
     names: Counter[int] = field(default_factory=Counter)
@@ -31,33 +31,32 @@ class Division:
 
     @property
     def key(self) -> list[str]:
-        """Identifies it: equal divisions have equal ones."""
+        """Key of the division: equal divisions have equal keys."""
         names = [f"{name:0{HEX_DIGITS}x}*{count}" for name, count in sorted(self.names.items())]
         return [*names, *(str(number) for number in self.stretch or ())]
 
     @property
     def count(self) -> int:
-        """How many documents, or stretches of one, are held out."""
+        """Number of held-out documents, or of stretches of one."""
         return self.names.total() + (self.stretch is not None)
 
     @property
     def kind(self) -> str:
-        """The kind of things counted, as a message says it."""
+        """The unit of `count`, for a message."""
         return "document" if self.stretch is None else "part of a document"
 
     def sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
-        """Each document, and whether it is held out; one that holds the stretch is cut into what it is made of.
+        """Each document with its side (True: held out); a document that contains the stretch is divided around it.
 
-        A text that is held out never comes as one to learn from. Copies of it beyond those that were held out come on
-        neither side.
+        A held-out text is never on the training side. Copies of it beyond the held-out number are on neither side.
         """
-        left = Counter(self.names)
+        remaining = Counter(self.names)
         stretches = int(self.stretch is not None)
         for document in documents:
             name = content_hash(document.text)
-            if name in left:
-                if left[name]:
-                    left[name] -= 1
+            if name in remaining:
+                if remaining[name]:
+                    remaining[name] -= 1
                     yield document, True
                 continue
             for part, held_out in self._parts(document):
@@ -67,7 +66,7 @@ class Division:
                     yield part, held_out
 
     def held_out(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """The documents that are held out alone."""
+        """The held-out documents."""
         return (document for document, held_out in self.sides(documents) if held_out)
 
     def present(self, outline: CorpusSummary, documents: Iterable[Document]) -> Counter[int]:
@@ -75,7 +74,7 @@ class Division:
 
         Args:
             outline: of the corpus.
-            documents: it; read for a stretch alone.
+            documents: the corpus, which is read only to find a stretch.
         """
         if self.stretch is None:
             return outline.count(self.names) & self.names
@@ -93,7 +92,7 @@ class Division:
         yield document._replace(text=document.text[end:], name=f"{document.name} (added)"), False
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON: the hashes in hexadecimal, one after another."""
+        """Plain values for JSON: the hashes in hexadecimal, concatenated."""
         names = list(self.names.elements())[:MOST_NAMED]
         content: dict[str, Any] = {"documents": self.names.total()}
         content["hashes"] = "".join(f"{name:0{HEX_DIGITS}x}" for name in names)
@@ -106,7 +105,7 @@ class Division:
         """The division that `to_dict` described.
 
         Raises:
-            ValueError, LookupError, TypeError: if it is not that.
+            ValueError, LookupError, TypeError: if the content is no division.
         """
         digits = content["hashes"]
         if len(digits) % HEX_DIGITS:

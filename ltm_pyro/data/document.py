@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Document(NamedTuple):
-    """One text, and where it came from.
+    """A text and its source.
 
     Args:
         text: the text itself, with LF line ends.
-        name: where it came from: a file, a file and a row, an address. Used in messages and as an identifier.
+        name: its source: a file, a file and a row, an address. Used in messages and as an identifier.
         group: documents of one group never fall on both sides of a split. Empty: the document is its own group.
     """
 

@@ -1,4 +1,4 @@
-"""Encodings other than UTF-8: which one a file has, and how to make UTF-8 of it."""
+"""Detection of encodings other than UTF-8, with the command that converts a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ltm_pyro.errors import InputError
 
 BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
-SAMPLE = 20_000  # bytes that are enough to tell an encoding
+SAMPLE = 20_000  # bytes from which an encoding is guessed
 WIDE = ("utf_32_le", "utf_32_be", "utf_16_le", "utf_16_be")
 NARROW = ("cp1252", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "gb18030", "big5", "cp932", "euc_jp", "cp949")
 PACKED = (".gz", ".bz2", ".xz", ".zst")
@@ -24,9 +24,9 @@ MARKS = {  # the longer ones first: that of UTF-32 begins with that of UTF-16
 class Format(NamedTuple):
     """A format of files that are not text."""
 
-    mark: bytes  # what a file begins with
+    mark: bytes  # the first bytes of a file
     kind: str
-    remedy: str  # a sentence; `{path}` and `{new}` are replaced by the file and one beside it
+    remedy: str  # a sentence, in which `{path}` and `{new}` are replaced by the file and a new one
 
 
 FORMATS = (
@@ -50,13 +50,13 @@ FORMATS = (
 
 
 def refusal_of_bytes(path: Path, head: bytes, block: bytes, fault: str) -> InputError:
-    """Why a file cannot be read as UTF-8, and the remedy that keeps its text.
+    """Refusal of a file that is not UTF-8, with the remedy that keeps its text.
 
     Args:
         path: the file.
         head: its first bytes.
         block: the bytes around the fault.
-        fault: what was found: a NUL byte, or a byte that is not UTF-8.
+        fault: description of the fault: a NUL byte, or a byte that is not UTF-8.
     """
     if refusal := refusal_of_format(path, head) or _refusal_of_mark(path, head):
         return refusal
@@ -77,17 +77,17 @@ def refusal_of_bytes(path: Path, head: bytes, block: bytes, fault: str) -> Input
 
 
 def refusal_of_format(path: Path, head: bytes) -> InputError | None:
-    """Refusal of a file that begins as those of a known format do; None for others."""
-    found = next((one for one in FORMATS if head.startswith(one.mark)), None)
-    if found is None:
+    """Refusal of a file that begins with the mark of a known format; None for any other file."""
+    known = next((candidate for candidate in FORMATS if head.startswith(candidate.mark)), None)
+    if known is None:
         return None
     places = {name: path.with_suffix(f".{name}") for name in ("parquet", "txt")} | {"new": _unpacked(path)}
-    return InputError(f"{path} is not text: it begins as {found.kind} does. {found.remedy.format(path=path, **places)}")
+    return InputError(f"{path} is not text: it begins as {known.kind} does. {known.remedy.format(path=path, **places)}")
 
 
 def _refusal_of_mark(path: Path, head: bytes) -> InputError | None:
-    found = next((told for mark, told in MARKS.items() if head.startswith(mark)), None)
-    return _convert(path, f"{found[0]}.", found[1]) if found else None
+    entry = next((entry for mark, entry in MARKS.items() if head.startswith(mark)), None)
+    return _convert(path, f"{entry[0]}.", entry[1]) if entry else None
 
 
 def _refusal_of_narrow(path: Path, sample: bytes, fault: str) -> InputError:
@@ -100,7 +100,7 @@ def _refusal_of_narrow(path: Path, sample: bytes, fault: str) -> InputError:
 
 
 def _narrow(sample: bytes) -> str:
-    """An encoding of one or two bytes a letter; where letters beyond ASCII stand alone, that of Western Europe."""
+    """An encoding of one or two bytes per letter; that of Western Europe if most letters beyond ASCII are isolated."""
     runs = BEYOND_ASCII.findall(sample)
     western = "cp1252" if any(0x80 <= byte < 0xA0 for byte in sample) else "latin1"
     return western if sum(map(len, runs)) < 1.5 * len(runs) else _guess(sample, NARROW) or western
@@ -113,7 +113,7 @@ def _convert(path: Path, fault: str, encoding: str, convert: str = "Convert") ->
 
 
 def _wide(head: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark, which neither ASCII with a few NUL bytes is nor what is mostly UTF-8."""
+    """UTF-16 or UTF-32 without a mark; None for ASCII with a few NUL bytes, and for text that is mostly UTF-8."""
     nuls = head.count(0) / max(len(head), 1)
     letters = sum(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in head) / max(len(head) - head.count(0), 1)
     if letters > (0.9 if nuls else 0.7) and nuls < 0.25:
@@ -129,9 +129,9 @@ def _guess(sample: bytes, encodings: tuple[str, ...]) -> str | None:
 
 
 def _mostly_utf8(block: bytes) -> bool:
-    read = block.decode("utf-8", "replace")
-    broken = read.count("\ufffd")
-    return sum(character > "\x7f" for character in read) - broken > broken
+    text = block.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    return sum(character > "\x7f" for character in text) - broken > broken
 
 
 def _excerpt(text: str, at: int) -> str:

@@ -1,4 +1,4 @@
-"""Which field of a row holds the text, and what counts as text."""
+"""The field of a row that holds the text, and the values that are accepted as text."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FieldPath = tuple[str, ...]  # the names that lead to a field, from the outside 
 
 
 class NoFieldError(InputError):
-    """A file or a data set has no field of the name that was asked for, or no text in it.
+    """A file or a data set has no field of the given name, or no text in it.
 
     Args:
-        found: where, and which fields there are.
-        remedy: what to do about it.
+        found: the place and its fields.
+        remedy: the last sentence of the message.
 
     Attributes:
-        found: the message without its remedy, for those who have another.
+        found: the message without its remedy, for a caller with another one.
     """
 
     def __init__(self, found: str, remedy: str = "Name the one to read: --data.field NAME") -> None:
@@ -35,18 +35,18 @@ class NoFieldError(InputError):
 
 
 def find_field(fields: Mapping[str, Any], field: str | None, where: str) -> FieldPath:
-    """Where the field to read is: the one asked for, else ``text``.
+    """Path of the field to read: the given one, else ``text``.
 
-    A field of the very name comes first. Else the name may lead into objects within the row, by dots (``meta.text``) or
-    as a JSON Pointer (``/meta/text``, RFC 6901), which is never mistaken for a name with a dot.
+    A field of exactly that name comes first. Else the name may be a path into nested objects, by dots (``meta.text``)
+    or as a JSON Pointer (``/meta/text``, RFC 6901), which is never mistaken for a name with a dot.
 
     Args:
-        fields: the fields there are, by name; those of an object within are a mapping again.
-        field: the field asked for, or None.
+        fields: the existing fields by name; those of a nested object are a mapping again.
+        field: the name or path, or None.
         where: the file, row or data set, for the message.
 
     Raises:
-        NoFieldError: there is no such field; the message names those there are.
+        NoFieldError: if there is no such field; the message lists the existing ones.
     """
     name = DEFAULT_FIELD if field is None else field
     path = next(_paths(fields, name), None)
@@ -56,7 +56,7 @@ def find_field(fields: Mapping[str, Any], field: str | None, where: str) -> Fiel
 
 
 def ambiguity(fields: Mapping[str, Any], field: str | None) -> str | None:
-    """A sentence where a name means two fields: the one that is read, and how to ask for the other."""
+    """Message for a name that fits two fields: the one that is read, and the option for the other; else None."""
     if field is None or "." not in field:
         return None
     first, second = (*islice(_paths(fields, field), 2), None, None)[:2]
@@ -67,7 +67,7 @@ def ambiguity(fields: Mapping[str, Any], field: str | None) -> str | None:
 
 
 def pointer(path: FieldPath) -> str:
-    """A path as a JSON Pointer.
+    """The JSON Pointer of a path.
 
     Example:
         >>> pointer(("meta", "a/b"))
@@ -77,20 +77,20 @@ def pointer(path: FieldPath) -> str:
 
 
 def value_at(row: Any, path: FieldPath) -> Any:
-    """The value that a path leads to; None where an object on the way is null."""
+    """The value at a path; None if an object on the way is null."""
     for name in path:
         row = None if row is None else row[name]
     return row
 
 
 def listed(fields: Mapping[str, Any]) -> str:
-    """The names of fields as a message lists them, those of objects within behind a dot."""
+    """List of field names for a message, those of nested objects with dots."""
     names = [_shortened(name) for name in islice(_names(fields), MOST_NAMES + 1)]
     return ", ".join([*names[:MOST_NAMES], *["..."] * (len(names) > MOST_NAMES)]) or "none"
 
 
 def row_text(row: object, field: str | None, where: str) -> str:
-    """The text of one row of JSON: the row itself if it is a string and no field was asked for, else its field."""
+    """The text of one row of JSON: the row itself if it is a string and no field is given, else its field."""
     if isinstance(row, str) and field is None:
         return as_text(row, where)
     if isinstance(row, str):
@@ -106,10 +106,10 @@ def row_text(row: object, field: str | None, where: str) -> str:
 
 
 def as_text(value: object, where: str) -> str:
-    """A field's value as text: a string as it is, strings of a list joined by spaces, nothing for null.
+    """The text of a field's value: a string as it is, strings of a list joined by spaces, empty for null.
 
     Raises:
-        InputError: the value is something else, or holds half a surrogate pair, which is not text.
+        InputError: if the value is of another type, or holds half a surrogate pair, which is not text.
     """
     if value is None:
         return ""
@@ -126,19 +126,19 @@ def as_text(value: object, where: str) -> str:
 
 
 def holds_text(fields: Mapping[str, Any], field: str | None) -> bool:
-    """Whether there is a field of the name asked for (else ``text``), and text in it."""
+    """True if the given field (else ``text``) exists and holds text."""
     path = next(_paths(fields, DEFAULT_FIELD if field is None else field), None)
     return path is not None and is_text(value_at(fields, path))
 
 
 def is_text(value: object) -> bool:
-    """Whether `as_text` takes a value: text, a list of texts, or null."""
+    """True if `as_text` takes a value: text, a list of texts, or null."""
     texts = isinstance(value, list) and all(isinstance(part, str) for part in value)
     return texts or value is None or isinstance(value, str)
 
 
 def refuse_twice(names: Sequence[str], name: str, where: str) -> None:
-    """Raises InputError if a name stands more than once among those of a row or a table."""
+    """Raise InputError if a name occurs more than once among those of a row or a table."""
     if names.count(name) > 1:
         raise InputError(f"{where} has the field {name!r} more than once, and only one can be read. Rename the others")
 
@@ -148,7 +148,7 @@ def _shortened(name: str) -> str:
 
 
 def _paths(fields: Mapping[str, Any], name: str) -> Iterator[FieldPath]:
-    """Every path that a name may mean: the name itself, then those into objects, longer names on the way first."""
+    """Every path that a name can denote: the name itself, then paths into objects, longest first names first."""
     if name in fields:
         yield (name,)
     if name.startswith("/"):
@@ -156,11 +156,11 @@ def _paths(fields: Mapping[str, Any], name: str) -> Iterator[FieldPath]:
         yield from [path] if len(path) > 1 and _leads(fields, path) else []
     parts = name.split(".")
     for count in range(len(parts) - 1, 0, -1):
-        first, rest = ".".join(parts[:count]), ".".join(parts[count:])
+        first, remainder = ".".join(parts[:count]), ".".join(parts[count:])
         if first in fields and fields[first] is None:
-            yield first, rest
+            yield first, remainder
         elif first in fields and isinstance(fields[first], Mapping):
-            yield from ((first, *path) for path in _paths(fields[first], rest))
+            yield from ((first, *path) for path in _paths(fields[first], remainder))
 
 
 def _leads(fields: Any, path: FieldPath) -> bool:

@@ -1,4 +1,4 @@
-"""Finding the files a path stands for, and reading their documents."""
+"""The files that a path stands for, and their documents."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from ltm_pyro.errors import InputError
 def read_files(
     paths: Iterable[str | os.PathLike[str]], field: str | None = None, remarks: Remarks | None = None
 ) -> Iterator[Document]:
-    """The documents of files and folders, in the order given; folders sorted, no file twice, whatever links there are.
+    """The documents of files and folders, in the given order; folders are sorted, and no file is read twice.
 
-    Documents are named by their path below the folder common to all the files, so that names, and the split made
-    from them, do not depend on where the data lie.
+    Documents are named by their path below the folder common to all files, so that names, and the split made from
+    them, do not depend on the place of the data.
 
     Args:
         paths: files and folders.
-        field: the field that holds the text; plain text beside files with fields has none.
-        remarks: takes note of what was left out, and of how a file was read that could be read otherwise.
+        field: the field that holds the text; it does not apply to plain text among files with fields.
+        remarks: collects messages about files that were skipped or are ambiguous.
     """
     remarks = remarks or Remarks()
-    found = {Path(path): find_files(Path(path).expanduser(), remarks) for path in paths}
-    _refuse_field_of_plain([file for files in found.values() for file in files], field)
-    parents = [file.absolute().parent for files in found.values() for file in files]
+    files_of = {Path(path): find_files(Path(path).expanduser(), remarks) for path in paths}
+    _refuse_field_of_plain([file for files in files_of.values() for file in files], field)
+    parents = [file.absolute().parent for files in files_of.values() for file in files]
     root = os.path.commonpath(parents)
-    filled: dict[Identity, bool] = {}  # whether a file that has been read holds text
-    for path, files in found.items():
+    filled: dict[Identity, bool] = {}  # True for a file with text, by file that has been read
+    for path, files in files_of.items():
         for file, key in ((file.absolute(), identity(file)) for file in files):
             if key not in filled:
                 filled[key] = False
@@ -48,12 +48,13 @@ def read_files(
 
 
 def find_files(path: Path, remarks: Remarks | None = None) -> list[Path]:
-    """The readable files a path stands for: itself, or those below it, sorted, hidden ones left out.
+    """The readable files of a path: the file itself, or those below a folder, sorted, without hidden ones.
 
-    A file that several links lead to is there once, under its own name if that is below the path too.
+    A file that several links lead to is included once, under its own name if that is below the path too.
 
     Raises:
-        InputError: no such file (near names are given), an unknown extension, or nothing readable in the folder.
+        InputError: if there is no such file (near names are given), its extension is unknown, or a folder has no
+            readable file.
     """
     if os.path.isdir(path):
         return _files_below(path, remarks or Remarks())
@@ -67,7 +68,7 @@ def find_files(path: Path, remarks: Remarks | None = None) -> list[Path]:
         with open_file(path) as file:
             head = file.read(HEAD)
         raise refusal_of_format(path, head) or InputError(
-            f"{path} has an extension that is not known. Known: {', '.join(READERS)}. "
+            f"{path} has an unknown extension. Known: {', '.join(READERS)}. "
             f"If it is plain text, copy it: cp '{path}' '{path.with_suffix('.txt')}'"
         )
     return [path]
@@ -80,11 +81,13 @@ def _files_below(folder: Path, remarks: Remarks) -> list[Path]:
             remarks.add(entry, f"left out, it is {kind_of(entry)}")
         elif entry.suffix.lower() not in READERS:
             remarks.add(entry, f"left out, {entry.suffix or 'a name without extension'} is not known")
-    known = (entry for entry in entries if entry.is_file() and entry.suffix.lower() in READERS)
-    files = sorted(once(known))
+    readable = (entry for entry in entries if entry.is_file() and entry.suffix.lower() in READERS)
+    files = sorted(once(readable))
     if not files:
-        others = ", ".join(sorted({entry.suffix or entry.name for entry in entries})[:10]) or "nothing"
-        raise InputError(f"no file in {folder} can be read. Known extensions: {', '.join(READERS)}. Found: {others}")
+        extensions = ", ".join(sorted({entry.suffix or entry.name for entry in entries})[:10]) or "nothing"
+        raise InputError(
+            f"no file in {folder} can be read. Known extensions: {', '.join(READERS)}. Found: {extensions}"
+        )
     return files
 
 
@@ -104,7 +107,7 @@ def _read_file(file: Path, root: str, field: str | None, remarks: Remarks) -> It
 
 
 def _near(path: Path) -> str:
-    """A sentence that names what may have been meant, or nothing."""
+    """Sentence with near names, or another suggestion, for a path that does not exist."""
     folder = path.parent
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)

@@ -13,26 +13,26 @@ Identity = tuple[int, int]  # device and inode
 
 
 def entries_below(folder: Path) -> list[Path]:
-    """All that is below a folder and is no folder, what links lead to after the rest; hidden entries are left out.
+    """All entries below a folder that are no folders, symbolic links last; hidden entries are left out.
 
-    Links that lead back are no trouble: no folder is looked through twice.
+    Cyclic links are harmless, since no folder is listed twice.
 
     Raises:
-        InputError: a folder cannot be looked through.
+        InputError: if a folder cannot be listed.
     """
     entries: list[Path] = []
-    waiting, linked, seen = deque([folder]), deque[Path](), set[Identity]()
+    waiting, linked, visited = deque([folder]), deque[Path](), set[Identity]()
     while waiting or linked:
         current = (waiting or linked).popleft()
-        if identity(current) not in seen:
-            seen.add(identity(current))
+        if identity(current) not in visited:
+            visited.add(identity(current))
             for path in _shown(current):
                 (entries if not path.is_dir() else linked if path.is_symlink() else waiting).append(path)
     return sorted(entries, key=lambda path: path.is_symlink())
 
 
 def once(files: Iterable[Path]) -> list[Path]:
-    """The files without those that are a file before them under another name."""
+    """The files without those that are an earlier file under another name."""
     first: dict[Identity, Path] = {}
     for file in files:
         first.setdefault(identity(file), file)
@@ -40,10 +40,10 @@ def once(files: Iterable[Path]) -> list[Path]:
 
 
 def identity(path: Path) -> Identity:
-    """Equal for two paths of one file or folder, whatever links lead there.
+    """Device and inode of a path, links followed: equal for two paths of one file or folder.
 
     Raises:
-        InputError: nothing can be found out about it.
+        InputError: if the path cannot be read.
     """
     try:
         stat = path.stat()
@@ -60,7 +60,7 @@ def _shown(folder: Path) -> list[Path]:
 
 
 def kind_of(path: Path) -> str:
-    """The kind of a path that is neither a file nor a folder."""
+    """The kind of a path that is neither a file nor a folder, in words for a message."""
     if path.is_symlink() and not path.exists():
         return "a link that leads nowhere"
     kinds = {"a named pipe": path.is_fifo, "a socket": path.is_socket}

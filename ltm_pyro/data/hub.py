@@ -10,11 +10,11 @@ from ltm_pyro.data.fields import as_text, find_field, value_at
 from ltm_pyro.errors import InputError
 
 PREFIX = "hf:"
-ROWS = 1000  # at once
+ROWS = 1000  # in a batch
 
 
 class HubName(NamedTuple):
-    """A data set of the hub, with the part that is wanted."""
+    """A data set of the hub, with its configuration and split."""
 
     name: str
     config: str | None
@@ -26,10 +26,10 @@ class HubName(NamedTuple):
 
 
 def parse_hub_name(spec: str) -> HubName:
-    """``hf:NAME``, ``hf:NAME:CONFIG``, ``hf:NAME:CONFIG:SPLIT`` or ``hf:NAME::SPLIT``; the split is train unless named.
+    """Parse ``hf:NAME``, ``hf:NAME:CONFIG``, ``hf:NAME:CONFIG:SPLIT`` or ``hf:NAME::SPLIT``; by default split train.
 
     Raises:
-        InputError: there is no name, or there are too many parts.
+        InputError: if there is no name, or there are too many parts.
     """
     parts = spec.removeprefix(PREFIX).split(":")
     if not parts[0] or len(parts) > 3:
@@ -39,40 +39,40 @@ def parse_hub_name(spec: str) -> HubName:
 
 
 def read_hub(spec: str, field: str | None = None) -> Iterator[Document]:
-    """The rows of a hub data set, a document each, empty rows left out; they stay on disk until they are asked for.
+    """The rows of a data set on the hub, one document each, without empty rows; they are read from disk as needed.
 
     Raises:
-        InputError: it could not be loaded; the message says what was tried and what works without the hub.
+        InputError: if the data set could not be loaded, with the attempt and the alternative without the hub.
     """
-    wanted = parse_hub_name(spec)
-    rows = load_hub(wanted)
-    path = find_field(_fields(rows.features), field, f"the data set {wanted}")
+    source = parse_hub_name(spec)
+    rows = load_hub(source)
+    path = find_field(_fields(rows.features), field, f"the data set {source}")
     name = ".".join(path)
     groups = rows.select_columns([path[0]]).iter(batch_size=ROWS)
     empty = True
     for row, value in enumerate(value for group in groups for value in group[path[0]]):
-        text = as_text(value_at(value, path[1:]), f"{wanted}, row {row}, field {name!r}")
+        text = as_text(value_at(value, path[1:]), f"{source}, row {row}, field {name!r}")
         if text.strip():
             empty = False
             yield Document(text, f"{spec}:{row}", f"{spec}:{row}")
     if empty:
-        raise InputError(f"the field {name!r} of the data set {wanted} holds no text: every row is empty")
+        raise InputError(f"the field {name!r} of the data set {source} holds no text: every row is empty")
 
 
 def _fields(features: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a data set by name, those within an object as a mapping again."""
+    """The fields of a data set by name, those of a nested object as a mapping again."""
     return {name: _fields(kind) if isinstance(kind, Mapping) else {} for name, kind in features.items()}
 
 
-def load_hub(wanted: HubName):  # type: ignore[no-untyped-def]  # datasets.Dataset, which is not imported up here
+def load_hub(source: HubName):  # type: ignore[no-untyped-def]  # datasets.Dataset, which is imported below
     import datasets
 
     try:
-        return datasets.load_dataset(wanted.name, wanted.config, split=wanted.split)
+        return datasets.load_dataset(source.name, source.config, split=source.split)
     except Exception as error:  # the library raises a dozen unrelated types here, opaque ones among them
         reason = str(error).strip().split("\n")[0] or "no reason given"
         raise InputError(
-            f"tried to load {wanted} from the Hugging Face hub: {type(error).__name__}: {reason}. "
+            f"tried to load {source} from the Hugging Face hub: {type(error).__name__}: {reason}. "
             "Check the name and the network, or give the path of a local file instead "
             "(.txt, .jsonl, .json, .csv, .parquet, or a folder of them)"
         ) from error

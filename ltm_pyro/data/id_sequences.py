@@ -1,4 +1,4 @@
-"""Token ids that a user has already: sequences of a Dataset, a DataLoader or lists, and a tokenizer that names ids."""
+"""Sequences from given token ids (a Dataset, a DataLoader or lists), and a tokenizer whose text is ids."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ltm_pyro.data.tokenizer import END, Tokenizer
 from ltm_pyro.errors import InputError
 
 NO_TEXT = "token ids were given and no text, so that there are no bytes to count"
-NAMES = ("x", "input_ids"), ("mask", "attention_mask")  # of what a mapping holds
+NAMES = ("x", "input_ids"), ("mask", "attention_mask")  # keys of a mapping
 
 
 def id_sequences(given: Any, vocabulary: int, bos_id: int, length: int) -> Sequences:
-    """Sequences of token ids, whatever holds them.
+    """Sequences of token ids, from any of several containers.
 
     Args:
-        given: `Sequences` or `Batches`, which stay as they are; or a Dataset, a DataLoader or any other iterable of ids
-            (T,), of batches (B, T) with equal lengths, or of mappings with `x` or `input_ids` and, where a batch is
-            padded, `mask` or `attention_mask`; tuples, whose first part is taken.
+        given: `Sequences` or `Batches`, which are used as they are; or a Dataset, a DataLoader or any other iterable of
+            ids (T,), of batches (B, T), of mappings with `x` or `input_ids` and, if padded, `mask` or
+            `attention_mask`, or of tuples whose first item is one of these.
         vocabulary: V.
-        bos_id: the id that stands before each sequence.
-        length: the most tokens of one.
+        bos_id: the id before each sequence.
+        length: the most tokens of a sequence.
 
     Raises:
         InputError: for anything else, ids outside the vocabulary, an empty sequence, or one that is too long.
@@ -60,11 +60,11 @@ def id_sequences(given: Any, vocabulary: int, bos_id: int, length: int) -> Seque
 
 
 def id_tokenizer(vocabulary: int, eos_id: int) -> Tokenizer:
-    """A tokenizer whose text is ids, as `12 7 9`, for sequences that never were text.
+    """A tokenizer whose text is ids, as `12 7 9`, for sequences that are no text.
 
     Args:
         vocabulary: V.
-        eos_id: the id that ends a sequence and stands before one.
+        eos_id: the id at the end of a sequence, and before one.
     """
     import tokenizers
 
@@ -76,10 +76,10 @@ def id_tokenizer(vocabulary: int, eos_id: int) -> Tokenizer:
 
 
 def parted(sequences: Sequences, share: float, seed: int) -> tuple[Sequences, Sequences]:
-    """Two data sets of the same sequences: those to learn from, and a share of them that is held out.
+    """Random split of sequences into training and held-out ones, the latter a share of all.
 
     Raises:
-        InputError: if one of them would be empty.
+        InputError: if one of the two parts would be empty.
     """
     held_out = round(share * len(sequences))
     if not 0 < held_out < len(sequences):
@@ -134,10 +134,10 @@ def _ids_and_mask(item: Any) -> tuple[np.ndarray, np.ndarray | None]:
     if isinstance(item, Batch):
         return np.asarray(item.x), None if item.mask is None else np.asarray(item.mask)
     if isinstance(item, Mapping):
-        found = [next((item[name] for name in names if name in item), None) for names in NAMES]
-        if found[0] is None:
+        values = [next((item[name] for name in names if name in item), None) for names in NAMES]
+        if values[0] is None:
             raise InputError(f"batches hold mappings of {', '.join(map(str, item))}: expected `x` or `input_ids`")
-        return _array(found[0]), None if found[1] is None else _array(found[1])
+        return _array(values[0]), None if values[1] is None else _array(values[1])
     if isinstance(item, tuple) or (isinstance(item, Sequence) and item and isinstance(item[0], Tensor)):
         return _ids_and_mask(item[0])
     return _array(item), None

@@ -1,4 +1,4 @@
-"""JSON as it stands in a corpus: names that stand twice are not lost, and every error names its place."""
+"""JSON of a corpus, parsed with repeated names preserved and with errors that name their place."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ltm_pyro.errors import InputError
 
 
 class JsonObject(dict[str, Any]):
-    """An object of JSON; of a name that stands twice it holds the last value, as `json.loads` does.
+    """A JSON object; for a repeated name it holds the last value, as with `json.loads`.
 
     Args:
         pairs: its names and values, in order.
 
     Attributes:
-        pairs: the same, where a name stands twice; else None.
+        pairs: all names and values if a name is repeated; else None.
     """
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
@@ -26,7 +26,7 @@ class JsonObject(dict[str, Any]):
         self.pairs = pairs if len(pairs) > len(self) else None
 
     def all_items(self) -> Iterable[tuple[str, Any]]:
-        """All names and values; a name that stands for the Nth time is followed by ``(N)``."""
+        """All names and values; the Nth occurrence of a name is followed by ``(N)``."""
         counts: Counter[str] = Counter()
         for name, value in self.pairs or self.items():
             counts[name] += 1
@@ -38,11 +38,11 @@ def parse_json(text: str, path: Path, first_line: int = 1) -> Any:
 
     Args:
         text: without a byte-order mark.
-        path: where it stands, for messages.
-        first_line: the line of the file that the text begins with.
+        path: its file, for messages.
+        first_line: the number of the text's first line in the file.
 
     Raises:
-        InputError: it does not parse; the message names line and column.
+        InputError: if the text does not parse, naming line and column.
     """
     try:
         return json.loads(text, object_pairs_hook=JsonObject)
@@ -59,7 +59,7 @@ def parse_json(text: str, path: Path, first_line: int = 1) -> Any:
 
 def _remedy(text: str, path: Path, error: json.JSONDecodeError) -> str:
     if error.msg == "Extra data":
-        return ". If it holds one object a line, name it .jsonl" if path.suffix.lower() == ".json" else ""
+        return ". If it holds one object per line, name it .jsonl" if path.suffix.lower() == ".json" else ""
     if path.suffix.lower() != ".json" and error.pos >= len(text.rstrip()) and text.strip():
-        return ". If its values go over several lines, name it .json"
+        return ". If its values span several lines, name it .json"
     return ""

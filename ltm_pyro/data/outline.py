@@ -1,4 +1,4 @@
-"""A summary of a corpus from one reading, so that the corpus need not be held in memory."""
+"""Summary of a corpus from one reading, so that the corpus need not be held in memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ltm_pyro.errors import InputError
 
 
 class CorpusSummary:
-    """Size, texts and groups of a corpus.
+    """Size, content hashes and groups of a corpus.
 
     Attributes:
-        documents, characters: how many there are.
+        documents, characters: their numbers.
         hashes: the content hash of every document, in their order.
         groups: the group of every document, in their order.
     """
@@ -29,7 +29,7 @@ class CorpusSummary:
 
     @classmethod
     def of(cls, documents: Iterable[Document]) -> CorpusSummary:
-        """Read a corpus for its outline."""
+        """The summary of a corpus, which is read once."""
         outline = cls()
         for document in documents:
             outline.add(document)
@@ -37,11 +37,11 @@ class CorpusSummary:
 
     @property
     def digest(self) -> str:
-        """Identifies the documents in their order: texts, names and groups."""
+        """Hash of the documents in their order: texts, names and groups."""
         return self._content.hexdigest()
 
     def add(self, document: Document) -> None:
-        """Take note of one more document."""
+        """Add one more document."""
         self.documents += 1
         self.characters += len(document.text)
         self.hashes.append(content_hash(document.text))
@@ -52,24 +52,24 @@ class CorpusSummary:
             self._content.update(raw)
 
     def count(self, hashes: Iterable[int]) -> Counter[int]:
-        """How often the texts of these hashes are there; those that are not are left out."""
-        wanted = set(hashes)
-        return Counter(content for content in self.hashes if content in wanted)
+        """Number of documents for each of these content hashes; hashes that do not occur are left out."""
+        requested = set(hashes)
+        return Counter(content for content in self.hashes if content in requested)
 
     def same(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """The documents, which are to be those of this outline once more.
+        """The documents of the corpus in a second reading, checked against this summary.
 
         Raises:
-            InputError: at the end, if they are not.
+            InputError: at the end, if they have changed.
         """
-        again = CorpusSummary()
+        second = CorpusSummary()
         for document in documents:
-            again.add(document)
+            second.add(document)
             yield document
-        if again.digest != self.digest:
+        if second.digest != self.digest:
             raise InputError("the corpus was changed while it was read: start again when its files are complete")
 
 
 def group_of(document: Document) -> str:
-    """Documents of one group stay together; one without a group is alone."""
+    """The group of a document, whose documents are on one side of a split; without one, the document's name."""
     return document.group or document.name

@@ -1,4 +1,4 @@
-"""One thing made ahead of time, in a thread of its own."""
+"""Prefetching of one value in a thread."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Made = TypeVar("Made")
 
 
 class Prefetcher(Generic[Key, Made]):
-    """Makes what will be asked for next while what was asked for last is in use.
+    """Prefetcher that computes the next value in a thread while the last one is in use.
 
     The thread ends with the object, and with the interpreter.
 
     Args:
-        make: makes one thing; it is called in the thread, once at a time. It must not hold this object.
+        make: computes the value of a key, in the thread, one at a time. It must not refer to this object.
 
     Attributes:
         waited: seconds spent in `get`, in all.
@@ -27,11 +27,11 @@ class Prefetcher(Generic[Key, Made]):
     def __init__(self, make: Callable[[Key], Made]) -> None:
         self.waited = 0.0
         self._make = make
-        self._process = 0  # which a thread belongs to: it does not follow into a fork
+        self._process = 0  # the process of the thread, which does not exist in a fork
         self._asked: tuple[Key, Future[Made]] | None = None
 
     def get(self, key: Key) -> Made:
-        """The value that `make` makes of a key; work begun for another key is dropped.
+        """The value of a key, computed by `make`; a value begun for another key is dropped.
 
         Raises:
             Exception: what `make` raises.
@@ -39,14 +39,14 @@ class Prefetcher(Generic[Key, Made]):
         began = time.perf_counter()
         self.begin(key)
         assert self._asked is not None
-        (_, made), self._asked = self._asked, None
+        (_, future), self._asked = self._asked, None
         try:
-            return made.result()
+            return future.result()
         finally:
             self.waited += time.perf_counter() - began
 
     def begin(self, key: Key) -> None:
-        """Start to make what `get` will be asked for next."""
+        """Start to compute the value of the next key."""
         if self._process != os.getpid():
             self._thread, self._process, self._asked = ThreadPoolExecutor(1, "ahead"), os.getpid(), None
         if self._asked is None or self._asked[0] != key:
@@ -54,7 +54,7 @@ class Prefetcher(Generic[Key, Made]):
             self._asked = key, self._thread.submit(self._make, key)
 
     def drop(self) -> None:
-        """Forget what was begun."""
+        """Drop the value that was begun."""
         if self._asked is not None:
             self._asked[1].cancel()
         self._asked = None

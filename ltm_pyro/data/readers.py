@@ -1,9 +1,9 @@
-"""File formats, one reader each.
+"""Readers of file formats, one for each.
 
-A reader takes a path, the field that holds the text, and remarks to add to where a file could be read otherwise; it
-yields ``(place, text)`` for every document in the file, where ``place`` is what to add to the file's name: nothing, or
-``:3`` for line or row 3. Files are read bit by bit, so that they may be larger than memory; one document is held whole,
-and so is a ``.json``, which is one value.
+A reader takes a path, the field that holds the text, and the remarks to which it adds ambiguities. It yields
+``(place, text)`` for every document in the file; ``place`` is a suffix of the file's name: empty, or ``:3`` for line or
+row 3. Files are read in blocks, so that they may be larger than memory; a single document is in memory at once, and so
+is a ``.json``, which is one value.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from pyarrow import parquet
 
 SEPARATOR = "<|endoftext|>"
-ROWS = 1000  # at once, of a table
+ROWS = 1000  # the most rows of a table read at once
 SHIFTED = "its rows have more values than its first line has names"
-TABLE_BYTES = 2**24  # at once, more or less
+TABLE_BYTES = 2**24  # of a table read at once, roughly
 
 Reader = Callable[[Path, "str | None", Remarks], Iterator["tuple[str, str]"]]
 
 
 def read_plain(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
-    """Plain text: one document, or one between each two ``<|endoftext|>``."""
+    """Read plain text: one document, or several separated by ``<|endoftext|>``."""
     parts = split_blocks(read_blocks(path), SEPARATOR)
     first, second = next(parts), next(parts, None)
     if second is None:
@@ -53,11 +53,11 @@ def read_plain(path: Path, field: str | None, remarks: Remarks) -> Iterator[tupl
 
 
 def read_json_lines(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
-    """JSON lines: a string or an object a line; lines end with LF, CRLF or CR."""
-    # Not splitlines(): JSON strings may hold U+2028, which it takes for the end of a line. They cannot hold a CR.
+    """Read JSON lines: a string or an object per line; lines end with LF, CRLF or CR."""
+    # Not splitlines(): it splits at U+2028 too, which JSON strings may contain. They cannot contain a CR.
     blocks = (block.replace("\r", "\n") for block in read_blocks(path))
     for number, line in enumerate(split_blocks(blocks, "\n"), start=1):
-        line = line.removeprefix("\ufeff")  # of a file that this one was joined from
+        line = line.removeprefix("\ufeff")  # from concatenated files
         if line.strip():
             row = parse_json(line, path, first_line=number)
             _note_ambiguity(row, field, path, remarks)
@@ -65,10 +65,10 @@ def read_json_lines(path: Path, field: str | None, remarks: Remarks) -> Iterator
 
 
 def read_json(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
-    """One JSON value: a list of strings or objects, one object, or an object from title to text (or to an object).
+    """Read one JSON value: a list of strings or objects, one object, or an object from title to text (or to an object).
 
-    An object is one document if it has the field that is asked for, or ``text`` where none is; only else is it taken
-    for a mapping from titles, which needs values of one kind: all text and no field asked for, or all objects.
+    An object is one document if it has the given field, or ``text`` if none is given. Otherwise it is a mapping from
+    titles if all its values are of one kind: all objects, or all text if no field is given.
     """
     value = parse_json(read_text(path) or "null", path)
     if isinstance(value, JsonObject) and not _maps_titles(value, field):
@@ -81,7 +81,7 @@ def read_json(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple
 
 
 def read_csv(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
-    """Comma-separated values with a line of column names; a document a row."""
+    """Read comma-separated values with a line of column names; one document per row."""
     import pandas
 
     blocks = read_blocks(path)
@@ -95,7 +95,7 @@ def read_csv(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[
             column = _column(names, field, path)
             numbers = count(1)
             for values in _csv_values(table, column):
-                for value, number in zip(values, numbers):  # noqa: B905  # they go on with the next rows
+                for value, number in zip(values, numbers):  # noqa: B905  # `numbers` continues with the next rows
                     yield f":{number}", as_text(value, f"{path}, row {number}, column {names[column]!r}")
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as error:
         shifted = f": {SHIFTED}" if "Expected" in str(error) else ""
@@ -103,7 +103,7 @@ def read_csv(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[
 
 
 def read_parquet(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
-    """Parquet; a document a row."""
+    """Read Parquet; one document per row."""
     import pyarrow
     from pyarrow import parquet
 
@@ -115,17 +115,17 @@ def read_parquet(path: Path, field: str | None, remarks: Remarks) -> Iterator[tu
             file = parquet.ParquetFile(raw)
             fields = {column.name: _inner(column.type) for column in file.schema_arrow}
             remarks.add_if(path, ambiguity(fields, field))
-            where = find_field(fields, field, str(path))
-            refuse_twice(file.schema_arrow.names, where[0], str(path))
-            for number, value in enumerate(_parquet_values(file, where), start=1):
-                yield f":{number}", as_text(value, f"{path}, row {number}, column {'.'.join(where)!r}")
+            column_path = find_field(fields, field, str(path))
+            refuse_twice(file.schema_arrow.names, column_path[0], str(path))
+            for number, value in enumerate(_parquet_values(file, column_path), start=1):
+                yield f":{number}", as_text(value, f"{path}, row {number}, column {'.'.join(column_path)!r}")
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            other = None if head.startswith(b"PAR1") else refusal_of_format(path, head)
-            raise other or InputError(f"{path} does not parse as Parquet: {error}") from error
+            refusal = None if head.startswith(b"PAR1") else refusal_of_format(path, head)
+            raise refusal or InputError(f"{path} does not parse as Parquet: {error}") from error
 
 
 def _maps_titles(value: JsonObject, field: str | None) -> bool:
-    """Whether an object is a mapping from titles to documents, and not a document itself."""
+    """True if an object is a mapping from titles to documents, and not a document itself."""
     if holds_text(value, field):
         return False
     objects = all(isinstance(entry, dict) for entry in value.values())
@@ -140,7 +140,7 @@ def _entries(value: object, path: Path, remarks: Remarks) -> Iterable[tuple[str,
     if isinstance(value, JsonObject):
         objects = any(isinstance(entry, dict) for entry in value.values())
         kind = "object" if objects else "text"
-        remarks.add(path, f"one object, read as a mapping from title to {kind}, a document an entry")
+        remarks.add(path, f"one object, read as a mapping from title to {kind}, one document per entry")
         return ((title, row if objects else as_text(row, f"{path}, {title!r}")) for title, row in value.all_items())
     raise InputError(f"{path} holds a single value; expected a list of documents, or an object from title to text")
 
@@ -157,7 +157,7 @@ def _column(names: list[str], field: str | None, path: Path) -> int:
 
 
 def _csv_values(table: pandas.io.parsers.TextFileReader, column: int) -> Iterator[list[str]]:
-    """A column's values, a few rows at once where they are long."""
+    """The values of a column in batches, smaller ones if values are long."""
     rows = 1
     while True:
         try:
@@ -170,22 +170,22 @@ def _csv_values(table: pandas.io.parsers.TextFileReader, column: int) -> Iterato
 
 
 def _inner(kind: Any) -> dict[str, Any]:
-    """The fields within a type of Arrow: none unless it is a struct."""
+    """The fields of an Arrow type; none unless it is a struct."""
     import pyarrow
 
     return {field.name: _inner(field.type) for field in kind} if pyarrow.types.is_struct(kind) else {}
 
 
-def _parquet_values(file: parquet.ParquetFile, where: tuple[str, ...]) -> Iterator[object]:
-    """The values that a path of names leads to, row by row, a few rows at once where they are long."""
-    rows = max(1, min(ROWS, TABLE_BYTES * file.metadata.num_rows // max(_size(file, where[0]), 1)))
-    for table in file.iter_batches(rows, columns=[".".join(where)]):  # other columns of that name come along
-        for value in table.column(table.schema.get_field_index(where[0])):
-            yield value_at(value.as_py(), where[1:])
+def _parquet_values(file: parquet.ParquetFile, path: tuple[str, ...]) -> Iterator[object]:
+    """The values at a path of names, row by row, read in smaller batches if values are long."""
+    rows = max(1, min(ROWS, TABLE_BYTES * file.metadata.num_rows // max(_size(file, path[0]), 1)))
+    for table in file.iter_batches(rows, columns=[".".join(path)]):  # includes other columns of that name
+        for value in table.column(table.schema.get_field_index(path[0])):
+            yield value_at(value.as_py(), path[1:])
 
 
 def _size(file: parquet.ParquetFile, column: str) -> int:
-    """The bytes of a column, all that is within it included."""
+    """The uncompressed size of a column in bytes, nested columns included."""
     groups = (file.metadata.row_group(group) for group in range(file.metadata.num_row_groups))
     chunks = (group.column(i) for group in groups for i in range(group.num_columns))
     return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] == column)

@@ -1,4 +1,4 @@
-"""Whether a tokenizer keeps a text: decode(encode(text)) beside the text, and what is lost."""
+"""Round trip of text through a tokenizer: decode(encode(text)) compared with the text."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ltm_pyro.data.tokenizer import Tokenizer
 
 
 class RoundTrip:
-    """Compares texts with what their tokens decode to.
+    """Comparison of texts with their decoded tokens.
 
-    Where a text does not come back, its tokens do not stand for all of its bytes, and bits per byte would be charged
-    to bytes that nothing was paid for.
+    If a text is not restored, its tokens do not hold all of it, and bits per byte would count bytes whose cost was not
+    measured.
 
     Args:
-        tokenizer: whose tokens they are. Of a byte-level one that alters no text nothing need be decoded: it keeps
-            every text.
+        tokenizer: of the texts. With a byte-level tokenizer that does not alter text nothing is decoded, since every
+            text is restored.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -32,27 +32,27 @@ class RoundTrip:
         self._ids: list[np.ndarray] = []
 
     def add(self, text: str, ids: np.ndarray, last: bool = True) -> bool:
-        """Take in a document's next tokens.
+        """Add the next tokens of a document.
 
         Args:
-            text: all of the document.
+            text: the whole document.
             ids: its next tokens.
-            last: whether it ends with them.
+            last: True if the document ends with them.
 
         Returns:
-            Whether the document comes back; True also while more of it is to come.
+            False if the document has ended and was not restored, else True.
         """
         changed = self._changed
         if not self.exact:
             self._ids.append(ids)
         if last and not self.exact:
-            whole, self._ids = np.concatenate(self._ids), []
+            all_ids, self._ids = np.concatenate(self._ids), []
             unknown = self.tokenizer.backend.token_to_id(self._unknown) if self._unknown else None
-            self._compare(text, self.tokenizer.decode(whole.tolist()), int((whole == unknown).sum()))
+            self._compare(text, self.tokenizer.decode(all_ids.tolist()), int((all_ids == unknown).sum()))
         return self._changed == changed
 
     def remark(self) -> str:
-        """One sentence about the text that is lost; empty if every text came back."""
+        """Message about the lost text; empty if every text was restored."""
         if not self._changed:
             return ""
         kinds = ", ".join(kind for kind, _ in self._kinds.most_common()) or "the order of characters"
@@ -79,14 +79,14 @@ class RoundTrip:
 
 
 def _kind(character: str, added: Counter[str]) -> str:
-    """How a character that is gone has gone, by what stands there instead."""
+    """Kind of loss of a character, from the characters that were added."""
     if character.isspace():
         return "white space"
     if character.lower() != character and character.lower() in added:
         return "case"
     forms = set(unicodedata.normalize("NFKD", character) + unicodedata.normalize("NFKC", character))
     forms |= {form.lower() for form in forms}
-    if unicodedata.combining(character) or any(forms & set(unicodedata.normalize("NFKD", other)) for other in added):
+    if unicodedata.combining(character) or any(forms & set(unicodedata.normalize("NFKD", new)) for new in added):
         return "accents and forms of letters"
     return "characters outside the vocabulary"
 
@@ -97,18 +97,18 @@ def _content(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _keeps_every_text(content: dict[str, Any]) -> bool:
-    """Whether a tokenizer is known to be exact: bytes as in GPT-2, all 256 of them, and nothing done before that."""
+    """True if a tokenizer is known to be exact: all 256 bytes as in GPT-2, and no normalisation before."""
     from tokenizers import pre_tokenizers
 
     first, decoder, model = content["pre_tokenizer"] or {}, content["decoder"] or {}, content["model"]
     by_bytes = first.get("type") == decoder.get("type") == "ByteLevel" and not first.get("add_prefix_space")
     untouched = content["normalizer"] is None and all(token["special"] for token in content["added_tokens"])
-    whole = model.get("type") == "BPE" and set(pre_tokenizers.ByteLevel.alphabet()) <= set(model["vocab"])
-    return bool(by_bytes and untouched and whole)
+    complete = model.get("type") == "BPE" and set(pre_tokenizers.ByteLevel.alphabet()) <= set(model["vocab"])
+    return bool(by_bytes and untouched and complete)
 
 
 def _unknown_token(model: dict[str, Any]) -> str | None:
-    """The token that stands for what a vocabulary lacks."""
+    """The token for text that the vocabulary lacks; None if there is none."""
     place = model.get("unk_id")
     token = model.get("unk_token") if place is None else model["vocab"][place][0]
     return None if token is None else str(token)

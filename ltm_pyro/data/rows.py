@@ -1,4 +1,4 @@
-"""Rows of tables with several fields, such as questions with their answers."""
+"""Reading of table rows with several fields, such as questions with their answers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ltm_pyro.errors import InputError
 
 
 def read_rows(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every row of a table: where it is, and the text of each field, empty where the row has none.
+    """Every row of a table: its place, and the text of each field, empty if the row has none.
 
     Args:
         source: a file or a folder of files with named fields, or `hf:NAME:CONFIG:SPLIT`.
         fields: their names.
 
     Raises:
-        InputError: if it cannot be read, or lacks a field.
+        InputError: if the table cannot be read, or lacks a field.
     """
     if source.startswith(PREFIX):
         yield from _of_hub(source, fields)
@@ -34,7 +34,7 @@ def read_rows(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[s
             )
         kind = "line" if reader is read_json_lines else "row"
         try:
-            # One pass a field: the passes give an entry for each row, empty ones too, and so stay level.
+            # One pass per field: each pass yields an entry for every row, empty ones too, so that they stay aligned.
             for entries in zip(*(reader(file, field, Remarks()) for field in fields), strict=True):
                 yield f"{file}, {kind} {entries[0][0].removeprefix(':')}", tuple(text for _, text in entries)
         except NoFieldError as error:
@@ -42,14 +42,14 @@ def read_rows(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[s
 
 
 def _of_hub(source: str, fields: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    wanted = parse_hub_name(source)
-    rows = load_hub(wanted)
+    dataset = parse_hub_name(source)
+    rows = load_hub(dataset)
     columns: dict[str, dict[str, str]] = {name: {} for name in rows.column_names}
-    names = [find_field(columns, field, f"the data set {wanted}")[0] for field in fields]
+    names = [find_field(columns, field, f"the data set {dataset}")[0] for field in fields]
     for row, record in enumerate(
         dict(zip(names, values, strict=True))
         for group in rows.select_columns(names).iter(batch_size=ROWS)
         for values in zip(*(group[name] for name in names), strict=True)
     ):
-        where = f"{wanted}, row {row}"
-        yield where, tuple(as_text(record[name], f"{where}, field {name!r}") for name in names)
+        place = f"{dataset}, row {row}"
+        yield place, tuple(as_text(record[name], f"{place}, field {name!r}") for name in names)

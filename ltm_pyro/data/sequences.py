@@ -12,14 +12,14 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Token sequences side by side.
+    """A batch of token sequences.
 
     Args:
         x: the tokens, int64 (B, T).
-        mask: True where a token is scored, (B, T); None when all are.
+        mask: True where a token is scored, (B, T); None if all are.
         previous: the token before the first, (B,); the end token at the start of a document.
         ids: the index of each sequence in its `Sequences`, (B,).
-        byte_counts: how many UTF-8 bytes each token stands for, (B, T); an end token and padding stand for none.
+        byte_counts: number of UTF-8 bytes of each token, (B, T); 0 for an end token and for padding.
     """
 
     x: Int[Tensor, "B T"]
@@ -29,12 +29,12 @@ class Batch(NamedTuple):
     byte_counts: Int[Tensor, "B T"]
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device; from pinned memory, without waiting for it to arrive."""
+        """The same batch on another device; from pinned memory the copy is asynchronous."""
         moved = (None if part is None else part.to(device, non_blocking=part.is_pinned()) for part in self)
         return Batch(*moved)  # type: ignore[arg-type]
 
     def pinned(self) -> Batch:
-        """The same batch in memory that a CUDA device reads by itself."""
+        """The same batch in pinned memory."""
         return Batch(*(None if part is None else part.pin_memory() for part in self))  # type: ignore[arg-type]
 
     @property
@@ -44,19 +44,19 @@ class Batch(NamedTuple):
 
     @property
     def tokens(self) -> Int[Tensor, " B"]:
-        """How many tokens of each sequence are scored, (B,)."""
+        """Number of scored tokens of each sequence, (B,)."""
         if self.mask is None:
             return torch.full_like(self.ids, self.x.shape[1])
         return self.mask.sum(-1)
 
     @property
     def bytes(self) -> Int[Tensor, " B"]:
-        """How many UTF-8 bytes the scored tokens of each sequence stand for, (B,)."""
+        """Number of UTF-8 bytes of the scored tokens of each sequence, (B,)."""
         return self.byte_counts.sum(-1)
 
 
 class Lookup(Protocol):
-    """A number for each sequence: an array, or something that makes the numbers asked for."""
+    """A number for each sequence: an array, or an object that computes the numbers on demand."""
 
     def __getitem__(self, ids: np.ndarray, /) -> np.ndarray: ...
 
@@ -69,16 +69,16 @@ class Sequences:
 
     Args:
         tokens: all tokens, uint16 or uint32; they may lie on disk (`np.memmap`).
-        byte_counts: the UTF-8 bytes that each token stands for.
-        bounds: where each sequence starts, and where the last one stops, (N + 1,).
+        byte_counts: number of UTF-8 bytes of each token.
+        bounds: the start of each sequence, and the end of the last one, (N + 1,).
         previous: the token before each sequence, (N,).
-        names: what to call each sequence.
+        names: of the sequences.
         length: T.
-        pad: the token that fills a batch.
-        fixed: whether batches are always T wide, or as wide as their longest sequence.
-        truncated: how many documents were cut off at T tokens.
+        pad: the id of padding.
+        fixed: True if batches are always T wide, False if they are as wide as their longest sequence.
+        truncated: number of documents that were cut off at T tokens.
         byte_count: the sum of `byte_counts`, if it is known.
-        lost: what of the text its tokens do not hold, in words; empty if they decode to the text.
+        lost: message about text that the tokens do not hold; empty if they decode to the text.
     """
 
     def __init__(
@@ -105,18 +105,18 @@ class Sequences:
 
     @property
     def token_count(self) -> int:
-        """How many tokens are scored in all."""
+        """Total number of scored tokens."""
         return len(self.tokens)
 
     @property
     def byte_count(self) -> int:
-        """How many UTF-8 bytes they stand for."""
+        """Total number of UTF-8 bytes of the scored tokens."""
         if self._byte_count is None:
             self._byte_count = int(self.byte_counts.sum(dtype=np.int64))
         return self._byte_count
 
     def name(self, i: int) -> str:
-        """Where sequence i comes from: its document, and ``+N`` if it starts N tokens into it."""
+        """Name of sequence i: its document, and ``+N`` if it starts N tokens into it."""
         return self.names[i]
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:

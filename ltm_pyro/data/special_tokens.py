@@ -1,4 +1,4 @@
-"""Text that never becomes a special token, whatever the tokenizer's model."""
+"""Encoding of text that never yields special tokens, for any model of a tokenizer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ TEMPLATE = ["SpecialToken", "Sequence"]
 
 
 def without_special_names(backend: tokenizers.Tokenizer, names: Collection[str]) -> tokenizers.Tokenizer:
-    """A tokenizer that encodes text as another does, but in which no text spells a special token.
+    """A tokenizer that encodes text as `backend` does, but in which no text spells a special token.
 
-    That added tokens are not looked for in text is not enough. The vocabularies of Unigram, WordPiece and WordLevel
-    models hold the special tokens too, so that text which spells one is given its id; so may the merges of a BPE. In
-    the tokenizer that is returned, special tokens have the same ids and other names.
+    It is not enough that added tokens are not searched for in text. The vocabularies of Unigram, WordPiece and
+    WordLevel models contain the special tokens too, so that text which spells one is given its id; so may the merges
+    of a BPE. In the returned tokenizer, special tokens have the same ids and other names.
 
     Args:
-        backend: the tokenizer; it decodes, and is saved. It is returned itself where no text can spell the names.
-        names: of tokens that no text may become.
+        backend: the tokenizer, which remains the one that decodes and is saved. It is returned itself if no text can
+            spell the names.
+        names: of the tokens that text must not yield.
     """
     content = json.loads(backend.to_str())
     special = {token["content"] for token in content["added_tokens"] if token["special"]} | set(names)
@@ -35,7 +36,7 @@ def without_special_names(backend: tokenizers.Tokenizer, names: Collection[str])
 
 
 def first_of_template(backend: tokenizers.Tokenizer) -> str:
-    """The special token that a tokenizer's template puts before a text, if that is all it does; else an empty name."""
+    """The special token that a tokenizer's template puts before a text, if it does nothing else; else empty."""
     if backend.post_processor is None:
         return ""
     content = json.loads(backend.post_processor.__getstate__())
@@ -54,7 +55,9 @@ def _can_be_spelled(content: dict[str, Any], special: set[str]) -> bool:
 
 
 def _renamed(content: dict[str, Any], special: set[str]) -> dict[str, Any]:
-    names = {name: f"\ufdd0{number}\ufdd1" for number, name in enumerate(sorted(special))}  # no characters of any text
+    names = {
+        name: f"\ufdd0{number}\ufdd1" for number, name in enumerate(sorted(special))
+    }  # Unicode noncharacters, which are in no text
     model = content["model"]
     for token in content["added_tokens"]:
         token["content"] = names.get(token["content"], token["content"])

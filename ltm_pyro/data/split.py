@@ -1,4 +1,4 @@
-"""Holding out documents for validation."""
+"""The split of a corpus into training and validation documents."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ BOUNDARIES = ("\n\n", "\n", " ")
 def split(
     documents: Sequence[Document], validation: float = 0.05, seed: int = 0
 ) -> tuple[list[Document], list[Document]]:
-    """Divide documents into training and validation, equal texts and whole groups to one side.
+    """Split documents into training and validation, with equal texts and whole groups on one side.
 
-    The groups are ordered by a hash of seed and group, and the first of them are held out, so which ones they are
-    does not depend on the order of the documents. Groups that share a text are taken for one, so that a text which
-    stands twice is never on both sides. Both sides keep the order the documents came in.
+    The groups are ordered by a hash of seed and group, and the first of them are held out, so that the choice does not
+    depend on the order of the documents. Groups that share a text are joined, so that a repeated text is never on both
+    sides. Both sides keep the order of the documents.
 
-    A corpus of a single group, such as one text file, has no groups to hold out: there the last part of the text is
-    held out, cut at the paragraph, line or word boundary nearest to the share asked for (anywhere, where there is
-    none near), whatever the seed.
+    In a corpus of a single group, such as one text file, the last part of the text is held out instead, for any seed.
+    It is cut at the paragraph, line or word boundary nearest to the requested share, or exactly there if there is no
+    boundary near.
 
     Args:
         documents: the corpus.
@@ -41,7 +41,7 @@ def split(
         Training and validation documents, at least one each.
 
     Raises:
-        InputError: the share is not between 0 and 1, or there is too little text to divide.
+        InputError: if the share is not between 0 and 1, or there is too little text to divide.
     """
     sides: tuple[list[Document], list[Document]] = ([], [])
     for document, held_out in divide(documents, CorpusSummary.of(documents), validation, seed).sides(documents):
@@ -53,12 +53,12 @@ def divide(documents: Iterable[Document], outline: CorpusSummary, validation: fl
     """The division that `split` holds out, by its content.
 
     Args:
-        documents: the corpus, which can be iterated over again; it is read only where it is a single text or group.
-        outline: of the corpus.
+        documents: the corpus, which can be iterated over again; it is read only if it is a single text or group.
+        outline: summary of the corpus.
         validation, seed: as for `split`.
 
     Raises:
-        InputError: the share is not between 0 and 1, or there is too little text to divide.
+        InputError: if the share is not between 0 and 1, or there is too little text to divide.
     """
     if not 0 < validation < 1:
         raise InputError(f"validation is {validation}; expected a share between 0 and 1, such as 0.05")
@@ -72,13 +72,13 @@ def divide(documents: Iterable[Document], outline: CorpusSummary, validation: fl
 
 
 def draw(units: Collection[str], validation: float, seed: int) -> set[str]:
-    """A share of two or more units, the first by a hash of the seed and their names: one at least, and not all."""
+    """A share of two or more units, the first in order of a hash of seed and name: at least one, and not all."""
     count = min(max(round(validation * len(units)), 1), len(units) - 1)
     return set(heapq.nsmallest(count, units, key=lambda unit: _drawn(unit, seed)))
 
 
 def _joined(outline: CorpusSummary) -> dict[str, str]:
-    """Of the groups that share a text, the name that comes first of all that are joined so."""
+    """For each group that shares a text with another one, the first name among all groups joined in this way."""
     contents, counts = np.unique(np.array(outline.hashes, np.uint64), return_counts=True)
     shared = set(contents[counts > 1].tolist())
     first: dict[int, str] = {}
@@ -91,16 +91,16 @@ def _joined(outline: CorpusSummary) -> dict[str, str]:
 
     for content, group in zip(outline.hashes, outline.groups, strict=True):
         if content in shared:
-            one, other = sorted((root(group), root(first.setdefault(content, group))))
-            parent[other] = one
+            earlier, later = sorted((root(group), root(first.setdefault(content, group))))
+            parent[later] = earlier
     return {group: root(group) for group in list(parent)}
 
 
 def _divide_one(documents: Iterable[Document], outline: CorpusSummary, validation: float) -> Division:
-    """Hold out the last part of the documents of one group, taken as one text."""
+    """Division that holds out the last part of the documents of one group, taken as one text."""
     if outline.documents > 1 and len(set(outline.hashes)) == 1:  # copies
         raise InputError(
-            f"the corpus is one text, {outline.documents} times over: what is held out of it would be learned from its "
+            f"the corpus is one text, repeated {outline.documents} times: its held-out part would be learned from the "
             "copies. Give the text once, or more text"
         )
     before = outline.characters - max(round(validation * outline.characters), 1)
@@ -108,10 +108,10 @@ def _divide_one(documents: Iterable[Document], outline: CorpusSummary, validatio
     learned = False
     names: Counter[int] = Counter()
     stretch = None
-    for text, tail, whole in sides:
+    for text, tail, is_document in sides:
         if not tail:
             learned = learned or bool(text.strip())
-        elif whole:
+        elif is_document:
             names[content_hash(text)] += 1
         elif text.strip():
             stretch = Stretch.of(text)
@@ -124,16 +124,16 @@ def _divide_one(documents: Iterable[Document], outline: CorpusSummary, validatio
 
 
 def _cut(documents: Iterable[Document], before: int) -> Iterator[tuple[str, bool, bool]]:
-    """Texts, whether each is behind the boundary that is `before` characters in, and whether it is a whole document."""
+    """Texts, each with two flags: it is after the boundary `before` characters in; it is a whole document."""
     tail = False
     for document in documents:
-        text, whole = document.text, True
+        text, is_document = document.text, True
         if not tail and before < len(text):
             at = boundary(text, before)
             yield text[:at], False, False
-            text, tail, whole = text[at:], True, False
+            text, tail, is_document = text[at:], True, False
         before -= len(document.text)
-        yield text, tail, whole
+        yield text, tail, is_document
 
 
 def _drawn(unit: str, seed: int) -> bytes:
@@ -146,7 +146,7 @@ def boundary(text: str, target: int) -> int:
     for mark in BOUNDARIES:
         earlier = text.rfind(mark, max(target - reach, 0), target)
         later = text.find(mark, target, target + reach)
-        ends = [found + len(mark) for found in (earlier, later) if found >= 0]
+        ends = [start + len(mark) for start in (earlier, later) if start >= 0]
         if ends:
             return min(ends, key=lambda end: abs(end - target))
     return target

@@ -1,4 +1,4 @@
-"""The split of earlier versions, in which a text that stood twice could be on both sides."""
+"""The split of earlier versions, in which a repeated text could be on both sides."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ltm_pyro.data.split import divide, draw
 
 @dataclass(frozen=True)
 class DivisionByName:
-    """The held-out groups of a corpus by their names; it holds for the corpus as it was alone.
+    """The held-out groups of a corpus by name, valid only for the unchanged corpus.
 
     Args:
-        groups: those held out.
+        groups: the held-out groups.
     """
 
     groups: frozenset[str]
 
     @property
     def key(self) -> list[str]:
-        """Identifies it: equal divisions have equal ones."""
+        """Key of the division: equal divisions have equal keys."""
         return ["by name", *sorted(self.groups)]
 
     def sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]:
-        """Each document, and whether it is held out."""
+        """Each document with its side (True: held out)."""
         return ((document, group_of(document) in self.groups) for document in documents)
 
     def by_content(self, documents: Iterable[Document]) -> Division:
-        """The same by content hashes, without texts that stand among those to learn from too."""
+        """The division by content hashes, without held-out texts that are also on the training side."""
         hashes: tuple[list[int], list[int]] = ([], [])
         for document, held_out in self.sides(documents):
             hashes[held_out].append(content_hash(document.text))
@@ -44,7 +44,7 @@ class DivisionByName:
 def divide_by_name(
     documents: Iterable[Document], outline: CorpusSummary, validation: float, seed: int
 ) -> Division | DivisionByName:
-    """The division that runs of earlier versions held out; a single text was divided as it is now.
+    """The division of runs of earlier versions; a single text is divided as by `divide`.
 
     Args:
         documents, outline, validation, seed: as for `divide`.

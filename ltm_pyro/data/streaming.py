@@ -1,4 +1,4 @@
-"""Text from token ids behind others: all at once, or as they arrive."""
+"""Decoding of token ids that continue a prompt: all at once, or one by one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a token of byte fallback, whose text de
 
 
 def continuation(tokenizer: Tokenizer, prompt: Iterable[int], ids: Iterable[int]) -> str:
-    """The text of ids that stand behind a prompt's: decode(prompt + ids) without decode(prompt).
+    """The text of ids that continue a prompt: decode(prompt + ids) without decode(prompt).
 
-    Many tokenizers decode the first token of a text differently (without the blank before a word, say), so that a
-    continuation decoded alone is not what stands behind its prompt. Where the prompt ends within a character, the
-    continuation has all of that character.
+    Many tokenizers decode the first token of a text differently, for example without the blank before a word, so that
+    a continuation decoded alone differs from the text after its prompt. If the prompt ends within a character, the
+    continuation contains all of that character.
 
     Example:
         >>> from ltm_pyro.data import continuation, train_tokenizer
@@ -29,13 +29,13 @@ def continuation(tokenizer: Tokenizer, prompt: Iterable[int], ids: Iterable[int]
 
 
 class StreamDecoder:
-    """Decodes one id at a time and never gives out half a character.
+    """Decoder of one id at a time, which never returns an incomplete character.
 
-    What `feed` and `flush` return adds up to `continuation` of all the ids.
+    The texts returned by `feed` and `flush`, joined, equal `continuation` of all the ids.
 
     Args:
-        tokenizer: whose ids they are.
-        prompt: the ids that the text stands behind; none where it is a text of its own.
+        tokenizer: of the ids.
+        prompt: the ids before the text; empty for a text of its own.
 
     Example:
         >>> from ltm_pyro.data import StreamDecoder, train_tokenizer
@@ -47,7 +47,7 @@ class StreamDecoder:
 
     def __init__(self, tokenizer: Tokenizer, prompt: Iterable[int] = ()) -> None:
         self.tokenizer = tokenizer
-        self._given = [int(id) for id in prompt]  # the ids given out last
+        self._given = [int(id) for id in prompt]  # the ids decoded last
         self._held: list[int] = []  # the ids held back
 
     def feed(self, id: int) -> str:
@@ -61,7 +61,7 @@ class StreamDecoder:
         return text
 
     def flush(self) -> str:
-        """The rest of the text, at the end: bytes that no character was made of come out as U+FFFD."""
+        """The rest of the text, at the end; incomplete characters become U+FFFD."""
         text = self._held_text()
         self._given, self._held = [], []
         return text
@@ -71,13 +71,13 @@ class StreamDecoder:
 
 
 def token_texts(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
-    """The text that each id adds to those before it; what several ids say together stands at the last of them."""
+    """The text that each id adds; a character of several ids belongs to the last of them."""
     decoder = StreamDecoder(tokenizer)
     texts = [decoder.feed(id) for id in ids]
     return [*texts[:-1], texts[-1] + decoder.flush()] if texts else []
 
 
-def _added(before: str, whole: str) -> str:
-    """The characters that a longer text adds to a shorter one, from where the two differ."""
-    shared = (place for place, (one, two) in enumerate(zip(before, whole, strict=False)) if one != two)
-    return whole[next(shared, len(before)) :]
+def _added(before: str, after: str) -> str:
+    """The part of the text `after` from the first character that differs from `before`."""
+    differing = (place for place, (old, new) in enumerate(zip(before, after, strict=False)) if old != new)
+    return after[next(differing, len(before)) :]

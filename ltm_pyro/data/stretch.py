@@ -1,4 +1,4 @@
-"""A part of a document, named by its content."""
+"""A part of a document, identified by its content."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 
 from ltm_pyro.data.content import content_hash
 
-HEAD = 32  # characters that are compared at every place of a text; the whole stretch is where they agree
+HEAD = 32  # characters compared at every place of a text; where they agree, the whole stretch is compared
 BASE = np.uint64(0x9E3779B97F4A7C15)  # of the polynomial hash of a head
-BLOCK = 2**20  # characters at once
-CANDIDATES = 1000  # places with an equal head at which the whole stretch is looked for
+BLOCK = 2**20  # characters hashed at once
+CANDIDATES = 1000  # the most places with an equal head at which the whole stretch is compared
 
 
 class Stretch(NamedTuple):
-    """A part of a document without the white space at its end, by length and content hash.
+    """A part of a document, without the white space at its end, by length and content hash.
 
     Args:
-        length: its characters.
-        head: the polynomial hash of its first ones, by which it is found in a long text.
-        content: the content hash of all of it.
+        length: number of characters.
+        head: polynomial hash of the first characters, by which the part is found in a long text.
+        content: content hash of the whole part.
     """
 
     length: int
@@ -30,15 +30,15 @@ class Stretch(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Stretch:
-        """The name of a part's text."""
+        """The stretch of a part's text."""
         text = text.rstrip()
         head = next(_hashes(text[: _width(len(text))], _width(len(text))))
         return cls(len(text), int(head[0]), content_hash(text))
 
     def find(self, text: str) -> tuple[int, int] | None:
-        """Where it begins and ends in a text, white space behind it included if the text ends with it; None if nowhere.
+        """Start and end in a text, white space after it included at the end of the text; None if it does not occur.
 
-        In linear time: the heads of all places are compared at once.
+        The search takes linear time, since the heads of all places are compared at once.
         """
         end = len(text.rstrip())
         if self.length > end:
@@ -50,12 +50,12 @@ class Stretch(NamedTuple):
         return None
 
     def _candidates(self, text: str, end: int) -> Iterator[int]:
-        """The end of the text, where the stretch was when it was named, and then every place with an equal head."""
+        """Candidate places: first that at the end of the text, its original place, then those with an equal head."""
         yield end - self.length
-        width, left = _width(self.length), CANDIDATES
+        width, budget = _width(self.length), CANDIDATES
         for block, hashes in enumerate(_hashes(text, width)):
-            for place in np.flatnonzero(hashes == np.uint64(self.head))[:left]:
-                left -= 1
+            for place in np.flatnonzero(hashes == np.uint64(self.head))[:budget]:
+                budget -= 1
                 yield block * BLOCK + int(place)
 
 
@@ -65,7 +65,7 @@ def _width(length: int) -> int:
 
 
 def _hashes(text: str, width: int) -> Iterator[np.ndarray]:
-    """The hash of the `width` characters from every place on, a block of places at a time; width is a power of two."""
+    """Hashes of the `width` characters from every place on, in blocks of places; width is a power of two."""
     for first in range(0, max(len(text) - width + 1, 0), BLOCK):
         raw = text[first : first + BLOCK + width - 1].encode("utf-32-le", "surrogatepass")
         hashes, power, reach = np.frombuffer(raw, np.uint32).astype(np.uint64), BASE, 1

@@ -1,4 +1,4 @@
-"""Reading one file as UTF-8 text, in blocks or whole, or saying at which byte that fails."""
+"""Reading of a file as UTF-8 text, in blocks or at once, with errors that name the byte."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from ltm_pyro.data.encodings import refusal_of_bytes
 from ltm_pyro.errors import InputError
 
 BLOCK = 2**20
-HEAD = 20_000  # bytes at the beginning, which tell what kind of file it is
+HEAD = 20_000  # bytes at the beginning of a file, from which its kind is determined
 
 
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte-order mark and with LF line ends.
 
     Raises:
-        InputError: the file cannot be opened, is not UTF-8 or holds NUL bytes; the message names file and byte.
+        InputError: if the file cannot be opened, is not UTF-8 or holds NUL bytes, naming file and byte.
     """
     return "".join(read_blocks(path))
 
 
 def read_blocks(path: Path) -> Iterator[str]:
-    """The text of `read_text`, a block at a time: the memory this takes does not grow with the file."""
+    """The text of a file as from `read_text`, in blocks, with memory that does not grow with the file."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     place, begun, head = 0, False, b""
-    held = ""  # a CR at the end of a block waits for what follows it
+    pending = ""  # a CR at the end of a block, kept until the next block shows whether an LF follows
     for raw in _raw_blocks(path):
         head = head or raw[:HEAD]
-        text = held + _decoded(decoder, path, raw, place, head)
+        text = pending + _decoded(decoder, path, raw, place, head)
         text = text if begun else text.removeprefix("\ufeff")
         begun = begun or bool(text)
-        held = "\r" if raw and text.endswith("\r") else ""
-        yield text.removesuffix(held).replace("\r\n", "\n")
+        pending = "\r" if raw and text.endswith("\r") else ""
+        yield text.removesuffix(pending).replace("\r\n", "\n")
         place += len(raw)
 
 
 def split_blocks(blocks: Iterator[str], separator: str) -> Iterator[str]:
-    """``"".join(blocks).split(separator)``, a piece at a time."""
-    held: list[str] = []
-    edge = ""  # the last characters so far: they may begin a separator
+    """Pieces between separators, as ``"".join(blocks).split(separator)``, one at a time."""
+    parts: list[str] = []  # of the current piece
+    edge = ""  # the last characters so far, which may begin a separator
     for block in blocks:
-        *pieces, rest = (edge + block).split(separator)
-        for piece in pieces:
-            held.append(piece)
-            whole, held = "".join(held), []
-            yield whole
+        *ends, rest = (edge + block).split(separator)
+        for end in ends:
+            parts.append(end)
+            piece, parts = "".join(parts), []
+            yield piece
         at = max(len(rest) - len(separator) + 1, 0)
-        held.append(rest[:at])
+        parts.append(rest[:at])
         edge = rest[at:]
-    held.append(edge)
-    whole, held = "".join(held), []  # what it is made of is let go
-    yield whole
+    parts.append(edge)
+    piece, parts = "".join(parts), []  # frees the parts before the piece is used
+    yield piece
 
 
 class BlockFile(io.TextIOBase):
-    """Blocks of text as an open file, for libraries that read from one."""
+    """File object that reads from blocks of text, for libraries that take an open file."""
 
     def __init__(self, blocks: Iterator[str]) -> None:
         self._blocks, self._rest = blocks, ""
@@ -67,7 +67,7 @@ class BlockFile(io.TextIOBase):
         return True
 
     def read(self, size: int | None = -1) -> str:
-        """The next characters, at most `size`; all that are left if it is negative or None."""
+        """The next characters, at most `size`; all remaining ones if it is negative or None."""
         if size is None or size < 0:
             text, self._rest = self._rest + "".join(self._blocks), ""
             return text
@@ -81,7 +81,7 @@ class BlockFile(io.TextIOBase):
 
 
 def open_file(path: Path) -> BinaryIO:
-    """A file to read bytes from; what the operating system refuses becomes an `InputError`."""
+    """Open a file for reading bytes; an error of the operating system becomes an `InputError`."""
     try:
         return path.open("rb")
     except OSError as error:
@@ -104,7 +104,7 @@ def _read(file: BinaryIO, path: Path) -> bytes:
 
 
 def _decoded(decoder: codecs.IncrementalDecoder, path: Path, raw: bytes, place: int, head: bytes) -> str:
-    waiting, _ = decoder.getstate()  # bytes of a character that a block's end has cut
+    waiting, _ = decoder.getstate()  # bytes of a character that is divided between blocks
     nul = raw.find(b"\0")
     if nul >= 0:
         raise refusal_of_bytes(path, head, raw, f"a NUL byte at byte {place + nul}")

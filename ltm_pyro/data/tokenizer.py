@@ -1,4 +1,4 @@
-"""Text to token ids and back, with the bytes each token stands for."""
+"""Tokenizer: text to token ids and back, with the number of bytes of each token."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ BEGIN = "<|begin|>"
 BEGIN_NAMES = (BEGIN, "<|beginoftext|>", "<|startoftext|>", "<|begin_of_text|>", "<s>", "<bos>", "[CLS]")
 END_NAMES = (END, "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
 SMALLEST_VOCABULARY = 258  # every byte, END and PAD
-CHARACTERS_AT_ONCE = 2**18  # bounds the memory that encoding takes, up to 400 bytes a character
+CHARACTERS_AT_ONCE = 2**18  # limits the memory of encoding, up to 400 bytes per character
 LONG_RUN = re.compile(r"\S{256}(?=\S)|\s{256}(?=\s)")
 
 
 class Piece(NamedTuple):
-    """Tokens of a text, the bytes that each stands for, and whether the text ends with them."""
+    """Tokens of a part of a text, the number of bytes of each, and a flag for the last part."""
 
     ids: np.ndarray
     byte_counts: np.ndarray
@@ -39,11 +39,11 @@ class Piece(NamedTuple):
 
 
 class Tokenizer:
-    """A `tokenizers.Tokenizer` with a known end token, and text that never turns into special tokens.
+    """A `tokenizers.Tokenizer` with a known end token, which never encodes text as special tokens.
 
-    A document that contains the characters ``<|endoftext|>`` is encoded letter by letter, like any other text; only
-    code that asks for `eos_id` gets the end token. Nothing that a text holds is encoded as `eos_id`, `bos_id` or `pad`,
-    whatever the backend's vocabulary holds; where that cannot be had, the text is refused.
+    The characters ``<|endoftext|>`` in a document are encoded like any other text; the end token is available only as
+    `eos_id`. No text is encoded as `eos_id`, `bos_id` or `pad`, whatever the backend's vocabulary contains; a text for
+    which this is impossible is refused.
 
     Args:
         backend: the tokenizer to wrap. It is set to neither truncate, pad nor look for special tokens in text.
@@ -51,12 +51,12 @@ class Tokenizer:
     Attributes:
         vocabulary: V, one more than the largest id.
         eos_id: the id that ends a document.
-        bos_id: the id that stands before a document: that of a template which does no more than put it there, or
-            one of a usual name; `eos_id` where the backend has none.
-        pad: the id that fills a batch; `eos_id` where the backend has none.
+        bos_id: the id before a document: that of a template which only puts it there, or that of a token with a usual
+            name; `eos_id` if the backend has none.
+        pad: the id of padding; `eos_id` if the backend has none.
 
     Raises:
-        InputError: the backend has no token that ends a document.
+        InputError: if the backend has no token that ends a document.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
@@ -80,26 +80,26 @@ class Tokenizer:
 
     @classmethod
     def load(cls, spec: str | Path, flag: str = "--data.tokenizer") -> Tokenizer:
-        """A tokenizer from a ``tokenizer.json``, a folder that holds one, or the hub (``gpt2`` or ``hf:gpt2``).
+        """Load a tokenizer from a ``tokenizer.json``, a folder with one, or the hub (``gpt2`` or ``hf:gpt2``).
 
         Args:
             spec: the file, the folder or the name.
-            flag: the option that it was given by, for the message.
+            flag: the option that gave it, for the message.
 
         Raises:
-            InputError: there is none, or it does not parse, or it has no token that ends a document.
+            InputError: if there is none, it does not parse, or it has no token that ends a document.
         """
         return cls(load_backend(str(spec), flag))
 
     def add_begin(self) -> None:
-        """Give a tokenizer without one a token of its own that stands before a document: the next free id."""
+        """Add a token that stands before a document, with the next free id, to a tokenizer without one."""
         self.backend.add_special_tokens([BEGIN])
         self._find_special()
 
     def set_bos_id(self, id: int) -> bool:
-        """Let a special token stand before a document; False if no special token has this id.
+        """Choose the special token before a document by its id; returns False if no special token has this id.
 
-        The choice is saved along, as a template (`tokenizers.processors.TemplateProcessing`).
+        The choice is saved with the tokenizer, as a template (`tokenizers.processors.TemplateProcessing`).
         """
         from tokenizers import processors
 
@@ -113,18 +113,19 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write a ``tokenizer.json`` that `load` reads back."""
-        Path(path).write_text(self.backend.to_str(pretty=True), encoding="utf-8")  # the backend's own raises no OSError
+        Path(path).write_text(
+            self.backend.to_str(pretty=True), encoding="utf-8"
+        )  # the backend's method raises no OSError
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of a text, int32 (T,), without an end token."""
         return np.concatenate([self._checked(np.array(self._encoded(p).ids, np.int32)) for p, _ in self._pieces(text)])
 
     def encode_with_bytes(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-        """The ids of a text, int32 (T,), and the UTF-8 bytes each one stands for, int64 (T,).
+        """The ids of a text, int32 (T,), and the number of UTF-8 bytes of each, int64 (T,).
 
-        A token stands for the bytes from the end of the token before it to its own end, so that the bytes of all
-        tokens add up to those of the text. Of several tokens that share one character the first stands for all its
-        bytes, the others for none.
+        A token's bytes are those from the end of the token before it to its own end, so that the bytes of all tokens
+        add up to those of the text. If several tokens share one character, the first has all its bytes.
         """
         ids, byte_counts = _joined([Piece(*_with_bytes(p, self._encoded(p)), last) for p, last in self._pieces(text)])
         return self._checked(ids), byte_counts
@@ -139,28 +140,28 @@ class Tokenizer:
         return self._encoder
 
     def _checked(self, ids: np.ndarray) -> np.ndarray:
-        """The ids of a text; raises InputError if one of them is that of a special token and not of an unknown word."""
+        """Check the ids of a text; raises InputError for the id of a special token, unless it means an unknown word."""
         unknown = getattr(self.backend.model, "unk_token", None)
         for name, number in self._special.items():
             if name != unknown and (ids == number).any():
                 raise InputError(
-                    f"the tokenizer reads {name!r} in a text as its special token, which no text may become. Take "
+                    f"the tokenizer encodes {name!r} in a text as its special token, which is not allowed. Take "
                     f"another tokenizer, or remove {name!r} from the text"
                 )
         return ids
 
     def encode_many(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """`encode_with_bytes` of each text, several at once."""
-        done: list[Piece] = []
+        """`encode_with_bytes` of each text, computed in groups."""
+        pieces: list[Piece] = []
         for piece in self.encode_pieces(texts):
-            done.append(piece)
+            pieces.append(piece)
             if piece.last:
-                whole, done = _joined(done), []
-                yield whole
+                encoded, pieces = _joined(pieces), []
+                yield encoded
 
     def encode_pieces(self, texts: Iterable[str]) -> Iterator[Piece]:
-        """`encode_many`, and a long text comes piece by piece where that makes no difference to its tokens."""
-        last: deque[bool] = deque()  # of the pieces that are being encoded
+        """`encode_many` with a long text in several pieces, if cutting it does not change its tokens."""
+        last: deque[bool] = deque()  # flags of the pieces that are being encoded
 
         def pieces() -> Iterator[str]:
             for piece, ends in (cut for text in texts for cut in self._pieces(text)):
@@ -190,16 +191,16 @@ class Tokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """Learn a byte-level BPE vocabulary (Sennrich et al., 2016; bytes as in GPT-2), exact for any text.
+    """Train a byte-level BPE tokenizer (Sennrich et al., 2016; bytes as in GPT-2), which is exact for any text.
 
-    The only special tokens are ``<|endoftext|>`` and ``<|pad|>``. One corpus gives one tokenizer: nothing is random.
+    The only special tokens are ``<|endoftext|>`` and ``<|pad|>``. Training is deterministic.
 
     Args:
-        texts: what to learn from.
+        texts: the training texts.
         vocabulary: V, at least 258 (256 bytes and two special tokens).
 
     Raises:
-        InputError: V is too small, or larger than the texts have pairs to merge for.
+        InputError: if V is too small, or larger than the texts have pairs to merge.
     """
     if vocabulary < SMALLEST_VOCABULARY:
         raise InputError(
@@ -212,8 +213,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     reached = backend.get_vocab_size()
     if reached < vocabulary:
         raise InputError(
-            f"a vocabulary of {vocabulary} was asked for, but the text only supports {reached}. "
-            f"Ask for at most that, --data.vocabulary {reached}, or give more text"
+            f"the text supports a vocabulary of at most {reached}, not {vocabulary}. Give "
+            f"--data.vocabulary {reached}, or more text"
         )
     return Tokenizer(backend)
 
@@ -240,10 +241,10 @@ def _trainer(vocabulary: int) -> tokenizers.trainers.BpeTrainer:
 
 
 def _runs(text: str) -> Iterator[str]:
-    """The text, cut inside runs of over 256 characters without (or of nothing but) white space.
+    """The text, cut within runs of more than 256 characters without white space, or of white space alone.
 
-    Such a run is one word to the trainer, whose time grows with the square of a word's length: one of a million
-    letters takes minutes. Ordinary text comes back whole.
+    The trainer takes such a run for one word, and its time grows with the square of a word's length: a word of a
+    million letters takes minutes. Ordinary text is not cut.
     """
     start = 0
     for run in LONG_RUN.finditer(text):
@@ -277,12 +278,12 @@ def _with_bytes(text: str, encoding: tokenizers.Encoding) -> tuple[np.ndarray, n
     if not len(ids):
         return ids, np.zeros(0, dtype=np.int64)
     ends = np.maximum.accumulate(np.fromiter(map(itemgetter(1), encoding.offsets), np.int64, len(ids)))
-    ends[-1] = len(text)  # a backend may drop white space at the end: the last token answers for it
+    ends[-1] = len(text)  # a backend may drop white space at the end, whose bytes go to the last token
     return ids, np.diff(_bytes_before(text)[ends], prepend=0)
 
 
 def _bytes_before(text: str) -> np.ndarray:
-    """How many UTF-8 bytes come before each character, and before the end: (characters + 1,)."""
+    """Number of UTF-8 bytes before each character, and before the end, shape (characters + 1,)."""
     if text.isascii():
         return np.arange(len(text) + 1)
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)

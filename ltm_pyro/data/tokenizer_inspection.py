@@ -1,8 +1,8 @@
-"""A tokenizer's file, inspected before the library that reads it sees it.
+"""Inspection of a tokenizer's file before the `tokenizers` library parses it.
 
-The `tokenizers` library believes its files: a few replacements make gigabytes of a line, an id of 2**31 asks for a
-table of as many rows, and a pattern that matches nothing ends the process. What tokenizers in use are made of is
-within these bounds by far.
+The library does not check its files: a few replacements turn a line into gigabytes, an id of 2**31 allocates a table of
+as many rows, and a pattern that matches the empty string ends the process. Tokenizers in use are far within the limits
+below.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ltm_pyro.data.charsmap import fault_of_charsmap
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import parse_json, validate
 
-GROWTH = 64.0  # characters that all replacements together may make of one
+GROWTH = 64.0  # the most characters that all replacements together may make of one
 PATTERN = 4096  # characters of a pattern
-CONTENT = 64  # characters that a replacement puts in
-WORD = 100_000  # characters of a word that WordPiece looks at
+CONTENT = 64  # characters that a replacement inserts
+WORD = 100_000  # characters of a word that WordPiece processes
 LARGEST_ID = 2**24
-GAPS = 4, 2**16  # ids stay below so many times their number, and so many more
+GAPS = 4, 2**16  # factor and offset: ids are at most their number times the factor, plus the offset
 
 NORMALIZERS = (
     *("Sequence", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Lowercase", "Strip", "StripAccents", "BertNormalizer"),
@@ -44,11 +44,11 @@ REMEDY = "Restore it from a copy, or take another tokenizer"
 
 
 def inspect_tokenizer(text: str, where: str) -> None:
-    """Refuse a `tokenizer.json` that would take memory or time without bound, or end the process.
+    """Refuse a `tokenizer.json` that could take unlimited memory or time, or end the process.
 
     Args:
-        text: the file's.
-        where: its name, for the message.
+        text: the content of the file.
+        where: the file's name, for the message.
 
     Raises:
         InputError: naming the part that is out of bounds.
@@ -74,7 +74,7 @@ def _faults(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parts(part: Any) -> Iterator[Any]:
-    """A component, or those of a sequence of them."""
+    """The component itself, or the components of a sequence."""
     inner = next((part[key] for key in LISTS if key in part), None) if isinstance(part, dict) else None
     if isinstance(inner, list):
         for item in inner:
@@ -111,7 +111,7 @@ def _faults_of_pattern(what: str, pattern: Any) -> Iterator[str]:
 
 
 def _runaway(pattern: str) -> str:
-    """Why a regular expression may take time without bound or match nothing; empty if it is an ordinary one."""
+    """Fault of a regular expression that may take unlimited time; empty if there is none."""
     plain = re.sub(r"\\(?:[pP]\{[^}]*\}|x\{[^}]*\}|.)", "x", pattern, flags=re.DOTALL)
     plain = re.sub(r"\[\^?\]?[^\]]*\]", "x", plain)  # a class of characters is one character
     if LARGE.search(plain):
@@ -125,7 +125,7 @@ def _runaway(pattern: str) -> str:
         elif plain[place] == ")" and open_groups:
             inside = open_groups.pop()
             if inside and UNBOUNDED.match(plain, place + 1):
-                return "repeats a group with a repetition or a choice inside, which can take time without bound"
+                return "repeats a group with a repetition or a choice inside, which can take unlimited time"
             open_groups[-1:] = [open_groups[-1] or inside] if open_groups else []
         elif open_groups and (repeated or plain[place] == "|"):
             open_groups[-1] = True
@@ -134,7 +134,7 @@ def _runaway(pattern: str) -> str:
 
 
 def _growth(part: Any) -> float:
-    """The most characters that a part makes of one."""
+    """The most characters that a component makes of one."""
     if not isinstance(part, dict) or part.get("type") != "Replace":
         return 1.0
     content, pattern = part.get("content"), part.get("pattern")

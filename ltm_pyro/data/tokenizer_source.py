@@ -1,4 +1,4 @@
-"""Where an existing tokenizer comes from: a file, a folder or the hub."""
+"""Loading of an existing tokenizer from a file, a folder or the hub."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BYTES = 2**27
 
 
 def load_backend(spec: str, flag: str = "--data.tokenizer") -> tokenizers.Tokenizer:
-    """A `tokenizers.Tokenizer` from a ``tokenizer.json``, a folder that holds one, or a hub name.
+    """Load a `tokenizers.Tokenizer` from a ``tokenizer.json``, a folder with one, or a name on the hub.
 
     Raises:
-        InputError: nothing can be loaded from there; the message says what was tried.
+        InputError: if none can be loaded, naming the source that was tried.
     """
     path = Path(spec).expanduser()
     if path.is_dir():
@@ -45,26 +45,26 @@ def _from_file(path: Path) -> tokenizers.Tokenizer:
     inspect_tokenizer(text, str(path))
     try:
         return Backend.from_str(text)
-    except BaseException as error:  # the library raises bare Exception, and a panic of its own
+    except BaseException as error:  # the library raises bare Exception, and panics
         if not isinstance(error, Exception) and not is_panic(error):
             raise
         raise InputError(f"{path} does not parse as a tokenizer ({FILE}): {error}") from error
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether an error is a panic of a library in Rust, which derives from `BaseException` alone."""
+    """True if an error is a panic of a Rust library, which derives from `BaseException` alone."""
     return type(error).__name__ == "PanicException"
 
 
 @contextmanager
 def answering(what: str) -> Iterator[None]:
-    """Within, what the library cannot do becomes one line.
+    """Context manager that turns an error of the `tokenizers` library into an InputError of one line.
 
     Args:
-        what: it is asked to do, after "the tokenizer cannot".
+        what: the failed action, after "the tokenizer cannot".
 
     Raises:
-        InputError: for a text that it fails at.
+        InputError: if the library fails.
     """
     try:
         yield

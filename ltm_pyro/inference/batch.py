@@ -10,17 +10,17 @@ from ltm_pyro.instances import described, refuse_class
 
 
 def checked_batch(model: object, guide: object, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-    """The batch as the model takes it; token ids are then int64. No device is waited for.
+    """Validated token ids, as int64, and mask of a batch, without synchronisation with the device.
 
     Raises:
-        InputError: for a batch that is not the model's, or a guide that does not fit the model.
+        InputError: for a batch that the model refuses, or a guide that does not fit the model.
     """
     refuse_unfit(model, guide)
     return model_of(model).checked_batch(x, mask)
 
 
 def refuse_unfit(model: object, guide: object) -> None:
-    """Raises InputError for a class in the place of an object, a model as a guide, or thoughts of different shapes."""
+    """Raises InputError for a class instead of an object, a model as a guide, or thoughts of different shapes."""
     for argument, part in (("model", model), ("guide", guide)):
         refuse_class(argument, part)
     if not is_guide(guide) or is_guide(model):
@@ -46,5 +46,9 @@ def _refuse_other_thoughts(prior: Prior, guide: Guide, prior_name: str, guide_na
         kinds = ("one-hot", "continuous") if prior.discrete else ("continuous", "one-hot")
         raise InputError(
             f"{prior_name} has {kinds[0]} thoughts, {guide_name} draws {kinds[1]} ones: take "
-            + ("CategoricalGuide or another over codes" if prior.discrete else "MeanFieldGuide or another over numbers")
+            + (
+                "CategoricalGuide or another guide over codes"
+                if prior.discrete
+                else "MeanFieldGuide or another Gaussian"
+            )
         )

@@ -1,7 +1,7 @@
-"""Contracts of inference: all that it asks of a model, of a prior and of a guide, and the default of each member.
+"""Protocols of inference: the members that it needs of a model, a prior and a guide, with their defaults.
 
-A part need not derive from anything. `model_of`, `prior_of` and `guide_of` give a part itself where it has all members,
-and else the part with the defaults of those that it lacks; nothing else in inference asks whether a member exists.
+A part need not derive from any class. `model_of`, `prior_of` and `guide_of` return a part itself if it has all members,
+and else a wrapper with the defaults of the missing ones; no other code of inference tests for members.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from ltm_pyro.errors import InputError
 
 
 class Prior(Protocol):
-    """A prior p(z). Its thoughts are not compared with the guide's where it does not say what they are."""
+    """Prior p(z). Thoughts are compared with the guide's only where `z_shape` or `discrete` is given."""
 
     @abstractmethod
     def __call__(self) -> Distribution:
-        """p(z), event shape (L, K, D)."""
+        """The distribution p(z), event shape (L, K, D)."""
 
     @property
     def z_shape(self) -> tuple[int, int, int] | None:
-        """(L, K, D)."""
+        """The event shape (L, K, D); not compared with the guide's if None."""
         return None
 
     @property
     def discrete(self) -> bool | None:
-        """Whether its thoughts are one-hot."""
+        """Whether z is one-hot; not compared with the guide's if None."""
         return None
 
 
 class Model(Protocol):
-    """A Pyro model with sites `z` and `x`. Required: its call, and `parameters`, as every `nn.Module` has them."""
+    """Pyro model with sites `z` and `x`. Required: a call, and `parameters`, as of any `nn.Module`."""
 
     @abstractmethod
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -44,20 +44,20 @@ class Model(Protocol):
 
     @abstractmethod
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
-        """The weights."""
+        """The weights θ."""
 
     @property
     def prior(self) -> Prior | None:
-        """Of the site `z`; None where the guide is not to start at a prior."""
+        """The prior of the site `z`; None if the guide does not start at a prior."""
         return None
 
     def checked_batch(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The batch as the model takes it; raises InputError for one that is not the model's."""
+        """Validated token ids and mask of a batch; raises InputError for a batch that the model refuses."""
         return x, mask
 
 
 class Guide(Protocol):
-    """A posterior q(z | x) with local parameters γ. Required: `start`, `local_parameters`, and a Pyro guide's call."""
+    """Guide q(z | x) with local parameters γ. Required: `start`, `local_parameters`, and the call of a Pyro guide."""
 
     @abstractmethod
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -77,7 +77,7 @@ class Guide(Protocol):
 
     @property
     def z_shape(self) -> tuple[int, int, int] | None:
-        """(L, K, D); not compared with the prior's if None."""
+        """The event shape (L, K, D); not compared with the prior's if None."""
         return None
 
     @property
@@ -87,7 +87,7 @@ class Guide(Protocol):
 
     @property
     def has_density(self) -> bool:
-        """Whether log q(z) is known; else the bound claims nothing."""
+        """Whether log q(z) is known; otherwise the bound claims nothing."""
         return True
 
     @property
@@ -97,22 +97,22 @@ class Guide(Protocol):
 
     @property
     def fast_particles(self) -> int | None:
-        """The samples that the fast loop takes, each of which moves by its own objective; None leaves that open."""
+        """The number of samples in the fast loop, each with its own objective; None leaves it to the objective."""
         return None
 
     @property
     def is_sampler(self) -> bool:
-        """Whether the fast loop's steps are a sampler's, so that tables take no more of them."""
+        """Whether the fast loop's steps are a sampler's, which tables take as in training."""
         return False
 
     @property
     def has_natural_step(self) -> bool:
-        """Whether there are `natural_step` and `natural_norm`."""
+        """Whether the guide has `natural_step` and `natural_norm`."""
         return False
 
     @property
     def needs_unrolled(self) -> bool:
-        """Whether it learns through the fast loop's steps, of which `set_unrolled` is given the `UnrolledLoop`."""
+        """Whether the guide learns through the fast loop's steps, which `set_unrolled` receives."""
         return False
 
     def fast_optimizer(self, given: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
@@ -120,61 +120,61 @@ class Guide(Protocol):
         return given
 
     def set_unrolled(self, unrolled: Any) -> None:
-        """Take the noted steps at the end of a fast loop."""
+        """Hook that receives the recorded steps of a fast loop, an `UnrolledLoop`."""
 
     def after_fit(self, log_joint: Callable[[Tensor], Tensor]) -> None:
-        """Called after a fit with log p(x, z) of the batch."""
+        """Hook called after a fit with log p(x, z) of the batch."""
 
     def backward_guide(self, loss: Callable[[], Tensor]) -> None:
-        """Called in every slow step after its `backward`, to add gradients of the global parameters."""
+        """Hook called in every slow step after its `backward`, to add gradients of the global parameters."""
 
     def natural_step(self, rate: float) -> None:
         """Move the local parameters along the natural gradient."""
         raise InputError(f"{type(self).__name__} has no natural gradient in closed form: choose another fast.optimizer")
 
     def natural_norm(self) -> Tensor:
-        """The squared length of the natural gradient by the family's own measure, shape (B,), in nats."""
+        """The squared norm of the natural gradient in the Fisher metric, shape (B,), in nats."""
         raise InputError(
-            f"{type(self).__name__} has no natural gradient whose length it tells (natural_norm): choose another "
-            "fast.optimizer, or give it no max_kl"
+            f"{type(self).__name__} does not implement natural_norm: choose another fast.optimizer, or give it no "
+            "max_kl"
         )
 
 
 @runtime_checkable
 class GuideOptimizer(Protocol):
-    """An optimizer of local parameters that asks the guide for its steps, as `NaturalGradient` does."""
+    """Optimizer of local parameters whose steps the guide implements, such as `NaturalGradient`."""
 
     def attend(self, guide: Guide) -> None:
-        """Take the steps of this guide."""
+        """Set the guide that implements the steps."""
 
 
 def model_of(part: object) -> Model:
-    """A model with all that inference asks of one."""
+    """The model, with the defaults of missing members of `Model`."""
     return cast(Model, _complete(part, Model))
 
 
 def prior_of(part: object) -> Prior:
-    """A prior with all that inference asks of one."""
+    """The prior, with the defaults of missing members of `Prior`."""
     return cast(Prior, _complete(part, Prior))
 
 
 def guide_of(part: object) -> Guide:
-    """A guide with all that inference asks of one."""
+    """The guide, with the defaults of missing members of `Guide`."""
     return cast(Guide, _complete(part, Guide))
 
 
 def is_guide(part: object) -> bool:
-    """Whether it is a guide, and no model."""
+    """Whether a part is a guide: it has `local_parameters`."""
     return hasattr(part, "local_parameters")
 
 
 def _complete(part: object, contract: type) -> object:
-    own = all(hasattr(part, name) for name in vars(contract) if not name.startswith("_"))
-    return part if own else _Completed(part, contract)
+    complete = all(hasattr(part, name) for name in vars(contract) if not name.startswith("_"))
+    return part if complete else _Completed(part, contract)
 
 
 class _Completed:
-    """A part with a contract's defaults in the place of the members that the part lacks."""
+    """Wrapper of a part, with a protocol's defaults for the members that the part lacks."""
 
     def __init__(self, part: Any, contract: type) -> None:
         self._part, self._contract = part, contract
@@ -185,5 +185,5 @@ class _Completed:
     def __getattr__(self, name: str) -> Any:
         default = vars(self._contract).get(name)
         if hasattr(self._part, name) or getattr(default, "__isabstractmethod__", default is None):
-            return getattr(self._part, name)  # its own error, where it lacks what is required
+            return getattr(self._part, name)  # the part's own AttributeError for a missing required member
         return default.__get__(self._part)  # type: ignore[union-attr]  # a property's value, or a bound method

@@ -18,7 +18,7 @@ from ltm_pyro.instances import require_instance
 
 
 class DualRateSVI:
-    """For each batch: fit every sequence's posterior, then take one step on the weights.
+    """Dual-rate variational inference: for each batch, fit every posterior, then take one step on the weights.
 
     (Kong et al., 2025, arXiv 2502.01567, algorithm 1.) Pyro's parameter store is not used and stays empty.
 
@@ -26,15 +26,13 @@ class DualRateSVI:
         model: a Pyro model called as `model(x, mask, ...)`.
         guide: a guide with `start`, `local_parameters`, and the model's own call; see `contracts.Guide`.
         fast: the loop on the local parameters.
-        slow: the step on the global ones; None for inference alone. Its `steps` are the run's, of which schedules may
-            take shares.
-        observers: of every fast loop that a slow step follows, beside the slow step's own.
+        slow: the step on the global parameters; None for inference alone. Its `steps` are the length of the run, for
+            schedules by shares of it.
+        observers: observers of the fast loop in `step`, in addition to the slow step's own.
 
     Raises:
-        InputError: if a schedule takes shares of a run whose length `slow` does not say.
-
-    Raises:
-        InputError: for a class in the place of an object, arguments in another order, or a guide that does not fit.
+        InputError: for a class instead of an object, arguments in another order, a guide that does not fit, or a
+            schedule by shares of a run whose length `slow` does not have.
 
     Example:
         >>> from ltm_pyro import ELBO, Decoder, GaussianPrior, LatentThoughtModel, MeanFieldGuide
@@ -58,8 +56,8 @@ class DualRateSVI:
         if slow is not None:
             require_instance("slow", slow, SlowStep, "SlowStep(ELBO()); the order is model, guide, fast, slow")
         self.model, self.guide, self.fast, self.slow = model, guide, fast, slow
-        own = [] if slow is None or slow.observer is None else [slow.observer]
-        self.observers = [*observers, *own]
+        slow_observers = [] if slow is None or slow.observer is None else [slow.observer]
+        self.observers = [*observers, *slow_observers]
         self.weight_observers = [each for each in self.observers if isinstance(each, WeightObserver)]
         if slow is not None:
             for bound in (fast.bound, slow.bound):
@@ -67,14 +65,14 @@ class DualRateSVI:
             slow.prepare(chain(model.parameters(), guide.parameters()))
 
     def fit(self, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> None:
-        """Fit the local posteriors of a batch; θ stays as it is and gets no gradient."""
+        """Fit the local posteriors of a batch, at fixed θ, which gets no gradient."""
         self.fast.fit(self.model, self.guide, x, mask, **kwargs)
 
     def step(self, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> Terms:
-        """`fit`, then one slow step; the terms of the batch before that step, with fresh noise.
+        """Fit the posteriors of a batch and take one slow step; returns the batch's terms before the slow step.
 
         Raises:
-            NonFiniteError: if the bound or its gradient is not finite; the weights are as they were.
+            NonFiniteError: if the bound or its gradient is not finite; the weights are unchanged.
         """
         return self.step_in_slices([{"x": x, "mask": mask, **kwargs}])
 
@@ -84,15 +82,15 @@ class DualRateSVI:
         tokens: Tensor | int | None = None,
         others: ProcessGroup | None = None,
     ) -> Terms:
-        """`step` on a batch that comes in slices: each is fitted, adds its gradient, and its posteriors are forgotten.
+        """Take a `step` on a batch in slices (gradient accumulation): each is fitted and adds its gradient.
 
-        The weights move once, by the gradient of the whole batch: memory is that of a slice, and other processes may
-        work on further slices.
+        The weights move once, by the gradient of the whole batch. Memory is that of a slice, whose posteriors are
+        discarded, and other processes may work on further slices.
 
         Args:
-            slices: the arguments of `fit`, one after another.
-            tokens: how many are scored in the whole batch, all processes' slices included; None for a single slice.
-            others: the processes that work on its other slices, each on as many as this one.
+            slices: the arguments of `fit` for each slice.
+            tokens: number of scored tokens in the whole batch, over all processes; None for a single slice.
+            others: the processes with the other slices of the batch, as many each as this one.
 
         Returns:
             The terms of the whole batch.
@@ -101,13 +99,15 @@ class DualRateSVI:
             NonFiniteError: as in `step`, in all processes alike.
         """
         if self.slow is None:
-            raise RuntimeError("this DualRateSVI has no slow step: it was made for inference alone")
+            raise RuntimeError(
+                "this DualRateSVI has no slow step, and does inference alone: give it slow=SlowStep(...)"
+            )
         for bound in (self.fast.bound, self.slow.bound):
             bound.begin(self.slow.taken)
         self.slow.begin()
         parts = []
-        for whole in slices:
-            inputs = self._checked(whole)
+        for arguments in slices:
+            inputs = self._checked(arguments)
             self.fit(**inputs, observers=self.observers)
             parts.append(
                 self.slow.gradient(self.model, self.guide, tokens=tokens, observers=self.weight_observers, **inputs)
@@ -119,6 +119,6 @@ class DualRateSVI:
         return terms
 
     def _checked(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of `fit`, with token ids and mask as the model takes them."""
+        """The arguments of `fit`, with validated token ids and mask."""
         x, mask = checked_batch(self.model, self.guide, inputs["x"], inputs.get("mask"))
         return {**inputs, "x": x, "mask": mask}

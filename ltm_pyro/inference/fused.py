@@ -1,4 +1,4 @@
-"""One kernel for all of an optimizer's step."""
+"""Fused optimizer kernels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch.optim import Optimizer
 
 
 def fused(optimizer: Optimizer) -> Optimizer:
-    """Let an optimizer that has a fused kernel take it, unless something else was asked for."""
+    """Switch an optimizer to its fused kernel, if it has one and the user has set neither `fused` nor `foreach`."""
     for group in optimizer.param_groups:
         if group.get("foreach", False) is None and group.get("fused", False) is None:
             group["fused"] = True

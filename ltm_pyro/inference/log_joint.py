@@ -1,4 +1,4 @@
-"""log p(x, z) of a batch, as a function of z."""
+"""The log-joint log p(x, z) of a batch, as a function of z."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ltm_pyro.inference.prefix_cache import PrefixCache
 
 
 class LogJoint:
-    r"""The unnormalised log posterior of every sequence, :math:`\log p(x \mid z) + \log p(z)`, in nats.
+    r"""Log-joint (unnormalised log-posterior) of every sequence, :math:`\log p(x \mid z) + \log p(z)`, in nats.
 
-    A prior's distribution that is another one `for_learning` is taken as that. What does not depend on z is computed
-    once, so that the model's weights must stay as they are.
+    A distribution with a method `for_learning` is replaced by the result. Computations that do not depend on z are done
+    once, so that the model's weights must not change.
 
     Args:
         model: with sites `z` and `x`.
@@ -30,7 +30,7 @@ class LogJoint:
         self._shared = PrefixCache()
 
     def __call__(self, z: Tensor) -> Tensor:
-        """(B, *event) -> (B,), or (S, B, *event) -> (S, B), differentiable by z."""
+        """Log-joint of z, (B, *event) -> (B,), or (S, B, *event) -> (S, B), differentiable in z."""
         batch_shape = z.shape[:-3]
         plate = pyro.plate("particles", len(z), dim=-2) if len(batch_shape) == 2 else nullcontext()
         with self._shared, plate, _Held(z):
@@ -40,7 +40,7 @@ class LogJoint:
 
 
 class _Held(Messenger):
-    """Gives the site `z` a value that is no observation."""
+    """Effect handler that sets the site `z` to a value without observing it."""
 
     def __init__(self, z: Tensor) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The objective that inference follows for a guide."""
+"""The objective of inference for a guide."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from ltm_pyro.inference.contracts import Guide
 
 
 def objective_for(guide: Guide, bound: AbstractObjective) -> AbstractObjective:
-    """The bound itself, which claims nothing where the guide says that it has no density."""
+    """The bound; without its claim if the guide has no density."""
     return bound if guide.has_density else bound.without_claim()

@@ -1,4 +1,4 @@
-"""Observers of inference on one batch: what is done around the fast loop's steps beside moving γ."""
+"""Observers of the fast loop: callbacks around its steps."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ltm_pyro.recorded import Recorded
 
 
 class Fit(NamedTuple):
-    """A fast loop on one batch.
+    """State of a fast loop on one batch.
 
     Attributes:
-        model, guide: the guide has started on the batch.
-        bound: what the user of the loop has asked it to maximise.
-        terms: draws the terms of what the loop maximises, with fresh noise, at the local parameters as they stand.
-        times: the factor on the objective whose gradient γ follows.
+        model, guide: model and guide; the guide has started on the batch.
+        bound: the objective as the user gave it.
+        terms: returns the terms of the loop's actual objective, with fresh noise, at the current local parameters.
+        times: the factor on the objective in the gradient of γ.
         optimizer: of the local parameters.
     """
 
@@ -37,13 +37,13 @@ class Fit(NamedTuple):
 
 @dataclass
 class FastStep:
-    """One step of a fast loop.
+    """State of one step of a fast loop.
 
     Attributes:
-        number: of the step, from 0.
-        terms: of the step; None before they are drawn.
-        moves: the sequences that still move, shape (B,); None for all. An observer may set it in `after`: the loop
-            ends where none is left.
+        number: the number of the step, from 0.
+        terms: the terms of the step; None before they are computed.
+        moves: mask of the sequences that still move, shape (B,); None for all. An observer may set it in `after`; the
+            loop ends when no sequence moves.
     """
 
     number: int
@@ -52,47 +52,47 @@ class FastStep:
 
     @property
     def at_rest(self) -> bool:
-        """Whether no sequence moves any more; the host waits for the device only where `moves` is set."""
+        """Whether no sequence moves any more; the host waits for the device only if `moves` is set."""
         return self.moves is not None and not self.moves.any()
 
 
 class StepObserver:
-    """An observer of the fast loop's steps. Each method does nothing unless it is overridden."""
+    """Observer of the fast loop's steps. Each method does nothing unless overridden."""
 
     def around(self, fit: Fit) -> AbstractContextManager[None]:
-        """A context around all steps of a fast loop; not entered where the guide has no local parameters."""
+        """Context around all steps of a fast loop; not entered if the guide has no local parameters."""
         return nullcontext()
 
     def before(self, step: FastStep) -> None:
-        """Called before a step's noise is drawn, the gradients of the last step forgotten."""
+        """Hook called before a step's noise is drawn, with the last step's gradients cleared."""
 
     def after(self, step: FastStep) -> None:
-        """Called after the optimizer's step; the local parameters still hold the gradients that it followed."""
+        """Hook called after the optimizer's step; the local parameters still have its gradients."""
 
 
 class WeightObserver(Recorded, StepObserver, ABC):
-    """An observer from which the weights learn, in the fast loop and in the slow step behind it.
+    """Observer that contributes to the gradients of the weights, in the fast loop and in the slow step after it.
 
-    With one, θ gets gradients in every pass of the fast loop, each of which reads the text anew. They are added to
-    those that θ holds, unless the observer takes them away. It keeps nothing from one slow step to the next, so that no
-    checkpoint holds it.
+    With such an observer, θ gets gradients in every pass of the fast loop, without cached prefix states. They are added
+    to θ's gradients, unless the observer removes them. An observer has no state between slow steps, so that checkpoints
+    do not contain it.
     """
 
     def weigh(self, loss: Tensor) -> Tensor:
-        """The slow step's loss on the batch, as its gradient is taken."""
+        """The slow step's loss on the batch, with any change before its gradient is computed."""
         return loss
 
     @abstractmethod
     def learned(self, tokens: Tensor | int) -> None:
-        """Called when θ holds the gradient of that loss, beside those of earlier slices.
+        """Hook called when the gradient of that loss has been added to θ's, which include those of earlier slices.
 
         Args:
-            tokens: scored in the whole batch, by which losses are divided.
+            tokens: number of scored tokens in the whole batch, by which losses are divided.
         """
 
 
 class Watch(StepObserver):
-    """Calls a function with each step's number, from 1, and its terms."""
+    """Observer that calls a function with each step's number, from 1, and its terms."""
 
     def __init__(self, function: Callable[[int, Terms], None]) -> None:
         self.function = function

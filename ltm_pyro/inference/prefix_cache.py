@@ -11,16 +11,16 @@ from torch import Tensor
 
 
 class PrefixCache(Messenger):
-    """Hands every pass through a model what its likelihood computes before z matters, from the first pass.
+    """Cache of the prefix states of a batch: effect handler for many passes with the same data and weights.
 
-    It serves observed sites whose distribution has `prefix_states` and `after`, as `TokenSequence` has, while data and
-    weights stay as they are; passes in and out of mixed precision have prefix states of their own. Other sites are left
-    alone.
+    Prefix states are the part of the likelihood's computation that does not depend on z. The cache applies to observed
+    sites whose distribution has `prefix_states` and `after`, such as `TokenSequence`; other sites are unchanged. Passes
+    in mixed precision have prefix states of their own.
 
     Args:
-        share: of the positions of a text, to be scored in a pass, from 0 to 1. With less than all, each pass draws its
-            own, one from each of as many equal stretches, so that every position is as likely as another.
-        keep: whether they are kept. Where the weights are to learn from every pass, each makes its own.
+        share: the share of a text's positions that a pass scores, from 0 to 1. Below 1, each pass draws positions
+            anew, one from each of as many equal intervals, so that all are equally likely.
+        keep: whether to store prefix states; False where the weights learn from every pass.
     """
 
     def __init__(self, share: float = 1.0, keep: bool = True) -> None:
@@ -42,5 +42,5 @@ class PrefixCache(Messenger):
         count = math.ceil(self.share * length)
         if count >= length:
             return None
-        stretches = torch.arange(count, device=x.device) + torch.rand(count, device=x.device)
-        return (stretches * (length / count)).long().clamp_(max=length - 1)
+        offsets = torch.arange(count, device=x.device) + torch.rand(count, device=x.device)
+        return (offsets * (length / count)).long().clamp_(max=length - 1)

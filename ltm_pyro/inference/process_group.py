@@ -1,4 +1,4 @@
-"""The processes that share a batch, as a slow step sees them."""
+"""The interface of a slow step to the processes that share a batch."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ltm_pyro.bounds import Terms
 
 
 class ProcessGroup(Protocol):
-    """Processes that work on other slices of the same batch."""
+    """Group of processes with slices of the same batch."""
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Put the sum over all processes in the place of each tensor; all give the same shapes, in the same order."""
+        """All-reduce in place: replace each tensor by its sum over processes, with equal shapes in equal order."""
 
     def join(self, terms: Terms) -> Terms:
-        """The terms of all processes, one after another, in the order of the batch."""
+        """All-gather: the terms of all processes, concatenated in the order of the batch."""
 
 
 class ShardedParameters(Protocol):
-    """Weights of which every process moves a part. All processes make every call."""
+    """Sharded weights, of which every process updates a part. All calls are collective."""
 
     whole: list[nn.Parameter]
     own: list[nn.Parameter]
 
     def reduce(self) -> None:
-        """Sum the gradients of `whole` over all processes, and hand them out in parts, to `own`."""
+        """Reduce-scatter: sum the gradients of `whole` over all processes, into the parts `own`."""
 
     def clip(self, largest: float) -> Tensor:
-        """Scale all gradients so that their norm is no larger; returns the norm before."""
+        """Clip the norm of all gradients to `largest`; returns the norm before."""

@@ -14,11 +14,11 @@ from ltm_pyro.inference.rows import by_sequence
 
 
 class Resting(StepObserver):
-    """Stops moving the sequences whose objective no longer rises.
+    """Early stopping: sequences whose objective no longer rises are no longer updated.
 
     Args:
-        tolerance: the least rise, in nats, of the mean objective over `patience` steps above the mean of the
-            `patience` steps before.
+        tolerance: the least rise, in nats, of the mean objective over `patience` steps over that of the `patience`
+            steps before.
         patience: steps in each of the two means.
     """
 
@@ -43,7 +43,7 @@ class Resting(StepObserver):
                 row.copy_(torch.where(by_sequence(self.moves, row), row, old))
 
     def _moving(self, objective: Tensor) -> Tensor:
-        """A mask of the sequences whose objective still rises, shape (B,)."""
+        """Mask of the sequences whose objective still rises, shape (B,)."""
         self.history.append(objective)
         moves = torch.ones_like(objective, dtype=torch.bool) if self.moves is None else self.moves
         if len(self.history) < 2 * self.patience:

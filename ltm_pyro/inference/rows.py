@@ -1,4 +1,4 @@
-"""Local parameters, a row a sequence."""
+"""Rows of local parameters, one per sequence."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def by_sequence(values: Tensor, row: Tensor) -> Tensor:
-    """One value a sequence, shape (B,), as it multiplies or chooses in `row`, shape (B, ...)."""
+    """One value per sequence, shape (B,), reshaped to broadcast with `row`, shape (B, ...)."""
     return values.view(-1, *[1] * (row.dim() - 1))

@@ -1,4 +1,4 @@
-"""The fit behind a table: q as near to its family's best as is known to be possible."""
+"""The fit of q for tables: as close as possible to the best member of its family."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ltm_pyro.inference.natural_gradient import NaturalGradient
 
 @dataclass(frozen=True)
 class TableFit:
-    """The fit of q for tables and prompts, whatever fits q in training.
+    """Fit of q for tables and prompts, independent of the fast loop of training.
 
-    A bound on what a text costs is not to depend on an optimizer that has not converged.
+    A reported bound must not depend on an optimizer that has not converged.
 
-    A family with natural steps takes these, at a rate that falls far enough for the noise of single samples to average
-    out. Any other takes more steps of the training's own optimizer, with a rate that falls as far. A sampler
-    (`LangevinGuide`) stays as it is in training, and where nothing is local there is nothing to fit.
+    A family with natural steps takes these, with a rate that falls far enough to average the noise of single samples.
+    Other families take more steps of the optimizer of training, with a rate that falls as far. A sampler
+    (`LangevinGuide`) runs as in training, and a guide without local parameters needs no fit.
 
     Args:
-        steps: of natural gradient or of the training's optimizer; as many as in training, if these are more.
+        steps: the least number of steps; as many as in training, if these are more.
         rate: of the first natural step.
         final_fraction: the last rate as a fraction of the first, at most.
-        max_kl: the farthest that a natural step moves a text's q, in nats.
+        max_kl: the largest KL of a natural step for a text's q, in nats.
     """
 
     steps: int = 96
@@ -39,24 +39,24 @@ class TableFit:
         """The fast loop of tables.
 
         Args:
-            guide: what is fitted.
-            fast: the loop of its training, or of tables already.
-            steps: as many as its user asks for; as many as are known to suffice if None.
+            guide: the guide to fit.
+            fast: the loop of training, or a loop of tables.
+            steps: the number of steps; the default of this class if None.
         """
-        fitted, posterior = towards_a_bound(fast), guide_of(guide)
-        fitted.tokens, fitted.tolerance = 1.0, None
-        enough = fast.steps if posterior.is_sampler else max(self.steps, fast.steps)
+        loop, posterior = towards_a_bound(fast), guide_of(guide)
+        loop.tokens, loop.tolerance = 1.0, None
+        default_steps = fast.steps if posterior.is_sampler else max(self.steps, fast.steps)
         if posterior.has_natural_step:
-            fitted.optimizer = partial(NaturalGradient, max_kl=self.max_kl)
-            fitted.learning_rate, fitted.final_fraction = self.rate, self.final_fraction
+            loop.optimizer = partial(NaturalGradient, max_kl=self.max_kl)
+            loop.learning_rate, loop.final_fraction = self.rate, self.final_fraction
         elif not posterior.is_sampler:
-            fitted.final_fraction = min(fast.final_fraction, self.final_fraction)
-        fitted.steps = enough if steps is None else steps
-        return fitted
+            loop.final_fraction = min(fast.final_fraction, self.final_fraction)
+        loop.steps = default_steps if steps is None else steps
+        return loop
 
 
 def towards_a_bound(fast: FastLoop) -> FastLoop:
-    """The same loop, towards a bound."""
+    """The same loop with a bound as its objective."""
     loop = copy(fast)
     loop.bound = fast.bound.as_bound()
     return loop

@@ -1,4 +1,4 @@
-"""The way back through a fast loop, from the slope at its end to the slope at its start."""
+"""Reverse-mode differentiation through a fast loop."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Rows = list[Tensor]
 
 
 class UnrolledLoop(StepObserver):
-    r"""The steps of a fast loop on one batch, noted as they are taken, and their derivative.
+    r"""Unrolled fast loop: its recorded steps on one batch, and reverse-mode differentiation through them.
 
     .. math:: (\gamma_{s+1}, m_{s+1}) = U(\gamma_s, g_s, m_s), \qquad
               \bar\gamma_s = \partial_\gamma U^\top \bar u + H_s\, \partial_g U^\top \bar u, \qquad
               \bar u = (\bar\gamma_{s+1}, \bar m_{s+1})
 
-    where U is the optimizer's update, m its moments, and :math:`H_s` the curvature of what the loop descends, at the
-    noise of that step (Kim et al., 2018, arXiv 1802.02550, algorithm 2). The product with :math:`H_s` is a central
-    difference of gradients at that noise: two passes through the model for every step, and no second derivative, which
-    fused kernels do not have. U is differentiated exactly, for SGD and for Adam.
+    where U is the optimizer's update, m its moments, and :math:`H_s` the Hessian of the loop's loss, at the noise of
+    that step (Kim et al., 2018, arXiv 1802.02550, algorithm 2). The product with :math:`H_s` is a
+    central difference of gradients at that noise: two passes through the model for every step, and no second
+    derivative, which fused kernels do not have. U is differentiated exactly, for SGD and for Adam.
 
     Args:
-        objective: what the loop maximises.
+        objective: the objective of the loop.
         fit: the loop on the batch.
 
     Raises:
-        InputError: for an optimizer that it cannot follow; from `after`, for such a gradient.
+        InputError: for an optimizer other than SGD or Adam; from `after`, for a gradient that is no derivative.
     """
 
     def __init__(self, objective: AbstractObjective, fit: Fit) -> None:
@@ -46,17 +46,17 @@ class UnrolledLoop(StepObserver):
 
     @contextmanager
     def around(self, fit: Fit) -> Iterator[None]:
-        """Hand the noted steps to the guide when the loop is done."""
+        """Context around the loop, which passes the recorded steps to the guide at the end."""
         yield
-        self.optimizer.zero_grad()  # the slow step's gradient comes there next
+        self.optimizer.zero_grad()  # before the slow step's gradient
         fit.guide.set_unrolled(self)
 
     def before(self, step: FastStep) -> None:
-        """Note where a step begins, before its noise is drawn."""
+        """Record the rows and the random state before a step."""
         self._before, self._noise = [row.detach().clone() for row in self.local], _Noise(self.local[0].device)
 
     def after(self, step: FastStep) -> None:
-        """Note the step that has been taken, from the gradients that the rows still hold."""
+        """Record a step, from the gradients of the rows."""
         assert step.terms is not None
         reason = self.objective.refusal_of_refinement(step.terms)
         if reason:
@@ -67,9 +67,9 @@ class UnrolledLoop(StepObserver):
         self._steps.append(_Step(self._before, self._noise, slopes, rate, moves))
 
     def backward(self, slopes: Sequence[Tensor | None]) -> Rows:
-        """From the slope of a loss by the rows at the end of the loop, to its slope by those at the start.
+        """Gradient of a loss in the initial rows, from that in the final rows.
 
-        The gradients that rows and weights hold stay as they are. The rows must require gradients.
+        The `grad` of rows and weights is unchanged. The rows must require gradients.
         """
         at_end, moments = _filled(slopes, self.local), self._moments()
         carried = [[torch.zeros_like(row)] * self.update.moments for row in self.local]
@@ -79,33 +79,34 @@ class UnrolledLoop(StepObserver):
 
     def _moments(self) -> list[list[Rows]]:
         """The optimizer's moments before every step: by step, then by row."""
-        found = [[[torch.zeros_like(row)] * self.update.moments for row in self.local]]
+        history = [[[torch.zeros_like(row)] * self.update.moments for row in self.local]]
         for number, step in enumerate(self._steps):
             moved = [
                 self.update.rule(row, slope, moments, number, step.rate)
-                for row, slope, moments in zip(step.rows, step.slopes, found[-1], strict=True)
+                for row, slope, moments in zip(step.rows, step.slopes, history[-1], strict=True)
             ]
-            found.append([list(moments) for _, *moments in moved])
-        return found
+            history.append([list(moments) for _, *moments in moved])
+        return history
 
     def _back(self, number: int, slopes: Rows, carried: list[Rows], moments: list[Rows]) -> tuple[Rows, list[Rows]]:
-        """Slopes by the rows and moments after a step, as slopes by those before it."""
+        """Gradients in the rows and moments before a step, from those in the rows and moments after it."""
         step, direct, by_slope, by_moments = self._steps[number], [], [], []
-        for place, row in enumerate(step.rows):
-            inputs = [part.detach().requires_grad_() for part in (row, step.slopes[place], *moments[place])]
+        for index, row in enumerate(step.rows):
+            inputs = [part.detach().requires_grad_() for part in (row, step.slopes[index], *moments[index])]
             moved, *after = self.update.rule(inputs[0], inputs[1], inputs[2:], number, step.rate)
             if step.moves is not None:
                 moved = torch.where(by_sequence(step.moves, row), moved, inputs[0])
-            found = torch.autograd.grad([moved, *after], inputs, [slopes[place], *carried[place]], allow_unused=True)
-            first, second, *rest = _filled(found, inputs)
+            outputs, weights = [moved, *after], [slopes[index], *carried[index]]
+            gradients = torch.autograd.grad(outputs, inputs, weights, allow_unused=True)
+            first, second, *rest = _filled(gradients, inputs)
             direct.append(first)
             by_slope.append(second)
             by_moments.append(rest)
-        bends = self._curvature_along(step, by_slope)
-        return [one + other for one, other in zip(direct, bends, strict=True)], by_moments
+        products = self._curvature_along(step, by_slope)
+        return [first + product for first, product in zip(direct, products, strict=True)], by_moments
 
     def _curvature_along(self, step: _Step, directions: Rows) -> Rows:
-        """H v of what the loop descends, by a central difference that moves no entry further than it is exact."""
+        """Hessian-vector products of the loop's loss, by central differences with a bounded step per entry."""
         longest = max(float(direction.abs().max()) for direction in directions)
         if not longest > 0:
             return [torch.zeros_like(direction) for direction in directions]
@@ -114,10 +115,10 @@ class UnrolledLoop(StepObserver):
             self._slopes_at(step, [row + sign * reach * v for row, v in zip(step.rows, directions, strict=True)])
             for sign in (1, -1)
         )
-        return [(one - other) / (2 * reach) for one, other in zip(ahead, behind, strict=True)]
+        return [(after - before) / (2 * reach) for after, before in zip(ahead, behind, strict=True)]
 
     def _slopes_at(self, step: _Step, rows: Rows) -> Rows:
-        """The gradient of what the loop descends, elsewhere, at the noise of a step."""
+        """Gradient of the loop's loss at other rows, with the noise of a step."""
         full = torch.autocast(rows[0].device.type, enabled=False)  # a difference in half precision is mostly rounding
         with _held_at(self.local, rows), step.noise.again(), torch.enable_grad(), full:
             loss = -self.terms().objective.sum()
@@ -125,7 +126,7 @@ class UnrolledLoop(StepObserver):
 
 
 class _Noise:
-    """A place in the stream of random numbers, to which one can return."""
+    """Saved state of the random number generators."""
 
     def __init__(self, device: torch.device) -> None:
         self.devices = [device] if device.type == "cuda" else []
@@ -133,7 +134,7 @@ class _Noise:
 
     @contextmanager
     def again(self) -> Iterator[None]:
-        """Within, the same numbers come again; behind, the stream goes on as if they had not."""
+        """Context with the saved random state; the current state is restored after it."""
         with torch.random.fork_rng(self.devices):
             torch.set_rng_state(self.state)
             for device, state in zip(self.devices, self.states, strict=True):
@@ -142,7 +143,7 @@ class _Noise:
 
 
 class _Step(NamedTuple):
-    """A step of the loop: the rows before it, their gradient, and all else that it depended on."""
+    """Recorded step of the loop: the rows before it, their gradients, and all other inputs of the update."""
 
     rows: Rows
     noise: _Noise
@@ -153,7 +154,7 @@ class _Step(NamedTuple):
 
 @contextmanager
 def _held_at(local: Rows, values: Rows) -> Iterator[None]:
-    """Within, the rows have other values."""
+    """Context in which the rows have other values."""
     kept = [row.detach().clone() for row in local]
     try:
         _set(local, values)
@@ -169,7 +170,7 @@ def _set(local: Rows, values: Rows) -> None:
 
 
 def _filled(slopes: Sequence[Tensor | None], like: Sequence[Tensor]) -> Rows:
-    """Slopes without history, zero where there are none."""
+    """Gradients without history, zero for None."""
     return [
         torch.zeros_like(row) if slope is None else slope.detach().clone()
         for slope, row in zip(slopes, like, strict=True)

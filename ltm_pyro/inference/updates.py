@@ -1,4 +1,4 @@
-"""One step of an optimizer as a function that can be differentiated."""
+"""Optimizer steps as differentiable functions."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ class _Rule(Protocol):
     def __call__(
         self, row: Tensor, slope: Tensor, moments: Sequence[Tensor], number: int, rate: float
     ) -> tuple[Tensor, ...]:
-        """The row after step `number`, counted from 0, and its moments."""
+        """Update of a row and its moments in step `number`, counted from 0."""
 
 
 class Update(NamedTuple):
-    """An optimizer's rule for a row: its move by the gradient, and the number of its moments, which start at zero."""
+    """Update rule of an optimizer for a row, and its number of moments, which start at zero."""
 
     rule: _Rule
     moments: int
 
 
 def differentiable_step(optimizer: Optimizer) -> Update:
-    """The update of an SGD, with or without momentum, or of an Adam.
+    """Update rule of an SGD, with or without momentum, or of an Adam.
 
     Raises:
-        InputError: for any other optimizer, or options of these that are not followed.
+        InputError: for any other optimizer, or unsupported options of these.
     """
     options = optimizer.param_groups[0]
     unlike = [name for name in ("maximize", "amsgrad", "decoupled_weight_decay") if options.get(name)]
     if type(optimizer) not in _RULES or unlike:
-        what = f"{type(optimizer).__name__}{f' with {unlike[0]}' if unlike else ''}"
+        name = f"{type(optimizer).__name__}{f' with {unlike[0]}' if unlike else ''}"
         raise InputError(
-            f"the steps of {what} cannot be followed back to the guide's start: take torch.optim.SGD or "
+            f"the steps of {name} cannot be differentiated: take torch.optim.SGD or "
             "torch.optim.Adam as fast.optimizer, or let the encoder learn with through='own'"
         )
     rule, moments = _RULES[type(optimizer)]
@@ -66,7 +66,7 @@ def _adam(
     mean = first * mean + (1 - first) * slope
     square = second * square + (1 - second) * slope.square()
     unbiased = square / (1 - second ** (number + 1))
-    positive = unbiased > 0  # the root has no slope at zero, where the gradient is zero and so is the step
+    positive = unbiased > 0  # the root is not differentiable at zero, where gradient and step are zero
     root = torch.where(positive, torch.where(positive, unbiased, 1.0).sqrt(), 0.0)
     return row - rate * (mean / (1 - first ** (number + 1))) / (root + options["eps"]), mean, square
 

@@ -1,7 +1,7 @@
-"""Checks of the contracts that decoders, priors, guides and bounds keep, for classes of your own.
+"""Checks of the contracts of decoders, priors, guides and bounds, for classes of your own.
 
-The library's tests use them. Each raises AssertionError, which says what does not hold. They need nothing but the
-library: run them under pytest, or in a notebook.
+The library's tests use them. Each raises an AssertionError that names the broken rule. They need the library only: run
+them under pytest, or in a notebook.
 """
 
 from ltm_pyro.testing.bounds import check_bound

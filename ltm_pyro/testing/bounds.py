@@ -1,4 +1,4 @@
-"""The contract of a bound, as a check."""
+"""A check of the contract of a bound."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ COPIES = 4000
 
 
 def check_bound(bound: AbstractBound, seed: int = 0) -> None:
-    """Assert that a bound is what it claims, on a model whose evidence is known.
+    """Assert that a bound keeps its claim, on a model with a known evidence.
 
-    It has a value a sequence, which gradients lead back from to that sequence's log-weights alone. At the exact
-    posterior it is log p(x), whatever is drawn; at another q its mean lies on the side that its `claim`
-    says, by more than four standard errors; and no sequence's value depends on its batch mates.
+    The bound has one value per sequence, whose gradient reaches that sequence's log-weights alone. At the exact
+    posterior it equals log p(x) for any samples; at another q its mean is on the side of its `claim`, by more than four
+    standard errors; and no sequence's value depends on its batch mates.
 
     Args:
-        bound: with the number of particles to be tested.
-        seed: of all noise; the global random state is left as it was.
+        bound: the bound, with the number of particles to test.
+        seed: of all noise; the global random state is restored.
 
     Raises:
         AssertionError: if one of these does not hold.
@@ -51,16 +51,16 @@ def _value(bound: AbstractBound, toy: LinearGaussian, guide: Any, x: Tensor) -> 
 
 
 def _tight(bound: AbstractBound, toy: LinearGaussian) -> None:
-    found = _value(bound, toy, toy.exact_guide(), toy.x)
-    gap = (found - toy.evidence(toy.x)).abs().max().item()
+    value = _value(bound, toy, toy.exact_guide(), toy.x)
+    gap = (value - toy.evidence(toy.x)).abs().max().item()
     assert gap < 1e-8, f"at the exact posterior it is {gap:.2g} nats from log p(x): there every bound is tight"
 
 
 def _on_its_side(bound: AbstractBound, toy: LinearGaussian) -> None:
     x = toy.x[:1].expand(COPIES, -1)
     mu, sigma = toy.best_mean_field(x)
-    found = _value(bound, toy, FixedGuide(mu + 0.05, 1.2 * sigma), x)
-    differences = found - toy.evidence(x)
+    value = _value(bound, toy, FixedGuide(mu + 0.05, 1.2 * sigma), x)
+    differences = value - toy.evidence(x)
     z = (differences.mean() / (differences.std() / math.sqrt(COPIES))).item()
     side = {Claim.LOWER: z < -LIMIT, Claim.UPPER: z > LIMIT}.get(bound.claim, True)
     assert side, f"it claims to be a {bound.claim.value}, but its mean is {z:+.1f} standard errors from log p(x)"

@@ -1,4 +1,4 @@
-"""A guide that stands where it is put."""
+"""A fixed Gaussian guide."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class FixedGuide(nn.Module):
-    """A diagonal Gaussian at the mu and sigma that it is given, which it does not learn.
+    """Diagonal Gaussian guide with fixed mu and sigma.
 
     Args:
         mu, sigma: shape (B, L, K, D).
-        z: what it "draws", shape (S, B, L, K, D) or (B, L, K, D); fresh draws if None.
+        z: fixed samples, shape (S, B, L, K, D) or (B, L, K, D); fresh ones if None.
     """
 
     def __init__(self, mu: Tensor, sigma: Tensor, z: Tensor | None = None) -> None:
@@ -34,7 +34,7 @@ class FixedGuide(nn.Module):
 
 
 class Drawn(dist.Normal):
-    """A normal distribution whose draw is already made."""
+    """Normal distribution with a fixed sample."""
 
     def __init__(self, mu: Tensor, sigma: Tensor, z: Tensor) -> None:
         super().__init__(mu.expand_as(z), sigma.expand_as(z))

@@ -1,4 +1,4 @@
-"""The test that compares an estimate with a known answer."""
+"""A z-test of estimates against a known mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 def z_test(samples: Tensor, expected: Tensor | float, limit: float = 4.0) -> None:
     """Assert that the mean of independent samples, over the first dimension, is the expected value.
 
-    Every entry must be within `limit` standard errors. Seed the noise, and the test does not flicker.
+    Every entry must be within `limit` standard errors. With seeded noise the result is reproducible.
 
     Args:
         samples: shape (N, ...).
@@ -19,7 +19,7 @@ def z_test(samples: Tensor, expected: Tensor | float, limit: float = 4.0) -> Non
         limit: standard errors.
 
     Raises:
-        AssertionError: if some entry is further away.
+        AssertionError: if an entry is further away.
     """
     samples = samples.detach()
     expected = expected.detach() if isinstance(expected, Tensor) else torch.tensor(expected)

@@ -1,4 +1,4 @@
-"""The contract of a prior, as a check."""
+"""A check of the contract of a prior."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor
 from ltm_pyro.contracts import check_distribution, check_expansion, check_repetition
 from ltm_pyro.testing.means import z_test
 
-HALF, POINTS = 15.0, 601  # of the grid on which a density is integrated
+HALF, POINTS = 15.0, 601  # half-width and points of the grid on which a density is integrated
 
 
 def check_prior(make: Callable[[tuple[int, int, int]], Any], seed: int = 0, draws: int = 50_000) -> None:
     """Assert that a prior with an exact density keeps its contract.
 
-    p(z) has event shape (L, K, D) and expands over particles and sequences; it draws the same under the same seed; it
-    moves and is restored as a module is; its density integrates to one, and its samples are from that density.
+    p(z) has event shape (L, K, D) and expands over particles and sequences; samples are reproducible under a seed; the
+    prior moves between dtypes, and its state dict restores it; the density integrates to one, and samples are from it.
 
     Args:
-        make: the prior from z_shape (L, K, D), such as its class.
-        seed: of all noise; the global random state is left as it was.
-        draws: samples that are compared with the density.
+        make: the constructor of the prior from z_shape (L, K, D), such as its class.
+        seed: of all noise; the global random state is restored.
+        draws: number of samples that are compared with the density.
 
     Raises:
         AssertionError: if one of these does not hold.
@@ -38,31 +38,31 @@ def check_prior(make: Callable[[tuple[int, int, int]], Any], seed: int = 0, draw
         other.load_state_dict(prior.state_dict())
         z = prior().sample((5,))
         same = torch.equal(seeded(0, prior().log_prob, z), seeded(0, other().log_prob, z))
-        assert same, "its density is another one after state_dict() and load_state_dict(): register what it is made of"
+        assert same, "its density changes with state_dict() and load_state_dict(): register all of its tensors"
         assert_it_moves_as_a_module_does(prior)
         assert_its_samples_have_its_density(scattered(make((1, 1, 2))), draws)
 
 
 @torch.no_grad()
 def assert_its_samples_have_its_density(prior: Any, draws: int) -> None:
-    """Over two dimensions, by quadrature: the whole is one, and bounded functions have the mean of the samples."""
+    """Compare samples and density in two dimensions, by quadrature: total mass, and means of bounded functions."""
     axis = torch.linspace(-HALF, HALF, POINTS, dtype=torch.float64)
     z = torch.cartesian_prod(axis, axis)
     mass = prior().log_prob(z.view(-1, *prior.z_shape)).exp() * (axis[1] - axis[0]) ** 2
-    whole = mass.sum().item()
-    assert abs(whole - 1) < 0.02, f"its density integrates to {whole:.3f} within ±{HALF:g}, and not to 1"
+    total = mass.sum().item()
+    assert abs(total - 1) < 0.02, f"its density integrates to {total:.3f} within ±{HALF:g}, and not to 1"
     samples = _bounded(prior().sample((draws,)).flatten(-3))
-    z_test(samples, mass @ _bounded(z) / whole, limit=4.5)
+    z_test(samples, mass @ _bounded(z) / total, limit=4.5)
 
 
 def _bounded(z: Tensor) -> Tensor:
-    """Functions of two numbers that heavy tails do not trouble, (..., 2) -> (..., F)."""
-    one, two = z.unbind(-1)
-    return torch.stack((one.tanh(), two.tanh(), one.tanh() ** 2, two.tanh() ** 2, (one * two).tanh(), one.sin()), -1)
+    """Bounded functions of two numbers, whose means exist under heavy tails too, (..., 2) -> (..., F)."""
+    a, b = z.unbind(-1)
+    return torch.stack((a.tanh(), b.tanh(), a.tanh() ** 2, b.tanh() ** 2, (a * b).tanh(), a.sin()), -1)
 
 
 def scattered(module, scale=1.0):
-    """The same module in float64, with weights far from where they start."""
+    """The same module in float64, with random weights far from the initial ones."""
     module = module.double()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -77,7 +77,7 @@ def seeded(seed, function, *args):
 
 
 def assert_it_expands_over_particles_and_sequences(prior):
-    """And every sequence's density is its own."""
+    """Assert that p(z) expands, with a separate density for every sequence."""
     check_distribution(prior)
     return check_expansion(prior)
 
@@ -87,7 +87,7 @@ def assert_it_repeats_under_a_seed(prior):
 
 
 def assert_its_state_can_be_restored(prior, other):
-    """Bit by bit, into another of the same making."""
+    """Assert that a state dict restores density and samples bit by bit, in another prior of the same arguments."""
     z = prior().sample((5,))
     assert not torch.equal(seeded(0, prior().log_prob, z), seeded(0, other().log_prob, z))
     other.load_state_dict(prior.state_dict())
@@ -111,7 +111,7 @@ def assert_it_says_what_it_is(prior, *phrases):
 
 
 def assert_gradients_reach_everything(prior, z):
-    """As it starts: z and every parameter have a finite gradient that is not zero."""
+    """Assert that z and every initial parameter have a finite gradient other than zero."""
     leaves = [z.requires_grad_(), *prior.parameters()]
     gradients = torch.autograd.grad(prior().log_prob(z).sum(), leaves)
     assert all(gradient.isfinite().all() and gradient.abs().max() > 0 for gradient in gradients)

@@ -1,4 +1,4 @@
-"""Discrete thoughts whose evidence is a finite sum."""
+"""A model with discrete thoughts, whose evidence is a finite sum."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 
 class FiniteMixture(nn.Module):
-    r"""L·K thoughts, each one of D kinds, and x | z ~ N(Wz + b, s² I), in float64.
+    r"""Categorical latents with a linear-Gaussian likelihood: L·K thoughts of D kinds, x | z ~ N(Wz + b, s² I).
 
     .. math:: p(x) = \sum_z p(z)\, \mathcal{N}(x; Wz + b, s^2 I), \qquad
               p(z) = \prod_{l,k} \mathrm{Categorical}(z_{lk}; \pi_{lk})
 
     The sum has :math:`D^{LK}` terms. z is one-hot, with event shape (L, K, D); x has event shape (observed,). Weights
-    and data are drawn at random when it is made.
+    and data are float64, drawn at random by the constructor.
 
     Args:
         z_shape: (L, K, D).
@@ -57,7 +57,7 @@ class FiniteMixture(nn.Module):
         return dist.Normal(z.flatten(-3) @ self.weight.T + self.bias, self.noise).to_event(1)
 
     def states(self) -> Tensor:
-        """Every z there is, shape (D^(L K), L, K, D)."""
+        """All values of z, shape (D^(L K), L, K, D)."""
         layers, thoughts, kinds = self.z_shape
         chosen = torch.tensor(list(product(range(kinds), repeat=layers * thoughts)))
         return nn.functional.one_hot(chosen, kinds).double().view(-1, *self.z_shape)
@@ -68,7 +68,7 @@ class FiniteMixture(nn.Module):
         return self.prior().log_prob(states)[:, None] + self.likelihood(states[:, None]).log_prob(x)
 
     def log_evidence(self, x: Tensor) -> Tensor:
-        """log p(x), shape (B,), differentiable by the weights."""
+        """log p(x), shape (B,), differentiable with respect to the weights."""
         return self.log_joint(x).logsumexp(0)
 
     def evidence(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Continuous thoughts with everything in closed form."""
+"""A linear-Gaussian model, whose evidence, posterior and ELBO have closed forms."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ltm_pyro.models.priors import GaussianPrior
 
 
 class LinearGaussian(nn.Module):
-    r"""z ~ N(0, I) and x | z ~ N(Wz + b, s² I), in float64, with evidence, posterior and ELBO in closed form.
+    r"""Linear-Gaussian model with evidence, posterior and ELBO in closed form: z ~ N(0, I), x | z ~ N(Wz + b, s² I).
 
-    Its weights and its data are drawn at random when it is made. z has event shape (L, K, D), as every guide
+    Weights and data are float64, drawn at random by the constructor. z has event shape (L, K, D), as every guide
     expects; x has event shape (observed,).
 
     Args:
@@ -54,7 +54,7 @@ class LinearGaussian(nn.Module):
             return pyro.sample("x", dist.Normal(mean, self.noise).to_event(1), obs=x)
 
     def precision(self) -> Tensor:
-        """Λ of p(z | x), shape (L K D, L K D)."""
+        """Precision matrix Λ of p(z | x), shape (L K D, L K D)."""
         return torch.eye(self.size, dtype=torch.float64) + self.weight.T @ self.weight / self.noise**2
 
     def posterior_mean(self, x: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class LinearGaussian(nn.Module):
         return torch.linalg.solve(self.precision(), (self.weight.T @ (x - self.bias).T) / self.noise**2).T
 
     def log_evidence(self, x: Tensor) -> Tensor:
-        """log p(x), shape (B,), differentiable by the weights."""
+        """log p(x), shape (B,), differentiable with respect to the weights."""
         noise = self.noise**2 * torch.eye(len(self.bias), dtype=torch.float64)
         return dist.MultivariateNormal(self.bias, self.weight @ self.weight.T + noise).log_prob(x)
 
@@ -75,13 +75,13 @@ class LinearGaussian(nn.Module):
         return self.expected_log_likelihood(x, mu, sigma) - self.kl(mu, sigma)
 
     def expected_log_likelihood(self, x: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
-        """E_q[log p(x | z)] of such a q, shape (B,)."""
+        """E_q[log p(x | z)] of a diagonal Gaussian q, shape (B,)."""
         mean = mu.flatten(1) @ self.weight.T + self.bias
         spread = (sigma.flatten(1) ** 2) @ (self.weight**2).sum(0) / (2 * self.noise**2)
         return dist.Normal(mean, self.noise).log_prob(x).sum(-1) - spread
 
     def kl(self, mu: Tensor, sigma: Tensor) -> Tensor:
-        """KL(q || p(z)) of such a q, shape (B,)."""
+        """KL(q || p(z)) of a diagonal Gaussian q, shape (B,)."""
         return 0.5 * (mu**2 + sigma**2 - 1 - 2 * sigma.log()).flatten(1).sum(-1)
 
     def best_mean_field(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,22 +91,22 @@ class LinearGaussian(nn.Module):
         return mu, sigma.expand_as(mu)
 
     def exact_guide(self) -> ExactPosterior:
-        """A guide that is the posterior, at which every bound is log p(x)."""
+        """The posterior as a guide, at which every bound equals log p(x)."""
         return ExactPosterior(self)
 
 
 class ExactPosterior(nn.Module):
-    """The posterior of a `LinearGaussian`, with nothing to learn."""
+    """The exact posterior of a `LinearGaussian` as a guide, without parameters."""
 
     def __init__(self, toy: LinearGaussian) -> None:
         super().__init__()
         self.toy = [toy]  # a list, so that its weights are not the guide's
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: dist.Distribution | None = None) -> None:
-        """Nothing begins."""
+        """Do nothing: the posterior is known."""
 
     def local_parameters(self) -> list[Tensor]:
-        """Nothing is local."""
+        """Local parameters: none."""
         return []
 
     def forward(

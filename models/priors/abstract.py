@@ -19,13 +19,13 @@ from ltm_pyro.recorded import Recorded
 class AbstractPrior(Recorded, nn.Module, ABC):
     """A module whose forward returns p(z), a distribution over the thoughts of one sequence.
 
-    Its parameters are global ones, part of θ. It never samples: the model does.
+    The parameters of a prior are global ones, part of θ. A prior never samples: the model does.
 
     Attributes:
         discrete: whether thoughts are one-hot, so that the guide's must be.
-        density: what the distribution's `log_prob` says about log p(z).
-        approximate_sampler: what draws from it, where that is approximate, so that tables say so; empty if it is exact.
-        every: slow steps after which what `on_slow_step` does comes round again, for who foretells training's time.
+        density: the relation of the distribution's `log_prob` to log p(z).
+        approximate_sampler: the name of the sampler where it is approximate, for tables to state; empty if it is exact.
+        every: the period of the work in `on_slow_step`, in slow steps, for estimates of the time that training takes.
 
     Args:
         z_shape: (L, K, D), the event shape of the distribution.
@@ -45,7 +45,7 @@ class AbstractPrior(Recorded, nn.Module, ABC):
 
     @property
     def square_norm(self) -> float:
-        """E‖z_lk‖² of one thought vector at the start, about: D for vectors of unit variance, 1 for one-hot ones."""
+        """E‖z_lk‖² of a thought vector at the start, approximately: D for unit variance, 1 for one-hot vectors."""
         return float(self.z_shape[-1])
 
     @abstractmethod
@@ -54,15 +54,15 @@ class AbstractPrior(Recorded, nn.Module, ABC):
 
     @contextmanager
     def on_slow_step(self, context: SlowStepContext) -> Iterator[dict[str, Any]]:
-        """Training takes each slow step within this; a prior may look on, and do what no gradient does.
+        """Context around each slow step of training, for updates of the prior that are not made by gradients.
 
-        What stands before the `yield` happens before the fast loop, what stands after it after the slow step, unless
-        that failed. What outlives the step belongs in buffers, which go to the checkpoint.
+        Code before the `yield` runs before the fast loop; code after it runs after the slow step, unless the step
+        failed. State that outlives the step belongs in buffers, which go to the checkpoint.
 
         Args:
-            context: the step, and what it is made of.
+            context: the step, with its batch, model, guide and optimizer.
 
         Yields:
-            A dictionary of plain numbers, which may be nested; the metrics log what is in it at the end.
+            A dictionary of plain numbers, which may be nested; the metrics log its contents at the end of the step.
         """
         yield {}

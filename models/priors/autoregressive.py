@@ -1,4 +1,4 @@
-"""A prior that writes thoughts one after the other, as a language model writes words."""
+"""An autoregressive prior over thought vectors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class AutoregressivePrior(AbstractPrior):
-    r"""A small causal Transformer over all N = L K thought vectors emits each one's Gaussian.
+    r"""Autoregressive prior: a small causal Transformer gives the Gaussian of each of the N = L K thought vectors.
 
     .. math:: p(z) = \prod_{n=1}^{N} \mathcal{N}(z_n; \mu_n(z_{<n}), \mathrm{diag}(\sigma_n(z_{<n})^2))
 
-    The vectors are taken layer by layer. Within a vector the D dimensions are independent, given the vectors before
-    it. It starts close to N(0, I). A density is one pass; a sample is N passes.
+    Vectors are ordered layer by layer. Within a vector the D dimensions are independent, given the vectors before it.
+    The prior starts close to N(0, I). A density takes one pass, a sample N passes.
 
     Args:
         z_shape: (L, K, D).
@@ -47,7 +47,7 @@ class AutoregressivePrior(AbstractPrior):
         return ThoughtDistribution(self.z_shape, self._log_density, self._draw)
 
     def conditionals(self, past: Tensor) -> dist.Normal:
-        """The Gaussians of the first vector and of that after each one of `past`.
+        """Conditional Gaussians of the first n + 1 vectors, given the first n.
 
         Args:
             past: the first n thought vectors, shape (..., n, D), n < N.
@@ -64,8 +64,8 @@ class AutoregressivePrior(AbstractPrior):
     def _draw(self, shape: torch.Size) -> Tensor:
         vectors = self.states.place.new_empty(*shape, 0, self.z_shape[2])
         for _ in range(self.vectors):
-            following = self.conditionals(vectors).rsample()[..., -1:, :]
-            vectors = torch.cat((vectors, following), -2)
+            next_vector = self.conditionals(vectors).rsample()[..., -1:, :]
+            vectors = torch.cat((vectors, next_vector), -2)
         return vectors.view(*shape, *self.z_shape)
 
     def extra_repr(self) -> str:

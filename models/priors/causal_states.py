@@ -1,4 +1,4 @@
-"""A causal Transformer over thought vectors, for priors that emit them one after the other."""
+"""A causal Transformer over thought vectors, for autoregressive priors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ltm_pyro.models.priors.denoiser import check_sizes
 
 
 class CausalStates(nn.Module):
-    """States h_1 … h_V, of which h_n has read the vectors before the n-th.
+    """Causal Transformer: hidden states h_1 … h_V, where h_n depends on the vectors before the n-th.
 
     Args:
         vectors: V.
@@ -33,14 +33,14 @@ class CausalStates(nn.Module):
         check_sizes(width, blocks, heads)
         super().__init__()
         self.read = nn.Linear(channels, width, bias=False)
-        self.place = nn.Parameter(0.1 * torch.randn(vectors, width))  # which of the V vectors is asked for
+        self.place = nn.Parameter(0.1 * torch.randn(vectors, width))  # an embedding of each position
         self.blocks = nn.ModuleList(Block(width, heads, thinks=False) for _ in range(blocks))
         self.norm = nn.RMSNorm(width, eps=EPSILON)
         self.register_buffer("rotary", rotary_table(torch.arange(vectors), width // heads), persistent=False)
         self.register_buffer("sees", window_mask(vectors, vectors), persistent=False)
 
     def forward(self, past: Tensor) -> Tensor:
-        """The states of the first vector and of that after each one of `past`.
+        """Hidden states of the first n + 1 vectors, given the first n.
 
         Args:
             past: the first n vectors, shape (..., n, channels), n < V.
@@ -49,7 +49,7 @@ class CausalStates(nn.Module):
             Shape (..., n + 1, width).
         """
         size = past.shape[-2] + 1
-        h = pad(self.read(past), (0, 0, 1, 0)) + self.place[:size]  # nothing precedes the first
+        h = pad(self.read(past), (0, 0, 1, 0)) + self.place[:size]  # a zero input before the first vector
         for block in self.blocks:
             h = block(h, self.rotary[:size], self.sees[:size, :size])
         return self.norm(h)

@@ -1,4 +1,4 @@
-"""The categorical distribution over one-hot codes, with a density that has a slope along them."""
+"""The categorical distribution over one-hot codes, with a log-density that is differentiable in the codes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ltm_pyro.errors import InputError
 class CodeCategorical(dist.OneHotCategorical):
     r"""A one-hot categorical with :math:`\log p(z) = z^\top \log \pi`, linear in z.
 
-    At one-hot z this is the usual density. A relaxed z, on the simplex, or a straight-through one, finds in it a value
-    and a slope that the usual one, which looks for the largest entry, does not have.
+    At one-hot z this is the usual log-probability. Unlike Pyro's `log_prob`, which takes the largest entry of z, this
+    one has values and gradients at a relaxed z, on the simplex, and gradients at a straight-through z.
     """
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Shape (...), from z of shape (..., C).
+        """Log-probability, shape (...), from z of shape (..., C).
 
         Raises:
             InputError: with validation on, if z is not on the simplex.
         """
         if self._validate_args and not bool(constraints.simplex.check(value).all()):
             raise InputError(
-                "z holds no codes: they are one-hot, or between 0 and 1 with a sum of 1. A codebook's guide is "
-                "CategoricalGuide, StraightThroughGuide or GumbelSoftmaxGuide"
+                "z is not made of codes: expected one-hot vectors, or entries between 0 and 1 with a sum of 1. A "
+                "codebook's guide is CategoricalGuide, StraightThroughGuide or GumbelSoftmaxGuide"
             )
         return (value * self.logits).sum(-1)

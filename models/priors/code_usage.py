@@ -1,4 +1,4 @@
-"""The usage of codes, and the reset of dead ones."""
+"""The usage of codes, and the re-seeding of dead ones."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ltm_pyro.errors import InputError
 
 
 class CodeReset(NamedTuple):
-    """Codes that were re-seeded, and the code that each was copied from, shape (dead,) each."""
+    """Indices of the re-seeded codes, and of the code that each was copied from, shape (dead,) each."""
 
     dead: Tensor
     sources: Tensor
 
 
 class CodeUsage(nn.Module):
-    r"""Usage of each of C codes, as a running mean over batches of posteriors.
+    r"""Usage u of each of C codes: a running mean over batches of posteriors.
 
     .. math:: u \leftarrow d\,u + (1 - d)\, \frac{1}{BLK} \sum_{b,l,k} q(z_{blk}), \qquad
               \text{perplexity} = \exp\Big(-\sum_c u_c \log u_c\Big)
@@ -31,7 +31,7 @@ class CodeUsage(nn.Module):
         decay: d, between 0 and 1; 0 counts the last batch alone.
 
     Raises:
-        InputError: for no codes or another decay.
+        InputError: for fewer than one code, or a decay outside [0, 1).
     """
 
     total: Tensor
@@ -40,16 +40,16 @@ class CodeUsage(nn.Module):
     def __init__(self, codes: int, decay: float = 0.99) -> None:
         super().__init__()
         if codes < 1 or not 0 <= decay < 1:
-            raise InputError(f"codes={codes}, decay={decay}: expected codes, and a decay from 0 to below 1")
+            raise InputError(f"codes={codes}, decay={decay}: expected 1 code or more, and 0 <= decay < 1")
         self.codes, self.decay = codes, decay
         self.register_buffer("total", torch.zeros(codes))
         self.register_buffer("weight", torch.zeros(()))
 
     @torch.no_grad()
     def add(self, q: Tensor) -> None:
-        """Count a batch: probabilities of a guide's posteriors, or one-hot codes, shape (..., C)."""
+        """Add a batch to the running mean: probabilities of a guide's posteriors, or one-hot codes, shape (..., C)."""
         if q.shape[-1] != self.codes:
-            raise InputError(f"q ends in {q.shape[-1]} codes, {self.codes} are counted")
+            raise InputError(f"q has {q.shape[-1]} codes in its last dimension: expected {self.codes}")
         mean = q.detach().flatten(0, -2).mean(0).to(self.total)
         self.total.mul_(self.decay).add_((1 - self.decay) * mean)
         self.weight.mul_(self.decay).add_(1 - self.decay)
@@ -67,7 +67,7 @@ class CodeUsage(nn.Module):
 
     @property
     def perplexity(self) -> float:
-        """As many codes used alike would be as diverse."""
+        """Perplexity of the usage: C if all codes are used equally, 1 if a single one is used."""
         return torch.special.entr(self.frequencies).sum().exp().item()
 
     def dead(self, threshold: float = 0.1) -> Tensor:
@@ -75,7 +75,7 @@ class CodeUsage(nn.Module):
         return dead_codes(self.frequencies, threshold)
 
     def summary(self, threshold: float = 0.1) -> str:
-        """In one line: codes used and dead, and the perplexity."""
+        """One line with the numbers of used and dead codes, and the perplexity."""
         dead = int(self.dead(threshold).sum())
         return f"{self.codes - dead} of {self.codes} codes used, {dead} dead, perplexity {self.perplexity:.1f}"
 
@@ -98,32 +98,35 @@ def reset_dead_codes(
 ) -> CodeReset:
     """Re-seed dead codes from used ones plus noise, in place.
 
-    A used code is copied as often as it is used; the noise parts the copies, so that they can share its work.
+    A used code is copied with a probability proportional to its usage; the noise makes the copies differ.
 
     Args:
         rows: vectors of the codes, shape (C, D), changed in place; `projection.weight.T` of a model.
         frequencies: how often each code is used, shape (C,).
         threshold: as in `CodeUsage.dead`.
-        noise: standard deviation of the noise, as a fraction of that of the used codes' vectors in each dimension.
+        noise: standard deviation of the noise in each dimension, relative to that of the used codes' vectors.
         generator: of the random numbers, on the CPU; the default one if None.
 
     Returns:
-        Which codes, and from which: for `CodebookPrior.adopt`.
+        The re-seeded codes and their sources, for `CodebookPrior.adopt`.
 
     Raises:
         InputError: if no code is used, or rows and frequencies disagree about C.
     """
     if len(rows) != len(frequencies):
-        raise InputError(f"{len(rows)} rows, {len(frequencies)} frequencies: expected one a code, projection.weight.T")
-    chances = frequencies.detach().cpu().double()  # the same draws on every device
-    dead = dead_codes(chances, threshold)
+        raise InputError(
+            f"{len(rows)} rows, {len(frequencies)} frequencies: expected one of each for every code; the rows are "
+            "projection.weight.T"
+        )
+    usage = frequencies.detach().cpu().double()  # the same draws on every device
+    dead = dead_codes(usage, threshold)
     if dead.all():
-        raise InputError(f"threshold={threshold}: no code is used that often, so that there is none to copy")
-    lost = dead.nonzero().squeeze(-1)  # (dead,)
-    if not len(lost):
-        return CodeReset(lost.to(rows.device), lost.to(rows.device))
-    sources = torch.multinomial(chances * ~dead, len(lost), replacement=True, generator=generator)
-    jitter = torch.randn(len(lost), rows.shape[1], generator=generator).to(rows)
-    lost, sources, used = lost.to(rows.device), sources.to(rows.device), (~dead).to(rows.device)
-    rows[lost] = rows[sources] + noise * rows[used].std(0, correction=0) * jitter
-    return CodeReset(lost, sources)
+        raise InputError(f"threshold={threshold}: no code's usage reaches threshold / C, so that there is none to copy")
+    dead_ids = dead.nonzero().squeeze(-1)  # (dead,)
+    if not len(dead_ids):
+        return CodeReset(dead_ids.to(rows.device), dead_ids.to(rows.device))
+    sources = torch.multinomial(usage * ~dead, len(dead_ids), replacement=True, generator=generator)
+    jitter = torch.randn(len(dead_ids), rows.shape[1], generator=generator).to(rows)
+    dead_ids, sources, used = dead_ids.to(rows.device), sources.to(rows.device), (~dead).to(rows.device)
+    rows[dead_ids] = rows[sources] + noise * rows[used].std(0, correction=0) * jitter
+    return CodeReset(dead_ids, sources)

@@ -1,4 +1,4 @@
-"""A prior over discrete thoughts: each is one of C codes."""
+"""A codebook prior: discrete thoughts, each of which is one of C codes."""
 
 from __future__ import annotations
 
@@ -25,33 +25,34 @@ CodeOrder = Literal["independent", "autoregressive"]
 
 
 class CodebookPrior(AbstractPrior):
-    r"""Vector-quantised thoughts: z holds one-hot codes, the model's (C, D) projection of z holds their vectors.
+    r"""Prior over vector-quantised thoughts: z is one-hot codes, whose vectors are in the model's (C, D) projection.
 
     .. math:: p(z) = \prod_{n=1}^{LK} \mathrm{Categorical}(z_n; \pi_n)
               \qquad\text{or}\qquad \prod_{n=1}^{LK} \mathrm{Categorical}(z_n; \pi(z_{<n}))
 
     `independent` has learned probabilities for every layer and thought, and an exact KL with the categorical guides;
-    `autoregressive` has a small causal Transformer over the codes, layer by layer. Both start with equal
-    probabilities (the second close to it). The decoder attends to :math:`z_n W`, a row of the learned matrix W, so that
-    the codebook is shared by all layers and thoughts. Guides: `StraightThroughGuide`, `GumbelSoftmaxGuide`, and
-    `CategoricalGuide` with a gradient that needs no path. (Kaiser et al., 2018, arXiv 1803.03382; Roy et al., 2018,
-    arXiv 1805.11063: discrete latent variables with a learned prior over them.)
+    `autoregressive` has a small causal Transformer over the codes, layer by layer. Initial probabilities are equal (for
+    `autoregressive`, nearly so). The decoder attends to :math:`z_n W`, a row of the learned matrix W, so that the
+    codebook is shared by all layers and thoughts. Guides: `StraightThroughGuide`, `GumbelSoftmaxGuide`, and
+    `CategoricalGuide` with a gradient estimator that needs no reparameterisation. (Kaiser et al., 2018, arXiv
+    1803.03382; Roy et al., 2018, arXiv 1805.11063: discrete latent variables with a learned prior over them.)
 
-    `log_prob` is linear in z, :math:`\sum_n z_n^\top \log \pi_n`: at one-hot z it is log p(z), and its slope along z is
-    what straight-through gradients take.
+    `log_prob` is linear in z, :math:`\sum_n z_n^\top \log \pi_n`: at one-hot z it is log p(z), and straight-through
+    estimators use its gradient with respect to z.
 
-    In training, `usage` counts the codes of every batch's posteriors, and codes that are hardly used are re-seeded
-    from used ones now and then: their rows of W, their chances, and the slow optimizer's running means of both.
+    In training, `usage` counts the codes of every batch's posteriors, and every `revive_every` slow steps rarely used
+    codes are re-seeded from used ones: their rows of W and their probabilities. The slow optimizer's running means of
+    both are reset.
 
     Args:
         z_shape: (L, K, D) of the decoder, or (L, K, anything): D is not used.
         codes: C; the prior's own `z_shape` is (L, K, C).
         order: as above.
         width, blocks, heads: of the Transformer, by `order="autoregressive"`.
-        revive_every: slow steps between two looks for dead codes, which are then re-seeded; 0 leaves them dead.
+        revive_every: slow steps between two re-seedings of dead codes; 0 never re-seeds.
 
     Attributes:
-        usage: a `CodeUsage`, of the guides whose `probabilities` are known.
+        usage: a `CodeUsage`, updated where the guide has `probabilities`.
 
     Raises:
         InputError: for fewer than two codes, another order, sizes that do not fit together, or negative steps.
@@ -76,7 +77,7 @@ class CodebookPrior(AbstractPrior):
         revive_every: int = 100,
     ) -> None:
         if codes < 2:
-            raise InputError(f"codes={codes}: a codebook needs at least two")
+            raise InputError(f"codes={codes}: expected at least two codes")
         if order not in get_args(CodeOrder):
             raise InputError(f"order={order!r}: expected one of {', '.join(get_args(CodeOrder))}")
         if revive_every < 0:
@@ -93,7 +94,7 @@ class CodebookPrior(AbstractPrior):
 
     @property
     def square_norm(self) -> float:
-        """Of a one-hot vector."""
+        """Squared norm of a one-hot vector, 1."""
         return 1.0
 
     def forward(self) -> dist.Distribution:
@@ -104,7 +105,7 @@ class CodebookPrior(AbstractPrior):
         )
 
     def conditionals(self, past: Tensor) -> Tensor:
-        """Log-probabilities of the first code and of that after each one of `past`, by `order="autoregressive"`.
+        """Conditional log-probabilities of the first n + 1 codes, given the first n; for `order="autoregressive"`.
 
         Args:
             past: the first n codes, one-hot, shape (..., n, C), n < L K.
@@ -116,32 +117,32 @@ class CodebookPrior(AbstractPrior):
 
     @torch.no_grad()
     def adopt(self, reset: CodeReset) -> None:
-        """Give revived codes the chances of the codes they were copied from, of which each keeps an equal share."""
+        """Divide the probability of each copied code equally between the code and its re-seeded copies."""
         dead, sources = reset
-        crowd = torch.bincount(sources, minlength=self.codes) + 1  # a source and its copies
+        counts = torch.bincount(sources, minlength=self.codes) + 1  # the number of a source and its copies
         tables = [self.logits] if self.order == "independent" else [self.head.bias, self.head.weight.T]
         for table in tables:  # (..., C)
             table[..., dead] = table[..., sources]
-        tables[0].sub_(crowd.log().to(tables[0].dtype))
-        tables[0][..., dead] -= crowd[sources].log().to(tables[0].dtype)
+        tables[0].sub_(counts.log().to(tables[0].dtype))
+        tables[0][..., dead] -= counts[sources].log().to(tables[0].dtype)
         if self.order == "autoregressive":
             read = self.states.read.weight  # (width, C)
             read[:, dead] = read[:, sources]
 
     @contextmanager
     def on_slow_step(self, context: SlowStepContext) -> Iterator[dict[str, Any]]:
-        """Counts codes, and revives dead ones; logs how many are used, dead and revived, and the usage's perplexity."""
-        noted: dict[str, Any] = {}
-        yield noted
+        """Count codes and re-seed dead ones; log the numbers of used, dead and re-seeded codes, and the perplexity."""
+        metrics: dict[str, Any] = {}
+        yield metrics
         if not hasattr(context.guide, "probabilities"):
             return
         self.usage.add(context.guide.probabilities)
         dead, due = int(self.usage.dead().sum()), self.revive_every and context.step % self.revive_every == 0
-        noted["codes"] = {"used": self.codes - dead, "dead": dead, "perplexity": self.usage.perplexity}
-        noted["codes"]["revived"] = self._reset(context) if due else 0
+        metrics["codes"] = {"used": self.codes - dead, "dead": dead, "perplexity": self.usage.perplexity}
+        metrics["codes"]["revived"] = self._reset(context) if due else 0
 
     def _reset(self, context: SlowStepContext) -> int:
-        """Reset dead codes, and return their number."""
+        """Re-seed dead codes, and return their number."""
         codebook = context.model.projection.weight  # (D, C)
         reset = reset_dead_codes(codebook.T, self.usage.frequencies)
         self.adopt(reset)
@@ -150,7 +151,7 @@ class CodebookPrior(AbstractPrior):
         return len(reset.dead)
 
     def _tables(self) -> list[tuple[Tensor, int]]:
-        """The parameters that have entries for every code, and in which dimension."""
+        """Parameters with an entry for every code, each with the dimension of the codes."""
         if self.order == "independent":
             return [(self.logits, 2)]
         return [(self.head.bias, 0), (self.head.weight, 0), (self.states.read.weight, 1)]
@@ -161,11 +162,11 @@ class CodebookPrior(AbstractPrior):
 
     def _draw(self, shape: torch.Size) -> Tensor:
         layers, thoughts, codes = self.z_shape
-        drawn = self.head.weight.new_empty(*shape, 0, codes)
+        sampled = self.head.weight.new_empty(*shape, 0, codes)
         for _ in range(layers * thoughts):
-            following = dist.OneHotCategorical(logits=self.conditionals(drawn)[..., -1:, :])
-            drawn = torch.cat((drawn, following.sample()), -2)
-        return drawn.view(*shape, *self.z_shape)
+            next_code = dist.OneHotCategorical(logits=self.conditionals(sampled)[..., -1:, :])
+            sampled = torch.cat((sampled, next_code.sample()), -2)
+        return sampled.view(*shape, *self.z_shape)
 
     def extra_repr(self) -> str:
         width, blocks, heads = self.sizes

@@ -1,4 +1,4 @@
-"""A prior that shifts and stretches noise."""
+"""A normalizing-flow prior of affine coupling layers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class CouplingFlowPrior(AbstractPrior):
     .. math:: p(z) = \mathcal{N}(f(z); 0, I) \left|\det \frac{\partial f}{\partial z}\right|, \qquad
               f = f_M \circ \dots \circ f_1, \qquad f_m(z)_b = e^{s_m(z_a)} z_b + t_m(z_a)
 
-    a and b are every second one of the L K D dimensions, in turns. It starts close to N(0, I). Its networks read and
-    write all of z: they hold about `transforms` x `hidden` x 3/2 L K D weights. (Dinh et al., 2017, arXiv 1605.08803,
-    equations 6 and 7.)
+    where a and b are the even and the odd ones of the L K D dimensions, and change roles with every layer. The prior
+    starts close to N(0, I). The networks read and write all of z: they hold about `transforms` x `hidden` x 3/2 L K D
+    weights. (Dinh et al., 2017, arXiv 1605.08803, equations 6 and 7.)
 
     Args:
         z_shape: (L, K, D).
-        transforms: M, coupling layers; two move every dimension once.
+        transforms: M, the number of coupling layers; two transform every dimension once.
         hidden: width of each network's two hidden layers.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Networks that tell thought vectors from the noise upon them."""
+"""Denoising networks of a diffusion over thought vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FREQUENCIES = 6  # of the features of a level
 
 
 class _Denoiser(nn.Module):
-    """Shared parts: noisy vectors and their level to hidden states, and hidden states to v and w, close to zero."""
+    """Input and output layers of a denoiser: noisy vectors and levels to hidden states, and these to v and w."""
 
     frequencies: Tensor
 
@@ -42,14 +42,14 @@ class _Denoiser(nn.Module):
 
 
 class JointDenoiser(_Denoiser):
-    """A Transformer over all vectors of a z, each of which sees all others.
+    """Denoising Transformer over all vectors of z, with full attention between them.
 
     Args:
         vectors: V.
         channels: D.
         width: of the Transformer, a multiple of 2 x `heads`.
-        blocks: its layers.
-        heads: of its attention.
+        blocks: number of layers.
+        heads: of the attention.
         steps: N of the diffusion.
     """
 
@@ -71,7 +71,7 @@ class JointDenoiser(_Denoiser):
 
 
 class VectorDenoiser(_Denoiser):
-    """A residual network over one vector at a time, which reads a state of those before it.
+    """Denoising residual network over a single vector, conditioned on a state of the vectors before it.
 
     Args:
         channels: D.
@@ -95,7 +95,7 @@ class VectorDenoiser(_Denoiser):
 
 
 def check_sizes(width: int, blocks: int, heads: int) -> None:
-    """Raises InputError for a Transformer that cannot be built."""
+    """Raises InputError unless the sizes of a Transformer are positive, and its width is a multiple of 2 x `heads`."""
     if min(width, blocks, heads) < 1 or width % (2 * heads):
         raise InputError(
             f"width={width}, blocks={blocks}, heads={heads}: expected positive sizes, and a width that is "

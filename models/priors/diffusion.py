@@ -1,4 +1,4 @@
-"""A prior that makes thoughts out of noise, a little less noise at a time."""
+"""A diffusion prior over thought vectors."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ Order = Literal["joint", "vector"]
 
 
 class DiffusionPrior(AbstractPrior):
-    r"""Denoising diffusion over the thought vectors, in N discrete steps; log p(z) is bounded from below.
+    r"""Denoising diffusion prior over thought vectors, in N discrete steps, with a lower bound on log p(z).
 
     .. math:: \log p(z) \ge \mathbb{E}_q[\log p(z \mid z_1)]
               - \sum_{t=2}^{N} \mathbb{E}_q\,\mathrm{KL}(q(z_{t-1} \mid z_t, z) \,\|\, p(z_{t-1} \mid z_t))
               - \mathrm{KL}(q(z_N \mid z) \,\|\, \mathcal{N}(0, I))
 
     (Ho et al., 2020, arXiv 2006.11239, equation 5; Kingma et al., 2021, arXiv 2107.00630.) `log_prob` is an
-    estimate with fresh noise, whose mean is this bound, differentiable in z and θ. `estimate` says which:
+    estimate with fresh noise, whose mean is this bound, differentiable in z and θ. `estimate` chooses it:
 
     - `path`: the log-weight of one noising path through all N steps. The mean of the weight itself is p(z)
-      (`Density.UNBIASED`): z_1 … z_N are latent variables like any other, so that *every* bound on log p(x) holds.
-    - `sum`: every step's KL in closed form, each with its own noise. `Density.BELOW_IN_THE_MEAN`: right for the ELBO
+      (`Density.UNBIASED`): z_1 … z_N are latent variables like any other, so that *every* bound on log p(x) is valid.
+    - `sum`: every step's KL in closed form, each with its own noise. `Density.BELOW_IN_THE_MEAN`: valid for the ELBO
       and other means, but a bound with a logarithm of a mean of weights would come out too high.
-    - `step`: one step drawn at random, times N: a denoiser is run once instead of N times, and it is far noisier.
-      `Density.BELOW_IN_THE_MEAN` too.
+    - `step`: one step drawn at random, times N: the denoiser runs once instead of N times, and the estimate is far
+      noisier. `Density.BELOW_IN_THE_MEAN` too.
 
-    In both, a closed form for N(0, I) in place of its estimate takes most of the noise away.
+    In `sum` and `step`, the chain of N(0, I) is a control variate with a known value, which removes most of the noise.
 
-    With `order="vector"` the vectors are emitted one after the other, layer by layer, each by a short diffusion that
-    reads the state of a causal Transformer over those before it (LatentLM: Sun et al., 2024, arXiv 2412.08635,
+    With `order="vector"` the vectors are emitted one after the other, layer by layer, each by a short diffusion
+    conditioned on the state of a causal Transformer over those before it (LatentLM: Sun et al., 2024, arXiv 2412.08635,
     section 2); the bound is the sum over vectors. A sample then takes L K times as many steps.
 
-    It starts close to N(0, I), where its bound is tight. The density is that of the chain with all N steps, which is
-    also the default sampler; fewer steps, or `ddim`, are faster and sample something else, close to it.
+    The prior starts close to N(0, I), where its bound is tight. The density is that of the chain with all N steps,
+    which is also the default sampler; fewer steps, or `ddim`, are faster and sample another distribution, close to it.
 
     Args:
         z_shape: (L, K, D).
@@ -111,7 +111,7 @@ class DiffusionPrior(AbstractPrior):
         return Density.UNBIASED if self.estimate == "path" else Density.BELOW_IN_THE_MEAN
 
     def chain(self, past: Tensor | None = None) -> ReverseChain:
-        """The diffusion of all vectors, or, by `order="vector"`, of one after each prefix of the vectors `past`."""
+        """Reverse chain of all vectors, or, for `order="vector"`, of the vector after each prefix of `past`."""
         if self.order == "joint":
             return ReverseChain(self.schedule, self.denoiser)
         return self._chain_of(self.states(past))

@@ -1,4 +1,4 @@
-"""A distribution over thoughts, made of its density and its sampler."""
+"""A distribution over thoughts, defined by a log-density and a sampler."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Z_DIMS = 3  # L, K and D
 
 
 class ThoughtDistribution(TorchDistribution):
-    """p(z) of a prior that no ready-made distribution expresses; event shape (L, K, D).
+    """Distribution over thoughts from a log-density and a sampler, for p(z) outside Pyro; event shape (L, K, D).
 
-    All of its batch are independent and alike: expanding it copies nothing. It states no moments, so that a guide
-    which starts at the prior starts at N(0, I).
+    The entries of a batch are independent and identically distributed: `expand` copies nothing. Moments are not
+    defined, so that a guide which starts at the prior starts at N(0, I).
 
     Args:
         z_shape: (L, K, D).
-        log_density: what `log_prob` returns, from z of shape (..., L, K, D) to shape (...).
-        draw: from any shape to as many independent samples, shape (*shape, L, K, D).
-        density: what `log_density` says about log p(z).
+        log_density: the function behind `log_prob`, from z of shape (..., L, K, D) to shape (...).
+        draw: the sampler, from any shape to as many independent samples, shape (*shape, L, K, D).
+        density: the relation of `log_density` to log p(z).
         has_rsample: whether the samples have a path to the prior's parameters.
         support: of one thought vector, or of one of its numbers.
         batch_shape: of the distribution.
@@ -68,9 +68,9 @@ class ThoughtDistribution(TorchDistribution):
         """log p(z), or the bound or estimate of it that `density` names, in nats: (..., L, K, D) -> (...)."""
         if self._validate_args:
             self._validate_sample(z)
-        # each sequence has an estimate of its own, also where they share z
+        # each sequence has an estimate of its own, even where sequences share z
         z = z.expand(torch.broadcast_shapes(z.shape, self.batch_shape + self.event_shape))
-        with torch.autocast(z.device.type, enabled=False):  # in bf16 it would not be a density any more
+        with torch.autocast(z.device.type, enabled=False):  # in bf16 this would no longer be a density
             return self.log_density(z)
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (the base class's signature)

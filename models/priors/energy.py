@@ -1,4 +1,4 @@
-"""A prior that a learned energy tilts."""
+"""An energy-based prior: a Gaussian tilted by a learned energy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ltm_pyro.ranges import POSITIVE, Range, bounded, whole
 
 
 class EnergyPrior(AbstractPrior):
-    r"""A learned energy tilts N(0, I); its normaliser is not known, but bounded.
+    r"""Energy-based prior: N(0, I) tilted by a learned energy, with a bounded normaliser.
 
     .. math:: p(z) = \frac{1}{Z} e^{-E_\theta(z)}\, \mathcal{N}(z; 0, I), \qquad
               Z = \mathbb{E}_{\mathcal{N}(0, I)}[e^{-E_\theta(z)}]
@@ -33,28 +33,30 @@ class EnergyPrior(AbstractPrior):
 
       .. math:: \log p(z) \ge -E_\theta(z) + \log \mathcal{N}(z; 0, I) - c.
 
-      That is `log_prob`, for certain below log p(z) (`Density.BELOW`), by between 0 and 2c nats a sequence;
+      This is `log_prob`: never above log p(z) (`Density.BELOW`), and below it by 0 to 2c nats a sequence;
     - within `normaliser_held()`, an unbiased estimate of Z put into :math:`\log Z \le Z/a - 1 + \log a` takes the place
       of c: a bound in the mean over that estimate, much tighter.
 
     With `limit=None` neither E nor Z is bounded, and the distribution is an `UnnormalisedDistribution`, which refuses
     `log_prob` by name outside of `normaliser_held()`.
 
-    The *gradient* of `log_prob` is not that of those bounds, under which E would learn to be flat, but log p(z)'s:
+    The *gradient* of `log_prob` is not that of these bounds, under which E would learn to be flat, but that of log
+    p(z):
 
     .. math:: \nabla_\theta \log p(z) = -\nabla_\theta E_\theta(z) + \mathbb{E}_{p(z')}[\nabla_\theta E_\theta(z')]
 
-    with z' from annealed Langevin dynamics, which start at N(0, I), each z' by its weight: right as `negatives` grows.
-    (Unweighted short runs, as in the paper, learn densities that are far from their samples.) A sample is drawn in the
-    same way, one of a few `candidates` by their weights: approximately from p(z). Values do not depend on any of these.
+    with weighted samples z' of annealed Langevin dynamics from N(0, I): consistent as `negatives` grows. (Unweighted
+    short runs, as in the paper, learn densities that are far from their samples.) A sample is drawn in the same way, as
+    one of a few `candidates` by their weights: approximately from p(z). The value of `log_prob` depends on none of
+    them.
 
     Args:
         z_shape: (L, K, D).
-        hidden: width of the energy's network, which reads every vector by itself, averages, and reads the average.
+        hidden: width of the energy's network: layers on every vector, a mean over the vectors, layers on the mean.
         limit: c, in nats; None leaves the energy unbounded.
-        langevin_steps: of a sample.
-        step_size: of these steps, between 0 and 1.
-        candidates: for one sample; with 1 it is where a single short run ends.
+        langevin_steps: Langevin steps for a sample.
+        step_size: the size of these steps, between 0 and 1.
+        candidates: chains for one sample; with 1, a sample is the end of a single short run.
         negatives: samples z' for one gradient.
 
     Raises:
@@ -129,11 +131,12 @@ class EnergyPrior(AbstractPrior):
     def log_normaliser(self, samples: int = 2048, temperatures: int = 16) -> NormaliserBounds:
         """Bounds on log Z in the mean, by annealed importance sampling, in nats.
 
-        The weights lie between exp(-limit) and exp(limit), so that no rare one can hide; with `limit=None` it can.
+        The weights lie between exp(-limit) and exp(limit), so that their mean is not ruled by rare large ones; with
+        `limit=None` it can be.
 
         Args:
-            samples: weights, an even number from 4 on.
-            temperatures: of the annealing.
+            samples: number of weights, even and at least 4.
+            temperatures: number of temperatures of the annealing.
 
         Returns:
             Two random numbers whose means enclose log Z, and the upper one's standard error.
@@ -148,9 +151,10 @@ class EnergyPrior(AbstractPrior):
 
     @contextmanager
     def normaliser_held(self, samples: int = 2048, temperatures: int = 16) -> Iterator[NormaliserBounds]:
-        """Within, `log_prob` is below log p(z) in the mean over one estimate of Z made now; the weights must not move.
+        """Context that fixes one estimate of Z, under which `log_prob` is in the mean below log p(z).
 
-        That estimate is a constant, so that every lower bound on log p(x) holds, in its mean over it.
+        The estimate is a constant within the context, so that every lower bound on log p(x) is valid in the mean over
+        estimates. The weights must not change within it.
         """
         bounds = self.log_normaliser(samples, temperatures)
         before, self._held = self._held, (bounds.upper, self._versions())
@@ -160,7 +164,7 @@ class EnergyPrior(AbstractPrior):
             self._held = before
 
     def _ceiling(self) -> float:
-        """At least log Z, in the mean."""
+        """An upper bound on log Z, in the mean."""
         if self._held is None:
             return math.inf if self.limit is None else self.limit
         if self._held[1] != self._versions():
@@ -174,7 +178,7 @@ class EnergyPrior(AbstractPrior):
         return self._log_density_for_learning(z) - self._ceiling()
 
     def _log_density_for_learning(self, z: Tensor) -> Tensor:
-        """The value of `log_density`, with the gradient of log p(z)."""
+        """Value of `log_density`, with the gradient of log p(z)."""
         if not torch.is_grad_enabled() or not any(parameter.requires_grad for parameter in self.parameters()):
             return self.log_density(z)
         negatives, log_w = self._chains(torch.Size((self.negatives,)))

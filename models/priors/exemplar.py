@@ -1,4 +1,4 @@
-"""A prior that is a mixture of the posteriors of training texts."""
+"""An exemplar prior: a mixture of the posteriors of training texts."""
 
 from __future__ import annotations
 
@@ -21,36 +21,37 @@ from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 
 class ExemplarPrior(AbstractPrior):
-    r"""Vamp prior whose components are the posteriors of C texts, and which texts these are is learned.
+    r"""Mixture of the posteriors of C training texts, the exemplars, which are chosen in training.
 
     .. math:: p(z) = \sum_{c=1}^{C} \pi_c\, \mathcal{N}(z; \mu_c, \mathrm{diag}(w^2 \sigma_c^2)), \qquad
               (\mu_c, \sigma_c) = \text{fast loop}(x_c)
 
     Tomczak and Welling (2018, arXiv 1705.07120, equation 9) learn pseudo-inputs by gradients through an encoder. Here
-    is no encoder, and text has no gradient: the pseudo-texts are training texts, every `every` slow steps the fast
-    loop fits their posteriors anew with the decoder as it stands, and texts that hardly any other text makes use of
-    (their share of the responsibilities is below a tenth of 1/C) are exchanged for others, drawn at random. Weights
-    :math:`\pi` and widths w, of shape (L, K, D), are learned by gradient.
+    there is no encoder, and text has no gradient: the pseudo-inputs are training texts. Every `every` slow steps the
+    fast loop fits their posteriors again with the current decoder, and exemplars that are hardly used (their share of
+    the responsibilities is below a tenth of 1/C) are exchanged for random other texts. Weights :math:`\pi` and widths
+    w, of shape (L, K, D), are learned by gradient.
 
-    **No text is scored by its own posterior while the prior learns.** Else the KL of an exemplar could fall to log C,
-    whatever it says, and w would learn to be narrow. In a slow step, p(z) of a text that is itself an exemplar is the
-    mixture of the others (as in the Exemplar VAE: Norouzi et al., 2020, arXiv 2004.04795), so that training metrics
-    are leave-one-out. Anywhere else p(z) is one fixed mixture, and bounds on held-out text are bounds. Training text
-    that is scored after training meets its own posteriors, as with any model that has seen it.
+    **No text is scored by its own posterior while the prior learns.** Otherwise the KL of an exemplar could fall to log
+    C, whatever its text, and w would learn to be narrow. In a slow step, p(z) of a text that is itself an exemplar is
+    the mixture of the others (as in the Exemplar VAE: Norouzi et al., 2020, arXiv 2004.04795), so that training metrics
+    are leave-one-out. Anywhere else p(z) is one fixed mixture, and bounds on held-out text are valid. An exemplar
+    that is scored after training finds its own posterior among the components, as any model has seen its training text.
 
-    Posteriors of exemplars are fitted under N(0, I), not under this prior: far apart, as they are in many dimensions,
-    each would find itself at its nearest neighbour, and narrower at every fit. The widths make up for it.
+    Posteriors of exemplars are fitted under N(0, I), not under this prior: in many dimensions the components are far
+    apart, so that each posterior would be drawn to its nearest component, and be narrower at every fit. The widths w
+    correct for the other prior.
 
-    It starts as `VampPrior` does, with components without a text, until the first fit.
+    Until the first fit, the components have no texts, and are initialised as in `VampPrior`.
 
     Args:
         z_shape: (L, K, D).
-        components: C; a training set with fewer texts leaves components without one.
-        every: slow steps between two fits of all exemplars, each as dear as C fast loops.
+        components: C; a training set with fewer texts leaves components without texts.
+        every: slow steps between two fits of all exemplars; a fit takes the fast loop of C texts.
         spread: standard deviation of the first means, between 0 and 1; the variances start at 1 - spread².
 
     Attributes:
-        ids: the training texts, shape (C,); -1 for none.
+        ids: indices of the exemplars among the training texts, shape (C,); -1 for none.
 
     Raises:
         InputError: for fewer than two components, steps that are not positive, or a spread that is not between 0 and 1.
@@ -66,7 +67,9 @@ class ExemplarPrior(AbstractPrior):
     ) -> None:
         super().__init__(z_shape)
         if components < 2 or every < 1:
-            raise InputError(f"components={components}, every={every}: expected 2 components or more, and 1 step")
+            raise InputError(
+                f"components={components}, every={every}: expected 2 components or more, and 1 step or more"
+            )
         self.components, self.every, self.spread = components, every, spread
         mu, log_sigma = spread_out(self.z_shape, components, units=0, spread=spread)
         self.register_buffer("mu", mu)  # (C, L, K, D)
@@ -86,33 +89,33 @@ class ExemplarPrior(AbstractPrior):
 
     @contextmanager
     def on_slow_step(self, context: SlowStepContext) -> Iterator[dict[str, Any]]:
-        """Leaves a text's own posterior out; counts, exchanges and fits the exemplars. Logs how they are used."""
-        noted: dict[str, Any] = {}
+        """Leave each text's own component out of the step; then count, exchange and fit exemplars. Logs their usage."""
+        metrics: dict[str, Any] = {}
         own = context.ids[:, None] == self.ids  # (B, C)
         self._own = own if own.any() else None
         try:
-            yield noted
+            yield metrics
             self._count(context)
         finally:
             self._own = None
         dead = int(self.usage.dead().sum())
-        noted["exemplars"] = {"used": self.components - dead, "perplexity": self.usage.perplexity, "exchanged": 0}
+        metrics["exemplars"] = {"used": self.components - dead, "perplexity": self.usage.perplexity, "exchanged": 0}
         if context.step % self.every == 0:
-            noted["exemplars"]["exchanged"] = self._exchange(context)
+            metrics["exemplars"]["exchanged"] = self._exchange(context)
             self._fit(context)
 
     @torch.no_grad()
     def _count(self, context: SlowStepContext) -> None:
-        """Whose component each text of the batch takes."""
+        """Add the responsibilities of the components for the batch to their usage."""
         site = self._posteriors(context)
-        _moments(site["fn"])  # a guide without them is found out at the first step
+        _moments(site["fn"])  # so that a guide without moments is refused at the first step
         p, z = self(), site["value"]  # (B, L, K, D)
         log_each = p.mixture_distribution.logits + p.component_distribution.log_prob(z[:, None])  # (B, C)
         self.usage.add(log_each.softmax(-1))
 
     @torch.no_grad()
     def _exchange(self, context: SlowStepContext) -> int:
-        """Other texts for the components that are not used, or have none yet; returns how many."""
+        """Give new texts to components that are hardly used or have none; return the number of these."""
         others = torch.randperm(len(context.texts)).to(self.ids.device)
         others = others[~torch.isin(others, self.ids)]
         idle = ((self.ids < 0) | self.usage.dead()).nonzero().squeeze(-1)[: len(others)]
@@ -123,7 +126,7 @@ class ExemplarPrior(AbstractPrior):
 
     @torch.no_grad()
     def _fit(self, context: SlowStepContext) -> None:
-        """The posteriors of all exemplars, a batch at a time."""
+        """Fit the posteriors of all exemplars, a batch at a time."""
         self._standard = True
         try:
             for part in (self.ids >= 0).nonzero().squeeze(-1).split(len(context.ids)):
@@ -135,7 +138,7 @@ class ExemplarPrior(AbstractPrior):
             self._standard = False
 
     def _posteriors(self, context: SlowStepContext) -> dict[str, Any]:
-        """The guide's site `z` for the texts that it holds."""
+        """The guide's site `z` for its current batch."""
         return poutine.trace(context.guide).get_trace().nodes["z"]
 
     def extra_repr(self) -> str:
@@ -143,13 +146,13 @@ class ExemplarPrior(AbstractPrior):
 
 
 class _Others(dist.MixtureSameFamily):
-    """A mixture without each text's own component, batch (B,). Guides start where they would from the whole one."""
+    """Mixture without each text's own component, batch (B,); its moments are those of the whole mixture."""
 
     whole: dist.Distribution
 
     @classmethod
     def of(cls, whole: dist.MixtureSameFamily, own: Tensor) -> _Others:
-        """The mixture `whole` of C components, without those that `own`, shape (B, C), says."""
+        """The mixture `whole` of C components, without those that the mask `own`, shape (B, C), marks."""
         logits = whole.mixture_distribution.logits.masked_fill(own, -math.inf)
         others = cls(dist.Categorical(logits=logits), whole.component_distribution.expand(own.shape))
         others.whole = whole

@@ -1,4 +1,4 @@
-"""Coupling layers over a flattened z."""
+"""A normalizing flow of coupling layers over a flattened z."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ltm_pyro.optional import import_zuko
 
 
 class Flow(nn.Module):
-    r"""An invertible f, made of coupling layers, that carries z to standard normal noise.
+    r"""Normalizing flow: an invertible f of coupling layers from z to standard normal noise.
 
     .. math:: \log p(z) = \log \mathcal{N}(f(z); 0, I) + \log\left|\det \frac{\partial f}{\partial z}\right|
 
-    Each layer holds every second one of the L K D dimensions and moves the others, one by one, by maps whose
-    parameters a network reads off those held; the next layer holds the others. It starts close to the identity.
+    Each layer keeps every second one of the L K D dimensions and transforms the others elementwise, by maps whose
+    parameters a network computes from those kept; the next layer swaps the two halves. f starts close to the identity.
 
     Args:
         z_shape: (L, K, D).
-        layers: how many coupling layers.
+        layers: number of coupling layers.
         hidden: width of each network's two hidden layers.
-        univariate: makes the map of one dimension from its parameters; zeros give the identity.
-        shapes: of these parameters.
+        univariate: constructor of the map of one dimension from its parameters; zeros give the identity.
+        shapes: the shapes of these parameters.
 
     Raises:
         InputError: if there are no layers, or hidden is not positive.
@@ -53,7 +53,7 @@ class Flow(nn.Module):
             zuko.flows.coupling.GeneralCouplingTransform(features, mask=held if layer % 2 else ~held, **sizes)
             for layer in range(layers)
         ]
-        for coupling in couplings:  # a single dimension has a map of its own, without a network
+        for coupling in couplings:  # with a single dimension there is no network, only the parameters of a map
             shrink(coupling.phi if features == 1 else coupling.hyper[-1])
         self.transform = zuko.lazy.LazyComposedTransform(*couplings)
 
@@ -68,5 +68,5 @@ class Flow(nn.Module):
         noise = torch.randn(*shape, math.prod(self.z_shape), dtype=like.dtype, device=like.device)
         return self.transform().inv(noise).unflatten(-1, self.z_shape)
 
-    def __repr__(self) -> str:  # zuko's own draws random numbers, and so would change what is sampled next
+    def __repr__(self) -> str:  # zuko's own draws random numbers, which would change later samples
         return f"Flow({len(self.transform.transforms)} coupling layers)"

@@ -1,4 +1,4 @@
-"""The paper's prior."""
+"""The isotropic Gaussian prior of the paper."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltm_pyro.ranges import POSITIVE, bounded
 
 
 class GaussianPrior(AbstractPrior):
-    r"""Isotropic prior :math:`p(z) = \mathcal{N}(0, \sigma^2 I)`, fixed; the paper's has :math:`\sigma = 1`.
+    r"""Isotropic Gaussian prior :math:`p(z) = \mathcal{N}(0, \sigma^2 I)`, fixed; in the paper :math:`\sigma = 1`.
 
     Args:
         z_shape: (L, K, D).

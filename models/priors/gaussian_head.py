@@ -1,4 +1,4 @@
-"""The last layer of a network that emits Gaussians."""
+"""An output layer that gives the parameters of Gaussians."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-LOG_SIGMA_LIMIT = 7.0  # within which log sigma stays, so that no step of learning ends in infinities
-INITIAL_SHRINKAGE = 0.01  # of the initial weights: close to N(0, 1), and yet with a gradient for what comes before
+LOG_SIGMA_LIMIT = 7.0  # on |log sigma|, so that no step of learning ends in infinities
+INITIAL_SHRINKAGE = 0.01  # of the initial weights: close to N(0, 1), with a gradient for the layers before
 
 
 class GaussianHead(nn.Module):
-    r"""Hidden states to independent Gaussians, close to N(0, 1) at the start.
+    r"""Output layer from hidden states to independent Gaussians, close to N(0, 1) at the start.
 
     .. math:: \mu, a = W h + b, \qquad \log\sigma = c \tanh(a / c)
 
     Args:
         inputs: width of the hidden states.
-        outputs: how many Gaussians there are for each.
+        outputs: number of Gaussians for each hidden state.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -33,6 +33,6 @@ class GaussianHead(nn.Module):
 
 @torch.no_grad()
 def shrink(layer: nn.Module) -> None:
-    """Bring a layer's initial weights close to zero."""
+    """Scale a layer's initial weights down, close to zero."""
     for parameter in layer.parameters():
         parameter.mul_(INITIAL_SHRINKAGE)

@@ -1,4 +1,4 @@
-"""A prior in which every layer's thoughts follow from those of the layer before."""
+"""A hierarchical prior: a Markov chain over the layers' thoughts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ltm_pyro.ranges import bounded, whole
 
 
 class HierarchicalPrior(AbstractPrior):
-    r"""A chain of Gaussians from the first layer's thoughts down to the last one's.
+    r"""Hierarchical prior: each layer's thoughts are Gaussian given those of the layer before.
 
     .. math:: p(z) = \mathcal{N}(z_1; \mu, \mathrm{diag}(\sigma^2))
               \prod_{l=2}^{L} \mathcal{N}(z_l; f_l(z_{l-1}), \mathrm{diag}(\sigma_l(z_{l-1})^2))
 
-    :math:`f_l` and :math:`\log\sigma_l` are one small network for each step of the chain, which reads all K thoughts
-    of a layer and writes all of the next. It starts close to N(0, I). A density is worked out in all layers
-    at once, as all of z is known; a sample is drawn layer by layer. (The top-down prior of Sønderby et al., 2016,
+    :math:`f_l` and :math:`\log\sigma_l` are one small network for each step of the chain, from all K thoughts
+    of a layer to all of the next. The prior starts close to N(0, I). A density takes all layers at once, a sample layer
+    after layer. (The top-down prior of Sønderby et al., 2016,
     arXiv 1602.02282, equation 2.)
 
     Args:
@@ -40,7 +40,7 @@ class HierarchicalPrior(AbstractPrior):
     def __init__(self, z_shape: tuple[int, int, int], hidden: int = 64) -> None:
         super().__init__(z_shape)
         if hidden < 1:
-            raise InputError(f"hidden={hidden}: the networks' hidden layers need at least one unit")
+            raise InputError(f"hidden={hidden}: expected 1 unit or more in the networks' hidden layers")
         self.hidden = hidden
         layers, width = self.z_shape[0], self.z_shape[1] * self.z_shape[2]  # of one layer's thoughts, K D
         self.mu = nn.Parameter(torch.zeros(width))

@@ -1,4 +1,4 @@
-"""Samples of a tilted Gaussian by annealed Langevin dynamics, and what their weights say about its normaliser."""
+"""Samples of a tilted Gaussian by annealed Langevin dynamics, and bounds on its normaliser from their weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def annealed(z: Tensor, energy: Energy, steps: int, step_size: float) -> tuple[T
         step_size: of the Langevin steps.
 
     Returns:
-        Where the chains end, as z, and log w, shape (...), both without history.
+        The last states of the chains, of z's shape, and log w, shape (...), both without history.
     """
     log_w = torch.zeros_like(z[..., 0, 0, 0])
     for i in range(1, steps + 1):
@@ -49,22 +49,22 @@ def annealed(z: Tensor, energy: Energy, steps: int, step_size: float) -> tuple[T
 
 
 def langevin_step(z: Tensor, energy: Energy, beta: float, step_size: float) -> Tensor:
-    r"""A Langevin step that leaves :math:`e^{-\beta E(z)}\, \mathcal{N}(z; 0, I)` as it is, accepted or rejected.
+    r"""Metropolis-adjusted Langevin step that leaves :math:`e^{-\beta E(z)}\, \mathcal{N}(z; 0, I)` invariant.
 
     .. math:: z' = a z - (1 - a)\,\beta \nabla E(z) + s\,\xi, \qquad a = \sqrt{1 - s^2}, \quad
               \xi \sim \mathcal{N}(0, I)
 
-    For a small s this is :math:`z + \tfrac{s^2}{2} \nabla \log p(z) + s\,\xi`. In this form nothing is rejected for the
-    Gaussian's sake, however many dimensions there are. (Cotter et al., 2013, arXiv 1202.0709.)
+    For a small s the proposal is :math:`z + \tfrac{s^2}{2} \nabla \log p(z) + s\,\xi`. In this form the Gaussian factor
+    causes no rejections, in any number of dimensions. (Cotter et al., 2013, arXiv 1202.0709.)
 
     Args:
         z: shape (..., L, K, D).
         energy: E.
-        beta: how much of it.
+        beta: the factor on E.
         step_size: s, between 0 and 1.
 
     Returns:
-        As z, without history.
+        The next state, of z's shape, without history.
     """
     keep = math.sqrt(1 - step_size**2)
     height, mean = _drift(z, energy, beta, keep)
@@ -82,11 +82,11 @@ def normaliser_bounds(log_w: Tensor) -> NormaliserBounds:
     .. math:: \mathbb{E}\Big[\log \tfrac1n \textstyle\sum w_i\Big] \;\le\; \log Z \;\le\;
               \mathbb{E}\Big[\tfrac1n \textstyle\sum w_i / a - 1 + \log a\Big]
 
-    The left one is Jensen's inequality. The right one is :math:`\log y \le y/a - 1 + \log a`, which is linear in
-    y = Z, so that an unbiased estimate may stand for it; it holds for every a that is independent of these weights. a
-    is the mean of the other half of the weights, which makes it tight.
+    The left side is Jensen's inequality. The right side is :math:`\log y \le y/a - 1 + \log a`, which is linear in
+    y = Z, so that an unbiased estimate may replace Z; it holds for every a that is independent of these weights. Here a
+    is the mean of the other half of the weights, which makes the bound tight.
     """
-    halves = log_w.double().view(2, -1)  # what gives a, and what is averaged
+    halves = log_w.double().view(2, -1)  # one half for a, one half for the mean
     log_a = halves[0].logsumexp(0) - math.log(halves.shape[1])
     ratio = (halves[1] - log_a).exp()
     upper = ratio.mean() - 1 + log_a

@@ -1,4 +1,4 @@
-"""A prior that prefers a few large coordinates to many middling ones."""
+"""A Laplace prior, under which thoughts are nearly sparse."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ltm_pyro.ranges import POSITIVE, bounded
 class LaplacePrior(AbstractPrior):
     r"""Independent Laplace prior, :math:`p(z) = \prod_i \frac{1}{2b} e^{-|z_i| / b}`, fixed.
 
-    The variance is :math:`2 b^2`: with a scale of 0.7071 it is that of N(0, I). The KL of a Gaussian from it has a
-    closed form.
+    The variance is :math:`2 b^2`: a scale of 0.7071 gives the variance of N(0, I). KL(q || p) has a closed form for a
+    diagonal Gaussian q.
 
     Args:
         z_shape: (L, K, D).

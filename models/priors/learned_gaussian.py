@@ -1,4 +1,4 @@
-"""A Gaussian prior that learns where the thoughts are."""
+"""A Gaussian prior with learned mean and scale."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Unit = Literal["z", "layer", "thought", "dimension"]
 class LearnedGaussianPrior(AbstractPrior):
     r"""Diagonal Gaussian :math:`p(z) = \mathcal{N}(\mu, \mathrm{diag}(\sigma^2))` with learned mean and scale.
 
-    It starts at N(0, I). At its best it has the mean and the variance of the aggregate posterior (Hoffman and
+    The prior starts at N(0, I). Its optimum has the mean and the variance of the aggregate posterior (Hoffman and
     Johnson, 2016, ELBO surgery).
 
     Args:
         z_shape: (L, K, D).
-        unit: what has one mean and one scale of its own: all of `z`, every `layer`, every `thought` vector, or every
-            `dimension`.
+        unit: the part of z with one mean and one scale of its own: all of `z`, every `layer`, every `thought` vector,
+            or every `dimension`.
 
     Raises:
         InputError: for another unit.
@@ -39,8 +39,8 @@ class LearnedGaussianPrior(AbstractPrior):
         if unit not in get_args(Unit):
             raise InputError(f"unit={unit!r}: expected one of {', '.join(get_args(Unit))}")
         self.unit = unit
-        own = get_args(Unit).index(unit)  # how many of L, K and D are not shared
-        shape = tuple(size if place < own else 1 for place, size in enumerate(self.z_shape))
+        unshared = get_args(Unit).index(unit)  # how many of L, K and D are not shared
+        shape = tuple(size if index < unshared else 1 for index, size in enumerate(self.z_shape))
         self.mu = nn.Parameter(torch.zeros(shape))
         self.log_sigma = nn.Parameter(torch.zeros(shape))
 

@@ -1,4 +1,4 @@
-"""A prior with several places where thoughts may be."""
+"""A mixture-of-Gaussians prior."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ class MixturePrior(AbstractPrior):
 
     .. math:: p(z) = \prod_u \sum_{c=1}^{C} \pi_{uc}\, \mathcal{N}(z_u; \mu_{uc}, \mathrm{diag}(\sigma_{uc}^2))
 
-    The unit is all of z (one choice of a component decides about every thought), a layer, or a thought vector; every
-    unit has components of its own, and units are independent. Its samples have no path to its parameters, and its
-    KL no closed form.
+    The unit is all of z (one component for all thoughts), a layer, or a thought vector; every unit has components of
+    its own, and units are independent. Samples are not reparameterised, and the KL has no closed form.
 
-    It starts close to N(0, I): equal weights, means drawn from :math:`\mathcal{N}(0, s^2 I)` for a small spread s, and
-    variances of :math:`1 - s^2`. Were they all one place, no gradient could part them.
+    The prior starts close to N(0, I): equal weights, means drawn from :math:`\mathcal{N}(0, s^2 I)` for a small spread
+    s, and variances of :math:`1 - s^2`. Equal components would have equal gradients and never separate.
 
     Args:
         z_shape: (L, K, D).
-        components: C; memory for a density grows with it.
-        unit: what a component is chosen for: `z`, every `layer` or every `thought`.
+        components: C; the memory for a density is proportional to it.
+        unit: the part of z with a mixture of its own: all of `z`, every `layer` or every `thought`.
         spread: s, between 0 and 1.
 
     Raises:
@@ -51,7 +50,7 @@ class MixturePrior(AbstractPrior):
         if unit not in get_args(Unit):
             raise InputError(f"unit={unit!r}: expected one of {', '.join(get_args(Unit))}")
         self.components, self.unit, self.spread = components, unit, spread
-        self.units = get_args(Unit).index(unit)  # how many of the dimensions of z count units
+        self.units = get_args(Unit).index(unit)  # the number of leading dimensions of z that index units
         mu, log_sigma = spread_out(self.z_shape, components, self.units, spread)
         self.mu, self.log_sigma = nn.Parameter(mu), nn.Parameter(log_sigma)  # (*units, C, *unit)
         self.logits = nn.Parameter(torch.zeros(mu.shape[: self.units + 1]))  # (*units, C)
@@ -64,21 +63,21 @@ class MixturePrior(AbstractPrior):
 
 
 def spread_out(z_shape: tuple[int, int, int], components: int, units: int, spread: float) -> tuple[Tensor, Tensor]:
-    """Initial components: means with a standard deviation of `spread`, and log scales that make up for it.
+    """Initial components of a mixture: random means with a standard deviation of `spread`, and log scales.
 
-    Many of them together are N(0, I).
+    The variances are 1 - spread², so that a mixture of many components is close to N(0, I).
 
     Args:
         z_shape: (L, K, D).
         components: C.
-        units: how many of L, K and D count units; the others are a component's.
+        units: the number of leading dimensions of (L, K, D) that index units; a component has the others.
         spread: between 0 and 1.
 
     Returns:
         Means and log scales, shape (*units, C, *unit) each.
     """
     if components < 1:
-        raise InputError(f"components={components}: a mixture needs at least one")
+        raise InputError(f"components={components}: a mixture needs at least one component")
     if not 0 < spread < 1:
         raise InputError(f"spread={spread}: expected a number between 0 and 1, the standard deviation of the means")
     shape = (*z_shape[:units], components, *z_shape[units:])
@@ -86,7 +85,7 @@ def spread_out(z_shape: tuple[int, int, int], components: int, units: int, sprea
 
 
 def gaussian_mixture(logits: Tensor, mu: Tensor, log_sigma: Tensor) -> dist.Distribution:
-    """The mixture of diagonal Gaussians, event (L, K, D), from (*units, C) and twice (*units, C, *unit)."""
+    """Mixture of diagonal Gaussians, event (L, K, D); logits (*units, C), means and log scales (*units, C, *unit)."""
     units = logits.dim() - 1
     components = dist.Normal(mu, log_sigma.exp()).to_event(3 - units)
     mixture = dist.MixtureSameFamily(dist.Categorical(logits=logits), components)

@@ -1,4 +1,4 @@
-"""Levels of signal and noise in a diffused thought."""
+"""The noise schedule of a diffusion: levels of signal and noise."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ END = 0.999  # of a right angle: at the last level 0.16 % of z is left
 
 
 class NoiseSchedule:
-    r"""The cosine schedule, in angles: level t = 0 is z, level N is noise.
+    r"""Cosine noise schedule, in angles: level t = 0 is z, level N is noise.
 
     .. math:: z_t = \alpha_t z + \sigma_t \epsilon, \qquad \alpha_t = \cos\varphi_t, \quad
               \sigma_t = \sin\varphi_t, \quad \varphi_t = 0.999\,\frac{\pi}{2}\,\frac{t}{N}
 
-    From a level s to a noisier t it is :math:`z_t = a z_s + \sqrt\beta\,\epsilon`, with
+    The transition from a level s to a noisier t is :math:`z_t = a z_s + \sqrt\beta\,\epsilon`, with
     :math:`a = \alpha_t / \alpha_s` and :math:`\beta = 1 - a^2`. (Nichol and Dhariwal, 2021, arXiv 2102.09672, equation
-    17, without the offset.) Levels are floating-point tensors of any shape; nothing is tabulated, so that it works in
-    any precision and on any device.
+    17, without the offset.) Levels are floating-point tensors of any shape; nothing is tabulated, so that any
+    precision and device will do.
 
     Args:
         steps: N.
@@ -31,7 +31,7 @@ class NoiseSchedule:
 
     def __init__(self, steps: int) -> None:
         if steps < 2:
-            raise InputError(f"steps={steps}: a diffusion needs at least two")
+            raise InputError(f"steps={steps}: a diffusion needs at least two steps")
         self.steps = steps
 
     def angle(self, t: Tensor) -> Tensor:
@@ -39,12 +39,12 @@ class NoiseSchedule:
         return t * (END * math.pi / 2 / self.steps)
 
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """alpha and sigma of level t."""
+        """Coefficients alpha and sigma of level t."""
         angle = self.angle(t)
         return angle.cos(), angle.sin()
 
     def transition(self, s: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """a and beta from level s to a noisier t."""
+        """Coefficients a and beta of the transition from level s to a noisier t."""
         before, after = self.angle(s), self.angle(t)
         a = after.cos() / before.cos()
         beta = (after - before).sin() * (after + before).sin() / before.cos().square()  # 1 - a², without cancellation

@@ -1,4 +1,4 @@
-"""A diffusion run backward, as a model of z: its bounds on log p(z), and its samplers."""
+"""The reverse chain of a diffusion: estimates of log p(z), and samplers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ltm_pyro.models.priors.noise_schedule import NoiseSchedule
 
 Estimate = Literal["path", "sum", "step"]
 Sampler = Literal["ancestral", "ddim"]
-SHIFT_LIMIT = 16.0  # within which the variances' shift stays, so that no step of learning ends in infinities
+SHIFT_LIMIT = 16.0  # on the variances' |shift|, so that no step of learning ends in infinities
 
 
 class ReverseChain:
-    r"""N steps from noise to z.
+    r"""Reverse chain of a diffusion: a model of z with N Gaussian steps from noise to z.
 
     .. math:: p(z) = \int \mathcal{N}(z_N; 0, I) \prod_{t=1}^{N} p(z_{t-1} \mid z_t)\, dz_1 \dots dz_N, \qquad z_0 = z
 
@@ -29,8 +29,8 @@ class ReverseChain:
     v = w = 0 the chain is exactly N(0, I), at any number of steps.
 
     Args:
-        schedule: the noise.
-        denoise: v and w, shape (..., V, D) each, from :math:`z_t` and t, shape (..., 1 or V, 1).
+        schedule: the noise schedule.
+        denoise: the network, from :math:`z_t` and t, shape (..., 1 or V, 1), to v and w, shape (..., V, D) each.
     """
 
     def __init__(self, schedule: NoiseSchedule, denoise: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
@@ -47,11 +47,11 @@ class ReverseChain:
         return dist.Normal(mean, (0.5 * beta.log() + shift * (sigma_s / sigma).log()).exp())
 
     def path(self, z: Tensor) -> Tensor:
-        r"""The log-weight of one noising path, every dimension's share of it, as z.
+        r"""Log-weight of one sampled noising path, the contribution of every dimension, of z's shape.
 
         .. math:: \log \frac{p(z, z_1, \dots, z_N)}{q(z_1, \dots, z_N \mid z)}
 
-        The mean of its exponential is p(z), and its own mean the variational bound.
+        The mean of the weight is p(z); the mean of the log-weight is the variational bound.
         """
         t = self._every_level(z)
         noise = torch.randn(self.schedule.steps, *z.shape, dtype=z.dtype, device=z.device)
@@ -62,15 +62,14 @@ class ReverseChain:
         return (back - forth).sum(0) + _standard(noisy[-1])
 
     def excess(self, z: Tensor, t: Tensor) -> Tensor:
-        r"""Contribution of step t to the variational bound beyond that of N(0, I), with noise of its own, shape (...,
-        V, D).
+        r"""Difference between the contributions of step t to the variational bounds of this chain and of N(0, I).
 
         .. math:: \mathrm{KL}(q(z_{t-1} \mid z_t, z) \,\|\, p_0(z_{t-1} \mid z_t))
                   - \mathrm{KL}(q(z_{t-1} \mid z_t, z) \,\|\, p(z_{t-1} \mid z_t))
 
-        with :math:`p_0` the chain of v = w = 0, whose whole bound is log N(z; 0, I): the bound is that and the sum of
-        all excesses, and most of the noise is gone. For t = 1 it is
-        :math:`\log p(z \mid z_1) - \log p_0(z \mid z_1)`.
+        with fresh noise, shape (..., V, D). :math:`p_0` is the chain of v = w = 0, whose bound is log N(z; 0, I): the
+        bound of this chain is log N(z; 0, I) plus all differences, which are far less noisy than their terms. For
+        t = 1 the difference is :math:`\log p(z \mid z_1) - \log p_0(z \mid z_1)`.
         """
         alpha, sigma = self.schedule.levels(t)
         noisy = alpha * z + sigma * torch.randn_like(z.expand(torch.broadcast_shapes(z.shape, t.shape)))
@@ -82,7 +81,7 @@ class ReverseChain:
         return nats - p_0.log_prob(mean) + 0.5 * variance / p_0.scale.square()
 
     def log_density(self, z: Tensor, estimate: Estimate) -> Tensor:
-        """One of the estimates of log p(z), every dimension's share, as z (..., V, D)."""
+        """An estimate of log p(z), the contribution of every dimension, of z's shape (..., V, D)."""
         if estimate == "path":
             return self.path(z)
         if estimate == "sum":
@@ -91,7 +90,7 @@ class ReverseChain:
         return _standard(z) + self.schedule.steps * self.excess(z, t)
 
     def draw(self, noise: Tensor, steps: int, sampler: Sampler) -> Tensor:
-        """From noise to z, as it, in that many steps; `ancestral` with all N is the model itself."""
+        """Samples z from noise of the same shape, in `steps` steps; `ancestral` with all N samples the model itself."""
         levels = torch.linspace(self.schedule.steps, 0, steps + 1, device=noise.device).round().to(noise.dtype)
         z = noise
         for t, s in pairwise(levels.view(-1, 1, 1).unbind(0)):
@@ -99,13 +98,13 @@ class ReverseChain:
         return z
 
     def _ddim(self, z_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        """The noise as it is, less of it. (Song et al., 2021, arXiv 2010.02502, equation 12 with sigma = 0.)"""
+        """Deterministic DDIM step from level t to s. (Song et al., 2021, arXiv 2010.02502, equation 12, sigma = 0.)"""
         (alpha, sigma), (alpha_s, sigma_s) = self.schedule.levels(t), self.schedule.levels(s)
         clean = alpha * z_t + sigma * self.denoise(z_t, t)[0]
         return alpha_s * clean + sigma_s * (z_t - alpha * clean) / sigma
 
     def _every_level(self, z: Tensor) -> Tensor:
-        """t = 1 … N, shape (N, 1, ..., 1), with as many dimensions behind as z."""
+        """Levels t = 1 … N, shape (N, 1, ..., 1), to broadcast with z."""
         levels = torch.arange(1, self.schedule.steps + 1, dtype=z.dtype, device=z.device)
         return levels.view(-1, *[1] * z.dim())
 

@@ -1,4 +1,4 @@
-"""The context of a slow step, as training shows it to a prior."""
+"""The context of a slow step, as training passes it to a prior."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class SlowStepContext(NamedTuple):
     """One slow step of training, for `AbstractPrior.on_slow_step`.
 
     Args:
-        step: which one it is, counted from 1.
-        ids: which of the `texts` the batch is made of, shape (B,).
+        step: its number, counted from 1.
+        ids: indices of the batch among the `texts`, shape (B,).
         texts: all training texts.
-        model: whose prior it is.
-        guide: after the step it holds the posteriors of the batch.
-        fit: the fast loop, `fit(x, mask, previous=previous)`, which leaves the guide with the posteriors of any texts.
-        optimizer: of the slow step.
+        model: the model, which has the prior.
+        guide: the guide, which after the step holds the posteriors of the batch.
+        fit: the fast loop, `fit(x, mask, previous=previous)`, after which the guide holds the posteriors of these
+        texts. optimizer: the optimizer of the slow step.
     """
 
     step: int
@@ -42,13 +42,13 @@ class SlowStepContext(NamedTuple):
 
 @torch.no_grad()
 def reset_optimizer_state(optimizer: Optimizer, parameter: Tensor, dim: int, entries: Tensor) -> None:
-    """Set an optimizer's running means to zero where a parameter's entries have been given another meaning.
+    """Set an optimizer's running means to zero for entries of a parameter that were replaced.
 
     Args:
-        optimizer: with a state of the parameter's shape, as Adam has; any other state stays.
+        optimizer: one with states of the parameter's shape, such as Adam; other states stay.
         parameter: one of its parameters.
-        dim: where the entries are counted.
-        entries: their indices, shape (n,).
+        dim: the dimension that the entries index.
+        entries: indices of the replaced entries, shape (n,).
     """
     for value in optimizer.state.get(parameter, {}).values():
         if isinstance(value, Tensor) and value.shape == parameter.shape:

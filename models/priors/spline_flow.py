@@ -1,4 +1,4 @@
-"""A prior that bends noise along splines."""
+"""A normalizing-flow prior of spline coupling layers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ class SplineFlowPrior(AbstractPrior):
     .. math:: p(z) = \mathcal{N}(f(z); 0, I) \left|\det \frac{\partial f}{\partial z}\right|, \qquad
               f = f_M \circ \dots \circ f_1, \qquad f_m(z)_b = \mathrm{spline}_{\phi_m(z_a)}(z_b)
 
-    a and b are every second one of the L K D dimensions, in turns. A spline has `bins` pieces between -bound and bound
-    and is the identity beyond, so that the prior has N(0, I)'s tails; unlike affine maps it can part one mode into
-    several. It starts close to N(0, I). Its networks read and write all of z: they hold about `transforms` x
-    `hidden` x (3 `bins`) / 2 L K D weights. (Durkan et al., 2019, arXiv 1906.04032, section 3.)
+    where a and b are the even and the odd ones of the L K D dimensions, and change roles with every layer. A spline has
+    `bins` pieces between -bound and bound and is the identity beyond, so that the prior has the tails of N(0, I);
+    unlike affine maps, splines can make several modes. The prior starts close to N(0, I). The networks read and write
+    all of z: they hold about `transforms` x `hidden` x (3 `bins`) / 2 L K D weights. (Durkan et al., 2019, arXiv
+    1906.04032, section 3.)
 
     Args:
         z_shape: (L, K, D).
-        transforms: M, coupling layers; two move every dimension once.
+        transforms: M, the number of coupling layers; two transform every dimension once.
         hidden: width of each network's two hidden layers.
-        bins: pieces of a spline.
-        bound: thoughts further than this from zero are not moved.
+        bins: number of pieces of a spline.
+        bound: the splines are the identity outside of [-bound, bound].
 
     Raises:
         InputError: if zuko is not installed (`pip install 'ltm-pyro[flows]'`), or a size is not positive.

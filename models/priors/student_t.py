@@ -1,4 +1,4 @@
-"""A prior with heavy tails."""
+"""A Student's t prior, which has heavy tails."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ltm_pyro.ranges import POSITIVE, bounded
 class StudentTPrior(AbstractPrior):
     r"""Independent Student's t prior, :math:`p(z) = \prod_i t_\nu(z_i; 0, s)`, fixed.
 
-    A thought far from zero costs :math:`(\nu + 1) \log|z_i|` nats where a Gaussian asks for :math:`z_i^2 / 2`. Its
+    A thought far from zero costs :math:`(\nu + 1) \log|z_i|` nats where a Gaussian costs :math:`z_i^2 / 2`. The
     KL has no closed form. The variance is :math:`s^2 \nu / (\nu - 2)`, infinite up to :math:`\nu = 2`.
 
     Args:
         z_shape: (L, K, D).
-        df: degrees of freedom, nu; 1 is a Cauchy prior, infinitely many the Gaussian one.
+        df: degrees of freedom, nu; 1 is the Cauchy prior, and the limit at infinity the Gaussian one.
         scale: s.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A distribution over thoughts whose normaliser nobody knows."""
+"""A distribution over thoughts with an unknown normaliser."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ltm_pyro.models.priors.distribution import Z_DIMS, ThoughtDistribution
 
 
 class UnnormalisedDistribution(TorchDistribution):
-    """p(z) up to a constant; event shape (L, K, D). It samples, but has no `log_prob`.
+    """Unnormalised distribution over thoughts, event shape (L, K, D), with samples and without a `log_prob`.
 
     Args:
         z_shape: (L, K, D).
-        log_density: log p(z) and an unknown constant, from z of shape (..., L, K, D) to shape (...).
-        log_density_for_learning: a number of the same value, whose gradient is that of log p(z).
-        draw: from any shape to as many samples, shape (*shape, L, K, D).
-        name: of the prior, for the refusal.
+        log_density: log p(z) plus an unknown constant, from z of shape (..., L, K, D) to shape (...).
+        log_density_for_learning: a function of the same value, whose gradient is that of log p(z).
+        draw: the sampler, from any shape to as many samples, shape (*shape, L, K, D).
+        name: of the prior, for error messages.
         batch_shape: of the distribution.
     """
 
@@ -53,19 +53,19 @@ class UnnormalisedDistribution(TorchDistribution):
         return UnnormalisedDistribution(self.event_shape, *functions, self.name, batch_shape, self._validate_args)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """There is none.
+        """Refuse: the normaliser is unknown.
 
         Raises:
             InputError: always.
         """
         raise InputError(
-            f"{self.name} has no normaliser: no perplexity, no bound and no KL come from it. `log_density` is log p(z) "
-            "up to a constant; to learn, take an objective that claims nothing; for numbers, bound its energy with "
-            "limit=, or its normaliser within `with prior.normaliser_held():`"
+            f"{self.name} has an unknown normaliser, so that it has no log_prob, and no bound, KL or perplexity. Its "
+            "`log_density` is log p(z) up to a constant. To learn, take bound.without_claim(); for numbers, bound its "
+            "energy with limit=, or its normaliser by `with prior.normaliser_held():`"
         )
 
     def for_learning(self) -> ThoughtDistribution:
-        """The same, with a `log_prob` that is right in its gradient and off by a constant in its value."""
+        """The same distribution with a `log_prob` whose gradient is exact, and whose value is off by a constant."""
         functions = (self.log_density_for_learning, self.draw)
         return ThoughtDistribution(
             self.event_shape, *functions, self.density, has_rsample=False, batch_shape=self.batch_shape

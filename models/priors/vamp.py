@@ -1,4 +1,4 @@
-"""A prior that is the average of learned pseudo-posteriors."""
+"""A VampPrior: a mixture of learned pseudo-posteriors."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
 
 
 class VampPrior(AbstractPrior):
-    r"""Variational mixture of posteriors: the average of C pseudo-posteriors :math:`(\mu_c, \sigma_c)`, learned.
+    r"""Variational mixture of posteriors: the average of C learned pseudo-posteriors :math:`(\mu_c, \sigma_c)`.
 
     .. math:: p(z) = \frac1C \sum_{c=1}^{C} \mathcal{N}(z; \mu_c, \mathrm{diag}(\sigma_c^2))
 
-    The best prior of all is the average of the posteriors of all texts; this is an average of C posteriors, of the
-    guide's own mean-field family. In the original a pseudo-posterior is what an encoder makes of a learned
-    pseudo-input. There is no encoder here, so the pseudo-posteriors are learned themselves: they can be
-    whatever pseudo-inputs could have led to, and more.
+    The prior with the highest ELBO is the aggregate posterior, the average of the posteriors of all texts; this is an
+    average of C posteriors of the mean-field family. In the original, a pseudo-posterior is the encoder's output for a
+    learned pseudo-input. Here there is no encoder, and the pseudo-posteriors themselves are learned, a family that
+    contains those of all pseudo-inputs.
 
-    What sets it apart from `MixturePrior`: the weights are equal and stay so, as every pseudo-text counts alike, so
-    that no component can be starved; a component is always a whole z; and the means begin twice as far from one
-    another. That is still close to N(0, I) where dimensions are few, and well apart where they are many.
+    Differences from `MixturePrior`: the weights are equal and fixed, unless `learn_weights`, so that no component's
+    weight can vanish; a component covers all of z; and the initial means are twice as far apart. The prior still starts
+    close to N(0, I) in few dimensions; in many, the components start well separated.
 
     Args:
         z_shape: (L, K, D).
         components: C.
         spread: standard deviation of the first means, between 0 and 1; the variances start at 1 - spread².
-        learn_weights: whether the weights are learned after all.
+        learn_weights: whether the weights are learned.
 
     Raises:
         InputError: for no components, or a spread that is not between 0 and 1.

@@ -596,7 +596,7 @@ def test_the_sleep_phase_refuses_local_parameters(tiny):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: ImportanceWeighted(4, gradient=StickingTheLanding()), "biased; DoublyReparameterised"),
+        (lambda: ImportanceWeighted(4, gradient=StickingTheLanding()), "biased; take DoublyReparameterised"),
         (lambda: ELBO(4, gradient=DoublyReparameterised()), "StickingTheLanding"),
         (lambda: ELBO(4, gradient=VIMCO()), "ScoreFunction"),
         (lambda: ImportanceWeighted(1, gradient=VIMCO()), "2 or more"),

@@ -262,7 +262,7 @@ def test_learning_moves_a_schedule_on(tiny):
         (lambda: LinearSchedule(delay=-1), "delay=-1"),
         (lambda: LinearSchedule(begin=0.3), "over=None"),
         (lambda: LinearSchedule(over=1.5), "over=1.5"),
-        (lambda: LinearSchedule(begin=0.7, over=0.4), "together at most 1"),
+        (lambda: LinearSchedule(begin=0.7, over=0.4), "sum is at most 1"),
         (lambda: LinearSchedule(begin=float("nan"), over=0.4), "begin=nan"),
         (lambda: LinearSchedule(steps=10, over=0.4), "in slow steps .* or in shares"),
         (lambda: CyclicalSchedule(period=10, over=0.4), "expected one of them"),

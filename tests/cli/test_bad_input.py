@@ -111,7 +111,7 @@ def assert_says(message, *parts):
         ("more.txt", ["unrecognized arguments: more.txt"]),
         ("--decoder.width 18", ["width=18 cannot be shared by heads=2", "width=16 would do"]),
         ("--data.length 1", ["length=1", "at least two tokens"]),
-        ("--data.vocabulary 100000", ["100000 was asked for, but the text only supports", "--data.vocabulary"]),
+        ("--data.vocabulary 100000", ["the text supports a vocabulary of at most", "not 100000", "--data.vocabulary"]),
         ("--data.vocabulary 100", ["a vocabulary of 100 is too small", "258"]),
         ("--data.validation 1.5", ["data.validation=1.5: expected above 0 below 1"]),
         ("--data.tokenizer nothing-here", ["tokenizer nothing-here", "hub", "--data.tokenizer PATH/tokenizer.json"]),
@@ -149,7 +149,7 @@ def test_corpora_that_are_no_text(refused, content, parts):
 
 def test_a_file_of_an_unknown_kind(refused):
     Path("corpus.docx").write_bytes(b"text")
-    assert_says(refused(*tiny(corpus="corpus.docx")), "corpus.docx has an extension that is not known", ".txt", "cp ")
+    assert_says(refused(*tiny(corpus="corpus.docx")), "corpus.docx has an unknown extension", ".txt", "cp ")
 
 
 def test_a_field_that_is_not_there(refused):

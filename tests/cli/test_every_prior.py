@@ -65,7 +65,7 @@ def test_discrete_thoughts(words, order, corpus, tmp_path):
             "GaussianPrior has continuous thoughts, which CategoricalGuide",
         ),
         ([*CODES, "--guide", "GumbelSoftmaxGuide"], "the guide draws relaxed codes"),
-        (["--prior", "EnergyPrior", "--prior.limit", "null"], "no normaliser"),
+        (["--prior", "EnergyPrior", "--prior.limit", "null"], "unknown normaliser"),
         (
             ["--prior", "DiffusionPrior", "--prior.estimate", "sum", "--slow.bound", "ImportanceWeighted"],
             "lower bound in the mean only",

@@ -146,7 +146,7 @@ BAD = {
     "wide.txt": ("text".encode("utf-16"), "mark of UTF-16.*iconv -f utf-16"),
     "nul.txt": (b"abcd\0efg", "NUL byte at byte 4"),
     "nul.jsonl": (b'{"text": "a\0"}', "NUL byte at byte 11"),
-    "a.pdf": (b"%PDF", r"extension that is not known.*\.txt, .*cp "),
+    "a.pdf": (b"%PDF", r"unknown extension.*\.txt, .*cp "),
     "lines.jsonl": (b'{"text": "x"}\n{"text": \n', r"lines\.jsonl, line 2.*does not parse as JSON"),
     "broken.json": (b'[\n"a",\n"b"\n"c"]', r"broken\.json, line 4"),
     "really_lines.json": (b'{"text": "x"}\n{"text": "y"}\n', r"line 2.*name it \.jsonl"),

@@ -108,7 +108,7 @@ def test_gaps_between_ids_are_taken(content):
 def test_a_table_that_stays_within_itself_is_taken():
     assert fault_of_charsmap(charsmap([0] * 256)) == ""
     assert fault_of_charsmap(charsmap([0] * 255 + [2**31 + 1])) == ""
-    assert fault_of_charsmap(charsmap([0] * 255 + [2**31 + 2])) == "leads out of itself"
+    assert fault_of_charsmap(charsmap([0] * 255 + [2**31 + 2])) == "has units that point outside it"
 
 
 def test_a_text_that_the_library_fails_at_is_one_line(tmp_path, content):

@@ -237,7 +237,7 @@ def test_the_vocabulary_may_come_later(tiny):
     guide.prepare(VOCABULARY)
     guide.prepare(VOCABULARY)
     assert guide.reader.encoder.embedding.num_embeddings == VOCABULARY
-    with pytest.raises(InputError, match="made for 30 token ids, and is told of 31"):
+    with pytest.raises(InputError, match="made for a vocabulary of 30, not of 31"):
         guide.prepare(31)
 
 
@@ -269,7 +269,7 @@ def test_an_encoder_of_ones_own_serves(tiny):
 @pytest.mark.parametrize(
     ("sizes", "reason"),
     [
-        ({"width": 18, "heads": 4}, "width=18 cannot be shared by heads=4: a width of 16 would do"),
+        ({"width": 18, "heads": 4}, "width=18 is no multiple of 2 x heads=4: expected one, such as 16"),
         ({"blocks": 0}, "blocks=0"),
         ({"vocabulary": 0}, "vocabulary=0"),
     ],
@@ -314,5 +314,5 @@ def test_a_run_tells_it_the_vocabulary_and_keeps_its_weights(words, tmp_path):
 def test_an_optimizer_that_the_refinement_cannot_follow_is_refused_before_any_text_is_read():
     words = ["--guide", "SemiAmortisedGuide", "--guide.through", "refinement"]
     validate(run_parser(), run_parser().parse_args(words))
-    with pytest.raises(InputError, match="the steps of RMSprop cannot be followed"):
+    with pytest.raises(InputError, match="the steps of RMSprop cannot be differentiated"):
         validate(run_parser(), run_parser().parse_args([*words, "--fast.optimizer", "torch.optim.RMSprop"]))

@@ -87,7 +87,7 @@ def test_so_are_the_four_numbers():
 REFUSED = {
     "one text": (X[0], None, r"x has shape \(4,\): expected \(B, T\).*x\[None\]"),
     "three dimensions": (X[None], None, r"x has shape \(1, 2, 4\)"),
-    "no text": (X[:0], None, r"x has shape \(0, 4\): a batch needs a text"),
+    "no text": (X[:0], None, r"x has shape \(0, 4\): expected at least one text"),
     "too large": (X + 1, None, "token ids from 0 to 6"),
     "negative": (X - 1, None, "token ids from 0 to 6"),
     "numbers": (X.float(), None, "x is of torch.float32: expected token ids"),

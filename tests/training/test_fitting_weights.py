@@ -35,9 +35,9 @@ def test_a_models_own_weights_are_read(checkpoints, model):
     ("change", "says"),
     [
         (lambda w: {"wieght": w["weight"], "bias": w["bias"]}, "it has no weight"),
-        (lambda w: {**w, "weight": w["weight"].T}, r"weight is \(3, 2\) there and \(2, 3\) in the model"),
-        (lambda w: {**w, "bias": w["bias"].double()}, "bias is of torch.float64 there"),
-        (lambda w: {**w, "bias": w["bias"].int()}, "bias is of torch.int32 there"),
+        (lambda w: {**w, "weight": w["weight"].T}, r"weight has shape \(3, 2\) in the file and \(2, 3\) in the model"),
+        (lambda w: {**w, "bias": w["bias"].double()}, "bias has type torch.float64 in the file"),
+        (lambda w: {**w, "bias": w["bias"].int()}, "bias has type torch.int32 in the file"),
         (lambda w: {}, "it has no weight"),
     ],
 )

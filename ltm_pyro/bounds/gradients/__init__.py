@@ -1,4 +1,4 @@
-"""Estimators of a bound's gradient, one a file: a choice of its own, beside that of the bound."""
+"""Gradient estimators, one a file; the choice is independent of that of the bound."""
 
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient, Coefficients
 from ltm_pyro.bounds.gradients.automatic import Automatic

@@ -1,4 +1,4 @@
-"""The gradient that a mean over particles takes if nothing else is asked for."""
+"""The default gradient estimator of means over particles."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ltm_pyro.bounds.gradients.sticking_the_landing import StickingTheLanding
 
 
 class Automatic(AbstractGradient):
-    """`Reparameterised` where the KL has a closed form, `StickingTheLanding` where it is sampled.
+    """Automatic choice: `Reparameterised` where the KL has a closed form, `StickingTheLanding` where it is sampled.
 
-    Both are unbiased. Where the KL is exact there is no score term to leave out. Where it is sampled, its total
-    derivative is noise at the very place where a guide that starts at the prior begins, and the fast loop would carry
-    q away along it: sticking the landing, that noise is zero there.
+    Both are unbiased. With an exact KL there is no score term to leave out. With a sampled KL, its total derivative is
+    pure noise for a guide that starts at the prior, which would move q at random; without the score term this noise is
+    zero there.
     """
 
     def refusal(self, objective: Objective) -> str | None:
         if objective.linear:
             return super().refusal(objective)
-        return "it chooses between gradients of a mean over particles; importance weights take Reparameterised()"
+        return "it is for means over particles; for importance weights take Reparameterised()"
 
     def is_derivative(self, closed_form_kl: bool) -> bool:
         return closed_form_kl  # then it is the reparameterised one

@@ -10,14 +10,14 @@ from torch import Tensor
 
 @torch.enable_grad()
 def slope(value: Callable[[Tensor], Tensor], log_w: Tensor) -> Tensor:
-    """∂f / ∂log w_s of every particle, (S, B) -> (S, B), without history."""
+    """First derivatives ∂f / ∂log w_s of every particle, (S, B) -> (S, B), without history."""
     log_w = log_w.detach().requires_grad_()
     return torch.autograd.grad(value(log_w).sum(), log_w)[0]
 
 
 @torch.enable_grad()
 def curvature(value: Callable[[Tensor], Tensor], log_w: Tensor) -> Tensor:
-    """∂²f / ∂(log w_s)² of every particle, (S, B) -> (S, B), without history."""
+    """Second derivatives ∂²f / ∂(log w_s)² of every particle, (S, B) -> (S, B), without history."""
     log_w = log_w.detach().requires_grad_()
     (first,) = torch.autograd.grad(value(log_w).sum(), log_w, create_graph=True)
     if not first.requires_grad:  # f is linear

@@ -1,4 +1,4 @@
-"""An objective, as gradient estimators ask it."""
+"""The interface of objectives to gradient estimators."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 class Objective(Protocol):
-    """A function f of log-weights that has a gradient estimator; every `AbstractObjective` is one.
+    """Objective f, a function of log-weights, as gradient estimators need it; every `AbstractObjective` is one.
 
     Attributes:
         particles: S, samples of z per sequence.
-        least_particles: the fewest with which f is defined.
+        least_particles: the least number of particles for which f is defined.
         linear: whether f is a mean over particles.
         is_log_mean_weight: whether f is the log of the mean weight.
-        closed_form_kl: whether an exact KL is looked for.
+        closed_form_kl: whether an exact KL is used where there is one.
     """
 
     particles: int
@@ -26,7 +26,7 @@ class Objective(Protocol):
 
     @property
     def name(self) -> str:
-        """As it stands in a table."""
+        """The name of the objective in tables."""
 
     @property
     def is_function_of_weights(self) -> bool:
@@ -37,7 +37,7 @@ class Objective(Protocol):
         """Whether γ follows another function of the weights than θ."""
 
     def value(self, log_w: Tensor) -> Tensor:
-        """f, (S, B) -> (B,)."""
+        """The objective f, (S, B) -> (B,)."""
 
     def inference_value(self, log_w: Tensor) -> Tensor:
-        """Objective of γ, (S, B) -> (B,)."""
+        """The objective of γ, (S, B) -> (B,)."""

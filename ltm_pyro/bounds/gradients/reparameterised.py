@@ -1,4 +1,4 @@
-"""The gradient along z."""
+"""The reparameterised gradient estimator."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ltm_pyro.bounds.gradients.objective import Objective
 
 
 class Reparameterised(AbstractGradient):
-    r"""The total derivative, along z = z(ε, γ) and through q's density: :math:`b_s = f_s,\; c_s = -f_s`.
+    r"""Total derivative through z = z(ε, γ) and the density of q: :math:`b_s = f_s,\; c_s = -f_s`.
 
-    (Kingma and Welling, 2014, arXiv 1312.6114.) Unbiased for every objective. Where the KL has a closed form, the
-    ELBO's is the exact derivative of that.
+    (Kingma and Welling, 2014, arXiv 1312.6114.) Unbiased for every objective. A KL in closed form is
+    differentiated exactly.
     """
 
     def refusal(self, objective: Objective) -> str | None:

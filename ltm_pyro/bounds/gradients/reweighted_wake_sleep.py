@@ -1,4 +1,4 @@
-"""Reweighted wake-sleep: q follows the posterior, and dreams of the model."""
+"""The gradient estimator of reweighted wake-sleep."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
 
 class ReweightedWakeSleep(AbstractGradient):
-    r"""RWS: θ climbs the importance-weighted bound, γ comes closer to the posterior instead.
+    r"""Reweighted wake-sleep (RWS): θ maximises the importance-weighted bound, γ minimises a KL to the posterior.
 
-    - wake: down :math:`\mathrm{KL}(p(z|x) \,\|\, q)`, :math:`\sum_s \tilde w_s \nabla_\gamma \log q(z_s)`, so
-      :math:`c_s = \tilde w_s`; or, `doubly` reparameterised, :math:`b_s = \tilde w_s - \tilde w_s^2`
-      (Tucker et al., 2019, arXiv 1810.04152, equation 10);
-    - sleep: :math:`\nabla_\gamma \log q(z' \mid x')` of a text x' that the model dreams from z'.
+    - wake: descent of :math:`\mathrm{KL}(p(z|x) \,\|\, q)` along :math:`\sum_s \tilde w_s \nabla_\gamma \log q(z_s)`,
+      so :math:`c_s = \tilde w_s`; or, `doubly` reparameterised, :math:`b_s = \tilde w_s - \tilde w_s^2` (Tucker et al.,
+      2019, arXiv 1810.04152, equation 10);
+    - sleep: :math:`\nabla_\gamma \log q(z' \mid x')` at (z', x') sampled from the model.
 
-    (Bornschein and Bengio, 2015, arXiv 1406.2751, equations 8 and 11.) The wake phase is self-normalised: biased by
-    O(1/S). The sleep phase is for amortised guides: a dream has no local posterior.
+    (Bornschein and Bengio, 2015, arXiv 1406.2751, equations 8 and 11.) The wake phase has self-normalised weights, with
+    a bias of O(1/S). The sleep phase is for amortised guides: a sampled x' has no local parameters.
 
     Args:
         wake: weight of the wake phase.
-        sleep: weight of the sleep phase; one dream a sequence.
+        sleep: weight of the sleep phase, with one sample (z', x') per sequence.
         doubly: reparameterise the wake phase; q needs rsample.
 
     Raises:
-        InputError: for negative weights, or none at all.
+        InputError: for negative weights, or if both are zero.
     """
 
     @bounded(wake=NOT_NEGATIVE, sleep=NOT_NEGATIVE)
@@ -43,7 +43,7 @@ class ReweightedWakeSleep(AbstractGradient):
 
     def refusal(self, objective: Objective) -> str | None:
         if not objective.is_log_mean_weight:
-            return "its weights are those of ImportanceWeighted(), which θ follows"
+            return "it has the weights of ImportanceWeighted(), by which θ must learn"
         return super().refusal(objective)
 
     def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:
@@ -56,8 +56,8 @@ class ReweightedWakeSleep(AbstractGradient):
         estimate = super().attach(objective, draws, estimate)
         if not self.sleep:
             return estimate
-        dreamed = self.sleep * draws.sleep_log_q()
-        return estimate + (dreamed - dreamed.detach())
+        sleep = self.sleep * draws.sleep_log_q()
+        return estimate + (sleep - sleep.detach())
 
     def __repr__(self) -> str:
         return f"ReweightedWakeSleep(wake={self.wake}, sleep={self.sleep}, doubly={self.doubly})"

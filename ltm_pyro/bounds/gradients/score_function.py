@@ -1,4 +1,4 @@
-"""The score-function gradient with a leave-one-out baseline."""
+"""The score-function gradient estimator with a leave-one-out baseline."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ltm_pyro.bounds.weights import leave_one_out
 
 
 class ScoreFunction(AbstractGradient):
-    r"""REINFORCE with the others as the baseline: :math:`b_s = 0,\; c_s = f - f_{-s} - (f_s - \tfrac1S)`.
+    r"""REINFORCE with a leave-one-out baseline: :math:`b_s = 0,\; c_s = f - f_{-s} - (f_s - \tfrac1S)`.
 
-    :math:`f_{-s}` is the objective of the other S - 1 particles, which tells nothing about :math:`z_s`. The last
-    term is the derivative by q's density, less its mean over equal weights. For the ELBO :math:`c_s` is
+    :math:`f_{-s}` is the objective of the other S - 1 particles, which is independent of :math:`z_s`. The last term is
+    the derivative through the density of q, less its mean over equal weights. For the ELBO :math:`c_s` is
     :math:`\frac1S (\log w_s - \overline{\log w}_{-s})` (Kool et al., 2019; Mnih and Rezende, 2016, arXiv 1602.06725,
     equation 7). Unbiased; needs no reparameterisation, so that z may be discrete.
     """
@@ -23,7 +23,7 @@ class ScoreFunction(AbstractGradient):
 
     def refusal(self, objective: Objective) -> str | None:
         if getattr(objective, "groups", None) is not None:
-            return "without one particle its groups are not of one size; VIMCO() puts another in its place"
+            return "without one particle its groups are not of equal size; take VIMCO(), which replaces the particle"
         if objective.particles <= objective.least_particles:
             return f"its baseline leaves one particle out: give it more than particles={objective.particles}"
         return super().refusal(objective)

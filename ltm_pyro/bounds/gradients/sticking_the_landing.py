@@ -1,4 +1,4 @@
-"""The gradient along z alone."""
+"""The sticking-the-landing gradient estimator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltm_pyro.bounds.gradients.objective import Objective
 
 
 class StickingTheLanding(AbstractGradient):
-    r"""The reparameterised gradient without its score term: :math:`b_s = f_s,\; c_s = 0`.
+    r"""Sticking the landing: the reparameterised gradient without its score term, :math:`b_s = f_s,\; c_s = 0`.
 
     (Roeder et al., 2017, arXiv 1703.09194.) For a mean over particles the score term has mean zero, so this is
     unbiased, and without any variance once q is the exact posterior.
@@ -20,8 +20,8 @@ class StickingTheLanding(AbstractGradient):
     def refusal(self, objective: Objective) -> str | None:
         if objective.is_function_of_weights and not objective.linear:
             return (
-                "under importance weights the mean of the score term that it leaves out is not zero, so it would be "
-                "biased; DoublyReparameterised() puts the right term in its place"
+                "with importance weights the score term that it leaves out has no mean of zero, so that it would be "
+                "biased; take DoublyReparameterised()"
             )
         return super().refusal(objective)
 

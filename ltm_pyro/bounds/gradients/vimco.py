@@ -1,4 +1,4 @@
-"""The score-function gradient for importance weights."""
+"""The VIMCO gradient estimator: a score-function gradient for importance weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltm_pyro.bounds.weights import leave_one_out
 
 
 class VIMCO(AbstractGradient):
-    r"""The score function, each particle judged against the mean of the others: :math:`c_s = f - f^{(s)} - f_s`.
+    r"""Score-function gradient with a baseline from the other particles (VIMCO): :math:`c_s = f - f^{(s)} - f_s`.
 
     In :math:`f^{(s)}` the log-weight of particle s is replaced by the mean of the others' (the geometric mean of
     their weights). (Mnih and Rezende, 2016, arXiv 1602.06725, equations 9 and 11.) Unbiased; needs no
@@ -25,7 +25,7 @@ class VIMCO(AbstractGradient):
         if objective.particles < 2:
             return "its baseline is made of the other particles: give it 2 or more"
         if objective.is_function_of_weights and objective.linear:
-            return "for a mean over particles it is ScoreFunction(): say so"
+            return "for a mean over particles it equals ScoreFunction(): take that"
         return super().refusal(objective)
 
     def coefficients(self, objective: Objective, log_w: Tensor) -> Coefficients:

@@ -185,9 +185,9 @@ def test_without_a_limit_it_refuses_by_name():
     p = prior()
     assert p.density is prior.density is Density.UNNORMALISED
     assert prior.energy(grid()[0]).abs().max() > 3.0
-    with pytest.raises(InputError, match="EnergyPrior has no normaliser: no perplexity"):
+    with pytest.raises(InputError, match="EnergyPrior has an unknown normaliser"):
         p.log_prob(p.sample())
-    with pytest.raises(InputError, match="EnergyPrior has no normaliser"):
+    with pytest.raises(InputError, match="EnergyPrior has an unknown normaliser"):
         p.expand((3,)).to_event(0).log_prob(p.sample((3,)))
     assert p.log_density(p.sample((5,))).shape == (5,)
 
@@ -196,7 +196,7 @@ def test_without_a_limit_no_bound_comes_of_it():
     decoder = Decoder(vocabulary=10, width=8, layers=1, heads=2, thoughts=2, length=6)
     model = LatentThoughtModel(EnergyPrior(decoder.z_shape, limit=None), decoder)
     x, guide = model(batch_size=3).detach(), MeanFieldGuide(decoder.z_shape)
-    with pytest.raises(ValueError, match=r"EnergyPrior.*no normaliser"):  # an InputError, as Pyro passes it on
+    with pytest.raises(ValueError, match=r"EnergyPrior.*unknown normaliser"):  # an InputError, as Pyro passes it on
         FastLoop(ELBO(), 1).fit(model, guide, x)
     with model.prior.normaliser_held(64):
         FastLoop(ELBO(2), 2).fit(model, guide, x)
