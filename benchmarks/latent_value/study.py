@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ltm_pyro.training.data_module import DataModule
 
 BUILT_IN = "built-in"
-SEED = 0  # seed of the noise of all evaluations, which are so paired
+SEED = 0  # seed of noise, the same for all evaluations, which pairs them
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ Seconds = dict[str, list[float]]
 def alternate(contestants: Mapping[str, Callable[[], Any]], rounds: int, warmup: int = 1) -> Seconds:
     """Run every contestant once per round, each round starting with the next one: a, b, c, b, c, a, c, ...
 
-    The effects of a contestant on caches and on the allocator so meet all others.
+    In this way the effects of a contestant on caches and on the allocator reach all others.
 
     Args:
         contestants: functions by name.

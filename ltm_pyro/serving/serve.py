@@ -52,7 +52,7 @@ def serve(
         actual_port = listening.getsockname()[1]
         say(f"http://{host if host != '0.0.0.0' else hosts[-1]}:{actual_port}  (Ctrl-C ends it)")
         if not _is_loopback(host):
-            say("This address is not private: anyone who can reach this machine can use its processor.")
+            say("The page is open to other machines: anyone who can reach this machine can use its processor.")
         uvicorn.Server(server_config(app)).run(sockets=[listening])
 
 

@@ -21,7 +21,7 @@ def progressive(model: nn.Module, guide: Any, draws: int, **batch: Any) -> Tenso
 
     Args:
         model, guide: the guide fitted to the batch, with layers independent in q.
-        draws: S, samples of the mean; each sample serves all l, which are so compared with the same noise.
+        draws: S, number of samples in the mean; each sample serves all l, so that they share the noise.
         batch: x, mask, previous.
     """
     rows = len(batch["x"])

@@ -23,7 +23,7 @@ def gaps(records: Sequence[Record]) -> list[Record]:
     (Cremer, Li and Duvenaud, 2018, arXiv 1801.03558; the inference gap is their amortisation gap if an encoder gives q,
     and an optimisation gap if a loop does.) The best long run of any guide of the same family estimates :math:`q^*`,
     the best q of the family. If that run has not converged, the estimated approximation gap is larger than the true
-    one; it may so be larger for a family than for another family that it contains. The tightest importance-weighted
+    one; it may then be larger for a family than for another family that it contains. The tightest importance-weighted
     bound of all long runs replaces log p(x), so that the gap is a lower bound on the true gap. In nats/token, with
     paired standard errors over sequences.
 
