@@ -1,1 +1,1 @@
-"""Two results of a benchmark side by side: `python -m benchmarks.compare A.json B.json`."""
+"""Comparison of two results of a benchmark: `python -m benchmarks.compare A.json B.json`."""

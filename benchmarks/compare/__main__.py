@@ -1,6 +1,6 @@
-"""Two results of the same benchmark side by side: every measure of both, and their quotient.
+"""Comparison of two results of the same benchmark: all measures of both, and their quotients.
 
-Where the ranges over the rounds overlap, the two cannot be told apart.
+If the ranges over the rounds overlap, the difference is not significant.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ HEAD = ["measure", "A", "B", "B / A", ""]
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The saved record of a benchmark.
+    """Read the saved record of a benchmark.
 
     Raises:
-        InputError: if the file is something else.
+        InputError: if the file is not such a record.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -29,39 +29,39 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} cannot be read as the result of a benchmark ({type(error).__name__}: {error}): give a JSON file "
-            "that one of `python -m benchmarks.NAME` has saved"
+            "saved by `python -m benchmarks.NAME`"
         ) from error
     return record
 
 
 def rows(a: dict[str, Any], b: dict[str, Any]) -> Iterator[list[str]]:
-    """A row for each measure that both have, then one for those that one of them has."""
-    others = {measure["name"]: measure for measure in b["measures"]}
-    for mine in a["measures"]:
-        other = others.pop(mine["name"], None)
-        if other is None:
-            yield [mine["name"], _told(mine), "–", "–", "only in A"]
+    """Rows of the common measures, then of the measures of one result alone."""
+    remaining = {measure["name"]: measure for measure in b["measures"]}
+    for first in a["measures"]:
+        second = remaining.pop(first["name"], None)
+        if second is None:
+            yield [first["name"], _cell(first), "–", "–", "only in A"]
             continue
-        quotient = f"{other['median'] / mine['median']:.3g}" if mine["median"] else "–"
-        apart = mine["high"] < other["low"] or other["high"] < mine["low"]
-        yield [mine["name"], _told(mine), _told(other), quotient, "" if apart else "ranges overlap"]
-    for other in others.values():
-        yield [other["name"], "–", _told(other), "–", "only in B"]
+        quotient = f"{second['median'] / first['median']:.3g}" if first["median"] else "–"
+        disjoint = first["high"] < second["low"] or second["high"] < first["low"]
+        yield [first["name"], _cell(first), _cell(second), quotient, "" if disjoint else "ranges overlap"]
+    for second in remaining.values():
+        yield [second["name"], "–", _cell(second), "–", "only in B"]
 
 
-def _told(measure: dict[str, Any]) -> str:
+def _cell(measure: dict[str, Any]) -> str:
     text = f"{measure['median']:.3g} ({measure['low']:.3g} to {measure['high']:.3g}) {measure.get('unit', '')}".rstrip()
     return text + {True: " ✓", False: " ✗", None: ""}[measure.get("reached")]
 
 
 def differences(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
-    """Differences of machine and arguments between two records, which bear on their numbers."""
+    """Differences in machine and arguments between two records, which affect their numbers."""
     for key in ("commit", "versions", "system", "threads", "sizes", "command"):
         if a.get(key) != b.get(key):
             yield f"{key}: A {_short(a.get(key))}, B {_short(b.get(key))}"
     for name, record in (("A", a), ("B", b)):
         if record.get("clean") is False:
-            yield f"{name} was measured with changes that are in no commit"
+            yield f"{name} was measured with uncommitted changes"
 
 
 def _short(value: Any) -> str:
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         a, b = read(options.a), read(options.b)
         if a.get("benchmark") != b.get("benchmark"):
             raise InputError(
-                f"A is of {a.get('benchmark')}, B of {b.get('benchmark')}: give two results of one benchmark"
+                f"A is of {a.get('benchmark')}, B of {b.get('benchmark')}: give two results of the same benchmark"
             )
     except InputError as error:
         parser.error(str(error))

@@ -1,1 +1,1 @@
-"""Whether the tables' numbers have converged."""
+"""Convergence of the tables' numbers in the number of fast steps."""

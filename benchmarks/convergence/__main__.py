@@ -1,4 +1,4 @@
-"""The four numbers of runs by the training's own fast loop, by the tables' fit, and by one of twice as many steps."""
+"""Four numbers of runs by three fits: training's fast loop, the tables' fit, and a fit of twice as many steps."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure runs, one after another, into `records.json` and `table.md`; or make a checkpoint to import."""
     parser = ArgumentParser(prog="python -m benchmarks.convergence", description=__doc__)
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN[=CORPUS]", help="and the text to score; its held-out by default"
+        "runs", nargs="*", metavar="RUN[=CORPUS]", help="runs, each with the text to score; default: its held-out text"
     )
-    parser.add_argument("--limit", type=int, default=64, help="sequences of each")
+    parser.add_argument("--limit", type=int, default=64, help="sequences of each run")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/convergence/results"))
     parser.add_argument("--released", type=int, metavar="STEPS", help="make a checkpoint in the released code's manner")
     options = parser.parse_args(arguments)
@@ -47,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(run: Run, corpus: str, limit: int) -> list[dict[str, Any]]:
-    """A record for each fit of a run's posteriors, with the differences to the tables' fit."""
+    """Records of all fits of a run's posteriors, with the differences to the tables' fit."""
     components = run.load("latest")
     batches = list(in_order(_sequences(run, corpus), BATCH, limit))
-    found = {name: _evaluate(components, fast, batches) for name, fast in _fits(run, components)}
-    tables = found["tables"].scores["elbo"]
+    evaluations = {name: _evaluate(components, fast, batches) for name, fast in _fits(run, components)}
+    tables = evaluations["tables"].scores["elbo"]
     records = []
-    for name, evaluation in found.items():
+    for name, evaluation in evaluations.items():
         record = {"fit": name, "steps": evaluation.fit.steps, "optimizer": evaluation.fit.optimizer}  # type: ignore[union-attr]
         for number in NUMBERS:
             score = evaluation.scores[number]
@@ -84,13 +84,13 @@ def _evaluate(components: RunComponents, fast: FastLoop, batches: Sequence[Any])
 
 
 def _keep(folder: Path, name: str, records: list[dict[str, Any]]) -> None:
-    """Add a run's records to those that are there."""
+    """Add a run's records to the file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "records.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    kept[name] = {"records": finite(records), "commit": commit(), "versions": versions(), "threads": 1}
-    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    table = "\n\n".join(_table(run, of["records"]) for run, of in kept.items())
+    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    runs[name] = {"records": finite(records), "commit": commit(), "versions": versions(), "threads": 1}
+    path.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+    table = "\n\n".join(_table(run, of["records"]) for run, of in runs.items())
     (folder / "table.md").write_text(table + "\n", encoding="utf-8")
     print(_table(name, records), flush=True)
 
@@ -108,10 +108,10 @@ def _table(name: str, records: Sequence[dict[str, Any]]) -> str:
         for record in records
     ]
     moved = abs(records[-1]["more"])
-    said = "within" if moved < TOLERANCE else "NOT within"
+    verdict = "within" if moved < TOLERANCE else "NOT within"
     notes = [
         f"nats/token, lower is better; {records[0]['sequences']} sequences, {DRAWS} draws; ± one standard error, "
-        f"paired in the last two columns. Twice the steps move the ELBO by {moved:.4f}, {said} {TOLERANCE}."
+        f"paired in the last two columns. Twice the steps move the ELBO by {moved:.4f}, {verdict} {TOLERANCE}."
     ]
     return section(name, [header, *rows], notes)
 

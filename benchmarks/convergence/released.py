@@ -1,7 +1,7 @@
-"""A small checkpoint trained in the manner of the paper's released code, and text that it has not seen.
+"""Small checkpoint trained by the protocol of the paper's released code, with held-out text.
 
-One noise is kept for all passes over a batch; (mu, log sigma²) start at (0, -5) and are moved by AdamW; the fast loop's
-gradients stay on the weights, summed, and the slow step's, of a mean, are added.
+A single draw of noise serves all passes over a batch; (mu, log sigma²) start at (0, -5), and AdamW moves them; the fast
+loop's summed gradients stay on the weights, and the slow step's mean gradient is added to them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ltm_pyro.evaluation.fixed_noise import DECAY, LogVarianceGuide, learning_ra
 
 VOCABULARY, WIDTH, LAYERS, HEADS, THOUGHTS, WINDOW, LENGTH = 512, 48, 2, 4, 2, 8, 64
 BATCH, FAST_STEPS, SLOW_RATE = 8, 16, 4e-3
-HELD_OUT = 20  # every so many documents
+HELD_OUT = 20  # one document in so many is held out
 NAMES = {  # ours: theirs
     "embedding": "tok_embeddings",
     "blocks": "layers",
@@ -51,7 +51,7 @@ def make(folder: Path, steps: int, seed: int = 0) -> None:
 
 
 def train(documents: Sequence[Document], tokenizer: Tokenizer, steps: int, seed: int) -> Decoder:
-    """The decoder after so many slow steps."""
+    """Decoder after the given number of slow steps."""
     decoder = Decoder(
         tokenizer.vocabulary, WIDTH, LAYERS, HEADS, THOUGHTS, WINDOW, LENGTH, bos_id=tokenizer.bos_id, thought_scale=1.0
     )
@@ -65,18 +65,18 @@ def train(documents: Sequence[Document], tokenizer: Tokenizer, steps: int, seed:
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         slow.step()
         if step % 25 == 0:
-            print(f"step {step}: {nats / batch['x'].numel():.3f} nats/token by the noise it was fitted to", flush=True)
+            print(f"step {step}: {nats / batch['x'].numel():.3f} nats/token with the noise of the fit", flush=True)
     return decoder
 
 
 def slow_step(model: LatentThoughtModel, objective: FixedNoise, batch: dict[str, Tensor]) -> float:
-    """Leave a slow step's gradient on the weights, and that of the fast loop; returns the batch's cost in nats."""
+    """Accumulate the gradients of the fast loop and of the slow step on the weights; returns the cost in nats."""
     guide = LogVarianceGuide(model.prior.z_shape)
     guide.start(batch["x"], prior=model.prior())
     fast = torch.optim.AdamW(guide.local_parameters(), weight_decay=DECAY)
     for step in range(FAST_STEPS):
         fast.param_groups[0]["lr"] = learning_rate(step, FAST_STEPS)
-        fast.zero_grad()  # of q's rows alone: the weights' gradients stay
+        fast.zero_grad()  # clears the gradients of q's rows only; those of the weights stay
         (-objective.terms(model, guide, **batch).objective.sum()).backward()
         fast.step()
     cost = -objective.terms(model, guide, **batch).objective.sum()

@@ -1,1 +1,1 @@
-"""Writing text against recomputing each token: `python -m benchmarks.generation`."""
+"""Speed of generation, compared with recomputation for each token: `python -m benchmarks.generation`."""

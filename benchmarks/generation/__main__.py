@@ -1,4 +1,4 @@
-"""Tokens a second of writing, beside a plain decoder that reads the whole text again for every token."""
+"""Tokens per second of generation, compared with a plain decoder that recomputes the whole text for every token."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ USUAL = Sizes(length=512)
 
 
 def written(model: LatentThoughtModel, z: Tensor, tokens: int) -> Tensor:
-    """Texts from nothing, shape (B, tokens)."""
+    """Generated texts without a prompt, shape (B, tokens)."""
     return torch.stack(list(write(model, z, z.new_empty(len(z), 0, dtype=torch.long), tokens)), 1)
 
 
 def contestants(sizes: Sizes, batches: Sequence[int], device: str = "cpu") -> dict[str, Callable[[], Any]]:
-    """Texts of T tokens, by each, for each number of texts at once."""
+    """Functions that generate texts of T tokens, for both decoders and each batch size."""
     decoder = sizes.decoder().to(device)
     model, plain = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), PlainDecoder(decoder).to(device)
     sampling = Sampling()
@@ -50,17 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prepare(options)
     sizes = sizes_from(options, USUAL)
     seconds = alternate(contestants(sizes, options.batches), options.rounds, warmup=1)
-    found: list[Measure] = []
+    speedups: list[Measure] = []
     rates: list[Measure] = []
     for batch in options.batches:
         theirs, mine = (seconds[f"{name}, batch {batch}"] for name in (PLAIN, OURS))
-        found.append(times_as_fast(f"ours / recomputing, batch {batch}", theirs, mine, 10.0))
+        speedups.append(times_as_fast(f"ours / recomputing, batch {batch}", theirs, mine, 10.0))
         for name, times in ((PLAIN, theirs), (OURS, mine)):
             rates.append(rate(f"{name}, batch {batch}", batch * sizes.length, times))
-    report([*rates, *found])
+    report([*rates, *speedups])
     record = {"options": given(options), "sizes": sizes._asdict(), "seconds": seconds}
-    panels = [bars(rates, "tokens/s"), bars(found, "speed of ours over recomputing")]
-    save(options.out, "generation", arguments_of(arguments), [*found, *rates], panels, CAPTION, record, 1.6)
+    panels = [bars(rates, "tokens/s"), bars(speedups, "speed of ours over recomputing")]
+    save(options.out, "generation", arguments_of(arguments), [*speedups, *rates], panels, CAPTION, record, 1.6)
 
 
 if __name__ == "__main__":

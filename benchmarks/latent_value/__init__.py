@@ -1,1 +1,1 @@
-"""Do the latents earn their place? `python -m benchmarks.latent_value TABLE` trains, scores and compares its rows."""
+"""Value of the latents: `python -m benchmarks.latent_value TABLE` trains, scores and compares the rows of a table."""

@@ -1,8 +1,8 @@
-"""Do the latents earn their place? Every row of a table, trained and scored beside autoregressive models of its size.
+"""Value of the latents: all rows of a table, trained, and compared with autoregressive models of the same size.
 
-For each corpus, row and seed one run is trained as `ltm train` would, at equal tokens, and scored on the same held-out
-texts: ELBO, importance-weighted bound, KL, z from the prior, predictive, and what they cost more than an autoregressive
-model of the same window and as many parameters, with paired errors. The same command goes on where it was stopped.
+For each corpus, row and seed a run is trained as by `ltm train`, at equal tokens, and scored on the same held-out
+texts: ELBO, importance-weighted bound, KL, z from the prior, predictive, and their differences to an autoregressive
+model with the same window and as many parameters, with paired errors. The same command with --resume continues.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write settings.json, records.csv, table.md and figures/; returns the exit code: 0 if every run is done."""
     parser, words = _parser(), arguments_of(arguments)
     if any(word.split("=")[0] == "--jobs" for word in words):
-        parser.error("--jobs is --processes now")
+        parser.error("--jobs has been renamed to --processes")
     options = parser.parse_args(arguments)
     try:
         study = _study(options, words)
@@ -56,7 +56,7 @@ def _study(options: argparse.Namespace, words: Sequence[str]) -> LatentValueStud
         table = table.only(options.rows)
     usual, tokens = (QUICK_MEASUREMENT, QUICK_TOKENS) if options.quick else (Measurement(), None)
     sizes = {name: getattr(options, name) or getattr(usual, name) for name in ("limit", "draws", "points")}
-    named = [table.name if word == options.table else word for word in _without_corpora(words)]
+    command = [table.name if word == options.table else word for word in _without_corpora(words)]
     say("Reading the corpora and building every row once ...")
     return LatentValueStudy(
         table,
@@ -67,47 +67,49 @@ def _study(options: argparse.Namespace, words: Sequence[str]) -> LatentValueStud
         out=options.out,
         processes=options.processes,
         resume=options.resume,
-        about=provenance("latent_value", named),
+        about=provenance("latent_value", command),
     )
 
 
 def _without_corpora(words: Sequence[str]) -> list[str]:
-    """The words without paths of this machine; the corpora's names stand elsewhere."""
-    kept: list[str] = []
+    """Command-line words without the corpora's paths, which belong to this machine."""
+    remaining: list[str] = []
     skips = False
     for word in words:
         skips = word == "--corpus" or (skips and not word.startswith("--"))
-        kept += [] if skips or word.startswith("--corpus=") else [word]
-    return kept
+        remaining += [] if skips or word.startswith("--corpus=") else [word]
+    return remaining
 
 
 def _parser() -> argparse.ArgumentParser:
-    known = ", ".join(sorted(path.stem for path in TABLES.glob("*.yaml")))
+    names = ", ".join(sorted(path.stem for path in TABLES.glob("*.yaml")))
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.latent_value",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("table", help=f"{known}; or a file, TABLE.yaml, with `base` and `rows`")
+    parser.add_argument("table", help=f"{names}; or a file, TABLE.yaml, with `base` and `rows`")
     parser.add_argument(
         "--corpus",
         nargs="+",
         default=[BUILT_IN],
         metavar="CORPUS",
-        help="built-in, or paths as for ltm train, each, in quotes, with arguments of its own: "
+        help="built-in, or paths as for ltm train, each optionally, in quotes, with its own arguments: "
         "'stories.txt --data.mode documents'",
     )
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help="of the table; all of them")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="a run of each row for each; 0 if left out")
-    parser.add_argument("--tokens", type=_positive, metavar="N", help="that each run learns from; the recipe's steps")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="the most texts to score at the end; default 512")
-    parser.add_argument("--draws", type=_positive, metavar="S", help="of z for each of them; default 16")
-    parser.add_argument("--points", type=_positive, metavar="N", help="validations along a run; default 10")
-    parser.add_argument("--checkpoint", choices=["best", "latest"], default="best", help="which is scored")
-    parser.add_argument("--out", type=Path, help="the study's folder; comparisons/latent-value-TABLE")
-    parser.add_argument("--processes", type=_positive, default=1, metavar="N", help="at once, of one thread each")
-    parser.add_argument("--resume", action="store_true", help="go on with the study in --out; what is done stays")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the table; default: all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds of the runs of each row; default 0")
+    parser.add_argument(
+        "--tokens", type=_positive, metavar="N", help="training tokens of each run; default: the recipe's steps"
+    )
+    parser.add_argument("--limit", type=_positive, metavar="N", help="most texts to score at the end; default 512")
+    parser.add_argument("--draws", type=_positive, metavar="S", help="samples of z per text; default 16")
+    parser.add_argument("--points", type=_positive, metavar="N", help="validations of a run; default 10")
+    parser.add_argument("--checkpoint", choices=["best", "latest"], default="best", help="checkpoint to score")
+    parser.add_argument("--out", type=Path, help="folder of the study; default comparisons/latent-value-TABLE")
+    parser.add_argument("--processes", type=_positive, default=1, metavar="N", help="processes of one thread each")
+    parser.add_argument("--resume", action="store_true", help="continue the study in --out; finished runs are kept")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a quick test")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Records of a study of thoughts: of runs, of differences to their autoregressive rows, and means over seeds."""
+"""Records of the study: runs, differences to their autoregressive rows, and means over seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ltm_pyro.studies.trial import Trial
 
 THOUGHTS, TWIN, FULL = "thoughts", "autoregressive", "full context"  # kinds of rows
 NUMBERS = ("exact", "elbo", "importance_weighted", "prior", "predictive", "prior_predictive")
-PAIRED = {  # a number, and the autoregressive row's that it is compared with
+PAIRED = {  # number, and the autoregressive row's number to compare with
     "elbo": "exact",
     "importance_weighted": "exact",
     "prior": "exact",
@@ -31,28 +31,29 @@ SUMMED = ("parameters", "parameters_guide", "tokens", "tokens_before", "train_se
 
 
 def key_of(corpus: str, row: str, seed: int) -> str:
-    """As a folder's name."""
+    """Folder name of a trial."""
     return re.sub(r"[^\w.]+", "-", f"{corpus} {row} seed {seed}").strip("-.")
 
 
 def run_records(trials: Sequence[Trial], results: Results) -> list[Record]:
-    """A flat record of every run that has ended."""
+    """Flat records of all runs that have ended."""
     return [_record(trial, trials, results) for trial in trials if trial.key in results]
 
 
 def summaries(trials: Sequence[Trial], results: Results) -> list[Record]:
-    """A flat record of every row on every corpus, means over its seeds.
+    """Flat records of every row on every corpus, means over seeds.
 
-    `..._standard_error` and `..._error` are over sequences, of the mean over seeds; `..._seed_error` over seeds.
+    `..._standard_error` and `..._error` are errors over sequences of the mean over seeds; `..._seed_error` is the error
+    over seeds.
     """
     rows: dict[str, list[Trial]] = {}
     for trial in done(results, trials):
         rows.setdefault(trial.variant, []).append(trial)
-    return [_summary(own, trials, results) for own in rows.values()]
+    return [_summary(runs, trials, results) for runs in rows.values()]
 
 
 def curves(trials: Sequence[Trial], results: Results) -> list[Record]:
-    """Points of every learning curve; a row that starts from another goes on where that one ends."""
+    """Points of all learning curves; a row that starts from another row continues that row's curve."""
     return [
         {
             "corpus": trial.about["corpus"],
@@ -68,7 +69,7 @@ def curves(trials: Sequence[Trial], results: Results) -> list[Record]:
 
 
 def failures(trials: Sequence[Trial], results: Results) -> list[str]:
-    """A line for each trial that has failed."""
+    """Lines about the failed trials."""
     ended = [trial for trial in trials if trial.key in results and not is_done(results, trial)]
     return [f"{trial}: {results[trial.key]['reason']}" for trial in ended]
 
@@ -79,56 +80,56 @@ def _record(trial: Trial, trials: Sequence[Trial], results: Results) -> Record:
     about |= {"seed": trial.seed, "status": result["status"], "reason": result.get("reason", "")}
     if result["status"] != "done":
         return about
-    found = numbers(results, trial)
+    scores = numbers(results, trial)
     about |= {"tokens_before": _before(trial, "tokens", trials, results), "cpu_seconds": result["cpu_seconds"]}
-    return {**about, **found, "parameters": found["parameters_model"], **_paired([trial], trials, results)}
+    return {**about, **scores, "parameters": scores["parameters_model"], **_paired([trial], trials, results)}
 
 
 def _before(trial: Trial, name: str, trials: Sequence[Trial], results: Results) -> float:
-    """Tokens or seconds (`tokens`, `train_seconds`) that had been spent on the weights before the run began."""
-    before = next((other for other in trials if other.key == trial.start_from), None)
-    return 0 if before is None else numbers(results, before)[name] + _before(before, name, trials, results)
+    """Tokens or seconds (`tokens`, `train_seconds`) of the runs that the run's initial weights come from."""
+    parent = next((candidate for candidate in trials if candidate.key == trial.start_from), None)
+    return 0 if parent is None else numbers(results, parent)[name] + _before(parent, name, trials, results)
 
 
-def _summary(own: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
-    found = [_record(trial, trials, results) for trial in own]
-    first = found[0]
-    summary = {key: first[key] for key in ("corpus", "row", "kind")} | {"variant": first["row"], "seeds": len(own)}
+def _summary(runs: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
+    records = [_record(trial, trials, results) for trial in runs]
+    first = records[0]
+    summary = {key: first[key] for key in ("corpus", "row", "kind")} | {"variant": first["row"], "seeds": len(runs)}
     summary |= {name: first[name] for name in ("sequences", "draws")}
     for name in [*SUMMED, *(name for name in first if name.startswith("kl_layer_"))]:
-        if all(record.get(name) is not None for record in found):
-            summary[name] = statistics.fmean(record[name] for record in found)
+        if all(record.get(name) is not None for record in records):
+            summary[name] = statistics.fmean(record[name] for record in records)
     for number in NUMBERS:
-        if has(results, own, number):
-            score, key = mean_score(results, own, number), f"{number}_nats_per_token"
+        if has(results, runs, number):
+            score, key = mean_score(results, runs, number), f"{number}_nats_per_token"
             summary |= {key: score.nats_per_token, f"{number}_standard_error": score.standard_error}
-            summary[f"{key}_seed_error"] = error_over_seeds([record[key] for record in found])
-    return summary | _paired(own, trials, results)
+            summary[f"{key}_seed_error"] = error_over_seeds([record[key] for record in records])
+    return summary | _paired(runs, trials, results)
 
 
-def _paired(own: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
-    """Cost of the runs of one row above that of their autoregressive rows, nats per token, mean over seeds."""
-    found: Record = {}
+def _paired(runs: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
+    """Differences in cost of a row's runs to their autoregressive rows, nats per token, mean over seeds."""
+    record: Record = {}
     for name, reference in (("autoregressive", "twin"), ("full_context", "full")):
-        pairs = list(_pairs(own, reference, trials, results))
+        pairs = list(_pairs(runs, reference, trials, results))
         for ours, theirs in PAIRED.items():
-            if pairs and has(results, [mine for mine, _ in pairs], ours):
-                found |= difference(results, pairs, ours, theirs, f"{ours}_minus_{name}")
-    return found
+            if pairs and has(results, [run for run, _ in pairs], ours):
+                record |= difference(results, pairs, ours, theirs, f"{ours}_minus_{name}")
+    return record
 
 
 def _pairs(
-    own: Sequence[Trial], reference: str, trials: Sequence[Trial], results: Results
+    runs: Sequence[Trial], reference: str, trials: Sequence[Trial], results: Results
 ) -> Iterator[tuple[Trial, Trial]]:
     by_key = {trial.key: trial for trial in trials}
-    for trial in own:
+    for trial in runs:
         row = trial.about[reference]
-        other = by_key.get(key_of(trial.about["corpus"], row, trial.seed)) if row else None
-        if other is not None and is_done(results, other):
-            yield trial, other
+        twin = by_key.get(key_of(trial.about["corpus"], row, trial.seed)) if row else None
+        if twin is not None and is_done(results, twin):
+            yield trial, twin
 
 
 def _as_bounds(point: Record) -> Record:
-    """An autoregressive model's log-likelihood is a bound of each kind, and its KL nothing."""
+    """Point of a curve in which an autoregressive model's log-likelihood also stands for the bounds."""
     exact = point.get("exact")
     return point if exact is None else {**point, "importance_weighted": exact, "from_prior": exact}

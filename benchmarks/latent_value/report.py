@@ -1,4 +1,4 @@
-"""A study as people read it: a Markdown table for each corpus, and figures."""
+"""Report of the study: a Markdown table for each corpus, and figures."""
 
 from __future__ import annotations
 
@@ -24,39 +24,37 @@ GAPS = {
     "importance-weighted - AR, full context": "importance_weighted_minus_full_context",
 }
 CURVES = ("elbo", "importance_weighted", "kl", "from_prior")
-LEARNING = f"Costs of validation text, and the KL in them, while the rows learn: a line a run. {LOWER}"
-APART = (
-    f"What the rows cost more than their autoregressive twins, text by text and seed by seed: paired errors. {LOWER}"
-)
+LEARNING = f"Costs of validation text, and their KL, in the course of training: a line for each run. {LOWER}"
+APART = f"Cost of each row less its autoregressive twin's, with errors paired by text and seed. {LOWER}"
 
 
 def markdown(title: str, rows: Sequence[Record], failures: Sequence[str] = ()) -> str:
-    """All tables.
+    """Tables of the study in Markdown.
 
     Args:
-        title: of the study.
+        title: title of the study.
         rows: summaries.
-        failures: a line for each run that has failed.
+        failures: a line for each failed run.
     """
     parts = [f"# {title}" if title else "# Do the latents earn their place?"]
-    parts += [_table(corpus, own) for corpus, own in grouped(rows, "corpus").items()]
+    parts += [_table(corpus, group) for corpus, group in grouped(rows, "corpus").items()]
     if failures:
         parts.append("\n".join(["## Failed", "", *(f"- {line}" for line in failures)]))
     return "\n\n".join(parts)
 
 
 def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record], folder: Path) -> list[str]:
-    """Write every figure that there are numbers for, as PNG and SVG; returns their names.
+    """Write every figure that has data, as PNG and SVG; returns the file names.
 
     Args:
         rows: summaries.
-        runs: a record of every run.
-        curves: points of every run's learning curve.
-        folder: made if need be.
+        runs: records of all runs.
+        curves: points of all runs' learning curves.
+        folder: folder of the figures, created if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names: list[str] = []
-    done = [{**record, "variant": record["row"]} for record in runs if record["status"] == "done"]
+    finished = [{**record, "variant": record["row"]} for record in runs if record["status"] == "done"]
     for corpus, points in grouped(curves, "corpus").items():
         look = looks((point["variant"], point["variant"]) for point in points)
         for by, stem in (("tokens", "learning"), ("seconds", "compute")):
@@ -65,34 +63,37 @@ def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record
                 for name in CURVES
             ]
             names += [path.name for path in save_figure(folder / f"{stem}-{corpus}", panels, LEARNING)]
-    for corpus, own in grouped(rows, "corpus").items():
-        names += _differences(own, [run for run in done if run["corpus"] == corpus], folder / f"differences-{corpus}")
+    for corpus, group in grouped(rows, "corpus").items():
+        names += _differences(
+            group, [run for run in finished if run["corpus"] == corpus], folder / f"differences-{corpus}"
+        )
     return names
 
 
 def _differences(rows: Sequence[Record], runs: Sequence[Record], stem: Path) -> list[str]:
     numbers = [key for key in list(GAPS.values())[:2] if any(key in row for row in rows)]
-    apart = [row for row in rows if all(key in row for key in numbers)]
+    paired = [row for row in rows if all(key in row for key in numbers)]
     if not numbers:
         return []
     panels: list[Callable[[Any], object]] = [
-        partial(plot_number, apart, runs, number=key, named=not place) for place, key in enumerate(numbers)
+        partial(plot_number, paired, runs, number=key, named=not place) for place, key in enumerate(numbers)
     ]
-    return [path.name for path in save_figure(stem, panels, APART, 0.2 * len(apart) + 1.0)]
+    return [path.name for path in save_figure(stem, panels, APART, 0.2 * len(paired) + 1.0)]
 
 
 def _table(corpus: str, rows: Sequence[Record]) -> str:
     cells = [[*_cost(row), *_numbers(row), *(_gap(row, key) for key in GAPS.values())] for row in rows]
-    one = rows[0]
+    first = rows[0]
     several = any(row["seeds"] > 1 for row in rows)
     notes = [
-        f"nats/token, lower is better; {one['sequences']:,} held-out sequences, {one['draws']} draws of z each. ± one "
-        f"standard error over sequences, the same for all{'; in brackets, that over seeds' if several else ''}.",
-        "Autoregressive rows have no latents: their exact log-likelihood stands under importance-weighted. AR is the "
-        "one of the row's own window, with as many parameters within 2 %; differences are paired, sequence by sequence "
-        "and seed by seed, and below zero the thoughts earn their place.",
+        f"nats/token, lower is better; {first['sequences']:,} held-out sequences, {first['draws']} draws of z each. ± "
+        "one standard error over sequences, the same sequences for all"
+        f"{'; in brackets, the error over seeds' if several else ''}.",
+        "Autoregressive rows have no latents: their exact log-likelihood is in the column importance-weighted. AR is "
+        "the autoregressive row with the same window and, within 2 %, as many parameters; differences are paired by "
+        "sequence and seed. Below zero, the model with thoughts is better.",
         "Predictive: the second half of each text, thoughts fitted on the first. Prior: nothing fitted. A row's tokens "
-        "include those of the row that it starts from; its seconds do not, and are of one thread, evaluation included.",
+        "include those of the row that it starts from. Its seconds do not; they are CPU seconds, evaluation included.",
     ]
     return section(corpus, [[*HEADER, *GAPS], *cells], notes)
 
@@ -104,12 +105,12 @@ def _cost(row: Record) -> list[str]:
 
 def _numbers(row: Record) -> list[str]:
     if row["kind"] != THOUGHTS:
-        return ["", "", _told(row, "exact"), "", _told(row, "predictive")]
+        return ["", "", _score(row, "exact"), "", _score(row, "predictive")]
     kl = number(row.get("kl_per_token"))
-    return [kl, *(_told(row, name) for name in ("elbo", "importance_weighted", "prior", "predictive"))]
+    return [kl, *(_score(row, name) for name in ("elbo", "importance_weighted", "prior", "predictive"))]
 
 
-def _told(row: Record, name: str) -> str:
+def _score(row: Record, name: str) -> str:
     key = f"{name}_nats_per_token"
     return _over_seeds(with_error(row.get(key), row.get(f"{name}_standard_error")), row.get(f"{key}_seed_error"))
 

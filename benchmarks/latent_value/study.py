@@ -1,4 +1,4 @@
-"""The study of thoughts: every row of a table, trained and scored beside autoregressive models of its size."""
+"""Study of the latents' value: all rows of a table and their autoregressive twins, trained and scored."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from ltm_pyro.training.data_module import DataModule
 
 BUILT_IN = "built-in"
-SEED = 0  # of the noise of all evaluations, so that they are paired
+SEED = 0  # seed of noise, the same for all evaluations, which pairs them
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """How every run is measured.
+    """Settings of the measurement of every run.
 
     Attributes:
-        limit: the most held-out texts that are scored at the end.
+        limit: largest number of held-out texts to score at the end.
         draws: S.
-        points: validations along a run, for the curves.
-        checkpoint: which is scored, `best` (by validation) or `latest`.
+        points: number of validations of a run, for the curves.
+        checkpoint: checkpoint to score, `best` (by validation) or `latest`.
     """
 
     limit: int = 512
@@ -48,14 +48,14 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text: `built-in`, or paths as `ltm train` takes them, and settings of its own."""
+    """Corpus, `built-in` or paths as for `ltm train`, with its settings."""
 
     name: str
     settings: Settings
 
     @classmethod
     def named(cls, spec: str) -> Corpus:
-        """From `PATH [ARGUMENT OF ltm train ...]`."""
+        """Parse `PATH [ARGUMENT OF ltm train ...]`."""
         try:
             first, *further = shlex.split(spec)
         except ValueError as error:
@@ -67,22 +67,22 @@ class Corpus:
 
 
 class LatentValueStudy(Study):
-    """A row's run for each corpus and seed, beside those of its autoregressive twins.
+    """Study with a run of every row, and of its autoregressive twin, for each corpus and seed.
 
     Args:
-        table: of conditions.
-        corpora: texts.
-        seeds: of weights, order and noise. The split is one for all.
-        tokens: that each run learns from; the base's own steps if None.
-        measurement: how runs are measured.
-        out: the folder of the study; comparisons/latent-value-TABLE if None.
-        processes: runs at once, of one thread each.
-        resume: go on with what `out` holds.
-        about: what else settings.json says.
+        table: table of conditions.
+        corpora: the corpora.
+        seeds: seeds of weights, order and noise. The split is the same for all.
+        tokens: number of training tokens of each run; the base's steps if None.
+        measurement: settings of the measurements.
+        out: folder of the study; comparisons/latent-value-TABLE if None.
+        processes: number of processes of one thread each.
+        resume: continue the study in `out`.
+        about: further content of settings.json.
 
     Raises:
-        InputError: for rows that `ltm train` would refuse, or that cannot be told apart, or an `out` that exists, or
-            was begun with others.
+        InputError: for rows that `ltm train` would refuse, or with equal names, or if `out` exists without `resume`, or
+            holds another study.
     """
 
     one_text = False
@@ -104,11 +104,11 @@ class LatentValueStudy(Study):
         self.table, self.corpora, self.seeds, self.tokens = table, corpora, seeds, tokens
         self.measurement, self.checkpoint = measurement, measurement.checkpoint
         self.planned = list(self._planned())
-        told: dict[str, Any] = {"table": table._asdict() | {"rows": [row._asdict() for row in table.rows]}}
-        told |= {"scoring": asdict(measurement), "corpora": [corpus.name for corpus in corpora]}
-        told |= {"seeds": list(seeds), "tokens": tokens, **(about or {})}
+        content: dict[str, Any] = {"table": table._asdict() | {"rows": [row._asdict() for row in table.rows]}}
+        content |= {"scoring": asdict(measurement), "corpora": [corpus.name for corpus in corpora]}
+        content |= {"seeds": list(seeds), "tokens": tokens, **(about or {})}
         super().__init__(
-            out or Path("comparisons") / f"latent-value-{table.name}", {}, told, processes=processes, resume=resume
+            out or Path("comparisons") / f"latent-value-{table.name}", {}, content, processes=processes, resume=resume
         )
         self.begin()
 
@@ -120,31 +120,31 @@ class LatentValueStudy(Study):
         return {VALIDATION: {"draws": draws, "limit": limit, "seed": SEED, "fast_steps": None}}
 
     def report(self) -> Report | None:
-        found = records.run_records(self.trials, self.results)
-        if not found:
+        run_records = records.run_records(self.trials, self.results)
+        if not run_records:
             return None
         rows, points = records.summaries(self.trials, self.results), records.curves(self.trials, self.results)
         return Report(
             table=markdown(self.table.about, rows, records.failures(self.trials, self.results)),
-            records=found,
-            content=finite({"summary": rows, "records": found, "curves": points}),
-            draw=lambda folder: draw(rows, found, points, folder),
+            records=run_records,
+            content=finite({"summary": rows, "records": run_records, "curves": points}),
+            draw=lambda folder: draw(rows, run_records, points, folder),
         )
 
     def _planned(self) -> Iterator[Trial]:
-        """All trials of one seed first; of a corpus the autoregressive ones before those that are to beat them."""
+        """Trials, grouped by seed; within a corpus, the autoregressive rows come first."""
         keys: set[str] = set()
-        rows = [found for corpus in self.corpora for found in self._rows(corpus)]
+        rows = [row for corpus in self.corpora for row in self._rows(corpus)]
         for seed in self.seeds:
             for corpus, row, settings, about in rows:
                 trial = self._trial(corpus, row, settings, about, seed)
                 if trial.key in keys:
-                    raise InputError(f"{trial}: another has the same name, but for signs: rename one of them")
+                    raise InputError(f"{trial}: the name differs from another by punctuation alone: rename one of them")
                 keys.add(trial.key)
                 yield trial
 
     def _rows(self, corpus: Corpus) -> Iterator[tuple[Corpus, Row, Settings, dict[str, Any]]]:
-        """The rows on a corpus with the settings of their runs, but for the seed, and what they are compared with."""
+        """Rows on a corpus with the settings of their runs, without seed, and the names of their twins."""
         material = self._material(corpus)
         twins = Twins(self.table, corpus.settings, material.tokenizer.vocabulary)
         for row in [*twins.rows.values(), *self.table.rows]:
@@ -155,7 +155,7 @@ class LatentValueStudy(Study):
             yield corpus, row, settings, {**about, "full": FULL_NAME if twin else None}
 
     def _further(self, row: Row, corpus: Corpus, twins: Twins, material: DataModule) -> Settings:
-        """The budget of a row, its validations, and the split."""
+        """Settings of a row's budget, its validations, and the split."""
         config = twins.config(row)
         steps = config.train.steps
         if self.tokens is not None:
@@ -167,12 +167,12 @@ class LatentValueStudy(Study):
         return {"train": numbers, "data": {"seed": split}}
 
     def _trial(self, corpus: Corpus, row: Row, settings: Settings, about: dict[str, Any], seed: int) -> Trial:
-        before = records.key_of(corpus.name, row.start_from, seed) if row.start_from else None
-        key, whole = records.key_of(corpus.name, row.name, seed), merged(settings, {"train.seed": seed})
-        return Trial(f"{corpus.name}: {row.name}", seed, key, whole, before, about)
+        parent = records.key_of(corpus.name, row.start_from, seed) if row.start_from else None
+        key, seeded = records.key_of(corpus.name, row.name, seed), merged(settings, {"train.seed": seed})
+        return Trial(f"{corpus.name}: {row.name}", seed, key, seeded, parent, about)
 
     def _material(self, corpus: Corpus) -> DataModule:
-        """Reads the corpus, and leaves it in the cache for the processes that train."""
+        """Read the corpus, and leave it in the cache for the training processes."""
         from ltm_pyro.training.data_module import prepare_data
 
         config = complete(Row("", self.table.base, {}).settings_on(corpus.settings))
@@ -184,12 +184,12 @@ class LatentValueStudy(Study):
 
 
 def _settings(spec: str, further: Sequence[str]) -> Settings:
-    """Options behind a corpus, `--NAME VALUE` or `--NAME=VALUE`."""
-    rest = list(further)
+    """Settings from the options after a corpus, `--NAME VALUE` or `--NAME=VALUE`."""
+    words = list(further)
     settings: Settings = {}
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
-        if not re.fullmatch(r"--[\w.]+", name) or not (equals or rest):
-            raise InputError(f"--corpus {spec!r}: expected arguments behind the path, as --data.mode documents")
-        settings = merged(settings, {name.removeprefix("--"): yaml.safe_load(value if equals else rest.pop(0))})
+    while words:
+        name, equals, value = words.pop(0).partition("=")
+        if not re.fullmatch(r"--[\w.]+", name) or not (equals or words):
+            raise InputError(f"--corpus {spec!r}: expected arguments after the path, as --data.mode documents")
+        settings = merged(settings, {name.removeprefix("--"): yaml.safe_load(value if equals else words.pop(0))})
     return settings

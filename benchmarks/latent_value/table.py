@@ -1,4 +1,4 @@
-"""A table of conditions: a name for each row, and what it changes in the settings that all have in common."""
+"""Table of conditions: named rows, each with its changes to the common settings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ltm_pyro.runs.config import Settings, merged, recipe, value_of, without
 from ltm_pyro.runs.names import did_you_mean
 
 TABLES = Path(__file__).parent / "tables"
-OWN = ("tokens", "start_from")  # of a row, and no settings of a run
+OWN = ("tokens", "start_from")  # keys of a row that are no settings of a run
 INSTEAD = {
     "corpus": "name it by --corpus",
-    "run": "every run has a folder of its own in that of --out",
+    "run": "every run has its own folder in that of --out",
     "train.seed": "give the seeds by --seeds",
     "train.steps": "they follow from --tokens; a row's share of these is its `tokens`",
     "train.start_from": "name a row above it as `start_from`",
@@ -23,14 +23,15 @@ INSTEAD = {
 
 
 class Row(NamedTuple):
-    """One condition.
+    """Row of the table: a condition.
 
     Attributes:
-        name: as it stands in the results.
-        base: the settings that it has in common with the other rows, with the recipe's name.
-        change: what it changes in them.
-        tokens: its share of the study's tokens.
-        start_from: the row whose weights it begins with, of the same corpus and seed; None to begin anew.
+        name: name in the results.
+        base: common settings of all rows, with the recipe's name.
+        change: changes to the common settings.
+        tokens: share of the study's tokens.
+        start_from: row whose weights initialise the run, on the same corpus and with the same seed; None for random
+            weights.
     """
 
     name: str
@@ -40,9 +41,9 @@ class Row(NamedTuple):
     start_from: str | None = None
 
     def settings_on(self, corpus: Mapping[str, Any]) -> Settings:
-        """Those of a run: what the corpus says wins over the base, and the row over both."""
-        named = merged(self.base, corpus, self.change).get("recipe", "tiny")
-        return without(merged(recipe(named), self.base, corpus, self.change), "recipe")
+        """Settings of a run: the corpus overrides the base, and the row overrides both."""
+        name = merged(self.base, corpus, self.change).get("recipe", "tiny")
+        return without(merged(recipe(name), self.base, corpus, self.change), "recipe")
 
     @property
     def has_thoughts(self) -> bool:
@@ -50,7 +51,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows, and the settings that all of them have unless they say otherwise."""
+    """Rows with their common settings."""
 
     name: str
     about: str
@@ -58,39 +59,39 @@ class Table(NamedTuple):
     rows: list[Row]
 
     def only(self, names: Sequence[str]) -> Table:
-        """The table of these rows and of those that they start from.
+        """Table with the given rows and the rows that they start from.
 
         Raises:
-            InputError: for a name that it has not.
+            InputError: for an unknown name.
         """
-        known = {row.name: row for row in self.rows}
+        by_name = {row.name: row for row in self.rows}
         for name in names:
-            if name not in known:
+            if name not in by_name:
                 raise InputError(
-                    f"--rows {name!r}: {did_you_mean(name, known)}The rows of {self.name} are {', '.join(known)}"
+                    f"--rows {name!r}: {did_you_mean(name, by_name)}The rows of {self.name} are {', '.join(by_name)}"
                 )
-        wanted = set(names)
-        for row in reversed(self.rows):  # what a row starts from stands above it
-            if row.name in wanted and row.start_from:
-                wanted.add(row.start_from)
-        return self._replace(rows=[row for row in self.rows if row.name in wanted])
+        selection = set(names)
+        for row in reversed(self.rows):  # a row starts from a row above it
+            if row.name in selection and row.start_from:
+                selection.add(row.start_from)
+        return self._replace(rows=[row for row in self.rows if row.name in selection])
 
 
 def read_table(name: str, over: Mapping[str, Any] | None = None) -> Table:
-    """A table of ours by name, or any YAML file: `about`, `base` and `rows`.
+    """Read a table by its name, or from a YAML file with `about`, `base` and `rows`.
 
     Args:
-        name: of the table, or the file's path.
-        over: what goes into the base, whatever stands there.
+        name: name of a table in `TABLES`, or path of a file.
+        over: settings that override the base.
 
     Raises:
-        InputError: if there is none, or it does not say what it should.
+        InputError: if the table does not exist, or is invalid.
     """
     path = TABLES / f"{name}.yaml" if not name.endswith((".yaml", ".yml")) else Path(name)
     if not path.is_file():
-        known = sorted(table.stem for table in TABLES.glob("*.yaml"))
+        names = sorted(table.stem for table in TABLES.glob("*.yaml"))
         raise InputError(
-            f"there is no table {name}: {did_you_mean(name, known)}The tables are {', '.join(known)}; "
+            f"there is no table {name}: {did_you_mean(name, names)}The tables are {', '.join(names)}; "
             "or give a file, TABLE.yaml"
         )
     content = read_yaml(path, remedy="Expected `rows`, each a name with settings of a run", follow=True)
@@ -98,29 +99,31 @@ def read_table(name: str, over: Mapping[str, Any] | None = None) -> Table:
         raise InputError(f"{path}: expected `rows`, each a name with settings of a run, as fast.steps: 8")
     base = merged(_checked(path, "base", content.get("base"), own=False), over or {})
     table = Table(path.stem, str(content.get("about", "")), base, [])
-    for row, own in content["rows"].items():
-        table.rows.append(_row(path, str(row), _checked(path, str(row), own, own=True), table))
+    for row, settings in content["rows"].items():
+        table.rows.append(_row(path, str(row), _checked(path, str(row), settings, own=True), table))
     return table
 
 
-def _row(path: Path, name: str, own: Settings, table: Table) -> Row:
-    share, start = own.get("tokens", 1.0), own.get("start_from")
+def _row(path: Path, name: str, settings: Settings, table: Table) -> Row:
+    share, start = settings.get("tokens", 1.0), settings.get("start_from")
     if not isinstance(share, (int, float)) or not 0 < share <= 1:
-        raise InputError(f"{path}, row {name}: tokens={share}: expected a share of the study's, above 0 up to 1")
+        raise InputError(
+            f"{path}, row {name}: tokens={share}: expected a share of the study's tokens, above 0 and at most 1"
+        )
     if start is not None and start not in [row.name for row in table.rows]:
         raise InputError(f"{path}, row {name}: start_from={start!r}: expected the name of a row above it")
-    return Row(name, table.base, without(own, *OWN), float(share), start)
+    return Row(name, table.base, without(settings, *OWN), float(share), start)
 
 
-def _checked(path: Path, where: str, given: Any, own: bool) -> Settings:
-    if not isinstance(given or {}, dict):
+def _checked(path: Path, where: str, content: Any, own: bool) -> Settings:
+    if not isinstance(content or {}, dict):
         raise InputError(f"{path}, {where}: expected settings of a run, as fast.steps: 8")
-    settings = merged({}, given or {})
+    settings = merged({}, content or {})
     for name, remedy in INSTEAD.items():
         if value_of(settings, name) is not None:
             raise InputError(f"{path}, {where}: {name} is not for a table: {remedy}")
     if own and "data" in settings:
         raise InputError(
-            f"{path}, {where}: data: all rows are scored on the same texts; put it in base, or behind a corpus"
+            f"{path}, {where}: data: all rows are scored on the same texts; put it in base, or after a corpus"
         )
     return settings

@@ -1,8 +1,8 @@
-"""The autoregressive models that the rows of a table are to beat.
+"""Twins: autoregressive baselines with as many parameters as the rows of a table.
 
-Every row with thoughts has a twin: the same decoder without them, of the same window and depth, whose feed-forward is
-widened until it has as many parameters, within 2 %, and which learns as the base says. Rows for which one twin serves
-share it. Another such model sees the full context.
+The twin of a row with thoughts has the same decoder without thoughts, with the same window and depth; its feed-forward
+is widened until the number of parameters agrees within 2 %. It is trained with the base's settings. Rows may share a
+twin. One further baseline has the full context as its window.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ltm_pyro.training.run import run_parser
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-SHAPE = ("width", "layers", "heads", "window")  # of the decoder, which a twin shares
+SHAPE = ("width", "layers", "heads", "window")  # decoder settings that a twin shares
 FULL_NAME = "autoregressive, full context"
 
 
@@ -28,17 +28,17 @@ class Twins:
     """Twins of a table's rows on one corpus.
 
     Args:
-        table: of conditions.
+        table: table of conditions.
         corpus: settings of the corpus.
         vocabulary: V.
 
     Attributes:
-        rows: the autoregressive rows by name, the one of the full context last.
-        of: the name of each row's twin.
-        parameters: of every row's model, by name.
+        rows: autoregressive rows by name, the one with full context last.
+        of: name of each row's twin.
+        parameters: number of parameters of every row's model, by name.
 
     Raises:
-        InputError: for rows that `ltm train` would refuse, or that no twin fits.
+        InputError: for rows that `ltm train` would refuse, or that have no twin within 2 %.
     """
 
     def __init__(self, table: Table, corpus: Settings, vocabulary: int) -> None:
@@ -46,7 +46,7 @@ class Twins:
         self.rows: dict[str, Row] = {}
         self.of: dict[str, str] = {}
         self.parameters: dict[str, int] = {}
-        self._checked: dict[str, Namespace] = {}  # by the settings of a row, as text
+        self._checked: dict[str, Namespace] = {}  # configurations by the row's settings as JSON
         for row in table.rows:
             self.parameters[row.name] = parameters_of(self.config(row), vocabulary)
             if row.has_thoughts:
@@ -56,7 +56,7 @@ class Twins:
             self._add(first, FULL_NAME, {"decoder.window": self.config(first).data.length})
 
     def config(self, row: Row) -> Namespace:
-        """The configuration of a row on the corpus, checked."""
+        """Validated configuration of a row on the corpus."""
         settings = row.settings_on(self.corpus)
         key = json.dumps(settings, sort_keys=True)
         if key not in self._checked:
@@ -70,8 +70,8 @@ class Twins:
     def _twin_of(self, row: Row) -> str:
         decoder, count = self.config(row).decoder, self.parameters[row.name]
         for name, twin in self.rows.items():
-            same = all(self.config(twin).decoder[key] == decoder[key] for key in SHAPE)
-            if same and abs(self.parameters[name] - count) <= WITHIN * count:
+            same_shape = all(self.config(twin).decoder[key] == decoder[key] for key in SHAPE)
+            if same_shape and abs(self.parameters[name] - count) <= WITHIN * count:
                 return name
         shape = {key: value for key, value in (row.change.get("decoder") or {}).items() if key in SHAPE}
         plain = Row("", without(row.base, "decoder.inner"), {"model": "autoregressive", "decoder": shape})

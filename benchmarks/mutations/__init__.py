@@ -1,1 +1,1 @@
-"""Damaged files and odd command lines: what the commands answer to them."""
+"""Mutation tests of the commands, with damaged files and odd command lines."""

@@ -1,4 +1,4 @@
-"""Answers of the commands to damaged files and odd arguments: `python -m benchmarks.mutations --seed 0 --count 300`."""
+"""Mutation tests with damaged files and odd arguments: `python -m benchmarks.mutations --seed 0 --count 300`."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ SIZES = (
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Judge mutants; returns the exit code: 1 if any was answered badly."""
+    """Judge mutants; returns the exit code: 1 if any was handled badly."""
     options = _parser().parse_args(words)
     with tempfile.TemporaryDirectory() as beside:
         shelf = make_shelf(Path(beside) / "shelf")
         import_all()
         verdicts = [_told(judge(mutant(options.seed, n), shelf, Path(beside) / "place"), n) for n in _numbers(options)]
     faults = [verdict for verdict in verdicts if verdict.fault]
-    print(f"seed {options.seed}: {len(verdicts)} mutants, {len(faults)} answered badly")
+    print(f"seed {options.seed}: {len(verdicts)} mutants, {len(faults)} handled badly")
     if options.out:
         _write(options.out, options.seed, verdicts)
     return int(bool(faults))
 
 
 def make_shelf(folder: Path) -> Path:
-    """A folder with a small corpus and a run that was trained on it, by a process of its own."""
+    """Make a folder with a small corpus and a run trained on it by a separate process."""
     folder.mkdir(parents=True)
     lines = (
         " ".join(f"{word} of the people" for word in ("war", "peace", "union", "year")[n % 3 :]) for n in range(20)
@@ -54,7 +54,7 @@ def make_shelf(folder: Path) -> Path:
 
 
 def import_all() -> None:
-    """Load what the commands need, once for all of their processes."""
+    """Import the modules of the commands, once for all forked processes."""
     import importlib
 
     for name in ("torch", "pyro", "tokenizers", "safetensors.torch", "jsonargparse", "accelerate", "datasets"):

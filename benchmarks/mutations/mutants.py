@@ -23,13 +23,13 @@ READERS = ("evaluate", "generate", "inspect", "plot", "push", "resume")
 
 
 class Mutant(NamedTuple):
-    """A damage to a copy of a run, and the command that meets it.
+    """Damage to a copy of a run, with the command to execute on it.
 
     Attributes:
-        name: what was damaged, and how.
-        damage: done to the folder that holds `run` and `corpus.jsonl`.
-        words: of the command line.
-        bears: whether the command needs what was damaged, so that exit code 0 would be nonsense.
+        name: damaged file and kind of damage.
+        damage: function that damages the folder with `run` and `corpus.jsonl`.
+        words: words of the command line.
+        bears: True if the command needs the damaged file, so that exit code 0 would be a fault.
     """
 
     name: str
@@ -39,13 +39,13 @@ class Mutant(NamedTuple):
 
 
 def mutant(seed: int, number: int) -> Mutant:
-    """The mutant of a seed and a number, always the same."""
+    """Mutant of a seed and a number, deterministic."""
     choose = random.Random(seed * 1_000_003 + number)
     return choose.choice(KINDS)(choose)
 
 
 def command(choose: random.Random, names: Sequence[str] = READERS) -> list[str]:
-    """The words of a small command that reads a run."""
+    """Words of a small command that reads a run."""
     small = {
         "evaluate": ["evaluate", "run", "--limit", "2", "--draws", "2"],
         "generate": ["generate", "run", "--tokens", "3", "--prompt", "the people"],
@@ -58,7 +58,7 @@ def command(choose: random.Random, names: Sequence[str] = READERS) -> list[str]:
 
 
 def of_json(choose: random.Random) -> Mutant:
-    """A JSON file of the run with other values, other shapes, nesting, or cut short."""
+    """Mutant with a damaged JSON file of the run: other values, other shapes, deep nesting, or truncation."""
     name = choose.choice(("data.json", "info.json", "training-state.json", "manifest.json", "tokenizer.json"))
     seed, how = choose.random(), choose.choice(("value", "value", "delete", "nest", "cut", "other"))
     words = command(choose)
@@ -70,14 +70,14 @@ def of_json(choose: random.Random) -> Mutant:
         if random_state.random() < 0.7 and name != "manifest.json":
             _seal(folder)
 
-    whole = how in ("nest", "cut", "other")
+    ruins_file = how in ("nest", "cut", "other")
     needed = {"data.json": ("train",), "tokenizer.json": ("evaluate", "generate", "inspect", "push", "train")}
-    bears = whole and words[0] in needed.get(name, ())
+    bears = ruins_file and words[0] in needed.get(name, ())
     return Mutant(f"{name}: {how}", damage, words, bears)
 
 
 def of_metrics(choose: random.Random) -> Mutant:
-    """A line of the metrics with another shape."""
+    """Mutant with a damaged line of the metrics."""
     seed, how = choose.random(), choose.choice(("value", "delete", "nest", "other"))
 
     def damage(folder: Path) -> None:
@@ -92,7 +92,7 @@ def of_metrics(choose: random.Random) -> Mutant:
 
 
 def of_config(choose: random.Random) -> Mutant:
-    """A value of config.yaml that is null, odd or enormous, a key that is gone, nesting, an alias bomb."""
+    """Mutant with a damaged config.yaml: a null, odd or huge value, a missing key, deep nesting, an alias bomb."""
     import yaml
 
     seed, how = choose.random(), choose.choice(("null", "odd", "size", "size", "delete", "bomb", "nest", "bytes"))
@@ -123,7 +123,7 @@ def of_config(choose: random.Random) -> Mutant:
 
 
 def of_weights(choose: random.Random) -> Mutant:
-    """Weights with renamed tensors, other shapes, NaN, flipped bytes or a false header, the manifest made to fit."""
+    """Mutant with damaged weights: renamed tensors, other shapes, NaN, flipped bytes or a false header."""
     seed, how = choose.random(), choose.choice(("rename", "shape", "nan", "inf", "flip", "cut", "header", "dtype"))
     words = command(choose, ("evaluate", "generate", "inspect", "push", "resume"))
 
@@ -138,7 +138,7 @@ def of_weights(choose: random.Random) -> Mutant:
 
 
 def of_place(choose: random.Random) -> Mutant:
-    """A link, a pipe, a folder or nothing in the place of a file."""
+    """Mutant with a link, a pipe, a folder or nothing in the place of a file."""
     name = choose.choice(("config.yaml", "tokenizer.json", "metrics.jsonl", "data.json", "evaluation/validation.json"))
     name = choose.choice((name, "info.json", "model.safetensors", "checkpoints", "evaluation"))
     how = choose.choice(("link", "pipe", "folder", "missing", "empty"))
@@ -160,7 +160,7 @@ def of_place(choose: random.Random) -> Mutant:
 
 
 def of_words(choose: random.Random) -> Mutant:
-    """Odd values on a command line."""
+    """Mutant with odd values on the command line."""
     odd = choose.choice(
         ("²", "-1", "1e400", "nan", "", "null", "10" * 3000, "a\nb", "\udcff", "[", "{", "٣", "0x10", "9" * 30)
     )
@@ -204,13 +204,13 @@ TRAINED = (
 
 
 def _named(folder: Path, name: str) -> list[Path]:
-    """The files of a run with a name, those of all checkpoints."""
-    here = folder / "run" / name
-    return [here] if here.exists() else sorted((folder / "run").glob(f"checkpoints/*/{name}"))
+    """Files of a run with the given name, or those of all its checkpoints."""
+    path = folder / "run" / name
+    return [path] if path.exists() else sorted((folder / "run").glob(f"checkpoints/*/{name}"))
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in nested values: its holder and its key there."""
+    """Positions in nested values, as pairs of container and key."""
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     return [place for key in keys for place in ((value, key), *_places(value[key]))]
 
@@ -251,12 +251,12 @@ def _damaged_weights(choose: random.Random, content: bytes, how: str) -> bytes:
         data[place : place + 4] = struct.pack("<f", float(how))
     elif how == "flip":
         data[choose.randrange(len(data))] ^= 1 << choose.randrange(8)
-    written = json.dumps(header).encode()
-    return struct.pack("<Q", len(written)) + written + bytes(data)
+    encoded = json.dumps(header).encode()
+    return struct.pack("<Q", len(encoded)) + encoded + bytes(data)
 
 
 def _seal(folder: Path) -> None:
-    """Write every checkpoint's manifest anew, as whoever damages a file on purpose would."""
+    """Rewrite every checkpoint's manifest, as an attacker would."""
     for path in (folder / "run").glob("checkpoints/*"):
         files = [file for file in path.iterdir() if file.name != "manifest.json"]
         sums = {f.name: {"size": f.stat().st_size, "sha256": hashlib.sha256(f.read_bytes()).hexdigest()} for f in files}

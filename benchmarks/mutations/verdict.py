@@ -1,4 +1,4 @@
-"""Carries out a command on a mutant in a process of its own, and judges what came of it."""
+"""Executes a command on a mutant in a forked process, and judges the result."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import NamedTuple
 from benchmarks.mutations.mutants import Mutant
 
 SECONDS, BYTES = 60, 4 * 2**30
-PATIENCE = 5  # times as long by the clock: other processes may have the processor
+PATIENCE = 5  # wall-clock limit over the CPU limit, since other processes may use the processor
 SECRET = "secret"
 
 
 class Verdict(NamedTuple):
-    """A command's answer: exit code (negative: the signal), seconds, output, and the fault found in it."""
+    """Result of a command: exit code (negative for a signal), seconds, output, and its fault."""
 
     name: str
     words: str
@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
 
 def judge(mutant: Mutant, shelf: Path, place: Path) -> Verdict:
-    """Copy a shelf (`run`, `corpus.jsonl`) to a place, damage it, and run the command there in a forked process."""
+    """Copy the folder `shelf` (`run`, `corpus.jsonl`) to `place`, damage the copy, and run the command there."""
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(shelf, place)
     mutant.damage(place)
@@ -56,23 +56,23 @@ def _fork(mutant: Mutant, place: Path) -> int:
 
 
 def _carry_out(mutant: Mutant, place: Path) -> None:
-    """In the child: the command itself; does not return."""
+    """Run the command in the child process; does not return."""
     code = 70
     try:
         os.chdir(place)
         for name, handle in ((".out", 1), (".err", 2)):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), handle)
-        # What tests put in the place of the parent's streams is not what is read afterwards.
+        # Tests may have replaced the parent's streams; the judge reads these files.
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        most = _occupied() + BYTES  # what the parent had is addressed here too
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        limit = _occupied() + BYTES  # the child inherits the parent's address space
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         signal.alarm(PATIENCE * SECONDS)
         import torch
 
         from ltm_pyro.cli.main import main
 
-        torch.set_num_threads(1)  # those of the process that was forked are not here
+        torch.set_num_threads(1)  # the parent's threads do not exist in the child
         code = main(list(mutant.words))
     except BaseException:
         traceback.print_exc()
@@ -83,7 +83,7 @@ def _carry_out(mutant: Mutant, place: Path) -> None:
 
 
 def _occupied() -> int:
-    """Addresses of this process, in bytes; 0 where the system does not tell."""
+    """Size of this process's address space, bytes; 0 if the system does not report it."""
     pages = Path("/proc/self/statm")
     return int(pages.read_text().split()[0]) * resource.getpagesize() if pages.exists() else 0
 
@@ -93,7 +93,7 @@ def _wait(child: int) -> int:
 
 
 def _fault(mutant: Mutant, code: int, out: str, err: str) -> str:
-    """The fault of an answer; empty if there is none."""
+    """Fault of a result; empty if there is none."""
     if code < 0:
         return "it hangs" if -code in (signal.SIGALRM, signal.SIGPROF) else f"killed by signal {-code}"
     if "Traceback" in err or "panicked at" in err:

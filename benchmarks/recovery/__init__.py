@@ -1,1 +1,1 @@
-"""Priors that learn known densities: `python -m benchmarks.recovery` makes the table, the tests use the same pieces."""
+"""Recovery of known densities by priors: `python -m benchmarks.recovery` makes the table; tests share its parts."""

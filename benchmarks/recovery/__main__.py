@@ -25,7 +25,7 @@ HELD_OUT = 10_000  # added to the seed of the training samples
 
 
 class Cell(NamedTuple):
-    """One prior on one target, in nats; the gap is KL(target || prior), with its standard error."""
+    """Scores of a prior on a target, in nats; the gap is KL(target || prior), with its standard error."""
 
     prior: str
     target: str
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
 
 
 def table(names: Sequence[str], steps: int = 1000, seen: int = 20_000, held: int = 20_000, seed: int = 0) -> list[Cell]:
-    """Let priors learn the targets that they have a density for; all are scored on the same held-out samples."""
+    """Fit priors to all targets of their kind, and score them on the same held-out samples."""
     cells = []
     for name in names:
         for target in TABLES if STUDENTS[name].make().discrete else NUMBERS:
@@ -53,13 +53,13 @@ def table(names: Sequence[str], steps: int = 1000, seen: int = 20_000, held: int
 
 def _cell(name: str, target: str, exact: torch.Tensor, learned: torch.Tensor) -> Cell:
     root, gap = len(exact) ** 0.5, (exact - learned).double()
-    own, error = exact.double(), gap.std().item() / root
+    target_density, error = exact.double(), gap.std().item() / root
     return Cell(
         name,
         target,
         STUDENTS[name].scored,
-        own.mean().item(),
-        own.std().item() / root,
+        target_density.mean().item(),
+        target_density.std().item() / root,
         learned.double().mean().item(),
         gap.mean().item(),
         error,
@@ -67,7 +67,7 @@ def _cell(name: str, target: str, exact: torch.Tensor, learned: torch.Tensor) ->
 
 
 def markdown(cells: Sequence[Cell]) -> str:
-    """Two tables, of numbers and of codes: mean log-density, and in brackets the gap to the target's own."""
+    """Two tables, for continuous and for discrete targets: mean log-density, and in brackets the gap to the target."""
     parts = [[cell for cell in cells if cell.target in part] for part in (NUMBERS, TABLES)]
     return "\n\n".join(_markdown(part) for part in parts if part) + "\n"
 
@@ -77,12 +77,13 @@ def _markdown(cells: Sequence[Cell]) -> str:
     exact = {cell.target: f"{cell.exact:.3f} ± {cell.exact_error:.3f}" for cell in cells}
     rows = [["exact", *(exact[target] for target in targets), "log p(z)"]]
     for name in dict.fromkeys(cell.prior for cell in cells):
-        mine = {cell.target: cell for cell in cells if cell.prior == name}
-        numbers = [f"{c.log_density:.3f} ({c.gap:.3f} ± {c.error:.3f})" for c in (mine[target] for target in targets)]
+        by_target = {cell.target: cell for cell in cells if cell.prior == name}
+        row = [by_target[target] for target in targets]
+        numbers = [f"{c.log_density:.3f} ({c.gap:.3f} ± {c.error:.3f})" for c in row]
         class_name, *variant = name.split(", ", 1)
-        first, *others = class_name.split(" ", 1)
-        label = ", ".join([" ".join([f"`{first}`", *others]), *variant])
-        rows.append([label, *numbers, next(iter(mine.values())).scored])
+        first, *suffix = class_name.split(" ", 1)
+        label = ", ".join([" ".join([f"`{first}`", *suffix]), *variant])
+        rows.append([label, *numbers, row[0].scored])
     head = ["", *targets, "what is scored"]
     lines = [head, ["---", *["---:"] * len(targets), "---"], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -104,9 +105,9 @@ def _settings(options: argparse.Namespace, seconds: float) -> dict[str, Any]:
 def main() -> None:
     """Write `table.md` and `records.json`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recovery", description=__doc__)
-    parser.add_argument("--steps", type=int, default=1000, help="of Adam, for every prior on every target")
-    parser.add_argument("--seen", type=int, default=20_000, help="samples to learn from")
-    parser.add_argument("--held", type=int, default=20_000, help="samples held out")
+    parser.add_argument("--steps", type=int, default=1000, help="steps of Adam for every prior on every target")
+    parser.add_argument("--seen", type=int, default=20_000, help="training samples")
+    parser.add_argument("--held", type=int, default=20_000, help="held-out samples")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=FOLDER)
     options = parser.parse_args()
@@ -115,7 +116,7 @@ def main() -> None:
         rows = table([name], options.steps, options.seen, options.held, options.seed)
         cells += rows
         for cell in rows:
-            print(f"{cell.prior}, {cell.target}: lacks {cell.gap:.3f} ± {cell.error:.3f} nats", flush=True)
+            print(f"{cell.prior}, {cell.target}: gap {cell.gap:.3f} ± {cell.error:.3f} nats", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "table.md").write_text(markdown(cells), encoding="utf-8")
     records = {**_settings(options, time.monotonic() - began), "records": [cell._asdict() for cell in cells]}

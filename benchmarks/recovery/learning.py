@@ -1,4 +1,4 @@
-"""Learning a target by maximum likelihood, and what is lacking then."""
+"""Maximum-likelihood fit of a prior to a target, and its held-out log-density."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH = 256
 
 
 def fitted(student: Student, p: Distribution, steps: int, seen: int) -> AbstractPrior:
-    """The prior after these steps of Adam on its own `log_prob` of so many samples of p."""
+    """Prior after `steps` steps of Adam (times its pace) on its mean `log_prob` of `seen` samples of p."""
     prior, sample = student.make(), p.sample((seen,))
     if not list(prior.parameters()):
         return prior
@@ -35,7 +35,7 @@ def fitted(student: Student, p: Distribution, steps: int, seen: int) -> Abstract
 
 @contextmanager
 def _one_noise_level(prior: AbstractPrior) -> Iterator[None]:
-    """A diffusion learns from a level drawn at random for each sample, as is usual; it is scored by all."""
+    """Context manager in which a diffusion prior is trained with one random noise level per sample, as usual."""
     if not isinstance(prior, DiffusionPrior):
         yield
         return
@@ -46,7 +46,7 @@ def _one_noise_level(prior: AbstractPrior) -> Iterator[None]:
 
 @torch.no_grad()
 def log_density(prior: AbstractPrior, z: Tensor) -> Tensor:
-    """The prior's log-density, shape (...); of an energy, with its normaliser estimated from above."""
+    """Log-density of a prior, shape (...); for an energy prior, with an upper bound on its log-normaliser."""
     with prior.normaliser_held(20_000) if isinstance(prior, EnergyPrior) else nullcontext():
         return prior().log_prob(z)
 
@@ -54,7 +54,7 @@ def log_density(prior: AbstractPrior, z: Tensor) -> Tensor:
 def held_out(
     student: Student, target: str, steps: int = 400, seen: int = 20_000, held: int = 4_000
 ) -> tuple[Tensor, Tensor]:
-    """Log-densities of held-out samples of a target: its own, and those of the prior that learned it, in nats."""
+    """Log-densities of held-out samples under the target, and under the prior fitted to it, in nats."""
     p = TARGETS[target]()
     prior = fitted(student, p, steps, seen)
     z = p.sample((held,))

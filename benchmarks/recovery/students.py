@@ -1,4 +1,4 @@
-"""Priors that are to learn the targets, and which of these they can and cannot express."""
+"""Priors of the benchmark, with the targets that they can and cannot express."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ltm_pyro.models.priors import (
 
 
 class Student(NamedTuple):
-    """A prior, its learning rate, and the targets that it can and cannot express; in between, nothing is said.
+    """Prior with its learning rate, and the targets that it can and cannot express; others are left open.
 
     Args:
-        make: makes it.
-        rate: of Adam.
+        make: function that makes the prior.
+        rate: learning rate of Adam.
         can, cannot: names of targets.
-        scored: what stands in a table for its held-out log-density.
-        pace: how many times the steps of the others it takes, where one of its steps costs a fraction.
+        scored: quantity that tables show as held-out log-density.
+        pace: factor on the number of steps, for priors with cheaper steps.
     """
 
     make: Callable[[], AbstractPrior]

@@ -1,1 +1,1 @@
-"""The reference of speed: a straightforward PyTorch program in the manner of the paper's code."""
+"""Reference for speed: a straightforward PyTorch program in the style of the paper's code."""

@@ -1,4 +1,4 @@
-"""The paper's decoder as a textbook writes it: dense masks, all logits, everything computed at every call."""
+"""Textbook implementation of the paper's decoder: dense masks, all logits, no caching."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """SwiGLU."""
+    """SwiGLU feed-forward."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Self-attention, cross-attention, SwiGLU, each behind an RMSNorm."""
+    """Self-attention, cross-attention and SwiGLU, each after an RMSNorm."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -60,10 +60,10 @@ class Layer(nn.Module):
 
 
 class PlainDecoder(nn.Module):
-    """log p(x | z), with the weights of a `Decoder`.
+    """Decoder for log p(x | z), with the weights of a `Decoder`.
 
     Args:
-        decoder: whose sizes and weights are copied.
+        decoder: decoder whose sizes and weights are copied.
     """
 
     turns: Tensor
@@ -82,22 +82,22 @@ class PlainDecoder(nn.Module):
         self.output = nn.Linear(width, decoder.vocabulary, bias=False)
         self.output.weight = self.tok_embeddings.weight
         self.to(decoder.embedding.weight.dtype)
-        places = torch.arange(length)
+        positions = torch.arange(length)
         step = max(1, length // (layers * thoughts))
-        self.register_buffer("turns", turns(places, width // heads))
+        self.register_buffer("turns", turns(positions, width // heads))
         self.register_buffer("z_turns", turns(torch.arange(thoughts) * step, width // heads))
-        back = places[:, None] - places
-        self.register_buffer("mask", (back >= 0) & (back < decoder.window))
+        distance = positions[:, None] - positions
+        self.register_buffer("mask", (distance >= 0) & (distance < decoder.window))
         self.load_state_dict(_weights_of(decoder), strict=False)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Log-probability of every token given those before it, in nats, shape (B, T); z is (B, L, K, D)."""
-        read = torch.cat((torch.full_like(x[:, :1], self.bos_id), x[:, :-1]), 1)
-        logits = self.output(self.hidden(read, z))
+        inputs = torch.cat((torch.full_like(x[:, :1], self.bos_id), x[:, :-1]), 1)
+        logits = self.output(self.hidden(inputs, z))
         return -cross_entropy(logits.flatten(0, 1), x.flatten(), reduction="none").view_as(x)
 
     def hidden(self, tokens: Tensor, z: Tensor) -> Tensor:
-        """States after each of the tokens, shape (B, T, D)."""
+        """Hidden states after each token, shape (B, T, D)."""
         size = tokens.shape[1]
         h, z = self.tok_embeddings(tokens), z * self.thought_scale
         for number, layer in enumerate(self.layers):
@@ -106,28 +106,28 @@ class PlainDecoder(nn.Module):
 
     @torch.no_grad()
     def write(self, z: Tensor, tokens: int, draw: Callable[[Tensor], Tensor]) -> Tensor:
-        """Texts of so many tokens, shape (B, tokens), by a whole pass for each; its last logits alone are computed.
+        """Generate texts, shape (B, tokens), with a full pass for each token; only its last logits are computed.
 
         Args:
             z: thoughts, shape (B, L, K, D).
-            tokens: how many.
-            draw: token ids (B,) from logits (B, V).
+            tokens: number of tokens.
+            draw: function from logits (B, V) to token ids (B,).
         """
-        read = z.new_full((len(z), 1), self.bos_id, dtype=torch.long)
+        ids = z.new_full((len(z), 1), self.bos_id, dtype=torch.long)
         for _ in range(tokens):
-            token = draw(self.output(self.hidden(read, z)[:, -1]))
-            read = torch.cat((read, token[:, None]), 1)
-        return read[:, 1:]
+            token = draw(self.output(self.hidden(ids, z)[:, -1]))
+            ids = torch.cat((ids, token[:, None]), 1)
+        return ids[:, 1:]
 
 
 def turns(places: Tensor, channels: int, theta: float = 10_000.0) -> Tensor:
-    """e^(i·angle) of every position and channel pair, shape (T, channels / 2)."""
+    """Rotations e^(i·angle) of every position and channel pair, shape (T, channels / 2)."""
     angles = torch.outer(places.float(), theta ** (-torch.arange(0, channels, 2).float() / channels))
     return torch.complex(angles.cos(), angles.sin())
 
 
 def turned(x: Tensor, by: Tensor) -> Tensor:
-    """RoPE on neighbouring channels; x is (B, T, H, channels)."""
+    """RoPE on pairs of adjacent channels; x is (B, T, H, channels)."""
     pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * by[:, None].to(pairs.dtype)).flatten(-2)
 
@@ -150,7 +150,7 @@ NAMES = {
 
 
 def _renamed(name: str) -> str:
-    """The name here of a weight of a `Decoder`."""
+    """Name of a `Decoder`'s weight in this decoder."""
     for ours, plain in NAMES.items():
         name = name.replace(ours, plain)
     return name

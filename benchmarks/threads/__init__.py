@@ -1,1 +1,1 @@
-"""How long waiting threads spin, and what it costs: `python -m benchmarks.threads`."""
+"""Cost of spinning threads: `python -m benchmarks.threads`."""

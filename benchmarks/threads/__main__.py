@@ -1,7 +1,7 @@
-"""Tokens a second of the default training beside busy loops, by how long a waiting thread spins.
+"""Tokens per second of the default training beside busy loops, by the spin time of waiting threads.
 
-Two processes take training steps in turn: one with the OpenMP runtime's own patience, one with that which `ltm` asks
-for. Both are there all the time; who is not asked sleeps.
+Two processes take training steps in turn: one with the OpenMP runtime's default spin time, one with the spin time that
+`ltm` sets. Both run all the time; the idle one sleeps.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ltm_pyro.spinning import BRIEFLY, SPINS
 USUAL = recipe("tiny")
 RUNTIME, OURS = "the runtime's own", f"{int(BRIEFLY):,} looks"
 VARIABLES: dict[str, dict[str, str]] = {RUNTIME: {}, OURS: {SPINS: BRIEFLY}}
-LEAST = 0.96  # of the speed on a quiet machine
+LEAST = 0.96  # least share of the speed on an idle machine
 
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """Within, so many processes each keep a core busy."""
+    """Context manager with `count` processes that each keep a core busy."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
@@ -43,23 +43,25 @@ def busy(count: int) -> Iterator[None]:
 
 
 def measures(seconds: Seconds, tokens: int, loops: int) -> list[Measure]:
-    """Of one number of busy loops: both speeds, and ours over the other round by round."""
+    """Measures at one number of busy loops: both speeds, and the ratio of `ltm`'s to the default, by round."""
     beside = "beside nothing" if not loops else f"beside {loops} busy loops"
-    found = [rate(f"{name}, {beside}", tokens, column) for name, column in seconds.items()]
+    speeds = [rate(f"{name}, {beside}", tokens, column) for name, column in seconds.items()]
     share = quotients(seconds[RUNTIME], seconds[OURS])
-    return [*found, Measure(f"{OURS} / {RUNTIME}, {beside}", share, LEAST if not loops else None)]
+    return [*speeds, Measure(f"{OURS} / {RUNTIME}, {beside}", share, LEAST if not loops else None)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write `threads.json` and `threads.png`."""
     parser = parser_for("threads", __doc__, rounds=9)
-    parser.add_argument("--busy", type=int, nargs="+", metavar="N", default=[0, 2, 6], help="loops beside; 0 2 6")
-    parser.add_argument("--steps", type=int, default=10, help="training steps of each in a round; 10")
+    parser.add_argument(
+        "--busy", type=int, nargs="+", metavar="N", default=[0, 2, 6], help="numbers of busy loops; default 0 2 6"
+    )
+    parser.add_argument("--steps", type=int, default=10, help="training steps of each process in a round; default 10")
     add_sizes(parser, USUAL)
     options = parser.parse_args(arguments)
     prepare(options)
     sizes = sizes_from(options, USUAL)
-    found: list[Measure] = []
+    all_measures: list[Measure] = []
     rounds: dict[str, Seconds] = {}
     with ExitStack() as stack:
         workers = {
@@ -70,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for loops in options.busy:
             with busy(loops):
                 rounds[str(loops)] = alternate(steps, options.rounds)
-            found += measures(rounds[str(loops)], options.steps * sizes.tokens, loops)
-            report(found[-len(workers) - 1 :])
+            all_measures += measures(rounds[str(loops)], options.steps * sizes.tokens, loops)
+            report(all_measures[-len(workers) - 1 :])
     record = {"options": given(options), "sizes": sizes._asdict(), "seconds": rounds}
-    panels = [bars([measure for measure in found if measure.unit == "tokens/s"], "tokens/s")]
-    save(options.out, "threads", arguments_of(arguments), found, panels, more=record)
+    panels = [bars([measure for measure in all_measures if measure.unit == "tokens/s"], "tokens/s")]
+    save(options.out, "threads", arguments_of(arguments), all_measures, panels, more=record)
 
 
 if __name__ == "__main__":

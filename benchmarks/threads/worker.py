@@ -1,4 +1,4 @@
-"""Training steps in a process of its own, which takes as many as it is told to and says how long they took."""
+"""Worker process that takes training steps on request and reports their time."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ ROOT = Path(__file__).parents[2]
 
 
 class Worker:
-    """A child process with the loop of the default recipe's sizes; between two calls it sleeps.
+    """Child process with a training loop; it sleeps between calls.
 
     Args:
-        variables: of its environment, in the place of all that say how threads wait.
-        sizes, threads, seed: of what it trains.
+        variables: environment variables that replace all variables on the waiting of threads.
+        sizes, threads, seed: sizes, number of threads and seed of the training.
     """
 
     def __init__(self, variables: Mapping[str, str], sizes: Sizes, threads: int, seed: int) -> None:
-        what = json.dumps({"sizes": sizes, "threads": threads, "seed": seed})
-        others = {name: value for name, value in os.environ.items() if name not in SAID_BY_USER}
+        arguments = json.dumps({"sizes": sizes, "threads": threads, "seed": seed})
+        environment = {name: value for name, value in os.environ.items() if name not in SAID_BY_USER}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.threads.worker", what],
+            [sys.executable, "-m", "benchmarks.threads.worker", arguments],
             cwd=ROOT,
-            env={**others, "OMP_NUM_THREADS": str(threads), **variables},
+            env={**environment, "OMP_NUM_THREADS": str(threads), **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -47,7 +47,7 @@ class Worker:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            raise SystemExit(f"the process that was to be measured ended with {self.process.wait()}")
+            raise SystemExit(f"the worker process ended with code {self.process.wait()}")
         return float(answer)
 
     def __enter__(self) -> Worker:
@@ -58,10 +58,10 @@ class Worker:
         self.process.communicate()
 
 
-def _main(what: str) -> None:
-    told = json.loads(what)
-    set_up(told["threads"], told["seed"])
-    sizes = Sizes(*told["sizes"])
+def _main(arguments: str) -> None:
+    settings = json.loads(arguments)
+    set_up(settings["threads"], settings["seed"])
+    sizes = Sizes(*settings["sizes"])
     training, x = ours(sizes.decoder(), sizes.fast_steps), sizes.texts()
     for line in sys.stdin:
         began = time.perf_counter()

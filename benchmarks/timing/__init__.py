@@ -1,1 +1,1 @@
-"""Tools of all benchmarks of speed: sizes, alternating rounds, ratios, the machine's peak, records and figures."""
+"""Common tools of the speed benchmarks: sizes, alternating rounds, ratios, peak FLOPS, records and figures."""

@@ -1,4 +1,4 @@
-"""How a process that is measured is set up: as `ltm train` sets itself up, with seeds."""
+"""Setup of a measured process, as in `ltm train`, with seeds."""
 
 import pyro
 import torch
@@ -7,7 +7,7 @@ from ltm_pyro.allocation import keep_freed_memory
 
 
 def set_up(threads: int, seed: int) -> None:
-    """Set up this process; threads and seed are torch's."""
+    """Set up this process with torch's number of threads and seed."""
     keep_freed_memory()
     pyro.enable_validation(False)
     torch.set_num_threads(threads)

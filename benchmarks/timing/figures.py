@@ -1,4 +1,4 @@
-"""Figures of measures and of their targets."""
+"""Figures of measures with their targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CAPTION = "Medians over rounds; bars: the range over rounds."
 
 
 def bars(measures: Sequence[Measure], label: str) -> Callable[[Axes], None]:
-    """A panel with a bar for each measure, its range, and its target as a stroke."""
+    """Panel with a bar and a range for each measure, and a line for its target."""
 
     def draw(axes: Axes) -> None:
         for place, measure in enumerate(reversed(measures)):

@@ -1,4 +1,4 @@
-"""Measurements from the clock: one number a round, their median and range, and the target."""
+"""Timed measures: values by round, their median and range, and the target."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Measure:
-    """A quantity, measured in several rounds.
+    """Quantity measured in several rounds.
 
     Args:
-        name: what it is.
-        rounds: its values.
-        target: what it should reach; None if nothing was promised.
-        least: whether the target is the least that will do, not the most.
-        unit: behind the number.
+        name: name of the quantity.
+        rounds: values by round.
+        target: target of the median; None without a target.
+        least: the target is a lower limit, else an upper limit.
+        unit: unit of the values.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Measure:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the median reaches the target; None without one."""
+        """True if the median reaches the target; None without a target."""
         if self.target is None:
             return None
         return self.median >= self.target if self.least else self.median <= self.target
 
     def line(self) -> str:
-        """In words."""
+        """Line of text with median, range and target."""
         text = f"{self.name}: {self.median:.3g} {self.unit}".rstrip()
         if len(self.rounds) > 1:
             text += f" ({min(self.rounds):.3g} to {max(self.rounds):.3g})"
@@ -48,7 +48,7 @@ class Measure:
         return f"{text}; target {side} {self.target:g}: {'reached' if self.reached else 'MISSED'}"
 
     def record(self) -> dict[str, Any]:
-        """For JSON."""
+        """Plain values for JSON."""
         return {
             "name": self.name,
             "median": self.median,
@@ -63,24 +63,24 @@ class Measure:
 
 
 def quotients(over: Iterable[float], under: Iterable[float]) -> tuple[float, ...]:
-    """Round by round."""
-    return tuple(one / other for one, other in zip(over, under, strict=True))
+    """Quotients by round."""
+    return tuple(a / b for a, b in zip(over, under, strict=True))
 
 
 def times_as_fast(
     name: str, theirs: Sequence[float], ours: Sequence[float], target: float | None = None, work: float = 1.0
 ) -> Measure:
-    """How many times as fast we are, round by round.
+    """Speedup of this library over a reference, by round.
 
     Args:
-        name: of the measure.
-        theirs, ours: seconds of each round.
-        target: the least that will do.
-        work: how much more we did in that time than they.
+        name: name of the measure.
+        theirs, ours: seconds of each round, of the reference and of this library.
+        target: least speedup.
+        work: work of this library in that time over the reference's.
     """
     return Measure(name, tuple(work * ratio for ratio in quotients(theirs, ours)), target)
 
 
 def rate(name: str, amount: float, seconds: Iterable[float], unit: str = "tokens/s") -> Measure:
-    """An amount for each second."""
+    """Amount per second, by round."""
     return Measure(name, tuple(amount / second for second in seconds), unit=unit)

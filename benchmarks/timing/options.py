@@ -1,4 +1,4 @@
-"""Options that all benchmarks of speed have, and what they do to the process."""
+"""Common options of the speed benchmarks, and the setup of the process."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FOLDER = Path(__file__).parents[1]
 
 
 def parser_for(name: str, description: str | None, rounds: int = 7) -> argparse.ArgumentParser:
-    """A parser with the common options."""
+    """Argument parser with the common options."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, in seconds")
-    parser.add_argument("--rounds", type=int, help=f"that count, default {rounds}, 2 with --quick")
-    parser.add_argument("--threads", type=int, metavar="N", help="of torch; its own choice by default")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to test the benchmark in seconds")
+    parser.add_argument("--rounds", type=int, help=f"timed rounds; default {rounds}, 2 with --quick")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of torch; default: torch's choice")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=FOLDER / name / "results", help="the folder for JSON and figure")
+    parser.add_argument("--out", type=Path, default=FOLDER / name / "results", help="folder for JSON and figure")
     parser.set_defaults(usual_rounds=rounds)
     return parser
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Set the process up as `ltm` does, the same for all contestants."""
-    keep_freed_memory()  # else what freed pages cost is most of what is measured, and differs from run to run
+    """Set up the process as `ltm` does, the same for all contestants."""
+    keep_freed_memory()  # else the cost of freed pages dominates the times, and varies from run to run
     pyro.enable_validation(False)
     pyro.set_rng_seed(options.seed)
     if options.threads:

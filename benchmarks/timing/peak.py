@@ -1,4 +1,4 @@
-"""The machine's peak: products of large matrices."""
+"""Peak speed of the machine, by products of large matrices."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 
 
 class LargeProduct:
-    """One product of two large square matrices, a contestant among others.
+    """Contestant that multiplies two large square matrices.
 
     Args:
-        size: of their sides; so large that memory does not matter.
+        size: number of rows, so large that memory bandwidth does not matter.
     """
 
     def __init__(self, size: int = 1536) -> None:

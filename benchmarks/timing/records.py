@@ -1,4 +1,4 @@
-"""The record of a benchmark: JSON that says where it comes from, and a figure."""
+"""Record of a benchmark: JSON with its provenance, and a figure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HERE = Path(__file__).parent
-CODE = (":(top,glob)**/*.py", ":(top,glob)**/*.yaml")  # what the results hang on, and are not themselves
+CODE = (":(top,glob)**/*.py", ":(top,glob)**/*.yaml")  # files that the results depend on
 PLACES = ("--out", "--run", "--corpus")  # options whose values are paths of this machine
 
 
 def provenance(name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """The command, the commit and the versions; no paths and no name of the machine."""
+    """Command, commit and versions, without paths and the name of the machine."""
     return {
         "benchmark": name,
         "command": ["python", "-m", f"benchmarks.{name}", *_without_places(arguments)],
@@ -47,17 +47,17 @@ def save(
     more: Mapping[str, Any] | None = None,
     height: float = 2.8,
 ) -> Path:
-    """Write `<name>.json` and `<name>.png` into a folder; returns the first.
+    """Write `<name>.json` and `<name>.png` into a folder; returns the path of the first.
 
     Args:
-        folder: is made.
-        name: of the benchmark.
-        arguments: of its command line.
-        measures: what it found.
-        panels: draw its figure; none is drawn without them.
-        caption: of the figure.
-        more: further entries.
-        height: of a panel, in inches.
+        folder: folder of the files, created if missing.
+        name: name of the benchmark.
+        arguments: arguments of the command line.
+        measures: measures of the benchmark.
+        panels: panels of the figure; no figure without panels.
+        caption: caption of the figure.
+        more: further entries of the record.
+        height: height of a panel, inches.
     """
     from ltm_pyro.plots.saving import save_figure
 
@@ -73,13 +73,13 @@ def save(
 
 
 def report(measures: Sequence[Measure]) -> None:
-    """Say what was found."""
+    """Print the measures."""
     for measure in measures:
         print(measure.line(), flush=True)
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
-    """The options that decide what is measured."""
+    """Options that affect the measures."""
     return {
         name: value
         for name, value in vars(options).items()
@@ -88,21 +88,21 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _without_places(arguments: Sequence[str]) -> list[str]:
-    kept, skip = [], False
+    words, skip = [], False
     for argument in arguments:
         if not skip and not argument.startswith(tuple(f"{place}=" for place in PLACES)) and argument not in PLACES:
-            kept.append(argument)
+            words.append(argument)
         skip = argument in PLACES
-    return kept
+    return words
 
 
 def _git(*arguments: str) -> str | None:
-    done = subprocess.run(["git", *arguments], cwd=HERE, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
+    result = subprocess.run(["git", *arguments], cwd=HERE, capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else None
 
 
 def _rounded(value: Any) -> Any:
-    """Numbers of six digits: no clock knows more."""
+    """Values with floats rounded to six digits, the precision of a clock."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):
@@ -113,5 +113,5 @@ def _rounded(value: Any) -> Any:
 
 
 def arguments_of(given: Sequence[str] | None) -> list[str]:
-    """Of the command line, unless they are given."""
+    """Given arguments, or those of the command line."""
     return list(sys.argv[1:] if given is None else given)

@@ -1,4 +1,4 @@
-"""Contestants timed in turn, so that what else the machine does meets all of them."""
+"""Alternating rounds of timing, so that other load on the machine affects all contestants alike."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Seconds = dict[str, list[float]]
 
 
 def alternate(contestants: Mapping[str, Callable[[], Any]], rounds: int, warmup: int = 1) -> Seconds:
-    """Let every contestant run once a round, each round beginning with another: a, b, c, b, c, a, c, ...
+    """Run every contestant once per round, each round starting with the next one: a, b, c, b, c, a, c, ...
 
-    What one leaves behind in caches and in the allocator then meets all that come after it.
+    In this way the effects of a contestant on caches and on the allocator reach all others.
 
     Args:
-        contestants: by name.
-        rounds: that count.
-        warmup: rounds before them that do not count.
+        contestants: functions by name.
+        rounds: number of timed rounds.
+        warmup: number of rounds before them that are not timed.
 
     Returns:
-        By name, the seconds of every round.
+        Seconds of every round, by name.
     """
     seconds: Seconds = {name: [] for name in contestants}
     order = deque(contestants)

@@ -1,4 +1,4 @@
-"""How large the model and its batches are, from the command line."""
+"""Sizes of the model and its batches, from the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ltm_pyro.models import Decoder
 
 
 class Sizes(NamedTuple):
-    """Of a decoder, of its batches, and the number of fast steps on each."""
+    """Sizes of a decoder and its batches, and the number of fast steps."""
 
     vocabulary: int = 4096
     width: int = 128
@@ -26,21 +26,21 @@ class Sizes(NamedTuple):
     fast_steps: int = 16
 
     def decoder(self, **more: Any) -> Decoder:
-        """With its initial weights."""
+        """Decoder with initial weights."""
         return Decoder(**(self.shape | more))
 
     @property
     def shape(self) -> dict[str, Any]:
-        """The arguments of the decoder."""
+        """Arguments of the decoder."""
         return {name: size for name, size in self._asdict().items() if name not in ("batch", "fast_steps")}
 
     @property
     def tokens(self) -> int:
-        """Of a batch."""
+        """Number of tokens of a batch."""
         return self.batch * self.length
 
     def texts(self, batch: int | None = None) -> Tensor:
-        """Random tokens, shape (B, T): what they say does not matter to the clock."""
+        """Random tokens, shape (B, T)."""
         return torch.randint(self.vocabulary, (batch or self.batch, self.length))
 
 
@@ -48,7 +48,7 @@ QUICK = Sizes(vocabulary=64, width=16, layers=2, heads=2, thoughts=2, window=8, 
 
 
 def add_sizes(parser: argparse.ArgumentParser, usual: Sizes | None = None) -> None:
-    """An option for each size; those that are not given are the usual ones, or tiny with `--quick`."""
+    """Add an option for each size; the defaults are the usual sizes, or tiny ones with `--quick`."""
     for name, size in (usual or Sizes())._asdict().items():
         parser.add_argument(f"--{name}", type=int, metavar="N", help=f"default {size}")
 
@@ -56,13 +56,13 @@ def add_sizes(parser: argparse.ArgumentParser, usual: Sizes | None = None) -> No
 def sizes_from(
     options: argparse.Namespace, usual: Sizes | None = None, quick: Mapping[str, int] | None = None
 ) -> Sizes:
-    """The sizes that the options ask for.
+    """Sizes from the options.
 
     Args:
-        options: as parsed.
-        usual: the sizes without options.
-        quick: of `--quick`, where they are others than `QUICK`.
+        options: parsed options.
+        usual: default sizes.
+        quick: sizes of `--quick` that differ from `QUICK`.
     """
-    given = {name: getattr(options, name) for name in Sizes._fields if getattr(options, name) is not None}
-    chosen = QUICK._replace(**(quick or {})) if options.quick else usual or Sizes()
-    return chosen._replace(**given)
+    overrides = {name: getattr(options, name) for name in Sizes._fields if getattr(options, name) is not None}
+    defaults = QUICK._replace(**(quick or {})) if options.quick else usual or Sizes()
+    return defaults._replace(**overrides)

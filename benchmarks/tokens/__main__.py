@@ -1,9 +1,8 @@
-"""Tokens a second to the bound that a plain loop reaches with its fast steps, by fewer and cheaper ones.
+"""Tokens per second at the bound of a plain loop, with fewer and cheaper fast steps.
 
-On one trained model, every option fits q to held-out texts with several numbers of steps. Its bound is the ELBO with
-noise that nothing was fitted to; its time that of a batch, measured in turn with all others. For each option the
-cheapest number of steps counts whose bound is above the plain loop's by a standard error over texts. Without --run, a
-model is trained first.
+On one trained model, every option fits q to held-out texts with several numbers of steps. The bound is the ELBO with
+fresh noise; the time is that of a batch, measured in turn with all others. For each option the cheapest number of steps
+counts whose bound exceeds the plain loop's by a standard error over texts. Without --run, a model is trained first.
 """
 
 from __future__ import annotations
@@ -35,19 +34,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PLAIN, PLAIN_SLOW, OUR_SLOW = "(a) plain", "(a) slow step", "our slow step"
-CAPTION = f"−ELBO of held-out texts by fresh noise against the time of fitting q, a point a number of steps. {LOWER}"
-ROUNDING = 1e-4  # nats per token; our Adam and the plain one agree to about that
-SEED = 1_000  # of the noise that bounds are taken with: the same for all
-Bound = dict[str, Tensor]  # by name, nats per token of every text
+CAPTION = f"−ELBO of held-out texts with fresh noise by the time of the fit, a point per number of steps. {LOWER}"
+ROUNDING = 1e-4  # nats per token; the library's Adam and the plain one agree to about that
+SEED = 1_000  # seed of the noise of the bounds, the same for all
+Bound = dict[str, Tensor]  # nats per token of every text, by name
 
 
 def plain_loop(model: LatentThoughtModel, steps: int, rate: float) -> PlainLoop:
-    """The reference loop: Adam as the released code has it; its slow step leaves the weights as they are."""
+    """Reference loop with the released code's Adam; its slow step changes the weights negligibly."""
     return PlainLoop(PlainDecoder(model.decoder), steps, rate, slow_rate=1e-12)
 
 
 def bounds(found: Trained, plain: PlainLoop, candidates: Sequence[Candidate], draws: int) -> Bound:
-    """The ELBO with fresh noise of every held-out text, nats per token, shape (N,) by name."""
+    """ELBO with fresh noise of every held-out text, nats per token, shape (N,), by name."""
     values: dict[str, list[Tensor]] = {}
     for number, x in enumerate(found.batches):
         torch.manual_seed(number)
@@ -77,7 +76,7 @@ def _bound(model: LatentThoughtModel, guide: Any, x: Tensor, draws: int) -> Tens
 
 
 def times(found: Trained, plain: PlainLoop, candidates: Sequence[Candidate], rounds: int) -> Seconds:
-    """Of fitting one batch by each, and of both slow steps."""
+    """Seconds of fitting a batch by each candidate, and of both slow steps."""
     x, model = found.batches[0], deepcopy(found.model)
     svi = DualRateSVI(model, MeanFieldGuide(model.prior.z_shape), FastLoop(ELBO(), 1), SlowStep(ELBO(), 1e-12))
     svi.fit(x)
@@ -90,54 +89,56 @@ def times(found: Trained, plain: PlainLoop, candidates: Sequence[Candidate], rou
 
 
 def cheapest(candidates: Sequence[Candidate], bound: Bound, seconds: Seconds) -> dict[str, Candidate]:
-    """Of every option that reaches the plain loop's bound, the number of steps that does so soonest."""
-    found: dict[str, Candidate] = {}
+    """Fastest candidate of every option that reaches the plain loop's bound."""
+    fastest: dict[str, Candidate] = {}
     for candidate in candidates:
         name = candidate.option.name
         if not candidate.steps or not _reaches(bound[candidate.name] - bound[PLAIN]):
             continue
-        if name not in found or median(seconds[candidate.name]) < median(seconds[found[name].name]):
-            found[name] = candidate
-    return found
+        if name not in fastest or median(seconds[candidate.name]) < median(seconds[fastest[name].name]):
+            fastest[name] = candidate
+    return fastest
 
 
-def _reaches(apart: Tensor) -> bool:
-    """Whether a bound is as high as the plain loop's, by more than its standard error, but for rounding."""
-    error = apart.std().item() / len(apart) ** 0.5 if len(apart) > 1 else 0.0
-    return apart.mean().item() - error > -ROUNDING
+def _reaches(difference: Tensor) -> bool:
+    """True if the difference to the plain loop's bound exceeds its standard error, up to rounding."""
+    error = difference.std().item() / len(difference) ** 0.5 if len(difference) > 1 else 0.0
+    return difference.mean().item() - error > -ROUNDING
 
 
 def measures(winners: dict[str, Candidate], seconds: Seconds) -> list[Measure]:
-    """Times as many tokens a second as (a), in training and in inference alone; the best option's are the target's."""
-    found = []
+    """Speedups over (a), in training and in inference alone; the best option in training has the target."""
+    speedups = []
     for candidate in winners.values():
         ours = [fit + slow for fit, slow in zip(seconds[candidate.name], seconds[OUR_SLOW], strict=True)]
         theirs = [fit + slow for fit, slow in zip(seconds[PLAIN], seconds[PLAIN_SLOW], strict=True)]
-        found.append(Measure(f"training: {candidate.name}", quotients(theirs, ours)))
-        found.append(Measure(f"inference: {candidate.name}", quotients(seconds[PLAIN], seconds[candidate.name])))
-    training = [measure for measure in found if measure.name.startswith("training")]
+        speedups.append(Measure(f"training: {candidate.name}", quotients(theirs, ours)))
+        speedups.append(Measure(f"inference: {candidate.name}", quotients(seconds[PLAIN], seconds[candidate.name])))
+    training = [measure for measure in speedups if measure.name.startswith("training")]
     best = max(training, key=lambda measure: measure.median, default=None)
     head = [Measure("training, the best option", best.rounds if best else (0.0,), 5.0)]
-    return head + sorted(found, key=lambda measure: -measure.median)
+    return head + sorted(speedups, key=lambda measure: -measure.median)
 
 
 def curves(candidates: Sequence[Candidate], bound: Bound, seconds: Seconds) -> list[dict[str, Any]]:
-    """A record for every point: seconds a batch, the bound, and how far it is from the plain loop's, with its error."""
+    """Records of all points: seconds per batch, the bound, and its difference to the plain loop's with an error."""
     records = []
     for name, option, steps in [(PLAIN, PLAIN, None), *((c.name, c.option.name, c.steps) for c in candidates)]:
-        apart = bound[name] - bound[PLAIN]
+        difference = bound[name] - bound[PLAIN]
         record = {"name": name, "option": option, "steps": steps, "seconds": median(seconds[name])}
-        record |= {"bound": bound[name].mean().item(), "over_plain": apart.mean().item()}
-        records.append({**record, "error": apart.std().item() / len(apart) ** 0.5 if len(apart) > 1 else None})
+        record |= {"bound": bound[name].mean().item(), "over_plain": difference.mean().item()}
+        records.append(
+            {**record, "error": difference.std().item() / len(difference) ** 0.5 if len(difference) > 1 else None}
+        )
     return records
 
 
 def panel(records: Sequence[dict[str, Any]]) -> Callable[[Axes], None]:
-    """Cost against time, a line for each option; what is far above where q starts leaves the frame."""
+    """Panel of cost against time, a line for each option; points far above the start of q are outside the axis."""
     from matplotlib.ticker import LogLocator
 
-    plain, start, *others = records
-    look = looks((record["option"], record["option"]) for record in (plain, *others))
+    plain, start, *remaining = records
+    look = looks((record["option"], record["option"]) for record in (plain, *remaining))
     best = max(record["bound"] for record in records)
     top = -start["bound"] + 0.3 * (best - start["bound"]) if best > start["bound"] else math.inf
 
@@ -165,13 +166,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write `tokens.json` and `tokens.png`."""
     parser = parser_for("tokens", __doc__, rounds=5)
     parser.add_argument(
-        "--run", type=Path, help="a trained run; where there is none, one is trained, and kept if named"
+        "--run", type=Path, help="folder of a trained run; if missing, a run is trained, and kept if named"
     )
-    parser.add_argument("--train_steps", type=int, help="of that training; default 400, 4 with --quick")
-    parser.add_argument("--corpus", help="of that training; the built-in one by default")
-    parser.add_argument("--sequences", type=int, help="held out, for the bounds; default 48, 4 with --quick")
-    parser.add_argument("--rate", type=float, default=0.3, help="of the plain loop's first fast step")
-    parser.add_argument("--draws", type=int, default=8, help="of z for every bound")
+    parser.add_argument("--train_steps", type=int, help="steps of that training; default 400, 4 with --quick")
+    parser.add_argument("--corpus", help="corpus of that training; default: the built-in corpus")
+    parser.add_argument("--sequences", type=int, help="held-out sequences for the bounds; default 48, 4 with --quick")
+    parser.add_argument("--rate", type=float, default=0.3, help="learning rate of the plain loop's first fast step")
+    parser.add_argument("--draws", type=int, default=8, help="samples of z for every bound")
     add_sizes(parser)
     options = parser.parse_args(arguments)
     prepare(options)
@@ -182,12 +183,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         learns = not run.exists()
         if learns:
             train(run, sizes, steps, options.seed, options.corpus or (made_up(Path(folder)) if options.quick else None))
-        found = trained(run, sizes.batch, options.sequences or (4 if options.quick else 48))
-    plain = plain_loop(found.model, sizes.fast_steps, options.rate)
-    record = compare(found, plain, options.rounds, options.draws, options.quick)
+        model_and_texts = trained(run, sizes.batch, options.sequences or (4 if options.quick else 48))
+    plain = plain_loop(model_and_texts.model, sizes.fast_steps, options.rate)
+    record = compare(model_and_texts, plain, options.rounds, options.draws, options.quick)
     print("\n".join(_line(point) for point in record["curves"]))
     if record["curves"][0]["bound"] <= record["curves"][1]["bound"]:
-        print("(a) does not come above where q starts: on this model its fast steps are worth nothing, nor is a ratio")
+        print("(a) does not exceed the bound at the start of q: on this model a speedup has no meaning")
     report(record["found"])
     measured = record.pop("found")
     panels = [panel(record["curves"])]
@@ -196,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def compare(found: Trained, plain: PlainLoop, rounds: int, draws: int, quick: bool) -> dict[str, Any]:
-    """Bounds and times of all candidates, and what they come to."""
+    """Curves, seconds and measures of all candidates."""
     candidates = [candidate for option in OPTIONS for candidate in option.candidates()[: 1 if quick else None]]
     bound = bounds(found, plain, candidates, draws)
     seconds = times(found, plain, candidates, rounds)
@@ -207,8 +208,8 @@ def compare(found: Trained, plain: PlainLoop, rounds: int, draws: int, quick: bo
 
 def _line(point: dict[str, Any]) -> str:
     error = "" if point["error"] is None else f" ± {point['error']:.4f}"
-    apart = f"{point['over_plain']:+.4f}{error} to (a)"
-    return f"{point['name']}: {point['seconds']:.3g} s a batch, {point['bound']:.4f} nats/token, {apart}"
+    difference = f"{point['over_plain']:+.4f}{error} to (a)"
+    return f"{point['name']}: {point['seconds']:.3g} s per batch, {point['bound']:.4f} nats/token, {difference}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The options that make fast steps fewer or cheaper, each with several numbers of steps."""
+"""Options for fewer or cheaper fast steps, each with several numbers of steps."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor
 from benchmarks.tokens.trained import Trained
 from ltm_pyro import ELBO, FastLoop, MeanFieldGuide, MemoryGuide, NaturalGradient
 
-CALM = partial(torch.optim.Adam, eps=0.5)  # the default recipe's: a dimension moves as far as its gradient tells
-VISITS = 3  # of a text before the one that counts, by the earlier model
+CALM = partial(torch.optim.Adam, eps=0.5)  # of the default recipe: the step size depends on the gradient's size
+VISITS = 3  # fits of a text by the earlier model before the timed fit
 
 
 class Option(NamedTuple):
-    """A way to fit q.
+    """Option for the fit of q.
 
     Args:
-        name: in tables.
-        loop: the arguments of the fast loop.
-        steps: the numbers of steps that are tried.
-        remembers: whether texts start where their last fit, by the earlier model, ended.
+        name: name in tables.
+        loop: arguments of the fast loop.
+        steps: numbers of steps to try.
+        remembers: start q from the last fit by the earlier model.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Option(NamedTuple):
     remembers: bool = False
 
     def candidates(self) -> list[Candidate]:
-        """One for each number of steps."""
+        """Candidates, one for each number of steps."""
         return [Candidate(self, number) for number in self.steps]
 
 
 class Candidate(NamedTuple):
-    """An option with a number of steps."""
+    """Option with a number of steps."""
 
     option: Option
     steps: int
@@ -50,7 +50,7 @@ class Candidate(NamedTuple):
         return FastLoop(ELBO(), self.steps, **self.option.loop)
 
     def fitting(self, trained: Trained, x: Tensor) -> tuple[Callable[[], None], Any]:
-        """A function that fits q to a batch, as often as it is called, and the guide that then holds q."""
+        """Function that fits q to a batch at each call, and the guide that holds q."""
         z_shape, loop = trained.model.prior.z_shape, self.loop()
         if not self.option.remembers:
             guide: Any = MeanFieldGuide(z_shape)

@@ -1,4 +1,4 @@
-"""A trained model, what it was somewhat earlier, and texts that it has not seen."""
+"""Trained model with an earlier checkpoint and held-out texts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ltm_pyro.training.run import Run
 
 
 class Trained(NamedTuple):
-    """A trained model with training and held-out texts, on which the options are tried.
+    """Trained model and held-out texts for the comparison of options.
 
     Attributes:
-        model: as it is now.
-        earlier: as it was at the checkpoint before; the same where there is none.
+        model: model of the last checkpoint.
+        earlier: model of the checkpoint before; the same if there is none.
         batches: held-out texts, shape (B, T) each, every token scored.
     """
 
@@ -33,15 +33,15 @@ class Trained(NamedTuple):
 
 
 def trained(folder: Path, batch: int, sequences: int) -> Trained:
-    """Of a run's last two checkpoints.
+    """Models of a run's last two checkpoints, with its held-out texts.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         batch: B.
-        sequences: the most held-out ones.
+        sequences: largest number of held-out texts.
 
     Raises:
-        InputError: if its model has no thoughts.
+        InputError: if the run's model has no thoughts.
     """
     run = Run.open(folder)
     steps = run.checkpoints.steps()
@@ -54,16 +54,16 @@ def trained(folder: Path, batch: int, sequences: int) -> Trained:
 
 
 def train(folder: Path, sizes: Sizes, steps: int, seed: int, corpus: str | None = None) -> None:
-    """Train a model as `ltm train` does, on the built-in corpus.
+    """Train a model by `ltm train`.
 
     Args:
-        folder: of the run; it is made.
-        sizes: of the decoder and its batches.
-        steps: of training; two checkpoints are kept, a tenth of them apart.
-        seed: of the run.
-        corpus: another one.
+        folder: folder of the new run.
+        sizes: sizes of the decoder and its batches.
+        steps: number of training steps; the two checkpoints kept are a tenth of them apart.
+        seed: seed of the run.
+        corpus: corpus; the built-in one if None.
     """
-    apart = max(1, steps // 10)
+    interval = max(1, steps // 10)
     options = {
         "data.length": sizes.length,
         "data.vocabulary": sizes.vocabulary,
@@ -71,7 +71,7 @@ def train(folder: Path, sizes: Sizes, steps: int, seed: int, corpus: str | None 
         "train.steps": steps,
         "train.batch_size": sizes.batch,
         "train.evaluate_every": steps,
-        "train.save_every": apart,
+        "train.save_every": interval,
         "train.keep": 2,
         "train.evaluate_sequences": sizes.batch,
         "train.final_sequences": sizes.batch,
@@ -84,7 +84,7 @@ def train(folder: Path, sizes: Sizes, steps: int, seed: int, corpus: str | None 
 
 
 def made_up(folder: Path) -> str:
-    """A corpus that is read at once; returns its path."""
+    """Write a small artificial corpus; returns its path."""
     path = folder / "corpus.txt"
     words = ("one", "two", "three", "four", "five", "six", "seven")
     lines = (" ".join(words[(n * k) % 7] for k in range(1, 12)) + "." for n in range(3000))
@@ -93,5 +93,5 @@ def made_up(folder: Path) -> str:
 
 
 def temporary() -> tempfile.TemporaryDirectory[str]:
-    """For a run that nobody keeps."""
+    """Temporary folder for a run."""
     return tempfile.TemporaryDirectory(prefix="ltm-tokens-")

@@ -1,4 +1,4 @@
-"""Honest numbers about a trained model."""
+"""Evaluation of a trained model: bounds and scores with their errors, checks of the fit, calibration."""
 
 from ltm_pyro.evaluation.calibration import simulation_based_calibration
 from ltm_pyro.evaluation.evaluator import Evaluation, Evaluator

@@ -1,4 +1,4 @@
-"""Simulation-based calibration: whether a guide's posteriors are posteriors."""
+"""Simulation-based calibration: a test of whether a guide's posteriors are exact."""
 
 from __future__ import annotations
 
@@ -33,37 +33,36 @@ def simulation_based_calibration(
     statistics: Callable[[Tensor], dict[str, Tensor]] | None = None,
     listener: Callable[[int], None] = lambda done: None,
 ) -> Calibration:
-    r"""Where the true thoughts of simulated texts rank among a fitted guide's.
+    r"""Ranks of the true thoughts of simulated texts among samples of the fitted guide.
 
     .. math:: z^* \sim p(z), \quad x \sim p(x \mid z^*), \quad z_1, \dots, z_S \sim q(z; x), \qquad
               r = \#\{s : f(z_s) < f(z^*)\}
 
     If q is the exact posterior, r is uniform on 0, ..., S for every statistic f (Talts et al., 2018, arXiv 1804.06788,
-    theorem 1), whatever the model's weights. A q that is too narrow piles ranks up at both ends, one that is too wide
-    in the middle, one that is off at one end. The theorem needs draws that are independent of one another, as those
-    from a distribution are, and chains that started apart; particles that push one another apart are not. Points that a
-    guide holds are drawn without replacement, so that at most as many can be asked for. What is tested is guide and
-    fast loop together, on texts that the model itself writes; a prior that can only draw approximately fails with them.
+    theorem 1), whatever the model's weights. A q that is too narrow piles ranks up at both ends, a q that is too wide
+    in the middle, a shifted q at one end. The theorem requires independent draws: samples of a distribution, or chains
+    with independent starts, but not particles that repel one another. The points of a guide that holds points are
+    drawn without replacement, so that draws cannot outnumber them. The test is of guide and fast loop together, on
+    texts that the model generates; a prior whose sampler is approximate fails it too.
 
-    The statistics: some coordinates of z, some random projections, its norm, and log p(x | z), which also finds a q
-    that is right on the average over texts without a look at them, as the prior itself is (Modrák et al., 2023, arXiv
-    2211.02383).
+    The default statistics: some coordinates of z, some random projections, the norm of z, and log p(x | z), which also
+    rejects a q that is right only on average over texts, such as the prior (Modrák et al., 2023, arXiv 2211.02383).
 
     Args:
         model, guide: they share the site `z`.
         fast: the fast loop that fits the guide.
         simulations: simulated pairs of z and x.
-        draws: S. S + 1 had better have small divisors (31, 63, 99), which become the numbers of bins.
-        batch: sequences that are fitted together.
+        draws: S; S + 1 should have small divisors (31, 63, 99), since the number of bins divides it.
+        batch: sequences fitted together.
         at_once: particles in one pass.
-        seed: of all noise; the global random state is left as it was.
-        statistics: from z of shape (..., L, K, D) to what is ranked instead of coordinates, projections and norm, each
-            of shape (...), by name.
-        listener: told the number of simulations done, after each batch.
+        seed: seed of all noise; the global random state is left as it was.
+        statistics: function from z of shape (..., L, K, D) to statistics of shape (...), by name; they are ranked
+            instead of coordinates, projections and norm.
+        listener: called with the number of finished simulations after each batch.
 
     Raises:
-        InputError: for numbers that are too small, ranks that do not divide into bins, a model without thoughts, or a
-            guide with fewer points than draws.
+        InputError: if numbers are too small, ranks do not divide into bins, the model has no thoughts, or the
+            guide holds fewer points than draws.
     """
     _check(model, guide, simulations, draws, batch, at_once)
     parts: list[dict[str, Tensor]] = []
@@ -79,29 +78,29 @@ def simulation_based_calibration(
 
 
 def _check(model: nn.Module, guide: Any, simulations: int, draws: int, batch: int, at_once: int) -> None:
-    """Raises InputError where no ranks could be told from uniform ones, or never were."""
-    given = {"simulations": (simulations, 20), "draws": (draws, 3), "batch": (batch, 1), "at_once": (at_once, 1)}
-    for name, (value, least) in given.items():
-        if value < least:
-            raise InputError(f"{name}={value}: expected {least} or more")
+    """Check the arguments; raises InputError if the ranks could not be uniform or could not be tested."""
+    limits = {"simulations": (simulations, 20), "draws": (draws, 3), "batch": (batch, 1), "at_once": (at_once, 1)}
+    for name, (value, minimum) in limits.items():
+        if value < minimum:
+            raise InputError(f"{name}={value}: expected {minimum} or more")
     if bins_for(draws, simulations) < LEAST_BINS:
         raise InputError(
-            f"draws={draws}, simulations={simulations}: {draws + 1} ranks do not divide into bins of equal width that "
-            "each expect 5 simulations: give draws=31, 63 or 99, and more simulations"
+            f"draws={draws}, simulations={simulations}: {draws + 1} ranks do not divide into bins of equal width with "
+            "5 or more expected simulations each: give draws=31, 63 or 99, and more simulations"
         )
-    held = None if getattr(guide, "has_density", True) else getattr(guide, "fast_particles", None)
-    if held is not None and draws > held:
+    points = None if getattr(guide, "has_density", True) else getattr(guide, "fast_particles", None)
+    if points is not None and draws > points:
         raise InputError(
-            f"draws={draws}: {type(guide).__name__} holds {held} point{'s' * (held != 1)} a sequence, so that draws "
-            "would repeat, and ranks would not be uniform at the posterior itself: ask for as many draws as it has "
-            "points, and give it more where it can hold more"
+            f"draws={draws}: {type(guide).__name__} holds {points} point{'s' * (points != 1)} a sequence, so that "
+            "draws would repeat, and ranks would not be uniform even for the exact posterior: ask for at most "
+            "as many draws as the guide has points, or give the guide more points"
         )
     if getattr(model, "prior", None) is None:
-        raise InputError(f"{type(model).__name__} has no thoughts, so that there is no posterior to calibrate")
+        raise InputError(f"{type(model).__name__} has no thoughts, and so no posterior to calibrate")
 
 
 class _Look:
-    """Some coordinates of z, some projections, chosen once, and the norm."""
+    """Default statistics: coordinates and projections of z, chosen at construction, and its norm."""
 
     def __init__(self, like: Tensor) -> None:
         z_shape = tuple(like.shape[1:])
@@ -121,7 +120,7 @@ class _Look:
 
 @torch.no_grad()
 def _simulate(model: nn.Module, batch: int) -> tuple[Tensor, Tensor]:
-    """z and x from the model, B of each."""
+    """Samples (z, x) of the model, B of each."""
     nodes = poutine.trace(model).get_trace(batch_size=batch).nodes
     return nodes["z"]["value"].detach(), nodes["x"]["value"].detach()
 
@@ -136,17 +135,17 @@ def _ranks(
     at_once: int,
     statistics: Callable[[Tensor], dict[str, Tensor]],
 ) -> dict[str, Tensor]:
-    """The rank of the true z among draws of the guide, by statistic, shape (B,)."""
+    """Rank of the true z among draws of the guide, by statistic, shape (B,)."""
     with pyro.plate("particles", draws, dim=-2):
-        drawn = guide(x)
-    z = torch.cat((truth[None], drawn))  # (1 + S, B, L, K, D)
-    likelihood = torch.cat([_log_likelihood(model, some, x) for some in z.split(at_once)])
+        samples = guide(x)
+    z = torch.cat((truth[None], samples))  # (1 + S, B, L, K, D)
+    likelihood = torch.cat([_log_likelihood(model, part, x) for part in z.split(at_once)])
     values = {**statistics(z), "log p(x|z)": likelihood}
     return {name: _rank(value).cpu() for name, value in values.items()}
 
 
 def _rank(values: Tensor) -> Tensor:
-    """How many of the others are below the first, (1 + S, B) -> (B,); its place among equal ones is drawn by lot."""
+    """Rank of the first value among the others, (1 + S, B) -> (B,); ties are broken at random."""
     below, equal = (values[1:] < values[0]).sum(0), (values[1:] == values[0]).sum(0)
     return below + (torch.rand(equal.shape, device=equal.device) * (equal + 1)).long()
 

@@ -1,4 +1,4 @@
-"""The state in which a model is measured."""
+"""Context manager for evaluation: evaluation mode, isolated random state, one estimate of the normaliser."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from torch import nn
 
 @contextmanager
 def evaluation_mode(model: nn.Module, guide: Any, seed: int | None = None) -> Iterator[None]:
-    """Within, model and guide are in evaluation mode, and a prior without a normaliser is bounded once for all numbers.
+    """Put model and guide into evaluation mode; an unnormalised prior estimates its normaliser once in the context.
 
-    Modes and the global random state come back at the end.
+    Modes and the global random state are restored at the end.
 
     Args:
-        model, guide: what is measured.
-        seed: of all noise within; as the generator stands if None.
+        model, guide: modules under evaluation.
+        seed: seed of all noise in the context; None keeps the current state of the generator.
     """
     modes = [(module, module.training) for module in (model, guide)]
-    held = getattr(getattr(model, "prior", None), "normaliser_held", nullcontext)
+    normaliser_held = getattr(getattr(model, "prior", None), "normaliser_held", nullcontext)
     try:
         for module, _ in modes:
             module.eval()
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             if seed is not None:
                 torch.manual_seed(seed)
-            with held():
+            with normaliser_held():
                 yield
     finally:
         for module, was_training in modes:

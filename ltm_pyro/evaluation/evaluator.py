@@ -1,4 +1,4 @@
-"""The numbers that belong together: ELBO, importance-weighted, predictive, prior."""
+"""Evaluator of a model on held-out text: ELBO, importance-weighted bound, predictive and prior scores."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Evaluation:
     Attributes:
         scores: by name; see `Evaluator`.
         kl_per_token: KL(q || p), nats per token.
-        kl_per_layer: the same by layer, nats per token; empty where it does not split.
+        kl_per_layer: KL by layer, nats per token; empty if it does not split into layers.
         kl_closed_form: whether the KL is exact or a Monte Carlo estimate.
-        effective_sample_size: of the importance weights, mean over sequences, from 1 to `draws`.
+        effective_sample_size: effective sample size of the importance weights, mean over sequences, 1 to `draws`.
         pareto_k: k-hat of the importance weights, median over sequences; None with fewer than some 25 draws.
         draws: S.
-        lost: why there are no bits per byte, as a sentence; empty where there are.
-        fit: how q was fitted, and whether it has converged; None where there is no q.
+        lost: sentence that gives the reason for missing bits per byte; empty if they exist.
+        fit: settings of the fit of q, and a check of its convergence; None for a model without thoughts.
     """
 
     scores: dict[str, Score]
@@ -54,7 +54,7 @@ class Evaluation:
     fit: FitCheck | None = None
 
     def to_dict(self) -> dict:
-        """All of it as plain numbers, for JSON."""
+        """Plain numbers for JSON."""
         plain = {name: value for name, value in vars(self).items() if name not in ("scores", "fit")}
         fit = None if self.fit is None else self.fit.to_dict()
         return {"scores": {name: score.to_dict() for name, score in self.scores.items()}, **plain, "fit": fit}
@@ -62,7 +62,7 @@ class Evaluation:
 
 @dataclass
 class Evaluator:
-    r"""Evaluates a model with fresh noise throughout; nothing is scored with noise that it was fitted to.
+    r"""Evaluator with fresh noise for every score: no fit is scored with the noise that it was fitted to.
 
     For a model with latent thoughts:
 
@@ -71,28 +71,28 @@ class Evaluator:
     - `prior`: :math:`\mathbb{E}_{p(z)} \log p(x|z)`, nothing fitted, mean over S draws;
     - `predictive`: q fitted on the first half only, the second half scored,
       :math:`\log \frac1S \sum_s p(x_{2}|x_{1},z_s)`; what a generator can use;
-    - `prior_predictive`: the same with z from the prior;
+    - `prior_predictive`: the second half scored likewise, with z from the prior;
     - `fixed_noise`: the released code's protocol, not a bound (only with `fixed_noise=True`).
 
-    A guide without a density gives no ELBO and no importance weights; in their place stands
+    A guide without a density gives no ELBO and no importance weights, but
 
-    - `reconstruction`: :math:`\mathbb{E}_q \log p(x|z)`, which nothing is paid for: not a bound.
+    - `reconstruction`: :math:`\mathbb{E}_q \log p(x|z)`, without a KL: not a bound.
 
-    For a model without latents: `exact`, and `predictive` (its exact log-likelihood of the second half). Where its
-    likelihood is itself an estimate of a lower bound, as that of masked diffusion: `diffusion`, the mean of S
-    estimates, and `predictive`, the same of the second half.
+    For a model without latents: `exact`, and `predictive` (the exact log-likelihood of the second half). For a model
+    whose likelihood is itself an estimate of a lower bound, such as masked diffusion: `diffusion`, the mean of S
+    estimates, and `predictive`, that mean for the second half.
 
     Args:
-        model, guide: the guide is started afresh for every batch.
+        model, guide: the guide is reinitialised for every batch.
         fast: the fast loop that fits the guide; `TableFit` makes one that converges.
         draws: S.
-        seed: of all noise; the global random state is left as it was.
+        seed: seed of all noise; the global random state is left as it was.
         at_once: particles in one pass.
         fixed_noise: also compute the released code's protocol.
-        halves: also compute what needs a fit on the first halves: the predictive numbers.
-        protocol_steps: T_fast of the released code's protocol: that of the training. The steps of `fast` if None.
-        check_fit: sequences, the first ones, that are also fitted for longer, to say whether q has converged; 0 leaves
-            that open.
+        halves: also compute the predictive scores, which need a fit on the first halves.
+        protocol_steps: T_fast of the released code's protocol, equal to that of training; None takes `fast.steps`.
+        check_fit: number of leading sequences that are also fitted for longer, to check the convergence of q; 0
+            skips the check.
     """
 
     model: AbstractModel
@@ -117,7 +117,7 @@ class Evaluator:
 
         Args:
             batches: on the model's device.
-            listener: told the number of sequences done, after each batch.
+            listener: called with the number of finished sequences after each batch.
 
         Raises:
             InputError: if a score is not a finite number.
@@ -131,17 +131,17 @@ class Evaluator:
         return self._summary()
 
     def _score(self, batch: Batch) -> None:
-        whole = batch.inputs
+        inputs = batch.inputs
         scored = torch.ones_like(batch.x, dtype=torch.bool) if batch.mask is None else batch.mask
         self._keep(tokens=scored.sum(-1), bytes=batch.byte_counts.masked_fill(~scored, 0).sum(-1))
-        self._keep_fitted(whole)
+        self._keep_fitted(inputs)
         if self._has_latents():
-            self._keep(prior=-under_prior(self.model, self.draws, self.at_once, **whole).mean(0))
+            self._keep(prior=-under_prior(self.model, self.draws, self.at_once, **inputs).mean(0))
             if self.fixed_noise and not self.guide.discrete:  # the protocol's posterior is Gaussian
                 seed = self.seed + sum(len(part) for part in self._columns.get("fixed_noise", []))
-                cost = fixed_noise_cost(self.model, self.guide.z_shape, self._protocol_steps, seed, **whole)
+                cost = fixed_noise_cost(self.model, self.guide.z_shape, self._protocol_steps, seed, **inputs)
                 self._keep(fixed_noise=cost)
-            self._keep_gain(whole)
+            self._keep_gain(inputs)
         if self.halves:
             self._keep_halves(batch, scored)
 
@@ -149,34 +149,34 @@ class Evaluator:
         """Score the second half of every sequence."""
         prefix = scored & (scored.cumsum(-1) <= scored.sum(-1, keepdim=True) // 2)
         second = scored & ~prefix
-        rest = {**batch.inputs, "mask": second}
+        second_half = {**batch.inputs, "mask": second}
         self._keep(tokens_rest=second.sum(-1), bytes_rest=batch.byte_counts.masked_fill(~second, 0).sum(-1))
         if self._has_latents():
-            self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **rest)))
-        # The guide sees the prefix alone: what is to be predicted is blotted out, not merely masked.
-        blotted = batch.x.masked_fill(~prefix, self.model.decoder.bos_id)
-        self.fast.fit(self.model, self.guide, x=blotted, mask=prefix, previous=batch.previous)
-        told = log_likelihood_under(*self._sampling, **rest)
-        self._keep(predictive=-(log_mean_exp(told) if self.model.exact else told.mean(0)))
+            self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **second_half)))
+        # The guide must not read the second half: its tokens are overwritten, not merely masked.
+        visible = batch.x.masked_fill(~prefix, self.model.decoder.bos_id)
+        self.fast.fit(self.model, self.guide, x=visible, mask=prefix, previous=batch.previous)
+        log_likelihood = log_likelihood_under(*self._sampling, **second_half)
+        self._keep(predictive=-(log_mean_exp(log_likelihood) if self.model.exact else log_likelihood.mean(0)))
 
-    def _keep_gain(self, whole: dict[str, Any]) -> None:
-        """Keep the gain of a longer fit, for as many sequences as are still to be checked."""
+    def _keep_gain(self, inputs: dict[str, Any]) -> None:
+        """Keep the gain of a longer fit, for the sequences still to be checked."""
         if self.guide.has_density and self.guide.local_parameters():
             rows = self.check_fit - sum(len(part) for part in self._columns.get("gain", []))
-            few = {name: None if part is None else part[:rows] for name, part in whole.items()}
+            few = {name: None if part is None else part[:rows] for name, part in inputs.items()}
             if rows > 0:
                 gain = gain_of_longer(self.model, self.guide, self.fast, self.draws, self.at_once, **few)
                 self._keep(gain=torch.from_numpy(gain))
 
-    def _keep_fitted(self, whole: dict[str, Any]) -> None:
-        self.fast.fit(self.model, self.guide, **whole)
+    def _keep_fitted(self, inputs: dict[str, Any]) -> None:
+        self.fast.fit(self.model, self.guide, **inputs)
         if not self.model.exact:
-            self._keep(diffusion=-log_likelihood_under(*self._sampling, **whole).mean(0))
+            self._keep(diffusion=-log_likelihood_under(*self._sampling, **inputs).mean(0))
             return
         if not self.guide.has_density:
-            self._keep(reconstruction=-log_likelihood_under(*self._sampling, **whole).mean(0))
+            self._keep(reconstruction=-log_likelihood_under(*self._sampling, **inputs).mean(0))
             return
-        fitted = under_posterior(*self._sampling, **whole)
+        fitted = under_posterior(*self._sampling, **inputs)
         self._closed_form = fitted.kl_closed_form
         if not self._has_latents():
             self._keep(exact=-fitted.log_likelihood.mean(0))
@@ -215,9 +215,9 @@ class Evaluator:
         scores = {}
         for name, label in self._labels().items():
             if name in columns:
-                rest = "_rest" if name.endswith("predictive") else ""
-                told = columns["tokens" + rest] > 0
-                nats, tokens, bytes_ = (columns[key][told] for key in (name, "tokens" + rest, "bytes" + rest))
+                suffix = "_rest" if name.endswith("predictive") else ""
+                nonempty = columns["tokens" + suffix] > 0
+                nats, tokens, bytes_ = (columns[key][nonempty] for key in (name, "tokens" + suffix, "bytes" + suffix))
                 scores[name] = Score(label, nats, tokens, bytes_, is_bound=name not in NO_BOUNDS)
         per_layer = columns.get("kl_per_layer", np.zeros((0, 0)))
         return Evaluation(
@@ -237,16 +237,16 @@ class Evaluator:
 
     def _labels(self) -> dict[str, str]:
         sampler = getattr(self.model.prior, "approximate_sampler", "")
-        drawn = f" ({sampler})" if sampler else ""
+        sampled = f" ({sampler})" if sampler else ""
         return {
             "exact": "exact log-likelihood (no latents)",
             "elbo": "ELBO, q fitted on the text",
             "reconstruction": "log p(x|z), z from q, which has no density: NOT A BOUND",
             "importance_weighted": f"importance-weighted, {self.draws} draws from q",
-            "prior": f"z from the prior{drawn}, nothing fitted",
+            "prior": f"z from the prior{sampled}, nothing fitted",
             "diffusion": f"diffusion ELBO, {self.draws} draws of what is masked",
             "predictive": self._predictive(),
-            "prior_predictive": f"second half, z from the prior{drawn}, {self.draws} draws",
+            "prior_predictive": f"second half, z from the prior{sampled}, {self.draws} draws",
             "fixed_noise": f"released code's protocol, fixed noise, {self._protocol_steps} steps: NOT A BOUND",
         }
 

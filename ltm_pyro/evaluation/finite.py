@@ -1,4 +1,4 @@
-"""Numbers of a table are numbers, or there is no table."""
+"""Refusal of NaN and infinite values in tables."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ltm_pyro.errors import InputError
 
 
 def refuse_non_finite(what: str, values: Any) -> None:
-    """Refuse NaN and infinities where a table would claim a number.
+    """Raise an error if values for a table are NaN or infinite.
 
     Args:
-        what: the number, as a table calls it.
-        values: of it, a sequence (or batch row) first.
+        what: label of the values in the table.
+        values: array with sequences (or batch rows) on its first axis.
 
     Raises:
-        InputError: saying how many sequences have no such number, and the first of them.
+        InputError: with the number of affected sequences and the first bad value.
     """
     rows = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
     bad = np.flatnonzero(~np.isfinite(rows).all(1))
@@ -25,6 +25,6 @@ def refuse_non_finite(what: str, values: Any) -> None:
         first = rows[bad[0]][~np.isfinite(rows[bad[0]])][0]
         raise InputError(
             f"{what}: not a finite number for {len(bad):,} of {len(rows):,} sequences (number {bad[0] + 1}: {first}), "
-            "and a table of it would say nothing. The model's or the guide's sizes leave what float32 holds: try "
-            "another --checkpoint, or train with a smaller learning rate or a wider posterior"
+            "so there is no table. Values of the model or of the guide exceed the range of float32: try another "
+            "--checkpoint, or train with a smaller learning rate or a wider posterior"
         )

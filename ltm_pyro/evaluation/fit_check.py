@@ -1,4 +1,4 @@
-"""Whether the q behind a table has converged: what a longer fit still closes."""
+"""Convergence check of the fit of q: the reduction of the ELBO's cost by a longer fit."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ltm_pyro.evaluation.log_weights import under_posterior
 from ltm_pyro.evaluation.score import ratio_error
 from ltm_pyro.inference import FastLoop, TableFit
 
-TOLERANCE = 0.003  # nats/token that a longer fit may still close
-LEAST_LONGER = TableFit().steps // 2  # steps of a longer fit: twice too few would say little
+TOLERANCE = 0.003  # nats/token that a longer fit may still gain
+LEAST_LONGER = TableFit().steps // 2  # least steps of a longer fit: twice a very short fit would prove little
 
 
 @dataclass(frozen=True)
 class FitCheck:
-    """How q was fitted, and what a longer fit of the same texts closes.
+    """Settings of the fit of q, and the gain of a longer fit of the same texts.
 
     Attributes:
-        steps: fast steps; 0 where nothing is local to a text.
-        optimizer: of q's rows; empty where nothing is local.
+        steps: fast steps; 0 for a guide without local parameters.
+        optimizer: optimizer of q's rows; empty for a guide without local parameters.
         longer: steps of the longer fit; None if there was none.
-        gain: what it takes off the ELBO's cost, nats per token; noise may make it negative.
-        gain_error: its standard error over sequences, paired.
-        sequences: how many of them were fitted again.
+        gain: reduction of the ELBO's cost by the longer fit, nats per token; noise may make it negative.
+        gain_error: standard error of the gain over sequences, paired.
+        sequences: number of sequences that were fitted again.
     """
 
     steps: int
@@ -40,58 +40,60 @@ class FitCheck:
 
     @property
     def converged(self) -> bool | None:
-        """Whether a longer fit takes off no more than the tolerance; None where that was not measured."""
+        """True if a longer fit gains no more than the tolerance, else False; None without a longer fit."""
         return None if self.longer is None else self.gain <= TOLERANCE
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain numbers, for JSON; None where nothing was measured."""
+        """Plain numbers for JSON; None replaces NaN."""
         plain = {name: None if value != value else value for name, value in asdict(self).items()}
         return {**plain, "tolerance": TOLERANCE, "converged": self.converged}
 
     @property
     def note(self) -> str:
-        """In words, with the remedy."""
+        """Sentence below a table, with the remedy."""
         if not self.optimizer:
-            return "No fast step fits q to a text: it is what its guide's weights say."
-        how = f"fitted in {self.steps} fast steps of {self.optimizer}"
+            return "No fast step fits q to a text: the guide's weights alone determine q."
+        fitted = f"fitted in {self.steps} fast steps of {self.optimizer}"
         if self.longer is None:
-            return f"q was {how}; what a longer fit would change was not measured."
+            return f"q was {fitted}; the gain of a longer fit was not measured."
         error = "" if math.isnan(self.gain_error) else f" ± {self.gain_error:.4f}"
-        closes = (
+        gain = (
             f"{self.longer} steps take {self.gain:+.4f}{error} nats/token off the ELBO's cost "
             f"({self.sequences} of the sequences; tolerance {TOLERANCE})"
         )
         if self.converged:
-            return f"q has converged: {how}, and {closes}."
+            return f"q has converged: {fitted}, and {gain}."
         unclear = ", or more sequences, since the error is as large" if self.gain <= 2 * self.gain_error else ""
-        return f"q has not converged: {how}, and {closes}. Give --fast_steps {self.longer} or more{unclear}."
+        return f"q has not converged: {fitted}, and {gain}. Give --fast_steps {self.longer} or more{unclear}."
 
 
 def note_on_gains(gains: Mapping[str, tuple[float, float]]) -> list[str]:
-    """One line below a table of several models about the gains of longer fits; none where nothing was measured.
+    """Note below a table of several models on the gains of longer fits; no line if no gain was measured.
 
     Args:
-        gains: by name, as `FitCheck.gain` and `gain_error`.
+        gains: `FitCheck.gain` and `gain_error` by the model's name.
     """
     if not gains:
         return []
-    late = {name: both for name, both in gains.items() if both[0] > TOLERANCE}
-    most = max(gain for gain, _ in gains.values())
-    if not late:
-        return [f"A longer fit of q takes at most {most:+.4f} nats/token off an ELBO's cost (tolerance {TOLERANCE})."]
-    named = "; ".join(f"{name} {gain:+.4f} ± {error:.4f}" for name, (gain, error) in late.items())
-    return [f"q has not converged: a longer fit takes nats/token off the ELBO's cost: {named}. Take more steps."]
+    unconverged = {name: pair for name, pair in gains.items() if pair[0] > TOLERANCE}
+    largest = max(gain for gain, _ in gains.values())
+    if not unconverged:
+        return [
+            f"A longer fit of q takes at most {largest:+.4f} nats/token off an ELBO's cost (tolerance {TOLERANCE})."
+        ]
+    listing = "; ".join(f"{name} {gain:+.4f} ± {error:.4f}" for name, (gain, error) in unconverged.items())
+    return [f"q has not converged: a longer fit takes nats/token off the ELBO's cost: {listing}. Take more steps."]
 
 
 def fit_of(guide: Any, fast: FastLoop) -> FitCheck:
-    """How a guide that has been started is fitted, without a longer fit."""
+    """Settings of the fit of a guide that has been started, without a longer fit."""
     if not guide.local_parameters():
         return FitCheck(0)
     return FitCheck(fast.steps, type(fast.make_optimizer(guide)).__name__)
 
 
 def longer_than(steps: int) -> int:
-    """Steps of the longer fit: twice as many, and no fewer than half of what tables take by themselves."""
+    """Steps of the longer fit: twice as many, and at least half the steps of `TableFit`."""
     return max(2 * steps, LEAST_LONGER)
 
 
@@ -100,12 +102,12 @@ def gain_of_longer(
 ) -> np.ndarray:
     """Reduction of the ELBO's cost by a longer fit, nats per sequence, shape (B,).
 
-    Both fits are scored with fresh noise, so that nothing is biased. The global random state is left as it was.
+    Both fits are scored with fresh noise, so that the gain is unbiased. The global random state is left as it was.
 
     Args:
-        model, guide: the guide is started anew.
-        fast: the loop of the table.
-        draws, at_once: samples of z, and how many in one pass.
+        model, guide: the guide is reinitialised.
+        fast: the fast loop of the table.
+        draws, at_once: samples of z, and samples in one pass.
         batch: the model's arguments.
     """
     costs = []
@@ -118,7 +120,7 @@ def gain_of_longer(
 
 
 def checked(fit: FitCheck, gain: np.ndarray, tokens: np.ndarray) -> FitCheck:
-    """The same fit with what `gain_of_longer` found for some sequences of so many tokens."""
+    """Fit with the gain that `gain_of_longer` measured, from nats and tokens of each sequence, shape (N,)."""
     mean = float(gain.sum() / tokens.sum())
     longer = longer_than(fit.steps)
     return replace(fit, longer=longer, gain=mean, gain_error=ratio_error(gain, tokens), sequences=len(gain))

@@ -1,7 +1,7 @@
-r"""The protocol of the paper's released code, which is not a bound; named for what it is.
+r"""Fixed-noise protocol of the paper's released code, which is not a bound.
 
-One draw of the noise is kept for all fast steps and for the reported number, so that (mu, sigma) are fitted to
-that very draw. Kept here so that published numbers can be compared with like ones.
+A single draw of the noise serves all fast steps and the reported number, so that (mu, sigma) are fitted to that
+draw. The protocol is here so that published numbers can be compared with numbers of the same kind.
 
 The rows are mu, which starts at 0, and :math:`\log \sigma^2`, which starts at -5. AdamW moves both, with its default
 moments and weight decay, which is a hidden prior on them, at the rates
@@ -9,7 +9,7 @@ moments and weight decay, which is a hidden prior on them, at the rates
 .. math:: \eta_s = \eta \left(0.1 + 0.9 \cdot \tfrac12 \left(1 + \cos \tfrac{\pi s}{S}\right)\right),
           \quad s = 0 \dots S - 1, \quad \eta = 0.34
 
-so that the last step is taken before the cosine has come down to its end. Where a decoder does not listen, 16 steps
+so that the last step is taken before the cosine reaches its minimum. If the decoder ignores its thoughts, 16 steps
 lead to :math:`\log \sigma^2 = -1.759`, which costs 0.466 nats a dimension.
 """
 
@@ -36,8 +36,8 @@ DECAY = 0.01
 class LogVarianceGuide(AbstractGuide):
     r"""Diagonal Gaussian whose rows are its mean and :math:`\log \sigma^2`, as in the paper's released code.
 
-    `MeanFieldGuide` holds :math:`\log \sigma`: the same step of Adam moves its variances twice as far. This one starts
-    at mean 0, wherever the prior may be.
+    `MeanFieldGuide` holds :math:`\log \sigma`: the same step of Adam moves its variances twice as far. This guide
+    starts at mean 0, whatever the prior.
     """
 
     def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
@@ -54,13 +54,13 @@ class LogVarianceGuide(AbstractGuide):
 
 
 def fixed_noise_cost(model: Any, z_shape: tuple[int, int, int], steps: int, seed: int, **batch: Any) -> Tensor:
-    """Cost of a batch as the released code would report it, nats per sequence, shape (B,). Not a bound.
+    """Cost of a batch under the released code's protocol, nats per sequence, shape (B,). Not a bound.
 
     Args:
-        model: with thoughts.
+        model: a model with thoughts.
         z_shape: (L, K, D).
         steps: S, fast steps; T_fast of the training in the released code.
-        seed: of the one draw of noise.
+        seed: seed of the single draw of noise.
         batch: the model's arguments.
     """
     guide, objective = LogVarianceGuide(z_shape), FixedNoise(ELBO(), seed)
@@ -77,6 +77,6 @@ def fixed_noise_cost(model: Any, z_shape: tuple[int, int, int], steps: int, seed
 
 
 def learning_rate(step: int, steps: int) -> float:
-    """The rate of a step, counted from 0."""
+    """Learning rate of a step, counted from 0."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
     return RATE * (FINAL_FRACTION + (1 - FINAL_FRACTION) * cosine)

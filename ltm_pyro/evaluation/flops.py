@@ -1,7 +1,7 @@
-"""Floating-point operations of learning: as the paper counts them, and as torch counts what the loops really do.
+"""Floating-point operations of training: by the paper's formula, and as torch counts them while the loops run.
 
-A multiply-add counts as two. Only products of matrices are counted: norms, softmaxes and optimizers are a few percent
-of the time, and none of these.
+A multiply-add counts as two. Only matrix products are counted: norms, softmaxes and optimizers, a few percent of the
+time, are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
 from ltm_pyro.models import AbstractDecoder, AbstractModel, Decoder, MaskedDiffusionModel
 
 ATEN = torch.ops.aten
-TEXTS = 2  # that are counted over; of masked diffusion, in which how much is masked is drawn, more
+TEXTS = 2  # texts of the count; masked diffusion takes more, since its masked share is random
 TEXTS_OF_DIFFUSION = 32
 
 
@@ -26,11 +26,11 @@ def paper_flops_per_token(decoder: AbstractDecoder, fast_steps: int) -> float:
     .. math:: (T_{fast} + 1)\,(6 N + 6\, L\, D\, T)
 
     with N all parameters, the embedding once, L and D those of the thoughts: forward, backward and weight gradients in
-    every pass, and causal attention over the whole text, T / 2 keys for each query, whatever the window. It gives the
-    paper's 4.07, 5.52 and 32.2 G for its three models. An autoregressive model has no fast steps.
+    every pass, and causal attention over the whole text, T / 2 keys for each query, whatever the window. The formula
+    gives the paper's 4.07, 5.52 and 32.2 G for its three models. An autoregressive model has no fast steps.
 
     Args:
-        decoder: of the model; on any device, `meta` too.
+        decoder: the model's decoder, on any device, `meta` included.
         fast_steps: T_fast.
     """
     parameters = sum(parameter.numel() for parameter in decoder.parameters())
@@ -39,12 +39,12 @@ def paper_flops_per_token(decoder: AbstractDecoder, fast_steps: int) -> float:
 
 
 def spent_flops_per_token(model: AbstractModel, guide: Any, fast: FastLoop, slow: SlowStep) -> float:
-    """Training FLOPs for each token that this library's loops really spend, counted while they work.
+    """Training FLOPs per token of this library's loops, counted while they run.
 
-    Copies take two steps over random texts of full length, one with a single fast step and one with two, under torch's
-    own counter; what a further fast step adds is added for the rest. So whatever model, prior, guide and bounds do is
-    counted, an encoder's passes among it. In texts that are shorter than the decoder's length the filling costs as much
-    as they do, and is not counted as tokens.
+    Copies of model and guide take two training steps on random texts of full length, one with a single fast step and
+    one with two, under torch's FLOP counter; the difference stands for every further fast step. The count covers model,
+    prior, guide and bounds, an encoder's passes included. The padding of texts shorter than the decoder's length costs
+    as much as tokens do, but does not count as tokens.
 
     Args:
         model, guide: initialised, or trained; they are copied to the CPU.
@@ -52,22 +52,22 @@ def spent_flops_per_token(model: AbstractModel, guide: Any, fast: FastLoop, slow
     """
     if fast.steps < 2:
         return _counted(model, guide, fast, slow)
-    one, two = (_counted(model, guide, fast.lasting(steps), slow) for steps in (1, 2))
-    return one + (fast.steps - 1) * (two - one)
+    single, double = (_counted(model, guide, fast.lasting(steps), slow) for steps in (1, 2))
+    return single + (fast.steps - 1) * (double - single)
 
 
 def fast_steps(model: AbstractModel, guide: Any, fast: FastLoop) -> int:
-    """T_fast; none where there is nothing local to fit."""
+    """T_fast; 0 for a guide without local parameters."""
     if model.prior is None:
         return 0
-    begun = deepcopy(guide)
+    started = deepcopy(guide)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        begun.start(torch.zeros(1, 2, dtype=torch.long))
-    return fast.steps if begun.local_parameters() else 0
+        started.start(torch.zeros(1, 2, dtype=torch.long))
+    return fast.steps if started.local_parameters() else 0
 
 
 def _counted(model: AbstractModel, guide: Any, fast: FastLoop, slow: SlowStep) -> float:
-    """FLOPs that torch counts in one step, for each token."""
+    """FLOPs per token that torch counts in one training step."""
     model, guide = deepcopy(model).cpu().train(), deepcopy(guide).cpu().train()
     svi = DualRateSVI(model, guide, fast, deepcopy(slow))
     texts = TEXTS_OF_DIFFUSION if isinstance(model, MaskedDiffusionModel) else TEXTS
@@ -84,7 +84,7 @@ def _product(rows: Any, columns: Any) -> int:
 
 
 def _attention(products: int) -> Any:
-    """The count of so many products of queries with keys."""
+    """Counting function of an attention with the given number of products of queries and keys."""
 
     def count(query: Any, key: Any, *_: Any, **__: Any) -> int:
         batch, heads, queries, channels = query
@@ -93,7 +93,7 @@ def _attention(products: int) -> Any:
     return count
 
 
-# What runs on a CPU, and torch's counter does not know of: scores and sums; in the backward pass three more.
+# CPU operations unknown to torch's counter. Attention: 2 products (scores, weighted sums), 5 in the backward pass.
 UNKNOWN = {
     ATEN.addmm_: lambda _, rows, columns, **__: _product(rows, columns),
     ATEN._scaled_dot_product_flash_attention_for_cpu: _attention(2),
@@ -104,6 +104,6 @@ UNKNOWN = {
 
 
 def on_meta(**sizes: Any) -> Decoder:
-    """A decoder of some sizes that takes no memory, to be counted."""
+    """Decoder on the meta device, which takes no memory, for counts of FLOPs."""
     with torch.device("meta"):
         return Decoder(**sizes)

@@ -1,4 +1,4 @@
-"""Scores of one batch under many draws of z, a few at a time so that memory holds."""
+"""Log-likelihoods and log-weights of a batch under many draws of z, in chunks that bound the memory."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class Posterior(NamedTuple):
 
 @torch.no_grad()
 def under_posterior(model: nn.Module, guide: Any, draws: int, at_once: int = 8, **batch: Any) -> Posterior:
-    """Score a batch under `draws` fresh samples of the guide as it stands, `at_once` in one pass."""
-    drawn = Draws(model, guide, (), batch, draws, at_once, check_site=ImportanceWeighted().check_site)
-    kl = drawn.kl()
+    """Score a batch under `draws` fresh samples of the fitted guide, `at_once` in one pass."""
+    samples = Draws(model, guide, (), batch, draws, at_once, check_site=ImportanceWeighted().check_site)
+    kl = samples.kl()
     per_layer = None if kl.per_layer is None else kl.per_layer.mean(0)
-    return Posterior(drawn.log_likelihood, drawn.log_weight, kl.total.mean(0), per_layer, kl.closed_form)
+    return Posterior(samples.log_likelihood, samples.log_weight, kl.total.mean(0), per_layer, kl.closed_form)
 
 
 @torch.no_grad()
 def log_likelihood_under(model: nn.Module, guide: Any, draws: int, at_once: int = 8, **batch: Any) -> Tensor:
-    """log p(x | z) with `draws` fresh samples of the guide as it stands, shape (S, B); it needs no density."""
+    """log p(x | z) with `draws` fresh samples of the fitted guide, which needs no density; shape (S, B)."""
     return Draws(model, guide, (), batch, draws, at_once).log_likelihood
 
 
 @torch.no_grad()
 def under_prior(model: nn.Module, draws: int, at_once: int = 8, **batch: Any) -> Tensor:
-    """log p(x | z) with `draws` samples of z from the model's own prior, shape (S, B)."""
+    """log p(x | z) with `draws` samples of z from the model's prior, shape (S, B)."""
     parts = []
     for size in _chunks(draws, at_once):
         with pyro.plate("particles", size, dim=-2):
@@ -51,5 +51,5 @@ def under_prior(model: nn.Module, draws: int, at_once: int = 8, **batch: Any) ->
 
 
 def _chunks(draws: int, at_once: int) -> list[int]:
-    whole, rest = divmod(draws, at_once)
-    return [at_once] * whole + [rest] * bool(rest)
+    full, remainder = divmod(draws, at_once)
+    return [at_once] * full + [remainder] * bool(remainder)

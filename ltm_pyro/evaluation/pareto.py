@@ -1,4 +1,4 @@
-"""How heavy the tail of the importance weights is: the k-hat of Pareto-smoothed importance sampling."""
+"""Pareto k-hat: the tail index of importance weights, as in Pareto-smoothed importance sampling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 TRUSTED = 0.7  # above it, no affordable number of draws makes the estimate reliable
-LEAST_TAIL = 5  # draws in the tail without which nothing is fitted
+LEAST_TAIL = 5  # least draws in the tail for a fit
 
 
 def pareto_k(log_w: np.ndarray) -> np.ndarray:
@@ -15,9 +15,9 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
 
     All S draws given are used; the tail is the :math:`\min(S/5,\, 3\sqrt S)` largest of them. The weights have finite
     moments up to order 1 / k. Below 0.5 the importance-weighted estimate obeys the central limit theorem; up to 0.7
-    it works in practice; above 0.7 its error and its effective sample size are not to be trusted, however good they
-    look, because the weights that matter have not been drawn. (Vehtari et al., 2024, arXiv 1507.02646, section 2 and
-    appendix; with fewer than about 1,000 draws k-hat itself is uncertain by 0.1 and more.)
+    the estimate works in practice; above 0.7 its error and its effective sample size are not to be trusted, however
+    good they look, because the weights that matter have not been drawn. (Vehtari et al., 2024, arXiv 1507.02646,
+    section 2 and appendix; with fewer than about 1,000 draws k-hat itself is uncertain by 0.1 and more.)
 
     Args:
         log_w: log-weights, shape (S, B).
@@ -30,9 +30,9 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
 
 
 def fit_generalised_pareto(exceedances: np.ndarray) -> tuple[float, float]:
-    """Shape k and scale of exceedances over a threshold (Zhang and Stephens, 2009, with k drawn a little to 0.5).
+    """Shape k and scale of exceedances over a threshold (Zhang and Stephens, 2009, with k shrunk slightly to 0.5).
 
-    The mean of a profile posterior on a grid: quick, and without the failures of maximum likelihood.
+    The estimate is the mean of a profile posterior on a grid: quick, and without the failures of maximum likelihood.
 
     Args:
         exceedances: positive numbers, shape (N,).
@@ -45,8 +45,8 @@ def fit_generalised_pareto(exceedances: np.ndarray) -> tuple[float, float]:
     log_posterior = count * (np.log(-theta / shape) - shape - 1)
     with np.errstate(over="ignore"):
         weights = 1 / np.exp(log_posterior - log_posterior[:, None]).sum(1)
-    kept = weights >= 10 * np.finfo(float).eps
-    mean = (theta[kept] * weights[kept]).sum() / weights[kept].sum()
+    mask = weights >= 10 * np.finfo(float).eps
+    mean = (theta[mask] * weights[mask]).sum() / weights[mask].sum()
     k = np.log1p(-mean * x).mean()
     scale = -k / mean
     return float((count * k + 10 * 0.5) / (count + 10)), float(scale)

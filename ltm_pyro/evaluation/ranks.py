@@ -1,4 +1,4 @@
-"""Ranks that should be uniform, and the test of whether they are."""
+"""Ranks of simulation-based calibration, and their test of uniformity."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ LEAST_COUNT = 5  # expected in a bin; below it chi-square is no good approximati
 
 
 def bins_for(draws: int, simulations: int) -> int:
-    """The most bins of equal width for S + 1 ranks, up to 20, that expect at least 5 simulations each."""
-    most = max(1, min(MOST_BINS, simulations // LEAST_COUNT))
-    return max(bins for bins in range(1, most + 1) if (draws + 1) % bins == 0)
+    """Largest number of bins of equal width for S + 1 ranks, up to 20, with 5 or more expected simulations each."""
+    limit = max(1, min(MOST_BINS, simulations // LEAST_COUNT))
+    return max(bins for bins in range(1, limit + 1) if (draws + 1) % bins == 0)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Ranks of the truth among draws, and whether they look uniform.
+    """Ranks of the true values among draws, with tests of their uniformity.
 
     Attributes:
-        names: of the statistics, M of them.
+        names: names of the M statistics.
         ranks: from 0 to `draws`, shape (M, N) for N simulations.
         draws: S.
     """
@@ -36,18 +36,18 @@ class Calibration:
 
     @property
     def bins(self) -> int:
-        """Of the histograms, as `bins_for` chooses them."""
+        """Number of bins of the histograms, chosen by `bins_for`."""
         return bins_for(self.draws, self.ranks.shape[1])
 
     @property
     def histograms(self) -> np.ndarray:
-        """Counts, shape (M, bins)."""
+        """Counts of ranks, shape (M, bins)."""
         placed = self.ranks * self.bins // (self.draws + 1)
         return np.stack([np.bincount(row, minlength=self.bins) for row in placed])
 
     @property
     def p_values(self) -> np.ndarray:
-        """Of Pearson's chi-square test of uniformity, shape (M,), each by itself."""
+        """Uncorrected p-values of Pearson's chi-square test of uniformity, shape (M,)."""
         expected = self.ranks.shape[1] / self.bins
         distance = ((self.histograms - expected) ** 2 / expected).sum(1)
         degrees = torch.tensor((self.bins - 1) / 2, dtype=torch.float64)
@@ -55,7 +55,7 @@ class Calibration:
 
     @property
     def corrected(self) -> np.ndarray:
-        """The same after Holm's correction for M tests at once, however they depend on one another, shape (M,)."""
+        """p-values after Holm's correction for M tests, valid under any dependence, shape (M,)."""
         order = np.argsort(self.p_values)
         stepped = np.maximum.accumulate(self.p_values[order] * np.arange(len(order), 0, -1))
         corrected = np.empty_like(stepped)
@@ -64,21 +64,21 @@ class Calibration:
 
     @property
     def p_value(self) -> float:
-        """The least of the corrected ones: below 0.01, say, the guide is not calibrated."""
+        """Smallest corrected p-value: below 0.01, say, the guide is not calibrated."""
         return float(self.corrected.min())
 
     @property
     def spread(self) -> np.ndarray:
-        """The variance of the ranks over a uniform one's, shape (M,): above 1 where q is narrow, below 1 where wide."""
+        """Variance of the ranks over that of uniform ranks, shape (M,): above 1 if q is too narrow, below 1 if wide."""
         return self.ranks.var(1) / (((self.draws + 1) ** 2 - 1) / 12)
 
     @property
     def shift(self) -> np.ndarray:
-        """The mean of the ranks, from -1 (all the lowest) to 1 (all the highest), shape (M,)."""
+        """Mean rank, scaled to -1 (all lowest) to 1 (all highest), shape (M,)."""
         return 2 * self.ranks.mean(1) / self.draws - 1
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain numbers, for JSON."""
+        """Plain numbers for JSON."""
         columns = zip(self.names, self.p_values, self.corrected, self.spread, self.shift, self.histograms, strict=True)
         keys = ("statistic", "p_value", "corrected", "spread", "shift", "histogram")
         rows = [
@@ -88,7 +88,7 @@ class Calibration:
         return {"simulations": self.ranks.shape[1], "draws": self.draws, "p_value": self.p_value, "statistics": rows}
 
     def markdown(self) -> str:
-        """A table, the least uniform statistic first, with the verdict below it."""
+        """Table in Markdown, the least uniform statistic first, with a note on its reading."""
         header = ("statistic", "p (corrected)", "spread of ranks", "shift")
         order = np.argsort(self.p_values)
         columns = (self.corrected, self.spread, self.shift)

@@ -1,4 +1,4 @@
-"""One number about a text, with its units and its error."""
+"""Scores of texts: nats per token, bits per byte and perplexity, with standard errors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LN2 = math.log(2)
 
 @dataclass(frozen=True)
 class Score:
-    """The cost of every sequence under one way of counting, and what follows from it.
+    """Costs of all sequences under one bound or likelihood, and the numbers that follow from them.
 
     Attributes:
-        label: what was counted, as it stands in a table.
+        label: name of the cost in tables.
         nats: cost of each sequence, shape (N,): minus a bound, or minus a log-likelihood.
         tokens: scored tokens of each sequence, shape (N,).
         bytes: UTF-8 bytes those tokens stand for, shape (N,).
-        is_bound: whether the true cost is, in expectation, no higher than this.
+        is_bound: True if the true cost is, in expectation, no higher than this cost.
     """
 
     label: str
@@ -35,7 +35,7 @@ class Score:
 
     @property
     def standard_error(self) -> float:
-        """Of nats per token, over sequences: the delta method for a ratio of sums. NaN for a single sequence."""
+        """Standard error of nats per token over sequences, by the delta method for a ratio of sums; NaN for N = 1."""
         return ratio_error(self.nats, self.tokens)
 
     @property
@@ -50,7 +50,7 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """Of the corpus: exp(Σ nats / Σ tokens)."""
+        """Perplexity of the corpus: exp(Σ nats / Σ tokens)."""
         return _exp(self.nats_per_token)
 
     @property
@@ -65,12 +65,12 @@ class Score:
             return float(np.exp(self.nats / self.tokens).mean())
 
     def minus(self, other: Score) -> tuple[float, float]:
-        """How much more this costs than another count of the same sequences, nats per token, with its paired error."""
+        """Difference to another score of the same sequences, nats per token, with its paired standard error."""
         difference = self.nats - other.nats
         return float(difference.sum() / self.tokens.sum()), ratio_error(difference, self.tokens)
 
     def to_dict(self) -> dict:
-        """All of it as plain numbers, for JSON."""
+        """Plain numbers for JSON."""
         numbers = ("nats_per_token", "standard_error", "bits_per_byte", "bits_per_byte_error", "perplexity")
         return {
             "label": self.label,
@@ -83,7 +83,7 @@ class Score:
 
 
 def ratio_error(above: np.ndarray, below: np.ndarray) -> float:
-    """Standard error of Σ above / Σ below, the sequences being independent."""
+    """Standard error of Σ above / Σ below for independent sequences."""
     count = len(above)
     if count < 2 or not below.sum():
         return math.nan

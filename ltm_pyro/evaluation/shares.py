@@ -1,4 +1,4 @@
-"""Intervals of shares, which end where shares do."""
+"""Confidence intervals of shares, within [0, 1]."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ Z = 1.959963984540054  # of 95 %
 
 
 def wilson(share: float, count: float) -> tuple[float, float]:
-    r"""The 95 % score interval of a share of n trials (Wilson, 1927), within [0, 1].
+    r"""Score interval (95 %) of a share of n trials (Wilson, 1927), within [0, 1].
 
     .. math:: \frac{p + \frac{z^2}{2n} \pm z \sqrt{\frac{p (1 - p)}{n} + \frac{z^2}{4 n^2}}}{1 + \frac{z^2}{n}}
 
     Args:
         share: p, of the trials.
-        count: n; it need not be whole.
+        count: n, not necessarily an integer.
 
     Returns:
-        Its ends; NaN without a trial.
+        Ends of the interval; NaN for n = 0.
     """
     if not count > 0 or math.isnan(share):
         return math.nan, math.nan
@@ -28,12 +28,12 @@ def wilson(share: float, count: float) -> tuple[float, float]:
 
 
 def share_interval(share: float, error: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a mean of shares: Wilson's, of as many trials as have that standard error.
+    """Interval (95 %) of a mean of shares: Wilson's, for the number of trials that has the given standard error.
 
     Args:
         share: the mean, from 0 to 1.
-        error: its standard error; zero or NaN where all shares are alike, which leaves the count.
-        count: of the shares: as many trials at least, since each is between 0 and 1.
+        error: its standard error; zero or NaN if all shares are equal: then `count` is the number of trials.
+        count: number of shares, and the least number of trials, since each share is between 0 and 1.
     """
     inner = share * (1 - share)
     trials = inner / error**2 if error > 0 and inner > 0 else count

@@ -1,4 +1,4 @@
-"""The evaluation as people read it: Markdown that is also a plain terminal's table."""
+"""Evaluation as a Markdown table that is also readable in a terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ HEADER = ("", "nats/token", "bits/byte", "perplexity")
 
 
 def markdown(evaluation: Evaluation, baseline: Evaluation | None = None) -> str:
-    """A table of all scores with their standard errors over sequences, and what stands behind them.
+    """Table of all scores with their standard errors over sequences, and notes below it.
 
     Args:
-        evaluation: of the model in question.
-        baseline: of another, on the same text, shown below it.
+        evaluation: evaluation of the model.
+        baseline: evaluation of another model on the same text; its rows follow.
     """
     rows = [_row(score) for score in evaluation.scores.values()]
     if baseline is not None:
@@ -67,7 +67,7 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
             f"{evaluation.draws}.",
         ]
     elif "reconstruction" in scores:
-        notes.append("No ELBO and no importance weights: q has no density, so that nothing bounds log p(x).")
+        notes.append("No ELBO and no importance weights: q has no density, so that there is no bound on log p(x).")
     if evaluation.fit is not None:
         notes.append(evaluation.fit.note)
     if baseline is not None:
@@ -76,12 +76,12 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
 
 
 def _lost(evaluation: Evaluation, baseline: Evaluation | None) -> list[tuple[str, str]]:
-    """Why there are no bits per byte, of either."""
+    """Reasons for missing bits per byte, each with its prefix."""
     return [("", evaluation.lost), ("Baseline: ", baseline.lost if baseline else "")]
 
 
 def worth(gain: float, error: float) -> str:
-    """In words, what fitting q to the scored text itself is worth, as far as two standard errors tell."""
+    """Verdict in words on the gain of fitting q to the scored text, by two standard errors."""
     if math.isnan(error):
         return "what fitting q to the scored text is worth, on one sequence, which has no error"
     if abs(gain) <= 2 * error:
@@ -96,16 +96,16 @@ def _baseline_fit(baseline: Evaluation) -> list[str]:
 
 
 def _differences(evaluation: Evaluation, baseline: Evaluation) -> list[str]:
-    """The best bound of each on the whole text, and the second halves, compared sequence by sequence."""
+    """Paired differences of the best bounds on the whole text, and of the scores of the second halves."""
     ours, theirs = evaluation.scores, baseline.scores
-    whole = [s[key] for s in (ours, theirs) for key in ("importance_weighted", "exact", "diffusion") if key in s]
-    pairs = {"whole text": whole, "second half": [ours["predictive"], theirs["predictive"]]}
+    bounds = [s[key] for s in (ours, theirs) for key in ("importance_weighted", "exact", "diffusion") if key in s]
+    pairs = {"whole text": bounds, "second half": [ours["predictive"], theirs["predictive"]]}
     notes = []
-    for name, (mine, other) in ((name, pair) for name, pair in pairs.items() if len(pair) == 2):
-        if len(mine.nats) == len(other.nats) and (mine.tokens == other.tokens).all():
-            difference, error = mine.minus(other)
+    for name, (score, reference) in ((name, pair) for name, pair in pairs.items() if len(pair) == 2):
+        if len(score.nats) == len(reference.nats) and (score.tokens == reference.tokens).all():
+            difference, error = score.minus(reference)
             paired = _with_error(f"{difference:+.4f}", f"{error:.4f}")
             notes.append(f"This model - baseline, {name}: {paired} nats/token (paired).")
         else:
-            notes.append(f"{name}: the baseline cuts the text into other tokens; compare bits/byte, not nats/token.")
+            notes.append(f"{name}: the baseline has another tokenization; compare bits/byte, not nats/token.")
     return notes

@@ -1,4 +1,4 @@
-"""Figures, one a file: each `plot_` function takes data and a matplotlib Axes, draws there, and returns it."""
+"""Figures, one per file: each `plot_` function draws data on a matplotlib Axes, and returns the Axes."""
 
 from ltm_pyro.plots.aggregate import plot_aggregate
 from ltm_pyro.plots.bias import plot_bias

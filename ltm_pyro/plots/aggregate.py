@@ -1,4 +1,4 @@
-"""How far the aggregated posterior is from the prior."""
+"""MMD² between the aggregated posterior and the prior."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> Axes:
-    """MMD² between thoughts of texts and thoughts of the prior, with what it stays below where they are alike.
+    """MMD² between thoughts of texts and thoughts of the prior, with its 95 % quantile if they were equal.
 
     Args:
         rows: summaries or records of a comparison of priors.
-        axes: where to draw.
+        axes: the Axes to draw on.
     """
     axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     places = range(len(rows))
@@ -37,7 +37,7 @@ def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> Axes:
 
 
 def _logarithmic(axes: Axes, linear: float, largest: float) -> None:
-    """Linear up to what chance gives, logarithmic from there; ticks at zero and at powers of ten."""
+    """Set an axis that is linear up to `linear` and logarithmic above it, with ticks at zero and powers of ten."""
     axes.set_xscale("symlog", linthresh=linear)
     powers = range(math.ceil(math.log10(linear)), math.ceil(math.log10(largest)) + 1)
     axes.set_xticks([0.0, *(10.0**power for power in powers)])

@@ -1,4 +1,4 @@
-"""The bias of gradient estimators."""
+"""Bias of gradient estimators."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 def plot_bias(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> Axes:
-    """The bias along the reference gradient, in % of its length, with ± two errors; a row for each estimator.
+    """Bias along the reference gradient, in % of its length, with ± two standard errors; a row for each estimator.
 
-    An estimator that follows another objective than its bound has a hollow marker.
+    An estimator of the gradient of another objective than its bound has a hollow marker.
 
     Args:
-        records: those of a comparison's `gradient` part, of one S.
-        axes: where to draw.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
+        records: records of a comparison's `gradient` part, of one S.
+        axes: the Axes to draw on.
+        look: styles by name from `looks`, to share among figures.
     """
-    looked = look or looks((record["bound"], record["estimator"]) for record in records)
+    styles = look or looks((record["bound"], record["estimator"]) for record in records)
     axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     for row, record in enumerate(records):
-        own = {**looked[record["estimator"]], "linestyle": "none"}
+        style = {**styles[record["estimator"]], "linestyle": "none"}
         if record["target"] == "another objective":
-            own["markerfacecolor"] = "white"
+            style["markerfacecolor"] = "white"
         x, error = 100 * record["bias_along"], 200 * record["bias_along_error"]
-        axes.errorbar([x], [row], xerr=[error], elinewidth=1.2, capsize=2, **own)
+        axes.errorbar([x], [row], xerr=[error], elinewidth=1.2, capsize=2, **style)
     widest = max((abs(100 * r["bias_along"]) + 200 * r["bias_along_error"] for r in records), default=1.0)
     if widest > 200:
         axes.set_xscale("symlog", linthresh=10)
@@ -45,6 +45,6 @@ def plot_bias(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None 
 
 
 def _name(record: dict[str, Any]) -> str:
-    other = " (another objective)" if record["target"] == "another objective" else ""
-    heavy = ", heavy tails" if record["heavy_tails"] else ""
-    return label(record["estimator"], record["claim"]) + other + heavy
+    objective = " (another objective)" if record["target"] == "another objective" else ""
+    tails = ", heavy tails" if record["heavy_tails"] else ""
+    return label(record["estimator"], record["claim"]) + objective + tails

@@ -1,4 +1,4 @@
-"""Several models against what they have spent."""
+"""Validation cost of several models against their budgets."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def plot_budgets(
     device: str = "",
     look: Looks | None = None,
 ) -> Axes:
-    """Validation in bits per byte against one kind of budget, which is on a logarithmic scale; a line for each run.
+    """Validation cost in bits per byte against a budget on a logarithmic scale; a line for each run.
 
     Args:
-        points: of each run by name, in order: the budgets and `bits_per_byte`.
-        axes: where to draw.
+        points: points of each run by name, in order, with the budgets and `bits_per_byte`.
+        axes: the Axes to draw on.
         by: the budget.
-        device: what the hours are of.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
+        device: device that the hours were measured on.
+        look: styles by name from `looks`, to share among figures.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    looked = look or looks((name, name) for name in points)
-    for name, own in points.items():
-        x, y = ([point[key] for point in own] for key in (by, "bits_per_byte"))
-        axes.plot(x, y, label=name, **looked[name])
+    styles = look or looks((name, name) for name in points)
+    for name, series in points.items():
+        x, y = ([point[key] for point in series] for key in (by, "bits_per_byte"))
+        axes.plot(x, y, label=name, **styles[name])
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda spent, _: f"{spent:g}"))

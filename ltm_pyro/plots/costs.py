@@ -1,4 +1,4 @@
-"""The one sign of all figures: a cost, which is lower where a model is better."""
+"""Common sign of all figures: a cost, lower is better."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ LOWER = "Costs: lower is better."
 
 
 def cost(number: str, value: float) -> float:
-    """A number of a run's log or of a comparison of bounds, turned into a cost.
+    """Convert a number of a run's log or of a comparison of bounds into a cost.
 
     Logs and comparisons of bounds hold bounds of log p(x), higher is better; tables and figures hold their negative.
-    What is a cost already, such as a KL, stays as it is.
+    A number that is a cost already, such as a KL, is unchanged.
 
     Args:
-        number: its key, such as `elbo`.
-        value: as recorded.
+        number: key of the number, such as `elbo`.
+        value: recorded value.
     """
     return -value if number in UPWARDS else value
 
 
 def cost_label(number: str, unit: str = "nats/token") -> str:
-    """The label of an axis of costs: name and unit, on two lines if they are long."""
+    """Label of an axis of costs: name and unit, on two lines if they are long."""
     name = NAMES[number]
     return f"{name},{chr(10) if len(name) > 20 else ' '}{unit}"

@@ -1,4 +1,4 @@
-"""A bound while something is fitted or learned."""
+"""Bounds in the course of a fit or of training."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ def plot_curves(
     value: Literal["elbo", "importance_weighted"] = "elbo",
     look: Looks | None = None,
 ) -> Axes:
-    """An honest bound of every estimator, as a cost, by decoder passes or by seconds.
+    """Bound of every estimator, scored with fresh noise, as a cost, by decoder passes or by seconds.
 
     Args:
-        records: those of a comparison's `inference` or `learning` part.
-        axes: where to draw.
+        records: records of a comparison's `inference` or `learning` part.
+        axes: the Axes to draw on.
         by: the budget.
-        value: which bound.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
+        value: the bound.
+        look: styles by name from `looks`, to share among figures.
     """
-    looked = look or looks((record["bound"], record["estimator"]) for record in records)
+    styles = look or looks((record["bound"], record["estimator"]) for record in records)
     low, high = _frame([cost(value, record[value]) for record in records])
     for name, group in grouped(records, "estimator").items():
-        told = [record for record in group if math.isfinite(record[value])]
-        costs = [cost(value, record[value]) for record in told]
-        text = label(name, group[0]["claim"]) + (", diverged" if len(told) < len(group) else "")
-        if len(told) == len(group) and all(nats > high for nats in costs[1:]):
+        finite = [record for record in group if math.isfinite(record[value])]
+        costs = [cost(value, record[value]) for record in finite]
+        text = label(name, group[0]["claim"]) + (", diverged" if len(finite) < len(group) else "")
+        if len(finite) == len(group) and all(nats > high for nats in costs[1:]):
             text += ", above the frame"
-        axes.plot([record[by] for record in told], costs, label=text, **looked[name])
+        axes.plot([record[by] for record in finite], costs, label=text, **styles[name])
     axes.set_ylim(low, high)
-    whose = "per sequence" if records[0]["part"] == "inference" else "through training sequences"
-    axes.set_xlabel(f"decoder passes {whose}" if by == "passes" else "seconds, without measuring")
+    unit = "per sequence" if records[0]["part"] == "inference" else "through training sequences"
+    axes.set_xlabel(f"decoder passes {unit}" if by == "passes" else "seconds, without measuring")
     axes.set_ylabel(cost_label(value, records[0]["unit"]))
     return axes
 
 
 def _frame(costs: Sequence[float]) -> tuple[float, float]:
-    """From the best to the start; what rises far above the start leaves the frame."""
+    """Limits of the axis from the best to the first value; values far above the first are outside."""
     values = [nats for nats in costs if math.isfinite(nats)] or [0.0]
     first, best = values[0], min(values)
     span = first - best or max(abs(best), 1.0) * 0.01

@@ -1,4 +1,4 @@
-"""The four numbers of several models, a panel for each, as costs."""
+"""Four numbers of several models as costs, a panel for each number."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def plot_number(
     number: str = "elbo",
     named: bool = True,
 ) -> Axes:
-    """One number by variant, nats/token: the mean, its error over sequences (thin bar) and over seeds (thick).
+    """Number by variant, nats/token: the mean, its error over sequences (thin bar) and over seeds (thick bar).
 
-    What is far worse than the others leaves the frame: an arrow at its edge has the value beside it.
+    A value far worse than the others is outside the axis: an arrow at the edge has the value beside it.
 
     Args:
-        rows: summaries of a study, one of each variant.
-        runs: its records; hollow dots where there are several seeds. May be empty.
-        axes: where to draw.
+        rows: summaries of a study, one for each variant.
+        runs: records of the study, as hollow dots if there are several seeds. May be empty.
+        axes: the Axes to draw on.
         number: a key of `NAMES`.
-        named: whether the rows have names.
+        named: label the rows with the variants' names.
     """
-    apart = "_minus_" in number
-    key, error = (number, f"{number}_error") if apart else (f"{number}_nats_per_token", f"{number}_standard_error")
-    if apart:
+    paired = "_minus_" in number
+    key, error = (number, f"{number}_error") if paired else (f"{number}_nats_per_token", f"{number}_standard_error")
+    if paired:
         axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     for place, row in enumerate(rows):
         single = [run[key] for run in runs if run["variant"] == row["variant"] and key in run]
@@ -70,7 +70,7 @@ def plot_number(
 
 
 def _reach(row: dict[str, Any], runs: Sequence[dict[str, Any]], key: str, error: str) -> tuple[float, float]:
-    """From where to where a row's errors and dots go."""
+    """Range of a row's error bars and dots."""
     lengths = [row.get(bar, math.nan) for bar in (error, f"{key}_seed_error")]
     longest = max((length for length in lengths if math.isfinite(length)), default=0.0)
     single = [run[key] for run in runs if run["variant"] == row["variant"] and key in run]
@@ -78,14 +78,14 @@ def _reach(row: dict[str, Any], runs: Sequence[dict[str, Any]], key: str, error:
 
 
 def _frame(rows: Sequence[dict[str, Any]], reach: dict[str, tuple[float, float]], key: str, axes: Axes) -> None:
-    """End the axis before what is so far away that the others would fall together."""
+    """Limit the axis to the bulk of the rows, and mark rows outside by arrows."""
     values = sorted(row[key] for row in rows)
     middle, high = values[len(values) // 2], values[3 * len(values) // 4]
     limit = high + 4 * max(high - middle, *sorted(up - low for low, up in reach.values())[: len(rows) // 2 + 1])
     inside = [reach[row["variant"]] for row in rows if row[key] <= limit]
     if len(inside) == len(rows) or len(rows) < 4:
         return
-    low, up = min(one[0] for one in inside), max(one[1] for one in inside)
+    low, up = min(start for start, _ in inside), max(end for _, end in inside)
     edge = up + 0.35 * (up - low)
     axes.set_xlim(low - 0.08 * (up - low), edge)
     for place, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Where a guide's gap comes from."""
+"""Inference gap and approximation gap of guides."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ PARTS = {"approximation_gap": "left after the long run", "inference_gap": "close
 
 
 def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
-    """The gap of every guide to the reference, nats/token, as bars of its two parts with the whole as a dot.
+    """Gap of every guide to the reference, nats/token: bars of its two parts, and the total as a dot.
 
-    A part below zero stands left of the axis. What is far larger than most leaves the frame, with its number there.
+    A part below zero lies left of the axis. A gap far larger than most is outside the axis, and printed at its edge.
 
     Args:
-        records: those of a comparison's part `gap`.
-        axes: where to draw.
+        records: records of a comparison's part `gap`.
+        axes: the Axes to draw on.
     """
-    left = {True: [0.0] * len(records), False: [0.0] * len(records)}
+    offsets = {True: [0.0] * len(records), False: [0.0] * len(records)}
     for colour, (key, name) in zip((COLOURS[1], COLOURS[5]), PARTS.items(), strict=True):
         lengths = [record.get(key, 0.0) for record in records]
-        starts = [left[length >= 0][place] for place, length in enumerate(lengths)]
+        starts = [offsets[length >= 0][place] for place, length in enumerate(lengths)]
         axes.barh(range(len(records)), lengths, left=starts, height=0.6, color=colour, label=name)
         for place, length in enumerate(lengths):
-            left[length >= 0][place] += length
-    whole, errors = ([record[key] for record in records] for key in ("gap", "gap_error"))
+            offsets[length >= 0][place] += length
+    totals, errors = ([record[key] for record in records] for key in ("gap", "gap_error"))
     axes.errorbar(
-        whole, range(len(records)), xerr=errors, fmt="o", color="black", markersize=3.5, label="gap", capsize=2
+        totals, range(len(records)), xerr=errors, fmt="o", color="black", markersize=3.5, label="gap", capsize=2
     )
-    low, high = frame([0.0, *whole, *left[False], *left[True]])
+    low, high = frame([0.0, *totals, *offsets[False], *offsets[True]])
     axes.set_xlim(low, high)
-    for place, gap in enumerate(whole):
+    for place, gap in enumerate(totals):
         if gap > high:
-            said: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "center", "color": "white"}
-            axes.annotate(f"{gap:.3g} →", (high, place), (-4, 0), **said)
+            style: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "center", "color": "white"}
+            axes.annotate(f"{gap:.3g} →", (high, place), (-4, 0), **style)
     axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     axes.set_yticks(range(len(records)), [record["guide"].split(" --")[0] for record in records])
     axes.set_ylim(len(records) - 0.5, -0.5)

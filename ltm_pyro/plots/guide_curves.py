@@ -1,4 +1,4 @@
-"""The bound against fast steps, a line for each guide."""
+"""ELBO against fast steps, a line for each guide."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def plot_guide_curves(
     by: Literal["steps", "passes", "seconds_per_sequence", "factor"] = "steps",
     look: Looks | None = None,
 ) -> Axes:
-    """−ELBO of every guide, nats/token, each point a fit of its own; what is far worse leaves the frame.
+    """−ELBO of every guide, nats/token, each point a separate fit; far worse values are outside the axis.
 
-    Errors over sequences are the same for all guides, and not shown: the table has them.
+    Errors over sequences are nearly equal for all guides, and not shown: the table has them.
 
     Args:
-        records: those of a comparison's part `curve` or `step size`.
-        axes: where to draw.
-        by: what stands below; zero has a place on the axis of steps and passes.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
+        records: records of a comparison's part `curve` or `step size`.
+        axes: the Axes to draw on.
+        by: the horizontal axis; the axes of steps and passes include zero.
+        look: styles by name from `looks`, to share among figures.
     """
-    looked = look or looks((record["guide"], record["guide"]) for record in records)
+    styles = look or looks((record["guide"], record["guide"]) for record in records)
     low, high = frame([record["elbo"] for record in records])
     for name, group in grouped(records, "guide").items():
         points = sorted(group, key=lambda record: record[by])
         text = name.replace(" --", "\n  --")
         text += ", above the frame" if all(point["elbo"] > high for point in points) else ""
-        axes.plot([p[by] for p in points], [p["elbo"] for p in points], label=text, **looked[name])
+        axes.plot([p[by] for p in points], [p["elbo"] for p in points], label=text, **styles[name])
     if by in ("steps", "passes"):
         axes.set_xscale("symlog", base=2, linthresh=1)
         axes.set_xlim(left=-0.1)
@@ -60,10 +60,10 @@ def plot_guide_curves(
 
 
 def frame(costs: Sequence[float]) -> tuple[float, float]:
-    """From the best to a few times as far as most are, or to the worst, with a margin."""
-    told = sorted(cost for cost in costs if math.isfinite(cost)) or [0.0]
-    best, most, worst = told[0], told[3 * len(told) // 4], told[-1]
-    limit = most + 3 * (most - best)
+    """Limits of an axis of costs with a margin: from the best to the worst, without far outliers."""
+    finite = sorted(cost for cost in costs if math.isfinite(cost)) or [0.0]
+    best, upper_quartile, worst = finite[0], finite[3 * len(finite) // 4], finite[-1]
+    limit = upper_quartile + 3 * (upper_quartile - best)
     high = limit if worst > limit > best else worst
     margin = 0.06 * (high - best) or 0.01 * max(abs(best), 1.0)
     return best - margin, high + margin

@@ -1,4 +1,4 @@
-"""A validation number of several models while they learn."""
+"""Validation numbers of several models in the course of training."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def plot_learning(
     number: str = "elbo",
     label: str = "",
 ) -> Axes:
-    """A number as a cost: a line for each run, those of one variant alike, and named once.
+    """Number as a cost: a line for each run; the runs of a variant share style and legend entry.
 
     Args:
-        points: with `variant`, `seed`, `tokens`, `seconds` and the number.
-        axes: where to draw.
-        by: what was spent.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
-        number: which of the points' numbers, higher is better if it is a bound; points without it are left out.
-        label: of the vertical axis, if it is another than the number's own.
+        points: records with `variant`, `seed`, `tokens`, `seconds` and the number.
+        axes: the Axes to draw on.
+        by: the budget.
+        look: styles by name from `looks`, to share among figures.
+        number: key of the number, higher is better if it is a bound; points without it are left out.
+        label: label of the vertical axis; the number's own if empty.
     """
-    looked = look or looks((point["variant"], point["variant"]) for point in points)
-    for name, own in grouped((point for point in points if number in point), "variant").items():
-        for place, run in enumerate(grouped(own, "seed").values()):
-            told = None if place else name
-            axes.plot([p[by] for p in run], [cost(number, p[number]) for p in run], label=told, **looked[name])
+    styles = look or looks((point["variant"], point["variant"]) for point in points)
+    for name, series in grouped((point for point in points if number in point), "variant").items():
+        for place, run in enumerate(grouped(series, "seed").values()):
+            legend_name = None if place else name
+            axes.plot([p[by] for p in run], [cost(number, p[number]) for p in run], label=legend_name, **styles[name])
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("tokens seen" if by == "tokens" else "seconds of training, without validations")
     axes.set_ylabel(label or cost_label(number))

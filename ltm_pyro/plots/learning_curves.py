@@ -1,4 +1,4 @@
-"""Learning curves of runs: training as a line, validations as points."""
+"""Learning curves of runs: training as a line, validation as points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Against = Literal["tokens", "steps", "seconds"]
 Curve = Sequence[Mapping[str, Any]]
 SPENT = {"tokens": "tokens seen", "steps": "slow steps", "seconds": "seconds of training, without validations"}
 MEASURED = ("elbo", "log_likelihood", "kl")
-CUT = 0.1  # share of the training points at the beginning that may leave the frame
+CUT = 0.1  # share of first training points that may lie outside the axis
 
 
 def plot_learning_curves(
@@ -25,51 +25,50 @@ def plot_learning_curves(
     against: Against = "tokens",
     look: Looks | None = None,
 ) -> Axes:
-    """One number of several runs as a cost; those without it are left out.
+    """Number of several runs as a cost; points without it are left out.
 
     Args:
-        curves: by name, as `training.learning_curve` reads them.
-        axes: where to draw.
+        curves: curves by name, as `training.learning_curve` reads them.
+        axes: the Axes to draw on.
         number: `elbo`, `log_likelihood` or `kl`.
-        against: what was spent.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
+        against: the budget.
+        look: styles by name from `looks`, to share among figures.
 
     Returns:
         The Axes.
     """
-    looked = look or looks((name, name) for name in curves)
+    styles = look or looks((name, name) for name in curves)
     for name, curve in curves.items():
-        _draw(axes, curve, number, against, name, looked[name])
+        _draw(axes, curve, number, against, name, styles[name])
     return _framed(axes, list(curves.values()), number, against)
 
 
 def plot_kl_by_layer(curve: Curve, axes: Axes, against: Against = "tokens") -> Axes:
-    """The KL of every layer of one run; a layer that stays at zero is one that the decoder ignores.
+    """KL of every layer of a run; the decoder ignores a layer whose KL stays at zero.
 
     Args:
-        curve: as `training.learning_curve` reads it.
-        axes: where to draw.
-        against: what was spent.
+        curve: curve as `training.learning_curve` reads it.
+        axes: the Axes to draw on.
+        against: the budget.
 
     Returns:
         The Axes.
     """
     names = list(dict.fromkeys(name for point in curve for name in point if name.startswith("kl_layer_")))
-    looked = looks((name, name) for name in ("run", *names))  # the run's own look is taken, in the panels beside it
+    styles = looks((name, name) for name in ("run", *names))  # the first style is the run's, in the other panels
     for name in names:
-        _draw(axes, curve, name, against, f"layer {name.removeprefix('kl_layer_')}", looked[name])
+        _draw(axes, curve, name, against, f"layer {name.removeprefix('kl_layer_')}", styles[name])
     return _framed(axes, [curve], "kl", against)
 
 
 def _draw(axes: Axes, curve: Curve, number: str, against: Against, name: str, look: Mapping[str, Any]) -> None:
-    own = [point for point in curve if number in point]
-    training, validation = ([p for p in own if p["part"] == part] for part in ("training", "validation"))
+    points = [point for point in curve if number in point]
+    training, validation = ([p for p in points if p["part"] == part] for part in ("training", "validation"))
     line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 0.9, "alpha": 0.7}
     dots = {"color": look["color"], "marker": look["marker"], "markersize": 4.5, "linestyle": ""}
     axes.plot(*_costs(training, number, against), label=f"{name}, training", **line)
     if validation:
-        told = f"{name}, validation"
-        axes.plot(*_costs(validation, number, against), label=told, **dots)
+        axes.plot(*_costs(validation, number, against), label=f"{name}, validation", **dots)
 
 
 def _costs(curve: Curve, number: str, against: Against) -> tuple[list[float], list[float]]:
@@ -77,7 +76,7 @@ def _costs(curve: Curve, number: str, against: Against) -> tuple[list[float], li
 
 
 def _framed(axes: Axes, curves: Sequence[Curve], number: str, against: Against) -> Axes:
-    """Axes with units; the steep first part of a bound is cut off, where there is enough after it."""
+    """Label the Axes; limit a bound's axis to the values after the steep first part, if there are any."""
     axes.set_xlabel(SPENT[against])
     axes.set_ylabel(cost_label(number))
     axes.locator_params(axis="x", nbins=5)

@@ -1,4 +1,4 @@
-"""How often one of k attempts is right."""
+"""pass@k, the share of problems with a right answer among k attempts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 def plot_pass_at_k(records: Sequence[dict[str, Any]], axes: Axes, names: Mapping[str, str]) -> Axes:
-    """Percent of problems against k, with one standard error: a colour a measure, a line a number of shots.
+    """Percent of problems against k, with one standard error: a colour per measure, a line per number of shots.
 
     Args:
-        records: with `measure`, `shots`, `k`, `percent` and `standard_error`.
-        axes: where to draw.
-        names: what measures are called.
+        records: records with `measure`, `shots`, `k`, `percent` and `standard_error`.
+        axes: the Axes to draw on.
+        names: display names of the measures.
     """
-    named = [{**record, "name": f"{names[record['measure']]}, {record['shots']} shots"} for record in records]
-    look = looks((record["measure"], record["name"]) for record in named)
-    groups = grouped(named, "name")
-    for place, (name, own) in enumerate(groups.items()):
-        errors = yerror([record["standard_error"] for record in own])
-        bars = axes.errorbar([r["k"] for r in own], [r["percent"] for r in own], errors, label=name, **look[name])
+    rows = [{**record, "name": f"{names[record['measure']]}, {record['shots']} shots"} for record in records]
+    look = looks((record["measure"], record["name"]) for record in rows)
+    groups = grouped(rows, "name")
+    for place, (name, series) in enumerate(groups.items()):
+        errors = yerror([record["standard_error"] for record in series])
+        bars = axes.errorbar([r["k"] for r in series], [r["percent"] for r in series], errors, label=name, **look[name])
         set_aside(axes, bars, place, len(groups))
     axes.set_xticks(sorted({record["k"] for record in records}))
     axes.set_xlabel("k, attempts")

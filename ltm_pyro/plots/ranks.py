@@ -1,4 +1,4 @@
-"""Ranks of simulation-based calibration, which are flat where the posterior is right."""
+"""Rank histograms of simulation-based calibration, uniform if the posterior is exact."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def plot_ranks(counts: ArrayLike, axes: Axes, names: Sequence[str] = ()) -> Axes:
-    """A stepped histogram for each statistic, on the band within which 99 % of a uniform one's bins lie.
+    """Histogram of ranks for each statistic, over the band of 99 % of the bins of a uniform histogram.
 
     Args:
         counts: simulations by bin of rank, shape (bins,) or (M, bins), as in `Calibration.histograms`.
-        axes: where to draw.
-        names: of the statistics, for a legend.
+        axes: the Axes to draw on.
+        names: names of the statistics, for a legend.
     """
     rows = np.atleast_2d(np.asarray(counts))
     bins, simulations = rows.shape[1], rows[0].sum()
@@ -36,7 +36,7 @@ def plot_ranks(counts: ArrayLike, axes: Axes, names: Sequence[str] = ()) -> Axes
 
 
 def _band(simulations: float, chance: float) -> tuple[float, float]:
-    """The middle 99 % of a binomial count."""
+    """Limits of the middle 99 % of a binomial count."""
     counts = np.arange(int(simulations) + 1)
     logs = np.concatenate(([0.0], np.log(np.arange(1, int(simulations) + 1)).cumsum()))
     log_mass = logs[-1] - logs[counts] - logs[counts[::-1]]

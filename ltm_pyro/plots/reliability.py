@@ -1,4 +1,4 @@
-"""How far the importance weights are to be trusted."""
+"""Reliability of importance weights: Pareto k-hat against effective sample size."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def plot_pareto_k(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
-    """The Pareto k-hat of every sequence by its effective sample size, with the limits 0.5 and 0.7.
+    """Pareto k-hat of every sequence against its effective sample size, with the limits 0.5 and 0.7.
 
     Args:
-        records: those of a comparison's `weights` part.
-        axes: where to draw.
+        records: records of a comparison's `weights` part.
+        axes: the Axes to draw on.
     """
-    told = [record for record in records if math.isfinite(record["pareto_k"])]
+    finite = [record for record in records if math.isfinite(record["pareto_k"])]
     for limit, style, text in ((0.5, ":", "0.5: finite variance"), (0.7, "--", "0.7: trusted no further")):
         axes.axhline(limit, color="#D55E00", linestyle=style, linewidth=1, label=text)
-    sizes, shapes = ([record[key] for record in told] for key in ("effective_sample_size", "pareto_k"))
+    sizes, shapes = ([record[key] for record in finite] for key in ("effective_sample_size", "pareto_k"))
     axes.plot(sizes, shapes, "o", color="#0072B2", markersize=4, label="a sequence")
     axes.set_xlabel(f"effective sample size of {records[0]['particles']} draws")
     axes.set_ylabel(f"Pareto k-hat of {records[0]['draws']} draws")

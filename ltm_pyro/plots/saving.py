@@ -1,4 +1,4 @@
-"""Figures as files: one width, one size of letters, a legend, a caption."""
+"""Figures as files, with common widths and font sizes, a legend and a caption."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 Panel = Callable[["Axes"], object]
-WIDE, NARROW = 7.0, 4.2  # inches: a page of text, and a panel that stands alone
-LETTERS = 7.0  # points, of the smallest letters
+WIDE, NARROW = 7.0, 4.2  # inches: the width of a page of text, and of a single panel
+LETTERS = 7.0  # smallest font size, points
 STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -35,7 +35,7 @@ STYLE: Any = {
 
 
 class Drawing(NamedTuple):
-    """A figure to be drawn: its name, and the arguments of `save_figure`."""
+    """Specification of a figure: its name, and the arguments of `save_figure`."""
 
     name: str
     panels: Sequence[Panel]
@@ -46,7 +46,7 @@ class Drawing(NamedTuple):
 
 
 def drawn(drawing: Drawing) -> Figure:
-    """The figure itself, as it would be written."""
+    """Matplotlib figure of a drawing, as `save_figure` writes it."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
@@ -56,9 +56,10 @@ def drawn(drawing: Drawing) -> Figure:
 def save_drawings(folder: Path, drawings: Iterable[Drawing], prefix: str = "") -> list[str]:
     """Write figures into a folder, as PNG and SVG; returns their file names."""
     names = []
-    for one in drawings:
-        stem = folder / f"{prefix}{one.name}"
-        names += [path.name for path in save_figure(stem, one.panels, one.caption, one.height, one.columns, one.wide)]
+    for drawing in drawings:
+        stem = folder / f"{prefix}{drawing.name}"
+        paths = save_figure(stem, drawing.panels, drawing.caption, drawing.height, drawing.columns, drawing.wide)
+        names += [path.name for path in paths]
     return names
 
 
@@ -67,17 +68,17 @@ def save_figure(
 ) -> list[Path]:
     """Draw panels and write them as PNG and SVG; returns the paths.
 
-    A figure is as wide as a page of text, 7 inches, or 4.2 if it is not to be wide, and no letter in it is below 7
-    points: pages that show 125 pixels an inch show them at 12 pixels. All panels' names stand in one legend below them.
-    Matplotlib's global state is left as it was; no window opens.
+    A wide figure has the width of a page of text, 7 inches, a narrow one 4.2. The smallest font size is 7 points, 12
+    pixels on a page of 125 pixels per inch. The names of all panels are in one legend below them. Matplotlib's global
+    state is left as it was; no window opens.
 
     Args:
-        stem: the path without its ending.
-        panels: each draws on one Axes.
-        caption: below the panels: what is shown, of how much data, and what the errors are.
-        height: of a panel, in inches.
-        columns: panels side by side; the others stand below.
-        wide: whether the figure has the width of a page.
+        stem: path without suffix.
+        panels: functions that each draw on one Axes.
+        caption: text below the panels: the quantities, the amount of data, and the meaning of the errors.
+        height: height of a panel, inches.
+        columns: number of panels in a row.
+        wide: give the figure the width of a page.
     """
     from matplotlib import rc_context
 
@@ -90,18 +91,18 @@ def save_figure(
 
 
 def _rendered(figure: Figure, kind: str, caption: str) -> bytes:
-    """The file of a figure; the first one lays it out for all that follow."""
+    """Bytes of a figure's file; the first call fixes the layout for all later calls."""
     stamp: Any = {"Date": None} if kind == "svg" else {}
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format=kind, dpi=200, metadata={**stamp, "Description": caption})
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=200, metadata={**stamp, "Description": caption})
     figure.set_layout_engine("none")
-    return drawn.getvalue()
+    return buffer.getvalue()
 
 
 def draw_figure(
     panels: Sequence[Panel], caption: str, height: float = 2.5, columns: int = 2, wide: bool = True
 ) -> Figure:
-    """The figure that `save_figure` writes, in the style of the current `rc_context`."""
+    """Figure that `save_figure` writes, in the style of the current `rc_context`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -109,29 +110,29 @@ def draw_figure(
     down = -(-len(panels) // across)
     figure = Figure(figsize=(WIDE if wide else NARROW, height * down), layout="constrained")
     FigureCanvasAgg(figure)
-    every = list(figure.subplots(down, across, squeeze=False).flat)
-    for axes, draw in zip(every, panels, strict=False):
+    grid = list(figure.subplots(down, across, squeeze=False).flat)
+    for axes, draw in zip(grid, panels, strict=False):
         draw(axes)
-    for axes in every[len(panels) :]:
+    for axes in grid[len(panels) :]:
         axes.remove()
     _fit(figure, _caption(figure, caption), _legend(figure))
     return figure
 
 
 def _caption(figure: Figure, text: str) -> Text:
-    """The caption at the foot of the figure, in lines that fit."""
+    """Add the caption at the foot of the figure, wrapped to its width."""
     lines = textwrap.fill(text.replace("$", r"\$"), int(19 * figure.get_figwidth()))
     return figure.text(0.01, 0.0, lines, va="bottom", ha="left", fontsize=LETTERS, linespacing=1.25)
 
 
 def _legend(figure: Figure) -> Legend | None:
-    """A legend of all names, once each, in as many columns as there is room for."""
-    named: dict[str, Any] = {}
+    """Add a legend of all names, once each, in as many columns as fit."""
+    handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-            named.setdefault(name, handle)
-    for columns in range(min(len(named), 6), 0, -1):
-        legend = figure.legend(named.values(), named.keys(), loc="lower center", ncols=columns)
+            handles.setdefault(name, handle)
+    for columns in range(min(len(handles), 6), 0, -1):
+        legend = figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=columns)
         if columns == 1 or _inches(figure, legend)[0] < 0.98 * figure.get_figwidth():
             return legend
         legend.remove()
@@ -139,15 +140,15 @@ def _legend(figure: Figure) -> Legend | None:
 
 
 def _fit(figure: Figure, caption: Text, legend: Legend | None) -> None:
-    """Make room below the panels for the legend, and below that for the caption."""
+    """Make room below the panels for the legend, and below the legend for the caption."""
     foot = _inches(figure, caption)[1] + 0.1 if caption.get_text() else 0.0
-    named = _inches(figure, legend)[1] if legend else 0.0
-    height = figure.get_figheight() + foot + named
+    legend_height = _inches(figure, legend)[1] if legend else 0.0
+    height = figure.get_figheight() + foot + legend_height
     figure.set_figheight(height)
     caption.set_y(0.04 / height)
     if legend:
         legend.set_bbox_to_anchor((0.5, foot / height), transform=figure.transFigure)
-    below = (foot + named) / height
+    below = (foot + legend_height) / height
     figure.set_layout_engine("constrained", rect=(0, below, 1, 1 - below))
 
 

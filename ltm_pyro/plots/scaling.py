@@ -1,4 +1,4 @@
-"""Numbers of several models against one of their dimensions, and against compute, with a law."""
+"""Costs of several models against a dimension or against compute, with a fitted scaling law."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ def plot_scaling(
     look: Looks | None = None,
     joined: bool = True,
 ) -> Axes:
-    """A line for each name, with errors over texts; every run beside it as a small dot.
+    """Line for each name, with errors over texts, and a small dot for every run.
 
     Args:
-        rows: with `name`, what `by` names, and the number in its unit with its error.
-        axes: where to draw; the horizontal axis is logarithmic.
-        by: of the horizontal axis: a dimension, or a compute.
-        label: what that is.
+        rows: rows with `name`, the key `by`, and the number in its unit with its error.
+        axes: the Axes to draw on; the horizontal axis is logarithmic.
+        by: key of the horizontal axis, a dimension or a measure of compute.
+        label: label of the horizontal axis.
         number: `elbo`, `importance_weighted` or `prior`; a cost, lower is better.
         unit: `nats_per_token` or `bits_per_byte`.
-        runs: the same of every seed, whose dots show their spread.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
-        joined: whether a line joins the points.
+        runs: rows of every seed, whose dots show the spread.
+        look: styles by name from `looks`, to share among figures.
+        joined: join the points by a line.
     """
-    looked = look or looks((row["name"], row["name"]) for row in rows)
-    words, error = UNITS[unit]
+    styles = look or looks((row["name"], row["name"]) for row in rows)
+    unit_name, error = UNITS[unit]
     _logarithmic(axes, [row[by] for row in rows])
-    named = grouped(rows, "name")
-    for place, (name, own) in enumerate(named.items()):
-        own = sorted(own, key=lambda row: row[by])
-        x, y, wide = ([row[key] for row in own] for key in (by, f"{number}_{unit}", f"{number}_{error}"))
-        style = {**looked[name], **({} if joined else {"linestyle": ""})}
-        bars = axes.errorbar(x, y, wide, label=name, capsize=2, elinewidth=0.7, **style)
-        set_aside(axes, bars, place, len(named))
-    for name, own in grouped((run for run in runs if f"{number}_{unit}" in run), "name").items():
-        x, y = ([run[key] for run in own] for key in (by, f"{number}_{unit}"))
-        axes.plot(x, y, color=looked[name]["color"], marker=".", markersize=3, linestyle="", alpha=0.6)
+    groups = grouped(rows, "name")
+    for place, (name, group) in enumerate(groups.items()):
+        group = sorted(group, key=lambda row: row[by])
+        x, y, errors = ([row[key] for row in group] for key in (by, f"{number}_{unit}", f"{number}_{error}"))
+        style = {**styles[name], **({} if joined else {"linestyle": ""})}
+        bars = axes.errorbar(x, y, errors, label=name, capsize=2, elinewidth=0.7, **style)
+        set_aside(axes, bars, place, len(groups))
+    for name, group in grouped((run for run in runs if f"{number}_{unit}" in run), "name").items():
+        x, y = ([run[key] for run in group] for key in (by, f"{number}_{unit}"))
+        axes.plot(x, y, color=styles[name]["color"], marker=".", markersize=3, linestyle="", alpha=0.6)
     axes.set_xlabel(label)
-    axes.set_ylabel(cost_label(number, words))
+    axes.set_ylabel(cost_label(number, unit_name))
     return axes
 
 
@@ -64,13 +64,13 @@ def plot_law(
     axes: Axes,
     label: str = "",
 ) -> Axes:
-    """A fitted law as a line, with its interval as a band.
+    """Fitted law as a line, with its interval as a band.
 
     Args:
-        compute, loss: of the line, in order.
-        low, high: of the band.
-        axes: where to draw.
-        label: the law's equation.
+        compute, loss: coordinates of the line, in order.
+        low, high: limits of the band.
+        axes: the Axes to draw on.
+        label: equation of the law.
     """
     axes.fill_between(compute, low, high, color="#888888", alpha=0.2, linewidth=0)
     axes.plot(compute, loss, color="#555555", linewidth=1, linestyle="--", zorder=0, label="fitted law, 95 % band")
@@ -79,11 +79,11 @@ def plot_law(
 
 
 def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis with few ticks: at the values where they are few and whole, else at round numbers."""
+    """Set a logarithmic axis with few ticks: at the values if they are few integers, else at round numbers."""
     from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator
 
     low, high = min(values), max(values)
-    axes.set_xscale("log" if low > 0 else "symlog")  # no fast steps at all are a value too
+    axes.set_xscale("log" if low > 0 else "symlog")  # zero fast steps are a value too
     if len(set(values)) <= 6 and all(float(value).is_integer() and value < 1e4 for value in values):
         axes.xaxis.set_major_locator(FixedLocator(sorted(set(values))))
     elif high >= 10 * low > 0:

@@ -1,4 +1,4 @@
-"""The signal-to-noise ratio of gradients, by the number of particles."""
+"""Signal-to-noise ratio of gradients by the number of particles."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None) -> Axes:
-    """‖E g‖ / √(tr Var g) by S on logarithmic axes, ± one error, with grey lines of slopes ±1/2 to compare with.
+    """‖E g‖ / √(tr Var g) by S on logarithmic axes, ± one standard error, with grey reference lines of slopes ±1/2.
 
-    Where the signal is not above its own error there is no point.
+    Signals that do not exceed their standard error are left out.
 
     Args:
-        records: those of a comparison's `gradient` part for γ or for θ.
-        axes: where to draw.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
+        records: records of a comparison's `gradient` part for γ or for θ.
+        axes: the Axes to draw on.
+        look: styles by name from `looks`, to share among figures.
     """
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    looked = look or looks((record["bound"], record["estimator"]) for record in records)
+    styles = look or looks((record["bound"], record["estimator"]) for record in records)
     axes.set_xscale("log", base=2)
     groups = grouped(records, "estimator")
     for place, (name, group) in enumerate(groups.items()):
-        told = [r for r in group if r["snr"] > r["snr_error"]]  # never where they are NaN
-        x, y = [r["particles"] for r in told], [r["snr"] for r in told]
-        errors = [r["snr_error"] for r in told]
+        visible = [r for r in group if r["snr"] > r["snr_error"]]  # false for NaN
+        x, y = [r["particles"] for r in visible], [r["snr"] for r in visible]
+        errors = [r["snr_error"] for r in visible]
         text = label(name, group[0]["claim"])
-        bars = axes.errorbar(x, y, errors, label=text, elinewidth=0.8, capsize=1.5, **looked[name])
+        bars = axes.errorbar(x, y, errors, label=text, elinewidth=0.8, capsize=1.5, **styles[name])
         set_aside(axes, bars, place, len(groups))
     if any(record["snr"] > record["snr_error"] for record in records):
         axes.set_yscale("log")
@@ -47,7 +47,7 @@ def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Lo
 
 
 def _guides(records: Sequence[dict[str, Any]], axes: Axes) -> None:
-    """Lines of the two slopes that theory knows, from the middle of what stands at the left."""
+    """Draw reference lines of the two theoretical slopes, from the median at the smallest S."""
     counts = sorted({record["particles"] for record in records})
     starts = sorted(r["snr"] for r in records if r["particles"] == counts[0] and r["snr"] > r["snr_error"])
     if not starts or len(counts) < 2:

@@ -1,4 +1,4 @@
-"""Colours, markers and names that are the same in all figures, and told apart by colour-blind readers."""
+"""Colours, markers and names common to all figures, distinguishable by colour-blind readers."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ def looks(names: Iterable[tuple[str, str]]) -> Looks:
         members = families.setdefault(family, [])
         if name not in members:
             members.append(name)
-    found: Looks = {}
+    styles: Looks = {}
     for place, (_, members) in enumerate(families.items()):
         for member, name in enumerate(members):
             kind = place + member
-            found[name] = {
+            styles[name] = {
                 "color": COLOURS[place % len(COLOURS)],
                 "marker": MARKERS[kind % len(MARKERS)],
                 "linestyle": LINES[(member + place // len(COLOURS)) % len(LINES)],
                 "markersize": 4.5,
                 "linewidth": 1.3,
             }
-    return found
+    return styles
 
 
 def set_aside(axes: Axes, bars: ErrorbarContainer, place: int, count: int, apart: float = 4.0) -> None:
-    """Move one of several series sideways, so that error bars at the same x do not lie on each other.
+    """Shift one of several series sideways, so that error bars at the same x do not overlap.
 
-    What is drawn moves by some points (1/72 inch), its data stay as they are; scales may be of any kind.
+    The artists move by some points (1/72 inch); the data do not change, and any scale of the axis will do.
 
     Args:
-        axes: where all series are drawn.
+        axes: the Axes of all series.
         bars: the series.
-        place: of it, from 0.
-        count: of all series.
-        apart: points between neighbours, if all of them fit within 20.
+        place: index of the series, from 0.
+        count: number of series.
+        apart: points between neighbouring series; fewer if the series would span more than 20.
     """
     from matplotlib.transforms import ScaledTranslation
 
@@ -71,7 +71,7 @@ def set_aside(axes: Axes, bars: ErrorbarContainer, place: int, count: int, apart
 
 
 def label(name: str, claim: str) -> str:
-    """A name with what its claim takes away."""
+    """Name with the reservation that its claim implies."""
     return name + LABELS.get(claim, f" ({claim})")
 
 

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def plot_task_scores(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
-    """Every score that is a share, with one standard error.
+    """Scores that are shares, with one standard error.
 
     Args:
-        records: with `task`, `measure`, `value` and `standard_error`; values above 1 are of another unit, and left out.
-        axes: where to draw.
+        records: records with `task`, `measure`, `value` and `standard_error`; values above 1 are left out, since they
+            have another unit.
+        axes: the Axes to draw on.
     """
     shares = [record for record in records if 0 <= record["value"] <= 1]
     places, values = range(len(shares)), [record["value"] for record in shares]

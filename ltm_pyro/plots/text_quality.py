@@ -1,4 +1,4 @@
-"""Measures of written text beside those of real text."""
+"""Measures of generated and of real text."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def plot_text_quality(records: Sequence[dict[str, Any]], axes: Axes, measure: str, label: str) -> Axes:
-    """One number of every kind of text, with its interval.
+    """Measure of every kind of text, with its interval.
 
     Args:
-        records: with `kind`, `measure`, `value`, `low` and `high`.
-        axes: where to draw.
-        measure: which number.
-        label: what it is, with its unit.
+        records: records with `kind`, `measure`, `value`, `low` and `high`.
+        axes: the Axes to draw on.
+        measure: key of the measure.
+        label: label of the horizontal axis, with the unit.
     """
-    own = [record for record in records if record["measure"] == measure]
+    selected = [record for record in records if record["measure"] == measure]
     look = looks((record["kind"], record["kind"]) for record in records)
-    for place, record in enumerate(own):
+    for place, record in enumerate(selected):
         value, low, high = (record[key] for key in ("value", "low", "high"))
         error = [[value - low], [high - value]] if low == low else [[0.0], [0.0]]
         axes.errorbar(

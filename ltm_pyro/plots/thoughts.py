@@ -1,4 +1,4 @@
-"""The KL of each thought, and the cost of a text with the thoughts of the first layers."""
+"""KL of each thought, cost of a text by layers from q, and map of posterior means."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Pairs = Sequence[Sequence[float]]
 
 
 def plot_thoughts(kl: Sequence[Sequence[float]], axes: Axes) -> Axes:
-    """KL of every thought, nats per text, from (L, K); a bar for each, coloured and named by layer."""
+    """KL of every thought, nats per text, from (L, K) values; a bar for each, coloured by layer."""
     thoughts = len(kl[0])
     for layer, row in enumerate(kl):
         places = [layer * (thoughts + 1) + k for k in range(thoughts)]
         colour = COLOURS[(layer + 1) % len(COLOURS)]
         axes.bar(places, [float(value) for value in row], color=colour, label=f"layer {layer + 1}")
-    every = [(layer * (thoughts + 1) + k, f"{k + 1}") for layer in range(len(kl)) for k in range(thoughts)]
-    if len(every) <= 32:
-        axes.set_xticks([place for place, _ in every], [name for _, name in every])
+    ticks = [(layer * (thoughts + 1) + k, f"{k + 1}") for layer in range(len(kl)) for k in range(thoughts)]
+    if len(ticks) <= 32:
+        axes.set_xticks([place for place, _ in ticks], [name for _, name in ticks])
     else:
         axes.set_xticks([])
     axes.set_xlabel("thought of each layer")
@@ -31,13 +31,13 @@ def plot_thoughts(kl: Sequence[Sequence[float]], axes: Axes) -> Axes:
 
 
 def plot_probe(free: Pairs, paid: Pairs, axes: Axes, against_none: bool = False) -> Axes:
-    """Cost against how many layers' thoughts are from q: two sequences of L + 1 (value, error) pairs, nats per token.
+    """Cost by the number of layers from q: two sequences of L + 1 (value, error) pairs, nats per token.
 
     Args:
         free: reconstruction, −E log p(x | z).
-        paid: the same with the KL of these layers paid.
-        axes: where to draw.
-        against_none: whether the pairs are differences to that of no layer, whose errors are paired.
+        paid: reconstruction plus the KL of these layers.
+        axes: the Axes to draw on.
+        against_none: the pairs are differences to the cost with no layer from q, with paired errors.
     """
     for place, (pairs, name, colour, marker) in enumerate(
         ((free, "−log p(x | z)", COLOURS[1], "o"), (paid, "with the KL of these layers paid", COLOURS[2], "s"))
@@ -66,11 +66,11 @@ def plot_latent_map(
     """Posterior means on their first two principal axes, (N, 2), in standard deviations of the prior.
 
     Args:
-        places: of the texts.
-        shares: of the variance, that each axis tells.
-        axes: where to draw.
-        values: what the colours show, a number a text; the order of the texts if left out.
-        label: what that is.
+        places: coordinates of the texts.
+        shares: share of the variance of each axis.
+        axes: the Axes to draw on.
+        values: value of each text, shown by colour; the order of the texts if left out.
+        label: label of these values.
     """
     coloured = values or range(1, len(places) + 1)
     dots = axes.scatter([x for x, _ in places], [y for _, y in places], c=coloured, cmap="viridis", s=12)

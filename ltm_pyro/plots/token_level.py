@@ -1,4 +1,4 @@
-"""The fast loop, a text token by token, and the way from one text to another."""
+"""Bounds by fast steps, attention of tokens to thoughts, and costs along an interpolation."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from ltm_pyro.plots.style import COLOURS, set_aside
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FIRST = 32  # tokens of a text that a figure has room for
+FIRST = 32  # most tokens of a text in a figure
 BOUNDS = {"elbo": (COLOURS[1], "o"), "importance_weighted": (COLOURS[2], "s")}
 
 
 def plot_fast_step_sweep(dial: Sequence[Any], axes: Axes, against_start: bool = False) -> Axes:
     """Both bounds, as costs, against the number of fast steps, with one standard error over texts.
 
-    All settings are of the same texts, so that what tells them apart is their difference with its paired error.
+    All settings share the same texts: compare them by their differences with paired errors.
 
     Args:
-        dial: with `steps`, `elbo` and `importance_weighted`, scores.
-        axes: where to draw.
-        against_start: whether to draw what each costs more than the same bound at the first setting; errors are paired.
+        dial: points with `steps`, and the scores `elbo` and `importance_weighted`.
+        axes: the Axes to draw on.
+        against_start: draw the difference of each bound to its value at the first setting, with paired errors.
     """
     axes.set_xscale("symlog", base=2, linthresh=1)
     for place, (key, (colour, marker)) in enumerate(BOUNDS.items()):
-        scores = [getattr(one, key) for one in dial]
+        scores = [getattr(point, key) for point in dial]
         pairs = [score.minus(scores[0]) if against_start else _with_error(score) for score in scores]
         values, errors = [value for value, _ in pairs], [error if error == error else 0.0 for _, error in pairs]
         look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5, "capsize": 2}
-        bars = axes.errorbar([one.steps for one in dial], values, errors, label=NAMES[key], **look)
+        bars = axes.errorbar([point.steps for point in dial], values, errors, label=NAMES[key], **look)
         set_aside(axes, bars, place, len(BOUNDS), apart=5)
     if against_start:
         axes.axhline(0, color="0.6", linewidth=1, zorder=0)
-    axes.set_xticks([one.steps for one in dial], [str(one.steps) for one in dial])
+    axes.set_xticks([point.steps for point in dial], [str(point.steps) for point in dial])
     axes.set_xlabel("fast steps")
     axes.set_ylabel(f"cost less that at {dial[0].steps} steps, nats/token" if against_start else "cost, nats/token")
     return axes
@@ -46,11 +46,11 @@ def _with_error(score: Any) -> tuple[float, float]:
 
 
 def plot_interpolation(way: Sequence[Any], axes: Axes) -> Axes:
-    """Costs of two texts with the thoughts on the way from the first's to the second's.
+    """Costs of two texts along the interpolation from the first text's thoughts to the second's.
 
     Args:
-        way: with `share`, `first` and `second`, nats per token.
-        axes: where to draw.
+        way: points with `share`, and the costs `first` and `second`, nats per token.
+        axes: the Axes to draw on.
     """
     for key, name, colour, marker in (
         ("first", "first text", COLOURS[1], "o"),
@@ -64,14 +64,14 @@ def plot_interpolation(way: Sequence[Any], axes: Axes) -> Axes:
 
 
 def plot_attention(tokens: Sequence[str], shares: Sequence[Sequence[Sequence[float]]], axes: Axes) -> Axes:
-    """How much of each token's attention each thought of a layer has, the first tokens of a text.
+    """Share of each token's attention on each thought of a layer, for the first tokens of a text.
 
-    The colours reach as far from an even share, 1/K, as the shares do.
+    The colour scale is symmetric about an even share, 1/K, and spans the largest deviation.
 
     Args:
-        tokens: of the text.
-        shares: of every thought of every layer, (L, K, T).
-        axes: where to draw.
+        tokens: tokens of the text.
+        shares: shares of every thought of every layer, (L, K, T).
+        axes: the Axes to draw on.
     """
     even = 1 / len(shares[0])
     rows = [list(row[:FIRST]) for layer in shares for row in layer]

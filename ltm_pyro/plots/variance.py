@@ -1,4 +1,4 @@
-"""The variance of gradient estimators."""
+"""Variance of gradient estimators."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 def plot_variance(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None = None, named: bool = True) -> Axes:
-    """The total variance of one gradient on a logarithmic axis; a row for each estimator.
+    """Total variance of a single gradient on a logarithmic axis; a row for each estimator.
 
     Args:
-        records: those of a comparison's `gradient` part, of one S.
-        axes: where to draw.
-        look: colours and markers by name, as `looks` makes them, to share among figures.
-        named: whether the rows bear names, which a panel to the left may do.
+        records: records of a comparison's `gradient` part, of one S.
+        axes: the Axes to draw on.
+        look: styles by name from `looks`, to share among figures.
+        named: label the rows with names; False if a panel to the left has them.
     """
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    looked = look or looks((record["bound"], record["estimator"]) for record in records)
+    styles = look or looks((record["bound"], record["estimator"]) for record in records)
     for row, record in enumerate(records):
         if record["variance"] > 0:
-            axes.plot([record["variance"]], [row], **{**looked[record["estimator"]], "linestyle": "none"})
+            axes.plot([record["variance"]], [row], **{**styles[record["estimator"]], "linestyle": "none"})
     axes.set_xscale("log")
     variances = [record["variance"] for record in records if record["variance"] > 0]
     if variances and max(variances) < 1e3 * min(variances):

@@ -1,4 +1,4 @@
-"""A page to play with a run: its posterior as it is fitted, its thoughts, what it writes with them."""
+"""Demo page of a run: the fit of the posterior, its thoughts, and texts generated with them."""
 
 from ltm_pyro.serving.app import make_app
 from ltm_pyro.serving.demo_service import LIMITS, DemoService

@@ -1,4 +1,4 @@
-"""The page over HTTP: five files, what it asks, and nothing else."""
+"""ASGI application of the demo page: five static files and the requests of the page."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ltm_pyro.serving.demo_service import DemoService
 
-BODY = 100_000  # bytes of a request
-BODY_SECONDS = 10.0  # in which it must have come
+BODY = 100_000  # most bytes of a request's body
+BODY_SECONDS = 10.0  # time limit for the body
 WANTED = dict[str, Annotated[str, MaxLen(BODY)] | int | float | bool | None]
 PAGES = {
     "/": ("ltm_pyro.serving", "page.html", "text/html"),
@@ -43,14 +43,14 @@ HEADERS = {
 
 
 def make_app(desk: DemoService, hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> Starlette:
-    """An ASGI application.
+    """ASGI application of the demo page.
 
-    Requests under another host's name are refused, so that no other site's page can reach a loopback server by a
-    name of its own; there is no CORS, and bodies must be JSON, so that none can post to it either.
+    Requests with another Host header are refused, so that a page of another site cannot reach a loopback server by DNS
+    rebinding. There is no CORS, and bodies must be JSON, so that such a page cannot post either.
 
     Args:
-        desk: what answers.
-        hosts: names under which it may be reached.
+        desk: service that answers the requests.
+        hosts: allowed host names.
 
     Raises:
         InputError: if the package starlette is not installed.
@@ -83,7 +83,7 @@ def make_app(desk: DemoService, hosts: Sequence[str] = ("127.0.0.1", "localhost"
 
 
 class _WithHeaders:
-    """Every answer carries the headers, refusals too."""
+    """Middleware that adds the security headers to every response, refusals included."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -91,8 +91,8 @@ class _WithHeaders:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                own = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *own]}
+                security = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                message = {**message, "headers": [*message.get("headers", []), *security]}
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -110,7 +110,7 @@ def _file(package: str, name: str, kind: str) -> Any:
 
 
 async def _answer(worker: Worker, job: Job, request: Request) -> Response:
-    """A line of JSON for each event, as it comes."""
+    """Stream of a job's events, a line of JSON for each event."""
     from starlette.responses import StreamingResponse
 
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
@@ -118,18 +118,18 @@ async def _answer(worker: Worker, job: Job, request: Request) -> Response:
     try:
         body = await asyncio.wait_for(_body(request), BODY_SECONDS)
     except asyncio.TimeoutError:
-        return _refused(408, f"the request took longer than {BODY_SECONDS:.0f} seconds to come")
+        return _refused(408, f"the request took longer than {BODY_SECONDS:.0f} seconds")
     if len(body) > BODY:
         return _refused(413, f"the request is longer than {BODY:,} bytes")
     try:
-        wanted = validate(parse_json(body, "the body"), WANTED, "the body")
+        arguments = validate(parse_json(body, "the body"), WANTED, "the body")
     except InputError as error:
         return _refused(400, str(error).removesuffix(f". {RESTORE}"))
-    events = worker.events(job, wanted)
+    events = worker.events(job, arguments)
     try:
         first = await anext(events)
     except BusyError:
-        return _refused(503, "many others are waiting: try again in a moment")
+        return _refused(503, "too many requests are waiting: try again in a moment")
 
     async def lines() -> AsyncIterator[str]:
         try:
@@ -143,7 +143,7 @@ async def _answer(worker: Worker, job: Job, request: Request) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    """A request's body; what goes beyond the limit is not kept."""
+    """Body of a request, read until it exceeds the limit."""
     body = b""
     async for part in request.stream():
         body += part

@@ -1,4 +1,4 @@
-"""The service behind the demo page: it answers a visitor's requests to a run by events."""
+"""Service of the demo page: answers requests to a run by events."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Tell = Callable[[Event], None]
 
 
 class DemoService:
-    """Answers requests with a run's trained objects. Nothing of a request stays: the next visitor begins anew.
+    """Service that answers requests with a run's trained objects; it keeps no state between requests.
 
     Args:
-        name: of the run.
-        components: its objects, with the fast loop of its tables.
-        tokenizer: its own.
+        name: name of the run.
+        components: objects of the run, with the fast loop of its tables.
+        tokenizer: tokenizer of the run.
 
     Raises:
         InputError: for a model without thoughts.
@@ -47,7 +47,7 @@ class DemoService:
         self.length = self.model.decoder.length
 
     def about(self) -> Event:
-        """Facts about the run that the page shows, and the ranges of its dials."""
+        """Facts about the run for the page, and the ranges of its inputs."""
         layers, thoughts, width = self.model.prior.z_shape  # type: ignore[union-attr]
         return {
             "name": self.name,
@@ -62,14 +62,14 @@ class DemoService:
         }
 
     def fit(self, wanted: Mapping[str, Any], tell: Tell) -> None:
-        """Fit q to a text, step by step, then score it with fresh noise.
+        """Fit q to a text, step by step, then score the text with fresh noise.
 
         Args:
             wanted: `text`, `steps`, `seed`.
-            tell: is given an event at each step; it may raise, to stop.
+            tell: called with an event at each step; it may raise an exception, to stop.
 
         Raises:
-            InputError: for what cannot be.
+            InputError: for missing or invalid arguments.
         """
         steps, seed = _whole(wanted, "steps", 0, LIMITS["steps"]), _whole(wanted, "seed", 0, 2**31)
         ids, cut = self._encode(wanted, "text", self.length)
@@ -80,14 +80,14 @@ class DemoService:
             tell({"numbers": self._numbers(x)})
 
     def write(self, wanted: Mapping[str, Any], tell: Tell) -> None:
-        """Continue a text, the thoughts fitted on it and held; or write with thoughts on the way to another text's.
+        """Continue a text with thoughts fitted on it, or generate with thoughts interpolated between two texts.
 
         Args:
-            wanted: `text`, `steps`, `seed`, `tokens`, `temperature`; `other` and `share` to write between two texts.
-            tell: is given an event for each piece.
+            wanted: `text`, `steps`, `seed`, `tokens`, `temperature`; for an interpolation also `other` and `share`.
+            tell: called with an event for each piece of text.
 
         Raises:
-            InputError: for what cannot be.
+            InputError: for missing or invalid arguments.
         """
         steps, seed = _whole(wanted, "steps", 0, LIMITS["steps"]), _whole(wanted, "seed", 0, 2**31)
         tokens = _whole(wanted, "tokens", 1, min(LIMITS["tokens"], self.length))
@@ -109,17 +109,17 @@ class DemoService:
                 tell({"piece": piece})
 
     def _z(self, ids: list[int], steps: int, tell: Tell, of: str) -> Tensor:
-        """Thoughts fitted on a text; from the prior where there is none."""
+        """Thoughts fitted on a text; from the prior for an empty text."""
         if not ids:
             z = thoughts_from_prior(self.model, 1)
-            assert z is not None  # a desk has a model with thoughts
+            assert z is not None  # the constructor checks that the model has thoughts
             return z
         x = self._fitted(ids, steps, tell, of)
         with torch.no_grad():
             return self.guide(x)
 
     def _fitted(self, ids: list[int], steps: int, tell: Tell, of: str) -> Tensor:
-        """Fit q to a text; each step is told with the name of the text that it is of."""
+        """Fit q to a text, with an event for each step that names the text."""
         x = self._row(ids)
 
         def watch(step: int, terms: Terms) -> None:
@@ -131,7 +131,7 @@ class DemoService:
 
     @torch.no_grad()
     def _thoughts(self) -> list[list[float]] | None:
-        """KL of each thought, nats, (L, K); None where q or p does not split so."""
+        """KL of each thought, nats, (L, K); None unless q and p are diagonal Gaussians."""
         q, p = (_plain(d) for d in (self.guide.posterior(), self.model.prior()))  # type: ignore[misc]
         if not isinstance(q, Normal) or not isinstance(p, Normal):
             return None
@@ -140,7 +140,7 @@ class DemoService:
 
     @torch.no_grad()
     def _numbers(self, x: Tensor) -> Event:
-        """Of the fitted text, nats per token, with noise that q has not been fitted to."""
+        """Scores of the fitted text, nats per token, with fresh noise."""
         count = x.shape[1]
         numbers: Event = {"prior": -under_prior(self.model, DRAWS, x=x).mean().item() / count, "draws": DRAWS}
         if self.guide.has_density and self.model.exact:
@@ -163,21 +163,21 @@ class DemoService:
         return torch.tensor([ids], dtype=torch.long, device=next(self.model.parameters()).device)
 
     def _encode(
-        self, wanted: Mapping[str, Any], name: str, most: int, may_be_empty: bool = False, end: bool = False
+        self, arguments: Mapping[str, Any], name: str, limit: int, may_be_empty: bool = False, end: bool = False
     ) -> tuple[list[int], bool]:
-        """Token ids of a text, at most so many of its first (of its last, with `end`), and whether some are missing."""
-        text = wanted.get(name)
+        """First (or last, with `end`) token ids of a text, at most `most`, and True if the text was cut."""
+        text = arguments.get(name)
         if not isinstance(text, str) or not (text.strip() or may_be_empty):
             raise InputError(f"{name}: type some text")
         if len(text) > LIMITS["characters"]:
-            raise InputError(f"{name} has {len(text):,} characters: at most {LIMITS['characters']:,} are taken")
+            raise InputError(f"{name} has {len(text):,} characters: at most {LIMITS['characters']:,} are allowed")
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise InputError(f"{name} is not Unicode text at character {error.start}") from error
         ids = [int(token) for token in self.tokenizer.encode(text)]
-        kept = (ids[-most:] if most else []) if end else ids[:most]
-        return kept, len(kept) < len(ids)
+        cut = (ids[-limit:] if limit else []) if end else ids[:limit]
+        return cut, len(cut) < len(ids)
 
 
 def _plain(distribution: Any) -> Any:
@@ -186,15 +186,15 @@ def _plain(distribution: Any) -> Any:
     return distribution
 
 
-def _whole(wanted: Mapping[str, Any], name: str, least: int, most: float) -> int:
-    value = wanted.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise InputError(f"{name}={value!r}: expected a whole number from {least} to {most:.0f}")
+def _whole(arguments: Mapping[str, Any], name: str, minimum: int, maximum: float) -> int:
+    value = arguments.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise InputError(f"{name}={value!r}: expected a whole number from {minimum} to {maximum:.0f}")
     return value
 
 
-def _real(wanted: Mapping[str, Any], name: str, least: float, most: float) -> float:
-    value = wanted.get(name)
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not least <= value <= most:
-        raise InputError(f"{name}={value!r}: expected a number from {least:g} to {most:g}")
+def _real(arguments: Mapping[str, Any], name: str, minimum: float, maximum: float) -> float:
+    value = arguments.get(name)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise InputError(f"{name}={value!r}: expected a number from {minimum:g} to {maximum:g}")
     return float(value)

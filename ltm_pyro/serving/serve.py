@@ -1,4 +1,4 @@
-"""The page of a run, served until it is interrupted."""
+"""Server command of the demo page, until it is interrupted."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def serve(
     checkpoint: Checkpoint = "best",
     trust_code: TrustCode = False,
 ) -> None:
-    """A page to play with a run's thoughts.
+    """Serve a demo page of a run's thoughts.
 
     Args:
-        port: 0 takes a free one.
-        host: the address to listen at; others than this machine's own let others in.
-        names: further names under which the page may be asked for.
+        port: port to listen on; 0 takes a free one.
+        host: address to listen on; an address other than loopback admits other machines.
+        names: further host names of the page.
         run, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: if the port is taken, the address is not this machine's, or a package is missing.
+        InputError: if the port is in use, the address is not this machine's, or a package is missing.
     """
     uvicorn = import_extra("uvicorn", "serve", "ltm serve")
     hosts = hosts_of(host, names)
@@ -49,19 +49,17 @@ def serve(
     app = make_app(DemoService(opened.folder.resolve().name, components, opened.tokenizer), hosts)
     listening = listen(host, port)
     with listening:
-        taken = listening.getsockname()[1]
-        say(f"http://{host if host != '0.0.0.0' else hosts[-1]}:{taken}  (Ctrl-C ends it)")
+        actual_port = listening.getsockname()[1]
+        say(f"http://{host if host != '0.0.0.0' else hosts[-1]}:{actual_port}  (Ctrl-C ends it)")
         if not _is_loopback(host):
-            say("Others can reach this: anyone who can reach this machine can use its processor.")
+            say("The page is open to other machines: anyone who can reach this machine can use its processor.")
         uvicorn.Server(server_config(app)).run(sockets=[listening])
 
 
 def hosts_of(host: str, names: Sequence[str]) -> list[str]:
-    """The names that requests may be addressed to."""
+    """Host names that requests may have."""
     if host in EVERYWHERE and not names:
-        raise InputError(
-            f"--host {host} listens everywhere: give --names, the names by which this machine is asked for"
-        )
+        raise InputError(f"--host {host} listens on all addresses: give --names, the host names of this machine")
     return list(dict.fromkeys([*LOOPBACK, *([] if host in EVERYWHERE else [host]), *names]))
 
 
@@ -73,14 +71,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Listening socket.
 
     Raises:
-        InputError: if the port is taken, or the address is not this machine's.
+        InputError: if the port is in use, or the address is not this machine's.
     """
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise InputError(
-            f"{host}:{port} cannot be listened at: {error}. Give another --port, 0 for a free one"
-        ) from error
+        raise InputError(f"cannot listen on {host}:{port}: {error}. Give another --port, 0 for a free one") from error

@@ -1,4 +1,4 @@
-"""The server of the page: how long a connection may take, and how many there may be."""
+"""Server configuration of the page: time limits and the number of connections."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     import uvicorn
 
 HEADER_SECONDS = 10.0  # from the connection to the end of a request's headers
-SEND_SECONDS = 30.0  # for a visitor to take a piece of an answer
-CONNECTIONS = 64  # at once; the next are answered 503
+SEND_SECONDS = 30.0  # for a client to receive a piece of a response
+CONNECTIONS = 64  # concurrent connections; further ones are answered 503
 HEADER_BYTES = 16_384
 
 
 def server_config(
     app: Any, header_seconds: float = HEADER_SECONDS, send_seconds: float = SEND_SECONDS
 ) -> uvicorn.Config:
-    """A configuration of uvicorn under which no visitor holds a connection for long.
+    """Configuration of uvicorn that limits the duration of connections.
 
-    Every connection is for one request. One that has not sent its headers in time is closed, and so is one that does
-    not take its answer. A visitor who leaves in the middle costs one line of the log.
+    Every connection serves a single request. A connection is closed if its headers do not arrive in time, or if the
+    client does not receive the response in time. A client that disconnects early causes one line in the log.
 
     Args:
         app: an ASGI application.
-        header_seconds: until the headers must have come.
-        send_seconds: until a piece of an answer must have been taken.
+        header_seconds: time limit for the headers of a request.
+        send_seconds: time limit for the client to receive a piece of a response.
 
     Raises:
         InputError: if the package uvicorn is not installed.
@@ -50,7 +50,7 @@ def server_config(
 
 
 class _Bounded:
-    """An application whose visitors take its answers in time, or are left."""
+    """ASGI wrapper that limits the time in which a client must receive each piece of a response."""
 
     def __init__(self, app: Any, seconds: float) -> None:
         self.app, self.seconds = app, seconds
@@ -64,12 +64,12 @@ class _Bounded:
         try:
             await self.app(scope, receive, send_in_time)
         except (ClientDisconnect, ConnectionError, TimeoutError, asyncio.TimeoutError) as error:
-            reason = "did not take its answer" if isinstance(error, TimeoutError) else "left"
+            reason = "did not receive its answer" if isinstance(error, TimeoutError) else "left"
             logging.getLogger("uvicorn.error").warning("a visitor %s in the middle of %s", reason, scope.get("path"))
 
 
 def _protocol(seconds: float) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP, with a time limit for headers, which it does not have."""
+    """HTTP protocol of uvicorn with an additional time limit for headers."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class InTime(H11Protocol):

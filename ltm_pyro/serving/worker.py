@@ -1,4 +1,4 @@
-"""One computation at a time, whoever asks."""
+"""Worker that runs one computation at a time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 from ltm_pyro.errors import InputError
 
-WAITING = 8  # requests, above which the next is asked to come later
+WAITING = 8  # most waiting requests; further ones are refused
 Job = Callable[[Mapping[str, Any], Callable[[dict[str, Any]], None]], None]
 
 
 class BusyError(Exception):
-    """Too many are waiting."""
+    """Error for a request when too many are waiting."""
 
 
 class _GoneError(Exception):
-    """The visitor has left."""
+    """Error in a job whose client has disconnected."""
 
 
 class Worker:
-    """Runs jobs in one thread, in the order they came, and hands on what they tell as they tell it.
+    """Worker that runs jobs in a single thread, in order of arrival, and streams their events.
 
-    A job whose visitor has left stops at the next thing it tells, or never begins.
+    A job whose client has disconnected stops at its next event, or never starts.
     """
 
     def __init__(self) -> None:
@@ -33,19 +33,19 @@ class Worker:
         self.waiting = 0
 
     async def events(self, job: Job, wanted: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Events of a job; `error` for what it refuses, `done` at the end.
+        """Events of a job, with `error` if the job refuses the request, and `done` at the end.
 
         Raises:
-            BusyError: at once, if too many wait.
+            BusyError: at once, if too many requests wait.
         """
         if self.waiting >= WAITING:
             raise BusyError
-        loop, told, gone = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any] | None](), threading.Event()
+        loop, queue, gone = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any] | None](), threading.Event()
 
         def tell(event: dict[str, Any] | None) -> None:
             if gone.is_set():
                 raise _GoneError
-            loop.call_soon_threadsafe(told.put_nowait, event)
+            loop.call_soon_threadsafe(queue.put_nowait, event)
 
         def carry_out() -> None:
             try:
@@ -55,12 +55,12 @@ class Worker:
             except _GoneError:
                 return
             except InputError as error:
-                loop.call_soon_threadsafe(told.put_nowait, {"error": str(error)})
+                loop.call_soon_threadsafe(queue.put_nowait, {"error": str(error)})
             except Exception:
-                loop.call_soon_threadsafe(told.put_nowait, {"error": "the server failed at this: see its terminal"})
+                loop.call_soon_threadsafe(queue.put_nowait, {"error": "the server failed: see its terminal"})
                 raise
             finally:
-                loop.call_soon_threadsafe(told.put_nowait, None)
+                loop.call_soon_threadsafe(queue.put_nowait, None)
 
         self.waiting += 1
         future = self.thread.submit(carry_out)
@@ -68,7 +68,7 @@ class Worker:
         try:
             if self.waiting > 1:
                 yield {"waiting": self.waiting - 1}
-            while (event := await told.get()) is not None:
+            while (event := await queue.get()) is not None:
                 yield event
         finally:
             gone.set()
@@ -76,7 +76,7 @@ class Worker:
             self.waiting -= 1
 
     def close(self) -> None:
-        """Let go of the thread."""
+        """Shut down the thread."""
         self.thread.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""Runs that others get: what of a run's folder is shared, its model card, and the Hugging Face hub."""
+"""Sharing of runs on the Hugging Face hub: copy of the run's folder, model card, upload and download."""
 
 from ltm_pyro.sharing.card import model_card
 from ltm_pyro.sharing.copy import CONTENTS, write_copy

@@ -1,4 +1,4 @@
-"""A run's model card: what it is, what it was learned from, its numbers, how to load it."""
+"""Model card of a run: architecture, training data, numbers, and how to load it."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ WHAT = {
 
 
 def model_card(run: Run, step: int, name: str, version: str, license: str | None = None) -> str:
-    """The card, as Markdown with the front matter that the Hugging Face hub reads.
+    """Model card in Markdown, with the front matter that the Hugging Face hub reads.
 
     Args:
-        run: whose card it is, as it is shared. Its numbers are those on the most held-out text that `ltm evaluate RUN`
-            has left in its folder, with these weights.
-        step: of the checkpoint that is shared.
-        name: of the repository, USER/NAME.
-        version: of ltm_pyro.
-        license: of the weights, as the hub names it; left out, the card says none.
+        run: the run as it is shared. Its numbers come from the evaluation by `ltm evaluate RUN` with these weights on
+            the largest held-out text.
+        step: step of the shared checkpoint.
+        name: name of the repository, USER/NAME.
+        version: version of ltm_pyro.
+        license: license of the weights, as the hub names it; None for a card without license.
 
     Raises:
-        InputError: if the run's numbers are there and cannot be read.
+        InputError: if the run's numbers cannot be read.
     """
     sections = [
         _front_matter(run, license),
@@ -51,7 +51,7 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
         _made(run, step, version),
         _numbers(run, step),
     ]
-    return "\n\n".join([*sections, _loading(name, [named.path for named in run.foreign])]) + "\n"
+    return "\n\n".join([*sections, _loading(name, [foreign.path for foreign in run.foreign])]) + "\n"
 
 
 def _front_matter(run: Run, license: str | None) -> str:
@@ -69,7 +69,7 @@ def _front_matter(run: Run, license: str | None) -> str:
 
 
 def _made(run: Run, step: int, version: str) -> str:
-    """A table of what it is made of and how it learned."""
+    """Table of the run's components and training."""
     config, latent = run.config, run.config.model == "latent-thought"
     data: dict[str, Any] = run.read_json("data.json", DataRecord) if (run.folder / "data.json").is_file() else {}
     learned = _tokens(run, step)
@@ -98,7 +98,7 @@ def _made(run: Run, step: int, version: str) -> str:
 
 
 def _decoder(config: Namespace) -> str:
-    """A decoder by its sizes, or by its class if that is another than `Decoder`."""
+    """Description of a decoder: its sizes, or its class if that is not `Decoder`."""
     decoder = config.decoder
     if not is_flat(decoder):
         return quoted(_class(decoder))
@@ -107,13 +107,13 @@ def _decoder(config: Namespace) -> str:
 
 
 def _numbers(run: Run, step: int) -> str:
-    """The numbers that `ltm evaluate` has found on the most held-out text, with what each number is."""
+    """Section with the table of `ltm evaluate` on the largest held-out text."""
     paths = sorted(run.folder.glob(NUMBERS), key=lambda path: (path.name != OWN, path.name))
-    tables = [_read(run, path) for path in paths]  # of as many sequences, the run's own comes first
-    fitting = [table for table in tables if not (said := WEIGHTS.search(table)) or int(said[1]) == step]
-    if not fitting:
+    tables = [_read(run, path) for path in paths]  # among tables of equal size, the first is `OWN`
+    matching = [table for table in tables if not (match := WEIGHTS.search(table)) or int(match[1]) == step]
+    if not matching:
         return "## Numbers\n\nNot measured: `ltm evaluate` measures them."
-    measured = max(fitting, key=_sequences)
+    measured = max(matching, key=_sequences)
     return (
         "## Numbers\n\nOn text that it has not learned from. Lower is better. Every ± is a standard "
         "error; a bound lies above the true cost, and what is none says so.\n\n" + escaped_table(measured)
@@ -125,7 +125,7 @@ def _read(run: Run, table: Path) -> str:
 
 
 def _sequences(table: str) -> int:
-    """How many sequences a table is of."""
+    """Number of sequences of a table."""
     count = COUNT.search(table)
     return int(count[1].replace(",", "")) if count else 0
 
@@ -152,35 +152,35 @@ The weights are safetensors; nothing here is a pickle."""
 
 
 def _needed(foreign: list[str]) -> str:
-    """A paragraph about code of other authors that the run needs; empty if it needs none."""
+    """Paragraph on foreign code that the run needs; empty if it needs none."""
     if not foreign:
         return ""
     names = ", ".join(f"`{path}`" for path in foreign)
     return (
-        f"It names code of its author's own, which is not here: {names}. Get that code from its author, look at it, "
-        "and consent to run it by `--trust_code`, in the folder that holds it.\n\n"
+        f"The run needs code of its author that is not in this repository: {names}. Get the code from its author, "
+        "review it, and allow it by `--trust_code`, in the folder that holds it.\n\n"
     )
 
 
 def _tokens(run: Run, step: int) -> int:
-    """Tokens seen by a step; 0 where nothing was logged, as with imported weights."""
+    """Number of tokens seen up to a step; 0 without a log, as for imported weights."""
     until = (record for record in run.metrics.read() if record.get("step", step) <= step)
     return max((record["tokens"] for record in until if "tokens" in record), default=0)
 
 
-def _class(named: Any) -> str:
-    """A class with its arguments, as one writes it down."""
-    given = {
+def _class(settings: Any) -> str:
+    """Class with its arguments, as in Python code."""
+    arguments = {
         key: value
-        for key, value in json.loads(json.dumps(_plain(named.get("init_args") or {}))).items()
+        for key, value in json.loads(json.dumps(_plain(settings.get("init_args") or {}))).items()
         if value is not None
     }
-    inner = ", ".join(f"{key}={value}" for key, value in given.items())
-    return named["class_path"].removeprefix("ltm_pyro.") + (f"({inner})" if inner else "")
+    inner = ", ".join(f"{key}={value}" for key, value in arguments.items())
+    return settings["class_path"].removeprefix("ltm_pyro.") + (f"({inner})" if inner else "")
 
 
 def _plain(value: Any) -> Any:
-    """Nested settings as one would read them: a class within a class by its name."""
+    """Plain values of nested settings, with nested classes as text."""
     if hasattr(value, "as_dict"):
         value = value.as_dict()
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The shared part of a run: enough to use it and to see how it was made, and nothing of the machine it was made on."""
+"""Copy of a run for sharing: everything needed to use it and to see its training, without traces of the machine."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ CONTENTS = (CONFIG, TOKENIZER, "README.md", "checkpoints/step-*/*.json", "checkp
 
 
 def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False) -> None:
-    """Write a run's folder anew, with one checkpoint, as it is to be shared.
+    """Write a copy of a run's folder with one checkpoint, for sharing.
 
-    Of paths in its configuration only the last part stays: they are of no use elsewhere, and tell of their owner.
+    Paths in the configuration are reduced to their last part, since they are useless elsewhere and reveal their owner.
 
     Args:
-        run: whose copy it is.
-        checkpoint: the folder of the checkpoint that goes along.
-        folder: where the copy comes to stand; made if it is not there.
-        resumable: with the optimizer's state and the place in the text, three times the size.
+        run: the run to copy.
+        checkpoint: folder of the shared checkpoint.
+        folder: folder of the copy, created if missing.
+        resumable: include the optimizer's state and the position in the text, three times the size.
 
     Raises:
-        InputError: if the checkpoint is damaged, or of another configuration than the run's.
+        InputError: if the checkpoint is damaged, or has another configuration than the run.
     """
     saved = run.checkpoints.load(checkpoint, run.fingerprint, run.build().named_parameters())
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,9 +46,9 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
     )
     _copy(run.folder / TOKENIZER, folder / TOKENIZER)
     for path in (path for pattern in ALONGSIDE for path in sorted(run.folder.glob(pattern))):
-        kept = folder / path.relative_to(run.folder)
-        kept.parent.mkdir(exist_ok=True)
-        _copy(path, kept)
+        target = folder / path.relative_to(run.folder)
+        target.parent.mkdir(exist_ok=True)
+        _copy(path, target)
     if (folder / DATA).is_file():
         _forget_place(folder / DATA)
     state = saved.state if resumable else {}
@@ -56,7 +56,7 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
 
 
 def _copy(path: Path, place: Path) -> None:
-    """Copy a file; raises InputError for a link, a folder or anything else in its place."""
+    """Copy a regular file; raises InputError for links, folders and other kinds of file."""
     with open_regular(path) as source, place.open("wb") as copied:
         shutil.copyfileobj(source, copied)
 
@@ -76,7 +76,7 @@ def _without_paths(config: Namespace) -> Namespace:
 
 
 def _forget_place(path: Path) -> None:
-    """Take out of a copied data.json where the text lay when the run was last resumed."""
+    """Remove from a copied data.json the path of the text at the last resume."""
     content: dict[str, Any] = read_json(path, DataRecord)
     if content.pop(CORPUS, None) is not None:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

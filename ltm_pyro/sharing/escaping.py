@@ -1,4 +1,4 @@
-"""Text of a run as Markdown that shows it and does nothing else: no link, no picture, no heading, no HTML."""
+"""Escaping of text for Markdown, so that it cannot make links, pictures, headings or HTML."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import re
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#|<>~$@&]|:(?=/)|(?<=www)\.)")
 ROW = re.compile(r"\|.*\|")
-LINE = 400  # characters of a line of a table's file
+LINE = 400  # most characters of a line of a table's file
 
 
 def escaped(text: str) -> str:
-    """A text on one line, every character that Markdown or HTML gives a meaning as an entity."""
+    """Text on one line, with all special characters of Markdown and HTML as entities."""
     return _safe(" ".join(text.split()))
 
 
 def quoted(text: str) -> str:
-    """A text as code, within a table too."""
+    """Text as inline code, also valid within a table."""
     return f"`{escaped_code(text)}`"
 
 
 def escaped_code(text: str) -> str:
-    """A text on one line that a pair of backticks holds."""
+    """Text on one line that is safe between backticks."""
     return " ".join(text.split()).replace("`", "'").replace("|", "/")
 
 
 def escaped_table(text: str) -> str:
-    """The tables and notes of an evaluation: rows stay rows, and the words in them are escaped."""
+    """Tables and notes of an evaluation with their rows kept and all text escaped."""
     return "\n".join(_line(line[:LINE].rstrip()) for line in text.strip().splitlines() if not _underlines(line))
 
 
@@ -34,10 +34,10 @@ def _line(line: str) -> str:
 
 
 def _underlines(line: str) -> bool:
-    """Whether a line would make a heading of the one above it, or a rule."""
+    """True if a line would turn the line above it into a heading, or make a rule."""
     return bool(line.strip()) and set(line) <= set("-=+ \t")
 
 
 def _safe(text: str) -> str:
     plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    return SPECIAL.sub(lambda found: f"&#{ord(found[1])};", plain)
+    return SPECIAL.sub(lambda match: f"&#{ord(match[1])};", plain)

@@ -1,4 +1,4 @@
-"""The Hugging Face hub as a place for runs."""
+"""Upload and download of runs on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ltm_pyro.sharing.copy import CONTENTS
 
 
 class RepositoryName(NamedTuple):
-    """A model repository of the hub."""
+    """Name of a model repository on the hub."""
 
     user: str
     name: str
 
     @classmethod
     def parse(cls, spec: str) -> RepositoryName:
-        """`hf:USER/NAME`.
+        """Parse `hf:USER/NAME`.
 
         Raises:
-            InputError: for anything else.
+            InputError: for any other form.
         """
         match = re.fullmatch(rf"{PREFIX}([\w.-]+)/([\w.-]+)", spec)
         if match is None:
@@ -37,16 +37,16 @@ class RepositoryName(NamedTuple):
 
 
 def publish(folder: Path, repository: RepositoryName, *, private: bool, message: str) -> str:
-    """Upload a folder as one commit, which leaves no other checkpoint there; returns its address.
+    """Upload a folder as one commit, which removes older checkpoints; returns the commit's address.
 
     Args:
-        folder: as `write_copy` wrote it, with its card.
-        repository: made if it is not there.
-        private: whether a repository that is made is; one that is there stays as it is.
-        message: of the commit.
+        folder: a copy by `write_copy`, with its card.
+        repository: the repository, created if missing.
+        private: make a new repository private; an existing one is not changed.
+        message: message of the commit.
 
     Raises:
-        InputError: if the hub refuses it or cannot be reached.
+        InputError: if the hub refuses the upload or cannot be reached.
     """
     from huggingface_hub import HfApi
 
@@ -60,15 +60,15 @@ def publish(folder: Path, repository: RepositoryName, *, private: bool, message:
 
 
 def fetch(repository: RepositoryName, folder: Path, revision: str | None = None) -> None:
-    """Download a shared run: its own files alone, none of which is a pickle.
+    """Download a shared run: only the files of a run, none of which is a pickle.
 
     Args:
-        repository: on the hub.
-        folder: for the files.
+        repository: the repository on the hub.
+        folder: folder for the files.
         revision: a branch, a tag or a commit; the newest if None.
 
     Raises:
-        InputError: if it is not there, is no run, or the hub cannot be reached.
+        InputError: if the repository does not exist, or the hub cannot be reached.
     """
     from huggingface_hub import snapshot_download
 
@@ -78,38 +78,40 @@ def fetch(repository: RepositoryName, folder: Path, revision: str | None = None)
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Within, the hub's errors become one that says what to do."""
+def _explained(failure: str) -> Iterator[None]:
+    """Context manager that turns errors of the hub into InputError with a remedy."""
     from huggingface_hub import errors
 
     try:
         yield
     except errors.GatedRepoError as error:
-        raise InputError(f"{what}: access to it is restricted. Ask for it on the hub, then `hf auth login`") from error
+        raise InputError(
+            f"{failure}: access to it is restricted. Ask for it on the hub, then `hf auth login`"
+        ) from error
     except errors.RevisionNotFoundError as error:
-        raise InputError(f"{what}: it has no such revision. Name a branch, a tag or a commit of it") from error
+        raise InputError(f"{failure}: it has no such revision. Name a branch, a tag or a commit of it") from error
     except errors.RepositoryNotFoundError as error:
         raise InputError(
-            f"{what}: the hub has no such repository, or shows it to others alone. Check the name, and log in by "
+            f"{failure}: the hub has no such repository, or you have no access to it. Check the name, and log in by "
             "`hf auth login` or $HF_TOKEN"
         ) from error
     except errors.HfHubHTTPError as error:
         code = error.response.status_code
-        refused = (
+        remedy = (
             "log in by `hf auth login` or $HF_TOKEN, with the right to write"
             if code in (401, 403)
             else "try again later"
         )
-        raise InputError(f"{what}: the hub answered {code} ({_first_line(error)}): {refused}") from error
+        raise InputError(f"{failure}: the hub answered {code} ({_first_line(error)}): {remedy}") from error
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
         raise InputError(
-            f"{what}: {_first_line(error)}. Check the network, $HF_ENDPOINT and $HF_HUB_OFFLINE"
+            f"{failure}: {_first_line(error)}. Check the network, $HF_ENDPOINT and $HF_HUB_OFFLINE"
         ) from error
     except InputError:
         raise
-    except Exception as error:  # of whichever library carries it: connections, disks, answers that do not parse
+    except Exception as error:  # of any library involved: connections, disks, answers that do not parse
         raise InputError(
-            f"{what}: {type(error).__name__}: {_first_line(error)}. Check the network and the disk"
+            f"{failure}: {type(error).__name__}: {_first_line(error)}. Check the network and the disk"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A run fetched from the hub, whole or not at all."""
+"""Download of a run from the hub, complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ltm_pyro.training.run import CONFIG, Run, refuse_existing, run_parser
 
 
 class Pulled(NamedTuple):
-    """A run that was fetched.
+    """Downloaded run.
 
     Attributes:
-        folder: where it is.
-        foreign: the classes of other packages that it names; their code is not fetched.
+        folder: folder of the run.
+        foreign: classes of other packages that the run names; their code is not downloaded.
     """
 
     folder: Path
@@ -27,22 +27,22 @@ class Pulled(NamedTuple):
 
 
 def pull(repository: str, *, run: str | None = None, revision: str | None = None) -> Pulled:
-    """Fetch a run from the Hugging Face hub and check its sums.
+    """Download a run from the Hugging Face hub and verify its checksums.
 
     Args:
         repository: hf:USER/NAME, as ltm push wrote it.
-        run: the run's folder; runs/NAME if left out.
-        revision: a branch, a tag or a commit; the newest.
+        run: folder of the run; runs/NAME if left out.
+        revision: a branch, a tag or a commit; the newest if left out.
 
     Raises:
-        InputError: if the folder exists or cannot be made, or if there is no such run, or a damaged one.
+        InputError: if the folder exists or cannot be made, or if the run does not exist or is damaged.
     """
-    named = RepositoryName.parse(repository)
-    folder = Path(run or Path("runs") / named.name)
+    name = RepositoryName.parse(repository)
+    folder = Path(run or Path("runs") / name.name)
     refuse_existing(folder)
     try:
         with made_aside(folder) as beside:
-            fetch(named, beside, revision)
+            fetch(name, beside, revision)
             return Pulled(folder, _checked(beside, repository))
     except InputError:
         raise
@@ -53,9 +53,10 @@ def pull(repository: str, *, run: str | None = None, revision: str | None = None
 
 
 def _checked(folder: Path, spec: str) -> list[NamedClass]:
-    """Refuse what is no run, or one whose weights are not as they were sent; returns the classes of others it names.
+    """Check that a folder holds an undamaged run; returns the classes of other packages that it names.
 
-    A run that names such classes is not opened here: of its weights the sums are compared, and not whose they are.
+    A run with such classes is not opened here: only the checksums of its weights are verified, not whether the weights
+    belong to the run.
     """
     if not (folder / CONFIG).is_file():
         raise InputError(f"{spec} is no run: it has no {CONFIG}. `ltm push RUN {spec}` makes one")

@@ -1,4 +1,4 @@
-"""A run sent to the hub, with a model card written from it."""
+"""Upload of a run to the hub, with a generated model card."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def push(
     to_folder: Annotated[str | None, Argument(metavar="FOLDER")] = None,
     trust_code: TrustCode = False,
 ) -> str:
-    """Put a run on the Hugging Face hub, with a model card written from it.
+    """Upload a run to the Hugging Face hub, with a generated model card.
 
     Args:
-        repository: hf:USER/NAME; made if it is not there.
-        private: a repository that is made is for its owner alone.
-        license: of the weights, for the card: apache-2.0, ...
-        resumable: with the optimizer's state, so that others can train on.
-        to_folder: write it there, and send nothing.
+        repository: hf:USER/NAME, created if missing.
+        private: make a new repository private.
+        license: license of the weights, for the card: apache-2.0, ...
+        resumable: include the optimizer's state, so that others can continue the training.
+        to_folder: write the upload to this folder, and send nothing.
         run, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Returns:
         The address of the commit, or the folder.
 
     Raises:
-        InputError: if the hub refuses it or cannot be reached, or the folder is there or cannot be made.
+        InputError: if the hub refuses the upload or cannot be reached, or the folder exists or cannot be made.
     """
-    named = RepositoryName.parse(repository)
-    copy = _Copy(open_run(run, trust_code), named, checkpoint, license, resumable)
+    name = RepositoryName.parse(repository)
+    copy = _Copy(open_run(run, trust_code), name, checkpoint, license, resumable)
     if to_folder is not None:
         return str(_into(Path(to_folder), copy))
     with tempfile.TemporaryDirectory() as beside:
@@ -59,7 +59,7 @@ def push(
 
 
 class _Copy(NamedTuple):
-    """A copy of a run that is to be shared."""
+    """Specification of a run's copy for sharing."""
 
     run: Run
     repository: RepositoryName
@@ -68,7 +68,7 @@ class _Copy(NamedTuple):
     resumable: bool
 
     def write(self, folder: Path) -> int:
-        """The folder as it is shared; returns the checkpoint's step."""
+        """Write the folder of the upload; returns the checkpoint's step."""
         checkpoint = self.run.find(self.checkpoint)
         step = step_of(checkpoint)
         write_copy(self.run, checkpoint, folder, self.resumable)
@@ -79,7 +79,7 @@ class _Copy(NamedTuple):
 
 def _into(folder: Path, copy: _Copy) -> Path:
     if folder.exists():
-        raise InputError(f"{folder} exists: name a folder that is to be made")
+        raise InputError(f"{folder} exists: name a new folder")
     try:
         with made_aside(folder) as beside:
             copy.write(beside)

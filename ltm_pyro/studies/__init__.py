@@ -1,4 +1,4 @@
-"""Comparisons: many runs, or many estimators on one run, and their tables."""
+"""Comparisons of trained runs, and of estimators on a trained run, with their tables."""
 
 from ltm_pyro.studies.bounds.comparison import Comparison, compare_bounds
 from ltm_pyro.studies.bounds.study import study_bounds

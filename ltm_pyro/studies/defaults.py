@@ -1,4 +1,4 @@
-"""Default priors and guides of a comparison: those that their packages offer and that suit it."""
+"""Default priors and guides of a comparison: the suitable ones among those that their packages offer."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ltm_pyro.guides import AbstractGuide
 from ltm_pyro.models import priors
 from ltm_pyro.models.priors import AbstractPrior
 
-ORDER = (  # of tables, the first being what others are compared with; what stands not here comes behind
+ORDER = (  # order in tables, the reference of the comparison first; other names come last
     *("GaussianPrior", "LearnedGaussianPrior", "StudentTPrior", "LaplacePrior", "MixturePrior", "VampPrior"),
     *("ExemplarPrior", "HierarchicalPrior", "AutoregressivePrior", "CouplingFlowPrior", "SplineFlowPrior"),
     *("MeanFieldGuide", "LowRankGuide", "MatrixNormalGuide", "FullCovarianceGuide", "LayerChainedGuide"),
     *("FixedVarianceGuide", "LaplaceGuide", "AmortisedGuide", "SemiAmortisedGuide", "MAPGuide", "LangevinGuide"),
     *("SVGDGuide", "FlowGuide", "StraightThroughGuide", "GumbelSoftmaxGuide"),
 )
-APART = (  # guides that are no family of their own for a run's thoughts
-    *("AutoGuideAdapter", "MemoryGuide"),  # made of another one
-    "EmptyGuide",  # of models without thoughts
-    "CategoricalGuide",  # its gradients are those of score functions, which no run's fast loop takes unasked
+APART = (  # guides left out of comparisons by default
+    *("AutoGuideAdapter", "MemoryGuide"),  # wrap another guide
+    "EmptyGuide",  # for models without thoughts
+    "CategoricalGuide",  # needs score-function gradients, which a fast loop does not use by default
 )
 
 
 def default_priors() -> list[str]:
-    """Every prior of ours with an exact density over continuous thoughts that is installed."""
+    """Names of the library's priors with an exact density over continuous thoughts, as far as installed."""
     exact = [
         prior
         for prior in _concrete(priors, AbstractPrior)
@@ -39,22 +39,22 @@ def default_priors() -> list[str]:
 
 
 def default_guides(discrete: bool) -> list[str]:
-    """Every guide of ours for continuous thoughts that is installed, or those for one-hot thoughts."""
+    """Names of the library's guides for continuous or for one-hot (`discrete`) thoughts, as far as installed."""
     families = [guide for guide in _concrete(guides, AbstractGuide) if guide.__name__ not in APART]
     return _in_order([guide for guide in families if guide.discrete is discrete])
 
 
 def _concrete(package: ModuleType, base: Any) -> list[Any]:
     offered = [getattr(package, name) for name in package.__all__]
-    return [one for one in offered if isinstance(one, type) and issubclass(one, base) and not inspect.isabstract(one)]
+    return [cls for cls in offered if isinstance(cls, type) and issubclass(cls, base) and not inspect.isabstract(cls)]
 
 
 def _in_order(classes: Sequence[type]) -> list[str]:
-    names = [one.__name__ for one in classes if _is_installed(one)]
+    names = [cls.__name__ for cls in classes if _is_installed(cls)]
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 
 def _is_installed(cls: type) -> bool:
-    """Whether there is what a class is made of: a flow's module, or that of what it derives from, imports zuko."""
-    modules: Iterable[ModuleType] = (sys.modules[one.__module__] for one in cls.__mro__)
+    """Check that the optional dependency of a class is installed: modules of flows import zuko."""
+    modules: Iterable[ModuleType] = (sys.modules[ancestor.__module__] for ancestor in cls.__mro__)
     return find_spec("zuko") is not None or not any(hasattr(module, "import_zuko") for module in modules)

@@ -1,6 +1,6 @@
-"""The work of one trial: its run is trained and scored.
+"""Execution of a trial: its run is trained and scored.
 
-In a process of its own, as `TrialRunner` starts it: `python -m ltm_pyro.studies.job FOLDER`.
+`TrialRunner` starts it as a separate process: `python -m ltm_pyro.studies.job FOLDER`.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ if TYPE_CHECKING:
 
 
 def carry_out(plan: dict[str, Any], folder: Path, material: DataModule | None = None) -> dict[str, Any]:
-    """Train and score one trial: from the first step, from where it was interrupted, or what is still missing of it.
+    """Train and score a trial, or complete it after an interrupt.
 
     Args:
-        plan: as `Plan` describes it.
-        folder: of the trial, in `cells/` of the study's.
-        material: the text, where it has been read already.
+        plan: plan of the trial, see `Plan`.
+        folder: folder of the trial, in `cells/` of the study's folder.
+        material: the text, if it has been read already.
 
     Returns:
-        `record`: costs, parameters and what else is measured; `scored`: by the scoring's name its `numbers` and every
-        sequence's costs; `curve`: the run's validations.
+        `record`: costs, parameters and further measures; `scored`: by name of the scoring, its `numbers` and the costs
+        of every sequence; `curve`: validations of the run.
 
     Raises:
-        InputError: if the run cannot be made, or the study is of another text.
+        InputError: if the run cannot be built, or the study has another text.
         DivergedError: at a NaN or an infinity.
         RuntimeError: if a number is not finite.
     """
     from ltm_pyro.training.data_module import prepare_data
 
-    whole, study = cast(Plan, plan), folder.parent.parent
-    before = whole["start_from"]
-    start = {"train.start_from": str(study / "runs" / before)} if before else {}
-    config = complete(merged(whole["settings"], start))
+    typed, study = cast(Plan, plan), folder.parent.parent
+    parent = typed["start_from"]
+    start = {"train.start_from": str(study / "runs" / parent)} if parent else {}
+    config = complete(merged(typed["settings"], start))
     material = prepare_data(config) if material is None else material
-    if whole["one_text"]:
+    if typed["one_text"]:
         trials.refuse_other_text(study, material)
     run = trials.train_run(study / "runs" / folder.name, config, material)
-    return measure(run, whole, material, _scored_before(folder, whole))
+    return measure(run, typed, material, _scored_before(folder, typed))
 
 
 def measure(run: Run, plan: Plan, material: DataModule, scored: dict[str, Any]) -> dict[str, Any]:
-    """The record of a trained run, as `carry_out` returns it.
+    """Measure a trained run; returns the result of `carry_out`.
 
     Args:
-        run: one that has been trained.
-        plan: how it is measured.
-        material: its text.
-        scored: what is known already, by the scoring's name.
+        run: the trained run.
+        plan: plan of the trial.
+        material: text of the run.
+        scored: scores that exist already, by name of the scoring.
     """
     from ltm_pyro.runs.loading import load
 
@@ -78,7 +78,7 @@ def measure(run: Run, plan: Plan, material: DataModule, scored: dict[str, Any]) 
 def _aggregate(
     run: Run, components: RunComponents, device: torch.device, material: DataModule, plan: Plan
 ) -> dict[str, Any]:
-    """The aggregated posterior against the prior."""
+    """Comparison of the aggregated posterior with the prior."""
     scoring = next(iter(plan["scorings"].values()))
     return trials.aggregate(components, device, material, scoring.get("limit"))
 
@@ -86,7 +86,7 @@ def _aggregate(
 def _samples(
     run: Run, components: RunComponents, device: torch.device, material: DataModule, plan: Plan
 ) -> dict[str, Any]:
-    """Texts written with z from the prior, into the folder of the run."""
+    """Write texts generated with z from the prior into the folder of the run."""
     trials.write_and_keep_samples(run, components)
     return {}
 
@@ -94,7 +94,7 @@ def _samples(
 def _flops(
     run: Run, components: RunComponents, device: torch.device, material: DataModule, plan: Plan
 ) -> dict[str, Any]:
-    """FLOPs that a token of training takes."""
+    """Training FLOPs per token."""
     return trials.flops_of(run)
 
 
@@ -102,17 +102,18 @@ MEASURES = {"aggregate": _aggregate, "samples": _samples, "flops": _flops}
 
 
 def _scored_before(folder: Path, plan: Plan) -> dict[str, Any]:
-    """Scores that an earlier process has found in the same way."""
+    """Scores of an earlier process with the same settings, by name of the scoring."""
     try:
-        before: dict[str, Any] = read_json(folder / process.RESULT, process.Result)
+        result: dict[str, Any] = read_json(folder / process.RESULT, process.Result)
     except InputError:
         return {}
-    then = before["plan"]
-    same = all(then.get(name) == plan[name] for name in ("settings", "start_from", "checkpoint"))
-    if before["status"] != "done" or not same:
+    earlier = result["plan"]
+    unchanged = all(earlier.get(name) == plan[name] for name in ("settings", "start_from", "checkpoint"))
+    if result["status"] != "done" or not unchanged:
         return {}
-    known: dict[str, Scoring] = then.get("scorings", {})
-    return {name: found for name, found in before["scored"].items() if known.get(name) == plan["scorings"].get(name)}
+    scorings: dict[str, Scoring] = earlier.get("scorings", {})
+    matching = {name for name in result["scored"] if scorings.get(name) == plan["scorings"].get(name)}
+    return {name: scores for name, scores in result["scored"].items() if name in matching}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""One trial of a study, here or in a process of its own, as the study's `TrialRunner` has it done.
+"""Process of a trial: executes its job under a lock, and writes its result.
 
-The folder holds `plan.json`; `result.json` comes to stand beside it. A process goes on with a run that was
-interrupted, and saves and leaves when its standard input ends, as it does when the study does. Who works on a trial
-holds its lock, which the system takes back from a process that is killed: no two ever work on one.
+The folder of the trial holds `plan.json`, and after the trial `result.json`. A process resumes an interrupted run. It
+saves and exits when its standard input ends, which happens when the study ends. Whoever works on a trial holds its
+lock, which the system releases if a process is killed: no two processes ever work on the same trial.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from ltm_pyro.files import finite, read_json, write_text
 from ltm_pyro.runs.console import say
 
 PLAN, RESULT, CPU, LOCK = "plan.json", "result.json", "cpu.json", "lock"
-TAKEN = 75  # the exit code of a process that has found its trial in other hands
+TAKEN = 75  # exit code of a process whose trial is locked by another process
 Job = Callable[[dict[str, Any], Path], dict[str, Any]]
 
 
 class Result(TypedDict):
-    """The content of a trial's `result.json`; the rest depends on the study."""
+    """Common part of a trial's `result.json`; other keys depend on the study."""
 
     status: str
     plan: dict[str, Any]
 
 
 def main(folder: Path, job: Job) -> int:
-    """Do one trial in this process, which is its own; returns the exit code: 0 done, 1 failed, 75 in other hands.
+    """Entry point of a trial's process; returns the exit code: 0 done, 1 failed, 75 locked by another process.
 
     Args:
-        folder: of the trial.
-        job: what makes a result of its plan and its folder.
+        folder: folder of the trial.
+        job: function from the trial's plan and folder to its result.
     """
     import torch
 
@@ -59,38 +59,37 @@ def main(folder: Path, job: Job) -> int:
 
 
 def lock_of(folder: Path, timeout: float = 0.0) -> FileLock:
-    """The lock that a process holds while it works on a trial; raises `Timeout` if another holds it after so many
-    seconds.
+    """Lock that a process holds while it works on a trial; raises `Timeout` if another process does not release it.
 
     Args:
-        folder: of the trial.
-        timeout: in seconds; negative: it waits as long as it takes.
+        folder: folder of the trial.
+        timeout: seconds to wait; negative values wait without limit.
     """
     return FileLock(folder / LOCK, timeout=timeout)
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """JSON that is there whole or not at all."""
+    """Write JSON atomically."""
     write_text(path, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
 
 
 def carry_out(folder: Path, job: Job, since: float) -> dict[str, Any]:
-    """Do one trial whose lock is held; returns its result, which is then written, be it done or failed.
+    """Execute a trial whose lock is held; writes its result, done or failed, and returns it.
 
     Args:
-        folder: of the trial.
+        folder: folder of the trial.
         job: as for `main`.
-        since: the processor's seconds of this process at which the work began.
+        since: CPU seconds of this process at the start of the work.
     """
     plan = read_json(folder / PLAN, dict[str, Any])
-    known = _result_in(folder)
-    if known is not None and known["status"] == "done" and known["plan"] == plan:  # by another study, meanwhile
-        return known
+    existing = _result_in(folder)
+    if existing is not None and existing["status"] == "done" and existing["plan"] == plan:  # by another study
+        return existing
     try:
         with _clocked(folder, since):
-            found = job(plan, folder)
-        result = {"status": "done", **found, "cpu_seconds": _spent(folder)}
-    except (ValueError, RuntimeError, ArithmeticError) as error:  # InputError and DivergedError are such
+            content = job(plan, folder)
+        result = {"status": "done", **content, "cpu_seconds": _spent(folder)}
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # includes InputError and DivergedError
         say(f"failed: {error}")
         result = {"status": "failed", "reason": str(error)}
     write(folder / RESULT, {"plan": plan, **result})
@@ -99,15 +98,15 @@ def carry_out(folder: Path, job: Job, since: float) -> dict[str, Any]:
 
 def _result_in(folder: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = read_json(folder / RESULT, Result)
-        return found
+        result: dict[str, Any] = read_json(folder / RESULT, Result)
+        return result
     except InputError:
         return None
 
 
 @contextmanager
 def _clocked(folder: Path, since: float) -> Iterator[None]:
-    """Within, the processor's seconds are added to those of earlier attempts, however it ends short of a kill."""
+    """Context manager that adds its CPU seconds to those of earlier attempts, also after an error."""
     before = _spent(folder)
     try:
         yield
@@ -124,4 +123,4 @@ def _spent(folder: Path) -> float:
 
 def _leave_with_the_study() -> None:
     sys.stdin.read()  # until it ends
-    os.kill(os.getpid(), signal.SIGTERM)  # which a run answers with a checkpoint
+    os.kill(os.getpid(), signal.SIGTERM)  # a run saves a checkpoint at this signal

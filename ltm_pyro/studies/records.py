@@ -17,73 +17,74 @@ Results = Mapping[str, Record]  # of trials, by key
 
 
 def is_done(results: Results, trial: Trial) -> bool:
-    """Whether a trial has its numbers."""
+    """True if a trial has its numbers."""
     return results.get(trial.key, {}).get("status") == "done"
 
 
 def done(results: Results, trials: Iterable[Trial]) -> list[Trial]:
-    """Those trials that have their numbers."""
+    """Trials that have their numbers."""
     return [trial for trial in trials if is_done(results, trial)]
 
 
 def numbers(results: Results, trial: Trial, scoring: str = VALIDATION) -> Record:
-    """The numbers of a trial that is done, costs and parameters included, as one flat record."""
+    """Numbers of a finished trial, costs and parameters included, as a flat record."""
     result = results[trial.key]
     return {**result["scored"][scoring]["numbers"], **result["record"]}
 
 
 def sequences(results: Results, trial: Trial, number: str, scoring: str = VALIDATION) -> Record:
-    """Cost of every sequence by one of the numbers: `nats`, `tokens` and `bytes`.
+    """Cost of every sequence for a number: `nats`, `tokens` and `bytes`.
 
     Raises:
         StopIteration: if the trial has no such number.
     """
-    return next(one for one in results[trial.key]["scored"][scoring]["sequences"] if one["number"] == number)
+    costs = results[trial.key]["scored"][scoring]["sequences"]
+    return next(record for record in costs if record["number"] == number)
 
 
 def has(results: Results, trials: Sequence[Trial], number: str, scoring: str = VALIDATION) -> bool:
-    """Whether all of these trials, which are done, have one of the numbers."""
-    found = (results[trial.key]["scored"][scoring]["sequences"] for trial in trials)
-    return all(any(one["number"] == number for one in own) for own in found)
+    """True if all of these finished trials have a number."""
+    costs = (results[trial.key]["scored"][scoring]["sequences"] for trial in trials)
+    return all(any(record["number"] == number for record in records) for records in costs)
 
 
 def mean_score(results: Results, trials: Sequence[Trial], number: str, scoring: str = VALIDATION) -> Score:
-    """The costs of every sequence, mean over trials that are done: one for each seed."""
+    """Costs of every sequence, mean over finished trials, one for each seed."""
     import numpy as np
 
     from ltm_pyro.evaluation import Score
 
-    found = [sequences(results, trial, number, scoring) for trial in trials]
-    nats = np.mean([np.asarray(one["nats"]) for one in found], axis=0)
-    return Score(number, nats, np.asarray(found[0]["tokens"]), np.asarray(found[0]["bytes"]))
+    costs = [sequences(results, trial, number, scoring) for trial in trials]
+    nats = np.mean([np.asarray(cost["nats"]) for cost in costs], axis=0)
+    return Score(number, nats, np.asarray(costs[0]["tokens"]), np.asarray(costs[0]["bytes"]))
 
 
 def difference(
     results: Results, pairs: Sequence[tuple[Trial, Trial]], ours: str, theirs: str, name: str, over_seeds: bool = True
 ) -> Record:
-    """Cost of trials above that of others, nats per token, sequence by sequence and seed by seed.
+    """Difference in cost between paired trials, nats per token, paired by sequence and seed.
 
     Args:
-        results: of all trials.
-        pairs: a trial and the one that it is compared with, for each seed.
-        ours, theirs: the numbers that are compared.
-        name: of the difference.
-        over_seeds: whether the error over seeds is wanted too.
+        results: results of all trials.
+        pairs: a trial and its reference trial, for each seed.
+        ours, theirs: number of the trials, and of the references.
+        name: name of the difference.
+        over_seeds: also compute the error over seeds.
 
     Returns:
         `NAME`, the mean over seeds, `NAME_error`, over sequences, and `NAME_seed_error`, NaN for one seed.
     """
-    mine, others = (list(side) for side in zip(*pairs, strict=True))
-    gap, error = mean_score(results, mine, ours).minus(mean_score(results, others, theirs))
-    found = {name: gap, f"{name}_error": error}
+    trials, references = (list(side) for side in zip(*pairs, strict=True))
+    gap, error = mean_score(results, trials, ours).minus(mean_score(results, references, theirs))
+    record = {name: gap, f"{name}_error": error}
     if over_seeds:
-        each = [mean_score(results, [a], ours).minus(mean_score(results, [b], theirs))[0] for a, b in pairs]
-        found[f"{name}_seed_error"] = error_over_seeds(each)
-    return found
+        by_seed = [mean_score(results, [a], ours).minus(mean_score(results, [b], theirs))[0] for a, b in pairs]
+        record[f"{name}_seed_error"] = error_over_seeds(by_seed)
+    return record
 
 
 def curves(results: Results, trials: Sequence[Trial]) -> list[Record]:
-    """The points of the learning curves of all trials that are done, with their variants and seeds."""
+    """Points of the learning curves of all finished trials, with their variants and seeds."""
     return [
         {"variant": trial.variant, "seed": trial.seed, **point}
         for trial in done(results, trials)
@@ -92,5 +93,5 @@ def curves(results: Results, trials: Sequence[Trial]) -> list[Record]:
 
 
 def error_over_seeds(values: Sequence[float]) -> float:
-    """Standard error of a mean over seeds, NaN for one."""
+    """Standard error of a mean over seeds; NaN for a single seed."""
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan

@@ -1,4 +1,4 @@
-"""Trials one after another, or in processes; what is done is found again, what was cut off goes on."""
+"""Runner of trials, one after another or in processes; finished trials are reused, interrupted ones resumed."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from ltm_pyro.training.data_module import DataModule
 
 LOG = "log.txt"
-PAUSE = 0.2  # seconds between two looks at what runs
+PAUSE = 0.2  # seconds between two polls of the processes
 PATIENCE = 120.0  # seconds that an interrupted run has to save
-ATTEMPTS = 2  # of a trial whose process is killed
-# `python -m` would find every module in the current folder first
+ATTEMPTS = 2  # most attempts of a trial whose process is killed
+# `python -m` would import modules of the current folder first
 START = (
     "import sys; sys.path = [folder for folder in sys.path if folder]; module = sys.argv.pop(1); "
     "from runpy import run_module; run_module(module, run_name='__main__', alter_sys=True)"
@@ -41,25 +41,26 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Begun(TypedDict):
-    """The part that every `plan.json` has, of an earlier version too."""
+    """Common part of every `plan.json`, those of earlier versions included."""
 
     settings: dict[str, Any]
 
 
 class TrialRunner:
-    """Carries out trials, each in `out/cells/KEY/` (plan, result, log, lock) and `out/runs/KEY/`.
+    """Runner of trials, each in `out/cells/KEY/` (plan, result, log, lock) and `out/runs/KEY/`.
 
-    Several runners may share a folder: whoever holds a trial's lock works on it, and the others find its result.
+    Several runners may share a folder: the holder of a trial's lock works on the trial, and the others read its result.
 
     Args:
-        out: the folder of the study.
-        trials: in the order in which they are begun, where nothing that they start from is missing.
-        plans: by key, all that a trial's result depends on; `settings` are those of its run.
-        processes: at once, of one thread each; None: one trial after another in this process, with all its threads.
-        module: which does a trial in a process of its own, `ltm_pyro.studies.process.main` at its bottom.
+        out: folder of the study.
+        trials: trials in order of their start; a trial waits for the trial that it starts from.
+        plans: plans by key; a trial's result depends on nothing else.
+        processes: number of processes of one thread each; None runs the trials in this process, one after another,
+            with all its threads.
+        module: module that executes a trial in its process, by `ltm_pyro.studies.process.main`.
 
     Raises:
-        InputError: if one of them is there already with other arguments.
+        InputError: if a trial exists already with other arguments.
     """
 
     def __init__(
@@ -74,20 +75,20 @@ class TrialRunner:
         self.out, self.module, self.processes = out, module, processes
         self.trials = {trial.key: trial for trial in trials}
         self.plans = {key: json.loads(json.dumps(plan)) for key, plan in plans.items()}
-        self.results = {key: found for key in self.trials if (found := self._found(key)) is not None}
+        self.results = {key: result for key in self.trials if (result := self._found(key)) is not None}
         self.running: dict[str, subprocess.Popen] = {}
         self.attempts: dict[str, int] = {}
 
     def carry_out(self, listener: Callable[[str], None] = lambda key: None, material: DataModule | None = None) -> None:
-        """Run all that is not done; what fails is noted and does not stop the others.
+        """Run all unfinished trials; failures are recorded and do not stop the other trials.
 
         Args:
             listener: called with the key of each trial that has ended.
-            material: the text of all trials, for those that run in this process; None: each reads its own.
+            material: text of all trials that run in this process; None lets each trial read its own.
 
         Raises:
-            KeyboardInterrupt: once every process has saved and left.
-            SystemExit: after a signal that interrupted a trial in this process, with all that was done saved.
+            KeyboardInterrupt: after every process has saved and exited.
+            SystemExit: after a signal that interrupted a trial in this process, and after all work has been saved.
         """
         if self.processes is None:
             self._carry_out_here(listener, material)
@@ -127,26 +128,26 @@ class TrialRunner:
                         listener(key)
                     else:
                         todo.append(key)
-                if todo or self.running:  # while there are, not all is done: the last step is not the end of a trial
+                if todo or self.running:  # progress stays below 100 %: after its last step a trial is still scored
                     running = "; ".join(str(self.trials[key]) for key in self.running)
-                    told = "waiting for another study" if waits else running
-                    progress.update(min(self._steps(), total - 1), told)
+                    status = "waiting for another study" if waits else running
+                    progress.update(min(self._steps(), total - 1), status)
                     time.sleep(PAUSE)
         finally:
             progress.clear()
             self._stop()
 
     def _next(self, todo: Sequence[str], room: int) -> list[str]:
-        """Trials to start now: those for which there is room, that nobody is at, and whose start is there."""
-        found: list[str] = []
+        """Trials to start now: at most `room`, not locked, and with the trial that they start from ended."""
+        ready: list[str] = []
         for key in todo:
-            before = self.trials[key].start_from
-            if len(found) < room and (before is None or before in self.results) and self._is_free(key):
-                found.append(key)
-        return found
+            parent = self.trials[key].start_from
+            if len(ready) < room and (parent is None or parent in self.results) and self._is_free(key):
+                ready.append(key)
+        return ready
 
     def _is_free(self, key: str) -> bool:
-        """Whether no process works on a trial; that which starts will take its lock, and leave if it came too late."""
+        """True if no process works on a trial; a started process takes the lock, and exits if it comes too late."""
         folder = self.out / "cells" / key
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -156,38 +157,38 @@ class TrialRunner:
             return False
 
     def _can_start(self, key: str) -> bool:
-        """Whether what a trial starts from is whole; else it fails with it."""
-        before = self.trials[key].start_from
-        if before is None or self.results[before]["status"] == "done":
+        """True unless the trial that this one starts from has failed; then this trial is recorded as failed."""
+        parent = self.trials[key].start_from
+        if parent is None or self.results[parent]["status"] == "done":
             return True
-        self.results[key] = {"status": "failed", "reason": f"what it starts from has failed: {before}"}
+        self.results[key] = {"status": "failed", "reason": f"the trial that it starts from has failed: {parent}"}
         return False
 
     def _start(self, key: str) -> bool:
-        """Start a trial's process, unless another study has done it by now; returns whether."""
-        found = self._found(key)
-        if found is not None:
-            self.results[key] = found
+        """Start a trial's process; returns False if another study has finished the trial meanwhile."""
+        result = self._found(key)
+        if result is not None:
+            self.results[key] = result
             return False
         folder = self.out / "cells" / key
         write(folder / PLAN, self.plans[key])
-        one = dict.fromkeys(THREADS, "1")
+        single_thread = dict.fromkeys(THREADS, "1")
         root = str(Path(__file__).parents[2])
-        here = os.getcwd() if os.getcwd() in sys.path else ""  # only if a class of the user's own is looked for there
-        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", ""), here) if part)
+        current = os.getcwd() if os.getcwd() in sys.path else ""  # only if this process imports users' classes from it
+        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", ""), current) if part)
         with (folder / LOG).open("ab") as log:
             self.running[key] = subprocess.Popen(
                 [sys.executable, "-c", START, self.module, str(folder)],
-                stdin=subprocess.PIPE,  # whose end tells it to save and leave
+                stdin=subprocess.PIPE,  # its end tells the process to save and exit
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **one, "PYTHONPATH": path},
-                start_new_session=True,  # a terminal's Ctrl-C is for the study alone, which tells its trials
+                env={**os.environ, **single_thread, "PYTHONPATH": path},
+                start_new_session=True,  # a terminal's Ctrl-C reaches the study alone, which stops its trials
             )
         return True
 
     def _ended(self) -> Iterator[str]:
-        """Trials whose processes have ended; those without a result are to be begun again."""
+        """Keys of trials whose processes have ended; trials without a result are to be started again."""
         for key, process in list(self.running.items()):
             code = process.poll()
             if code is None:
@@ -195,38 +196,38 @@ class TrialRunner:
             del self.running[key]
             _close(process)
             self.attempts[key] = self.attempts.get(key, 0) + (code != TAKEN)
-            found = None if code == TAKEN else self._found(key, failures=code > 0)
-            if found is None and code != TAKEN and (code > 0 or self.attempts[key] >= ATTEMPTS):
-                told = f"its process has ended with code {code}: see {self.out}/cells/{key}/{LOG}"
-                found = {"status": "failed", "reason": told}
-            if found is not None:
-                self.results[key] = found
+            result = None if code == TAKEN else self._found(key, failures=code > 0)
+            if result is None and code != TAKEN and (code > 0 or self.attempts[key] >= ATTEMPTS):
+                reason = f"its process has ended with code {code}: see {self.out}/cells/{key}/{LOG}"
+                result = {"status": "failed", "reason": reason}
+            if result is not None:
+                self.results[key] = result
             yield key
 
     def _found(self, key: str, failures: bool = False) -> dict[str, Any] | None:
-        """A trial's result, if it has one; what failed before is tried again."""
+        """Result of a trial, None if there is none; failures of earlier runners count as none."""
         folder = self.out / "cells" / key
         plan, result = _read(folder / PLAN, Begun), _read(folder / RESULT, Result)
         if plan is not None and _learning(plan) != _learning(self.plans[key]):
             raise InputError(
-                f"{folder} was begun with other arguments: repeat the study's own command, or choose another folder"
+                f"{folder} was started with other arguments: repeat the study's command, or choose another folder"
             )
         if result is None or _as_now(result["plan"]) != _as_now(self.plans[key]):
             return None
         return result if failures or result["status"] == "done" else None
 
     def _steps(self) -> int:
-        """How many slow steps are done, of all trials."""
-        known = (trial.steps if key in self.results else self._last_step(key) for key, trial in self.trials.items())
-        return sum(known)
+        """Number of slow steps done, over all trials."""
+        steps = (trial.steps if key in self.results else self._last_step(key) for key, trial in self.trials.items())
+        return sum(steps)
 
     def _last_step(self, key: str) -> int:
         return _last_step(self.out / "runs" / key)
 
     def _stop(self) -> None:
-        """Let every process save and leave."""
+        """Make every process save and exit."""
         if self.running:
-            say(f"Saving {len(self.running)} runs; the same command goes on with them by --resume ...")
+            say(f"Saving {len(self.running)} runs; the same command with --resume continues them ...")
         for process in self.running.values():
             _close(process)
         for process in self.running.values():
@@ -238,18 +239,18 @@ class TrialRunner:
 
 
 def _learning(plan: Mapping[str, Any]) -> tuple[Settings, str]:
-    """The settings that a run's weights hang on, without those of its last measurement."""
+    """Settings that a run's weights depend on, without those of its final evaluation."""
     settings = without(_as_now(plan)["settings"], "train.final_sequences", "train.draws")
     return settings, str(plan.get("start_from"))
 
 
 def _as_now(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan to compare: of an earlier version it has removed arguments, and not yet those that came since."""
+    """Plan in the form of this version, for comparisons: without removed arguments and without new ones at None."""
     return {**plan, "settings": _given(as_now(plan.get("settings", {})))}
 
 
 def _given(settings: Any) -> Any:
-    """Settings without those that are None: an argument that came since is None where it does nothing."""
+    """Settings without None values: a new argument is None if it has no effect."""
     if not isinstance(settings, Mapping):
         return settings
     return {name: _given(value) for name, value in settings.items() if value is not None}
@@ -263,18 +264,18 @@ def _close(process: subprocess.Popen) -> None:
 def _read(path: Path, shape: Any) -> dict[str, Any] | None:
     if not path.exists():
         return None
-    return read_json(path, shape, remedy="Remove it, and that trial is measured again")
+    return read_json(path, shape, remedy="Remove it, and the trial is measured again")
 
 
 def _last_step(folder: Path) -> int:
-    """Of a run that is being trained, from the end of its metrics."""
+    """Last step of a run in training, from the end of its metrics."""
     try:
         with (folder / "metrics.jsonl").open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
-            whole = file.read().splitlines()
+            lines = file.read().splitlines()
     except OSError:
         return 0
-    for line in reversed(whole):
+    for line in reversed(lines):
         try:
             return int(json.loads(line)["step"])
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError):

@@ -1,4 +1,4 @@
-"""The engine of all studies that train: trials carried out, kept, found again, and reported."""
+"""Base class of studies that train: plans, runs, keeps and reports trials."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ HEADLINE = {"exact": "exact", "elbo": "ELBO", "importance_weighted": "importance
 
 
 class Report(NamedTuple):
-    """The results of a study so far.
+    """Report of a study on its trials so far.
 
     Attributes:
-        table: as Markdown.
-        records: flat ones, for records.csv.
-        content: of results.json.
-        draw: writes the figures into a folder.
+        table: tables in Markdown.
+        records: flat records, for records.csv.
+        content: content of results.json.
+        draw: function that writes the figures into a folder.
         texts: further files of the study, by name.
     """
 
@@ -41,30 +41,31 @@ class Report(NamedTuple):
     records: list[dict[str, Any]]
     content: dict[str, Any]
     draw: Callable[[Path], object]
-    texts: Mapping[str, str] = {}  # read, never written to
+    texts: Mapping[str, str] = {}  # never modified
 
 
 class Study(ABC):
-    """Variants of a run, each trained with some seeds and scored.
+    """Study of variants of a run, each trained with several seeds and scored.
 
-    `out/`: cells/ and runs/ by trial, settings.json, results.json, table.md, records.csv, figures/. A study that is
-    begun again there goes on: with trials that were interrupted, that failed, or that are new.
+    `out/` holds cells/ and runs/ by trial, settings.json, results.json, table.md, records.csv and figures/. A resumed
+    study continues with the trials that were interrupted, that failed, or that are new.
 
     Args:
-        out: the folder of the study.
-        settings: those in which a study that goes on may not differ.
-        about: what else settings.json says of it.
-        variants: by name, what each changes; a study that goes on may have further ones.
-        processes: runs at once, of one thread each; None: one after another in this process, with all its threads.
-        resume: go on with what `out` holds.
+        out: folder of the study.
+        settings: settings that must not change when the study is resumed.
+        about: further content of settings.json.
+        variants: changes to the settings by name of the variant; a resumed study may have further variants.
+        processes: number of processes of one thread each; None runs the trials in this process, one after another,
+            with all its threads.
+        resume: continue the study in `out`.
 
     Raises:
-        InputError: if `out` exists and is not gone on with, or is gone on with and is another study's.
+        InputError: if `out` exists and `resume` is False, or if `resume` is True and `out` holds another study.
     """
 
     checkpoint = "best"
     measures: Sequence[str] = ()  # names of `job.MEASURES`
-    one_text = True  # whether all trials are of the same text
+    one_text = True  # all trials must have the same text
 
     def __init__(
         self,
@@ -90,31 +91,31 @@ class Study(ABC):
 
     @abstractmethod
     def plan_trials(self) -> Sequence[Trial]:
-        """All trials, in the order in which they are begun."""
+        """All trials, in order of their start."""
 
     @abstractmethod
     def scorings(self, trial: Trial) -> dict[str, Scoring]:
-        """How a trial is scored, by name."""
+        """Scorings of a trial by name."""
 
     @abstractmethod
     def report(self) -> Report | None:
-        """The report on the trials so far; None if no trial has ended."""
+        """Report on the trials so far; None if no trial has ended."""
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
-        """Results of every trial that has ended, by its key."""
+        """Results of the trials that have ended, by key."""
         return {} if self.runner is None else self.runner.results
 
     @property
     def is_done(self) -> bool:
-        """Whether every trial has its numbers."""
+        """True if every trial has its numbers."""
         return len(done(self.results, self.trials)) == len(self.trials)
 
     def begin(self) -> TrialRunner:
-        """Plan the trials and find what is done of them; settings.json says what the study is.
+        """Plan the trials, read the results that exist, and write settings.json.
 
         Raises:
-            InputError: if a trial was begun with other settings.
+            InputError: if a trial was started with other settings.
         """
         if self.runner is None:
             self.trials = self.plan_trials()
@@ -124,12 +125,12 @@ class Study(ABC):
         return self.runner
 
     def carry_out(self) -> None:
-        """Train and score all that is not done; what has ended is written at once.
+        """Train and score all unfinished trials; the tables are written after each.
 
         Raises:
-            InputError: if the corpus cannot be read, or is not what earlier runs were trained on.
-            KeyboardInterrupt: once every process has saved and left.
-            SystemExit: after a signal that interrupted a trial in this process, with all that was done saved.
+            InputError: if the corpus cannot be read, or differs from the corpus of earlier runs.
+            KeyboardInterrupt: after every process has saved and exited.
+            SystemExit: after a signal that interrupted a trial in this process, and after all work has been saved.
         """
         runner = self.begin()
         if any(trial.key not in runner.results for trial in self.trials):
@@ -142,10 +143,10 @@ class Study(ABC):
             runner.carry_out(self._on_end, material)
 
     def conduct(self) -> None:
-        """Carry the study out, and show what there is then, be it all or what an interrupt has left.
+        """Carry the study out, and show its tables at the end, also after an interrupt.
 
         Raises:
-            NotKeptError: if any of it could not be written.
+            NotKeptError: if a file could not be written.
         """
         runner = self.begin()
         at_once = f"{self.processes} at once" if self.processes else "one after another"
@@ -157,10 +158,10 @@ class Study(ABC):
                 show(report.table)
                 self.folder.refuse_unwritten()
                 files = ", ".join(["table.md", "records.csv", RESULTS, SETTINGS, *report.texts, "figures/"])
-                say(f"\nAll of it is in {self.folder.path}: {files}")
+                say(f"\nWritten to {self.folder.path}: {files}")
 
     def finish(self, figures: bool = True) -> Report | None:
-        """Write what there is by now; returns it, None if no trial has ended."""
+        """Write the report on the trials so far; returns it, None if no trial has ended."""
         from ltm_pyro.tables import to_csv
 
         report = self.report()
@@ -181,7 +182,7 @@ class Study(ABC):
 
     @cached_property
     def material(self) -> DataModule:
-        """The text of all trials, as the first one reads it."""
+        """Text of all trials, read with the settings of the first."""
         from ltm_pyro.training.data_module import prepare_data
 
         say("Reading the corpus ...")
@@ -190,7 +191,7 @@ class Study(ABC):
         return material
 
     def text_settings(self) -> Mapping[str, Any]:
-        """The settings that say what the text of all trials is."""
+        """Settings that determine the text of all trials."""
         return self.trials[0].settings
 
     def _write_settings(self) -> None:
@@ -198,7 +199,7 @@ class Study(ABC):
         self.folder.insist()
 
     def plan(self, trial: Trial) -> Plan:
-        """All that a trial's result depends on."""
+        """Plan of a trial: everything that its result depends on."""
         return {
             "settings": trial.settings,
             "start_from": trial.start_from,
@@ -215,13 +216,13 @@ class Study(ABC):
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """A trial's result in a line."""
+    """Result of a trial in one line."""
     if result["status"] != "done":
         return f"FAILED: {result['reason']}"
     scored: Mapping[str, Any] = result["scored"]
     several = len(scored) > 1
-    told = [f"{f'{name}: ' if several else ''}{_numbers(one['numbers'])}" for name, one in scored.items()]
-    return f"{'; '.join(told)}; {result['cpu_seconds']:.0f} s"
+    parts = [f"{f'{name}: ' if several else ''}{_numbers(score['numbers'])}" for name, score in scored.items()]
+    return f"{'; '.join(parts)}; {result['cpu_seconds']:.0f} s"
 
 
 def _numbers(record: Mapping[str, Any]) -> str:
@@ -230,12 +231,12 @@ def _numbers(record: Mapping[str, Any]) -> str:
 
 
 def _opened(path: Path, settings: Mapping[str, Any], resume: bool) -> ComparisonFolder:
-    """The folder of a study: a new one, or the same study's."""
+    """Folder of a study, new or resumed."""
     if path.exists() and not resume:
-        what = "is a comparison: go on with it by --resume" if (path / SETTINGS).exists() else "exists"
-        raise InputError(f"{path} {what}, or choose another --out")
+        state = "is a comparison: continue it with --resume, or" if (path / SETTINGS).exists() else "exists:"
+        raise InputError(f"{path} {state} choose another --out")
     if resume and not (path / SETTINGS).exists():
-        raise InputError(f"{path} holds nothing to go on with: leave out --resume")
+        raise InputError(f"{path} holds no comparison to continue: leave out --resume")
     folder = ComparisonFolder(path, settings)
     folder.refuse_other_settings()
     return folder

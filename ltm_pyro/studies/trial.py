@@ -1,4 +1,4 @@
-"""A trial of a study: one run, trained from its settings and scored."""
+"""Trial of a study: a run, trained from its settings and scored."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing_extensions import TypedDict
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.config import Settings
 
-VALIDATION = "validation"  # the scoring of a study that has one alone
+VALIDATION = "validation"  # name of the scoring in studies with a single one
 
 
 class Scoring(TypedDict, total=False):
-    """How a trained run is scored on held-out text.
+    """Settings by which a trained run is scored on held-out text.
 
     Attributes:
         draws: S, samples of z per sequence.
-        limit: the most sequences.
-        seed: of the noise, one for all trials.
-        fast_steps: of the fit; as many as usually suffice if None.
+        limit: largest number of sequences.
+        seed: seed of the noise, the same for all trials.
+        fast_steps: fast steps of the fit; None takes the default of tables.
     """
 
     draws: int
@@ -31,15 +31,15 @@ class Scoring(TypedDict, total=False):
 
 
 class Plan(TypedDict):
-    """The plan of a trial: all that its result depends on, as `plan.json` keeps it.
+    """Plan of a trial, kept in `plan.json`: everything that its result depends on.
 
     Attributes:
-        settings: of its run.
-        start_from: the key of the trial whose weights it begins with, or None.
-        checkpoint: which one is scored, `best` or `latest`.
-        scorings: by name, how it is scored.
-        measures: what else is measured, names of `ltm_pyro.studies.job.MEASURES`.
-        one_text: whether all trials of the study must be of the same text.
+        settings: settings of the run.
+        start_from: key of the trial whose weights initialise the run, or None.
+        checkpoint: checkpoint that is scored, `best` or `latest`.
+        scorings: scorings by name.
+        measures: further measures, names of `ltm_pyro.studies.job.MEASURES`.
+        one_text: True if all trials of the study must have the same text.
     """
 
     settings: dict[str, Any]
@@ -52,15 +52,15 @@ class Plan(TypedDict):
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a study.
+    """Run of a study with a variant and a seed.
 
     Attributes:
-        variant: what it is a run of, as it is told of.
-        seed: of weights, order and noise.
-        key: the name of its folder.
-        settings: of its run, but for what it starts from.
-        start_from: the key of the trial whose weights it begins with; None to begin anew.
-        about: what else its own study knows of it.
+        variant: name of the variant.
+        seed: seed of weights, order and noise.
+        key: name of the trial's folder.
+        settings: settings of the run, without `train.start_from`.
+        start_from: key of the trial whose weights initialise the run; None for random weights.
+        about: further data of the particular study.
     """
 
     variant: str
@@ -72,7 +72,7 @@ class Trial:
 
     @property
     def steps(self) -> int:
-        """Slow steps."""
+        """Number of slow steps."""
         return int(self.settings["train"]["steps"])
 
     def __str__(self) -> str:
@@ -80,6 +80,6 @@ class Trial:
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Raises InputError for seeds that make no sense."""
+    """Check seeds; raises InputError unless they are different and in range."""
     if not seeds or len(set(seeds)) < len(seeds) or any(not 0 <= seed < 2**32 for seed in seeds):
         raise InputError(f"--seeds {' '.join(map(str, seeds))}: expected different whole numbers from 0 to 2³² - 1")

@@ -1,4 +1,4 @@
-"""Variants of a study: what each of its models, or guides, changes in the settings that all have in common."""
+"""Variants of a study: named changes to its common settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltm_pyro.runs.config import Settings
 
 
 class Variant(NamedTuple):
-    """A name, as it stands in tables, and the settings that are laid over the base.
+    """Name in tables, and the settings that replace those of the base.
 
     Example:
         >>> Variant("a mixture of 4", {"prior": {"class_path": "MixturePrior"}}).folder
@@ -23,7 +23,7 @@ class Variant(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """As a part of a folder's name."""
+        """Name as a part of folder names."""
         return folder_of(self.name)
 
     def __str__(self) -> str:
@@ -34,11 +34,11 @@ def as_variants(role: str, given: Mapping[str, Mapping[str, Any]] | Sequence[str
     """Variants by name, in order.
 
     Args:
-        role: `prior` or `guide`, which stands in messages, and is what a class alone changes.
-        given: changes by name; or classes by name or import path, with their arguments at their defaults.
+        role: `prior` or `guide`: the setting that a class replaces; also used in messages.
+        given: changes by name; or classes by name or import path, with default arguments.
 
     Raises:
-        InputError: if there is none, or two of them are told apart by signs alone.
+        InputError: if there is none, or if two names differ by punctuation alone.
     """
     if isinstance(given, Mapping):
         variants = [Variant(name, dict(change)) for name, change in given.items()]
@@ -51,13 +51,15 @@ def as_variants(role: str, given: Mapping[str, Mapping[str, Any]] | Sequence[str
 
 
 def refuse_alike(role: str, names: Sequence[str]) -> None:
-    """Raises InputError if two variants would have one folder."""
+    """Check the names of variants; raises InputError if two would share a folder."""
     folders = [folder_of(name) for name in names]
     for place, name in enumerate(names):
         if folders[place] in folders[:place]:
-            raise InputError(f"--{role}s {name}: it comes twice, or differs from another by signs alone; leave one out")
+            raise InputError(
+                f"--{role}s {name}: given twice, or differs from another by punctuation alone; leave one out"
+            )
 
 
 def folder_of(name: str) -> str:
-    """A name as a part of a folder's."""
+    """Name as a part of folder names."""
     return re.sub(r"[^\w.]+", "-", name).strip("-.")

@@ -1,1 +1,1 @@
-"""Benchmarks of others on a run."""
+"""Suites of standard benchmarks, evaluated on a run."""

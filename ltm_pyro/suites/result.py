@@ -1,4 +1,4 @@
-"""The result of a suite."""
+"""Result of a suite."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 
 class SuiteResult(NamedTuple):
-    """A suite's numbers, as they are kept.
+    """Table and records of a suite, and the folder that holds them.
 
     Attributes:
-        table: as Markdown.
+        table: table in Markdown.
         records: flat dictionaries of plain numbers and text, ready for a data frame.
-        folder: where they are.
+        folder: folder of the result.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""The settings that a suite's numbers depend on."""
+"""Settings that a suite's numbers depend on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def settings_of(run: Run, call: Call, *left_out: str) -> dict[str, Any]:
-    """Settings on which a suite's numbers depend: its arguments, and the step of the checkpoint that they mean today.
+    """Settings that a suite's numbers depend on: its arguments, with the checkpoint replaced by its present step.
 
-    `best` is another one once a run has gone on, and what was measured of both does not go together.
+    Further training can change the checkpoint that `best` stands for; numbers of both must not be mixed.
     """
     chosen = call.without("resume", "corpus_at", "trust_code", "command", *left_out)
     return {**chosen, "checkpoint": run.find(chosen["checkpoint"]).name.removeprefix("step-").lstrip("0") or "0"}

@@ -68,7 +68,7 @@ def test_every_table_of_ours_is_made_of_settings(name, corpus, tmp_path):
             {"a": {"decoder.windows": 4}},
             "there is no argument --decoder.windows. Did you mean --decoder.window",
         ),
-        ({"a b": {}, "a-b": {"fast.steps": 3}}, "another has the same name, but for signs"),
+        ({"a b": {}, "a-b": {"fast.steps": 3}}, "the name differs from another by punctuation alone"),
         ({}, "expected `rows`"),
     ],
 )
@@ -246,7 +246,7 @@ def test_a_study_is_carried_out_kept_and_found_again(tmp_path, corpus, capsys, m
     assert (out / "table.md").read_text(encoding="utf-8") == table_then
     with pytest.raises(SystemExit, match="2"):
         earn(table, *words, "--resume", "--tokens", "512")
-    assert "was begun with other arguments" in capsys.readouterr().err
+    assert "was started with other arguments" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -262,7 +262,7 @@ def test_an_interrupted_study_saves_and_goes_on(tmp_path, corpus):
     study.send_signal(signal.SIGINT)
     _, told = study.communicate(timeout=60)
     assert study.returncode == 130
-    assert "Saving 1 runs; the same command goes on with them by --resume" in told
+    assert "Saving 1 runs; the same command with --resume continues them" in told
     (checkpoint,) = tmp_path.glob("out/runs/*/checkpoints/step-*")
     assert 0 < int(checkpoint.name.removeprefix("step-")) < 3000
     assert not list(tmp_path.glob("out/cells/*/result.json"))

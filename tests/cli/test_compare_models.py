@@ -81,7 +81,7 @@ def test_an_interrupt_while_speeds_are_measured_leaves_those_of_the_logs(shelf, 
 
 def test_a_run_without_a_density_is_named_and_the_others_compare_without_it(shelf, tmp_path, capsys):
     assert train(shelf / "corpus.jsonl", tmp_path / "map", guide="MAPGuide") == 0
-    why = "map has no number to compare: q of a MAPGuide has no density"
+    why = "map has no number to compare: MAPGuide has no density"
     words = ("--out", tmp_path / "out", "--limit", "2", "--draws", "2")
     assert ltm("compare", "models", tmp_path / "map", shelf / "ar", shelf / "ltm", *words) == 0
     assert f"left out: {why}" in capsys.readouterr().err
@@ -94,7 +94,7 @@ def test_a_run_without_a_density_is_named_and_the_others_compare_without_it(shel
     assert ltm("compare", "models", tmp_path / "map", "--out", tmp_path / "none") == 2
     told = capsys.readouterr().err
     assert why in told
-    assert "Train it with a guide that has one" in told
+    assert "Train the run with a guide that has a density" in told
     assert not (tmp_path / "none").exists()
 
 

@@ -96,7 +96,7 @@ def test_priors_are_compared(corpus, capsys):
     assert {"torch", "pyro"} <= set(about["versions"])
     assert "commit" in about
     assert f"[2/2] {MIXTURE}, seed 0" in err
-    assert err.splitlines()[-1].startswith("All of it is in out: table.md, records.csv")
+    assert err.splitlines()[-1].startswith("Written to out: table.md, records.csv")
 
 
 def test_a_record_has_all_that_is_asked(whole):
@@ -224,7 +224,7 @@ def test_a_comparison_of_an_earlier_version_goes_on(whole, corpus, capsys):
 
 def test_a_prior_is_not_compared_on_other_text(corpus, capsys):
     assert compare(corpus, "--priors", "GaussianPrior", "LaplacePrior --data.length 8", "--out", "out") == 2
-    assert "it changes the corpus or --data, which are the same for all priors" in capsys.readouterr().err
+    assert "changes the corpus or --data, which must be the same for all priors" in capsys.readouterr().err
 
 
 def test_a_comparison_is_extended_by_priors_and_seeds(whole, corpus, capsys):
@@ -283,7 +283,7 @@ def test_equal_seconds_give_every_prior_its_own_steps(corpus, monkeypatch, capsy
     out = ("--priors", "GaussianPrior", "LaplacePrior", "--seconds", "0.2", "--seeds", "0", "1", "--out", "out")
     assert ltm("compare", "priors", corpus, *words, *out) == 0
     assert len(seen) == 2  # once for each prior
-    assert "Equal seconds: 0.2 each" in capsys.readouterr().out
+    assert "Equal time: 0.2 seconds each" in capsys.readouterr().out
     found = results(Path("out"))
     assert [found[f"{name} seed 1"][0]["steps"] for name in ("GaussianPrior", "LaplacePrior")] == [4, 2]
 
@@ -361,9 +361,9 @@ def test_an_existing_folder_is_left_alone(whole, corpus, capsys):
     shutil.copytree(whole, "out")
     Path("other").mkdir()
     for words, message in (
-        (("--out", "out"), "out is a comparison: go on with it by --resume"),
-        (("--out", "other"), "other exists, or choose another --out"),
-        (("--out", "other", "--resume"), "holds nothing to go on with"),
+        (("--out", "out"), "out is a comparison: continue it with --resume"),
+        (("--out", "other"), "other exists: choose another --out"),
+        (("--out", "other", "--resume"), "holds no comparison to continue"),
         (("--out", "out", "--resume", "--train.draws", "3"), "out was begun with another base.train.draws (2, now 3)"),
         (("--out", "out", "--resume", "--seeds", "1", "0"), "out was begun with another split_seed"),
     ):
@@ -381,7 +381,7 @@ def test_an_existing_folder_is_left_alone(whole, corpus, capsys):
         (("--priors", "MixturePrior(components=0)"), "components=0: a mixture needs at least one"),
         (("--priors", "MixturePrior(4)"), "every argument by its name"),
         (("--priors", "MixturePrior(components=4"), "expected a class, or a class with arguments"),
-        (("--priors", "GaussianPrior", "GaussianPrior"), "it comes twice"),
+        (("--priors", "GaussianPrior", "GaussianPrior"), "given twice"),
         (("--priors", "CodebookPrior"), "give --guide CategoricalGuide"),
         (("--priors",), "--priors"),
         (("--prior", "MixturePrior"), "name the priors by --priors"),

@@ -18,10 +18,10 @@ FOLLOWED = [
     ({"temperature": 0.0, "num_beams": 1, "repetition_penalty": 1.0}, Sampling(0.0), 256, ()),
 ]
 REFUSED = [
-    ({"num_beams": 4}, "num_beams=4: this setting is not followed"),
+    ({"num_beams": 4}, "num_beams=4: this setting is not supported"),
     ({"repetition_penalty": 1.2}, "repetition_penalty=1.2.*or give 1, which does nothing"),
     ({"min_p": 0.1}, "min_p=0.1"),
-    ({"max_length": 20}, "max_length=20: this setting is not followed, only until, max_gen_toks"),
+    ({"max_length": 20}, "max_length=20: this setting is not supported, only until, max_gen_toks"),
     ({"a_new_one": 3}, "a_new_one=3"),
     ({"max_gen_toks": 6, "max_new_tokens": 8}, "max_gen_toks=6 and max_new_tokens=8 name the same length"),
     ({"max_new_tokens": 0}, "max_new_tokens=0: expected a whole number"),

@@ -62,7 +62,7 @@ def test_it_trains_evaluates_writes_and_is_shared(run, capsys):
     assert ltm("push", run, "hf:someone/thoughts", "--to_folder", "shared") == 0
     card = Path("shared/README.md").read_text()
     assert "MyDecoder(size=4, thoughts=2)" in card
-    assert "code of its author's own, which is not here: `my_code.MyDecoder`" in card
+    assert "code of its author that is not in this repository: `my_code.MyDecoder`" in card
 
 
 def test_it_goes_on_as_if_it_had_not_been_interrupted(run):
@@ -220,7 +220,10 @@ def test_what_cannot_be_one_is_refused_before_any_work(here, corpus, capsys, wor
 
 def test_a_study_of_our_decoders_sizes_refuses_another_one(here, corpus, capsys):
     assert ltm("scale", corpus, "--out", "study", "--thoughts", "1", "2", *arguments(SHORT), *NAMED) == 2
-    assert "--decoder my_code.MyDecoder: a study of scale varies the sizes of our Decoder" in capsys.readouterr().err
+    assert (
+        "--decoder my_code.MyDecoder: a scaling study varies the sizes of the default Decoder"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_file_of_our_own_decoders_arguments_is_still_read(here):

@@ -65,7 +65,7 @@ def test_a_cell_that_was_interrupted_goes_on_alone(corpus, capsys):
     (one,) = Path("study/cells").glob("*K1*")
     (one / "result.json").unlink()
     assert scale(corpus, *words) == 2
-    assert "study is a comparison: go on with it by --resume" in capsys.readouterr().err
+    assert "study is a comparison: continue it with --resume" in capsys.readouterr().err
     assert scale(corpus, *words, "--resume") == 0
     again = results()["summary"]
     same = [name for name in whole[0] if name.endswith("nats_per_token")]
@@ -198,7 +198,7 @@ def test_other_arguments_or_other_text_in_an_old_folder_are_refused(corpus, tmp_
     words = ("--thoughts", "1", "--limit", "4")
     assert scale(mine, *words) == 0
     assert ltm("scale", mine, "--out", "study", "--resume", *words, *arguments({**SIZES, "train.batch_size": 3})) == 2
-    assert "was begun with other arguments" in capsys.readouterr().err
+    assert "was started with other arguments" in capsys.readouterr().err
     write_corpus(mine, seed=5)
     assert scale(mine, *words, "--seeds", "0", "1", "--resume") == 2
     assert "study holds runs on another text" in capsys.readouterr().err

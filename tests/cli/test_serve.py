@@ -266,7 +266,7 @@ def test_what_fails_inside_is_not_shown():
 
     told = asyncio.run(visit())
     worker.close()
-    assert told[-1]["error"] == "the server failed at this: see its terminal"
+    assert told[-1]["error"] == "the server failed: see its terminal"
 
 
 def test_what_cannot_be_served_is_refused(trained, reference, capsys, tmp_path):

@@ -52,7 +52,7 @@ def test_an_interrupted_evaluation_goes_on_with_the_same_texts(run, tmp_path, mo
 
     monkeypatch.setattr(quality_texts, "whole_texts", interrupted)
     assert evaluate(run) == 130
-    assert "what was written is measured" in capsys.readouterr().err
+    assert "the texts so far are measured" in capsys.readouterr().err
     assert len(results(run)[PROMPTED]) == 4
     assert evaluate(run, "--resume") == 0
     assert results(run) == results(whole)
@@ -70,7 +70,7 @@ def test_an_interrupted_judge_leaves_what_it_has_done(run, monkeypatch, capsys):
     monkeypatch.setattr(text_quality, "measure", judged)
     assert evaluate(run) == 130
     out, err = capsys.readouterr()
-    assert "measures the rest, and writes nothing again" in err
+    assert "measures the rest, and generates no text again" in err
     assert f"Not measured, since interrupted: {INTERPOLATED}; {REAL_REST}; {PROMPTED}." in out
     table = (run / "evaluation/generation-limit-6/table.md").read_text(encoding="utf-8")
     assert f"| {UNPROMPTED} " in table
@@ -127,7 +127,7 @@ def test_models_without_thoughts(reference, tmp_path, corpus, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--steps", "3"), "only masked diffusion writes in steps"),
+        (("--steps", "3"), "only masked diffusion generates in steps"),
         (("--tokens", "3"), "expected more than the prompt's 4, and at most the 16"),
         (("--limit", "1"), "--limit 1: expected 2 or more"),
         (("--limit", "0"), "--limit 0: expected 2 or more"),

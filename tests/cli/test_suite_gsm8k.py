@@ -40,7 +40,7 @@ def test_all_problems_are_attempted_and_told(run, files, capsys):
     assert evaluate(run, files) == 0
     out = capsys.readouterr().out
     assert "pass@3, %" in out
-    assert "Every attempt has a posterior inference of z" in out
+    assert "Every attempt has a separate posterior inference of z" in out
     found = results(run)
     assert set(found) == {f"{shots}/{place}" for shots in (0, 2) for place in range(5)}
     assert all(len(record["texts"]) == record["attempts"] == 3 for (record,) in found.values())
@@ -100,7 +100,7 @@ def test_chance_is_another_problems_answer(files):
 def test_bad_input_gets_one_clear_error(run, files, tmp_path, capsys):
     shared = (files[0], f"test={files[0].partition('=')[2]}")
     for given, words, message in [
-        (shared, (), "4 problems are in train and in test"),
+        (shared, (), "4 problems are both in train and in test"),
         (("tests=x",), (), "expected train=PATH or test=PATH"),
         (files, ("--shots", "-1"), "--shots -1: expected 0 or more"),
         (files, ("--tokens", "16"), "this run's texts hold 16"),

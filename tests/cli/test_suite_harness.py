@@ -84,7 +84,7 @@ def test_its_kinds_of_tasks_run(trained, tasks, tmp_path, capsys):
     run = shutil.copytree(trained, tmp_path / "run")
     assert evaluate(run, tasks, "--tasks", "last_word", "writing", "whole", "--limit", "3") == 0
     shown = capsys.readouterr()
-    assert "thoughts fitted on what stands before, mean over 2 draws" in shown.out
+    assert "thoughts fitted on the context, mean over 2 draws" in shown.out
     assert "contexts were too long, and lost their first tokens" in shown.out
     assert "3/3  answers" in shown.err
     found = {(record["task"], record["measure"]): float(record["value"]) for record in records(run)}
@@ -118,8 +118,8 @@ def test_an_interrupt_leaves_a_table_of_what_has_its_answers(reference, tasks, t
     assert evaluate(run, tasks, *words) == 130
     monkeypatch.undo()
     shown = capsys.readouterr()
-    assert "interrupted: 3 answers are kept; the same command with --resume goes on" in shown.err
-    assert "Interrupted: of each task its first questions alone" in shown.out
+    assert "interrupted: 3 answers are kept; the same command with --resume continues" in shown.err
+    assert "Interrupted: only the first questions of each task" in shown.out
     assert "Interrupted" in (results_of(run) / "table.md").read_text(encoding="utf-8")
     partly = records(run)
     assert {(record["task"], record["questions"]) for record in partly} == {("last_word", "3")}
@@ -256,7 +256,7 @@ def test_every_setting_of_a_task_is_followed_or_refused_before_anything_is_writt
     assert again == likeliest != drawn
     wrote = []
     model._write = lambda *given: wrote.append(given)
-    with pytest.raises(InputError, match="num_beams=4: this setting is not followed"):
+    with pytest.raises(InputError, match="num_beams=4: this setting is not supported"):
         model.generate_until(asked(("war", {}), ("peace", {"num_beams": 4}), kind="generate_until"))
     assert not wrote
 
@@ -267,4 +267,4 @@ def test_a_task_with_a_setting_that_is_not_followed_is_refused_in_one_line(train
     (tasks / "writing.yaml").write_text(yaml.replace("max_gen_toks: 6", "max_gen_toks: 6, num_beams: 4"))
     run = shutil.copytree(trained, tmp_path / "run")
     assert evaluate(run, tasks, "--tasks", "writing", "--limit", "2") == 2
-    assert "generation_kwargs num_beams=4: this setting is not followed" in capsys.readouterr().err.splitlines()[-1]
+    assert "generation_kwargs num_beams=4: this setting is not supported" in capsys.readouterr().err.splitlines()[-1]

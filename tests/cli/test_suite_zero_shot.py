@@ -85,7 +85,7 @@ def test_an_interrupted_evaluation_goes_on(run, files, monkeypatch, capsys):
     monkeypatch.setattr(suite, "score_run", interrupted)
     words = ("--sets", "ptb", "lm1b", "--files", *files)
     assert evaluate(run, *words) == 130
-    assert "1 of 2 sets are scored; go on with the same command and --resume" in capsys.readouterr().err
+    assert "1 of 2 sets are scored; the same command with --resume continues" in capsys.readouterr().err
     assert set(results(run)) == {"PTB"}
     first = results(run)["PTB"]
     assert evaluate(run, *words, "--resume") == 0
@@ -113,7 +113,7 @@ def test_what_was_measured_of_another_checkpoint_is_not_gone_on_with(run, files,
         (("--mode", "lines"), "expected windows or documents"),
         (("--sets", "ptb", "--files", "ptb=nowhere.txt"), "nowhere.txt"),
         (("--limit", "0"), "--limit 0: expected 1 or more"),
-        (("--sets", "ag-news"), "none of the sets could be had"),
+        (("--sets", "ag-news"), "no set could be loaded"),
     ],
 )
 def test_bad_input_gets_one_clear_error(run, words, message, capsys):
@@ -137,7 +137,7 @@ def test_a_file_without_the_field_is_refused_before_anything_is_scored(run, file
     words = ("--sets", "lm1b", "arxiv", "--files", files[1], f"arxiv={tmp_path / 'arxiv.jsonl'}")
     assert evaluate(run, *words) == 2
     said = capsys.readouterr().err
-    assert "has no field 'text'. Its fields: source, title. Call the one to read 'article', as the hub does" in said
+    assert "has no field 'text'. Its fields: source, title. Name the field to read 'article', as on the hub" in said
     assert "--data.field" not in said
     assert not (run / "evaluation/zero-shot-draws-2/results.json").exists()
 

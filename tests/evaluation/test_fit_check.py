@@ -60,7 +60,7 @@ def test_the_check_changes_no_number(six):
     assert without.fit.converged is None
     for name, score in with_it.scores.items():
         assert np.array_equal(score.nats, without.scores[name].nats)
-    assert "what a longer fit would change was not measured" in markdown(without)
+    assert "the gain of a longer fit was not measured" in markdown(without)
 
 
 def test_texts_are_checked_over_batches(six):
@@ -82,7 +82,7 @@ def test_what_is_not_fitted_says_so(six):
 def test_without_a_density_there_is_no_bound_to_close(six):
     found = evaluation(six, MAPGuide(six.decoder.z_shape), 2)
     assert found.fit.longer is None
-    assert "2 fast steps of Adam; what a longer fit would change was not measured" in markdown(found)
+    assert "2 fast steps of Adam; the gain of a longer fit was not measured" in markdown(found)
 
 
 def test_it_becomes_plain_numbers(six):

@@ -263,4 +263,4 @@ def test_a_guide_without_a_density_gives_no_bound(tiny):
     numbers = evaluate_tiny(tiny)
     assert set(numbers.scores) == {"reconstruction", "prior", "prior_predictive", "predictive"}
     assert not numbers.scores["reconstruction"].is_bound
-    assert "nothing bounds log p(x)" in markdown(numbers)
+    assert "there is no bound on log p(x)" in markdown(numbers)

@@ -103,7 +103,7 @@ def test_models_are_compared_sequence_by_sequence(ours):
 
 def test_other_tokens_are_not_compared_token_by_token(ours):
     text = markdown(ours, baseline(length=18))
-    assert "whole text: the baseline cuts the text into other tokens; compare bits/byte" in text
+    assert "whole text: the baseline has another tokenization; compare bits/byte" in text
     assert "This model - baseline" not in text
 
 

@@ -49,7 +49,7 @@ def test_a_run_that_nothing_bounds_is_refused_by_name():
     records = metrics()
     for record in records[1::2]:
         record["validation"]["bits_per_byte"] = {"reconstruction": 1.0, "predictive": 2.0}
-    with pytest.raises(InputError, match="run has no number to compare: q of a EmptyGuide has no density"):
+    with pytest.raises(InputError, match="run has no number to compare: EmptyGuide has no density"):
         training_curve_of("run", records, *parts())
 
 

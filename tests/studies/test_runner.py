@@ -67,7 +67,7 @@ def test_what_is_done_is_not_done_again_and_what_failed_is():
     assert sorted(told) == ["after", "bad", "good"]
     assert runner.results["good"]["said"] == "works"
     assert runner.results["bad"]["reason"] == "it is not to be"
-    assert runner.results["after"]["reason"] == "what it starts from has failed: bad"
+    assert runner.results["after"]["reason"] == "the trial that it starts from has failed: bad"
     again = runner_of(*trials)
     assert list(again.results) == ["good"]
     again.carry_out()
@@ -140,7 +140,7 @@ def test_other_arguments_are_refused_but_not_another_measurement():
     runner_of(cell, scoring=1).carry_out()
     assert runner_of(cell, scoring=1).results
     assert not runner_of(cell, scoring=2).results  # to be scored anew
-    with pytest.raises(InputError, match="out/cells/one was begun with other arguments"):
+    with pytest.raises(InputError, match="out/cells/one was started with other arguments"):
         runner_of(toy("one", "--train.steps 7"))
 
 
@@ -157,7 +157,7 @@ def test_a_trial_begun_with_an_argument_that_was_removed_since_goes_on_if_it_did
         if goes_on:
             assert list(runner_of(now).results) == ["one"]
         else:
-            with pytest.raises(InputError, match="was begun with other arguments"):
+            with pytest.raises(InputError, match="was started with other arguments"):
                 runner_of(now)
 
 

@@ -57,7 +57,7 @@ def test_a_law_without_an_asymptote_is_logarithmic_and_says_why():
     found = fit_law(exact(BUDGETS, 3 - 0.1 * np.log(BUDGETS / REFERENCE)), draws=5)
     assert found.kind == "logarithmic"
     assert found.parameters == pytest.approx({"a": 3.0, "b": -0.1})
-    assert "at the edge of what is searched, 0.02" in found.remark
+    assert "at the edge of the search range, 0.02" in found.remark
 
 
 @pytest.mark.parametrize(

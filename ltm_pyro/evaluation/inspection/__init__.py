@@ -1,4 +1,4 @@
-"""Inspection of thoughts: how much each carries, which layers the text needs, and which texts lie near one another."""
+"""Inspection of thoughts: KL of each thought, reconstruction by layers, and nearest texts."""
 
 from ltm_pyro.evaluation.inspection.details import Details, look_closer
 from ltm_pyro.evaluation.inspection.inspector import Inspection, Inspector

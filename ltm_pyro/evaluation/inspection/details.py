@@ -1,4 +1,4 @@
-"""A closer look: at the fast loop, at a few texts token by token, at what is written with their thoughts."""
+"""Detailed inspection: bounds by fast steps, attribution by token, interpolation and predictive checks of texts."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ltm_pyro.evaluation.inspection.dial import StepSweepPoint, bound_by_steps
 from ltm_pyro.evaluation.inspection.path import InterpolationPoint, interpolate
 from ltm_pyro.inference import FastLoop
 
-WRITTEN = 48  # tokens at each stage of a way
+WRITTEN = 48  # generated tokens at each point of an interpolation
 
 
 class Text(NamedTuple):
-    """One text that was read token by token.
+    """Text with its attribution by token.
 
     Attributes:
-        id: of its sequence.
-        tokens: ids, (T,).
-        reading: of it alone, without the dimension of the batch.
+        id: id of the sequence.
+        tokens: token ids, (T,).
+        reading: attribution of the text, without the batch dimension.
     """
 
     id: int
@@ -38,15 +38,15 @@ class Text(NamedTuple):
 
 @dataclass
 class Details:
-    """The findings of a closer look; after an interrupt, those it had by then.
+    """Results of a detailed inspection; after an interrupt, the results up to it.
 
     Attributes:
-        dial: the bound by the number of fast steps.
-        aggregate: the aggregated posterior against the prior.
-        texts: read token by token.
-        ends: the ids of the two texts of `way`.
-        way: from the thoughts of one text to those of another.
-        checks: of texts that were written with the thoughts of real ones.
+        dial: bounds by the number of fast steps.
+        aggregate: comparison of the aggregated posterior with the prior.
+        texts: texts with their attributions by token.
+        ends: ids of the two texts of `way`.
+        way: interpolation from the thoughts of one text to those of another.
+        checks: posterior predictive checks.
     """
 
     dial: list[StepSweepPoint] = field(default_factory=list)
@@ -57,19 +57,19 @@ class Details:
     checks: list[Check] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain numbers, for JSON."""
+        """Plain numbers for JSON."""
         return {
             "dial": [
                 {
-                    "fast_steps": one.steps,
-                    "elbo": one.elbo.to_dict(),
-                    "importance_weighted": one.importance_weighted.to_dict(),
-                    "kl_per_token": one.kl_per_token,
+                    "fast_steps": point.steps,
+                    "elbo": point.elbo.to_dict(),
+                    "importance_weighted": point.importance_weighted.to_dict(),
+                    "kl_per_token": point.kl_per_token,
                 }
-                for one in self.dial
+                for point in self.dial
             ],
             "aggregate": self.aggregate and self.aggregate.to_record(),
-            "texts": [{"id": one.id, "tokens": one.tokens, **_plain(one.reading)} for one in self.texts],
+            "texts": [{"id": text.id, "tokens": text.tokens, **_plain(text.reading)} for text in self.texts],
             "way": {"ends": self.ends, "stages": [stage._asdict() for stage in self.way]},
             "checks": [check._asdict() for check in self.checks],
         }
@@ -89,19 +89,19 @@ def look_closer(
     draws: int = 4,
     seed: int = 0,
     eos_id: int | None = None,
-    listener: Callable[[str], None] = lambda what: None,
+    listener: Callable[[str], None] = lambda stage: None,
 ) -> None:
-    """Fill in the details, one after another.
+    """Fill in the fields of `details`, one after another.
 
     Args:
-        details: to fill.
+        details: results, modified in place.
         model, guide, fast: as for an inspection.
         batches: texts, on the model's device.
-        texts: how many of them are read token by token and written anew, spread over all.
+        texts: number of texts, spread over all, for attribution and predictive checks.
         draws: S.
-        seed: of all noise; the global random state is left as it was.
-        eos_id: the token at which a text is over.
-        listener: told what comes next.
+        seed: seed of all noise; the global random state is left as it was.
+        eos_id: id of the token that ends a text.
+        listener: called with the name of the next stage.
     """
     listener("aggregated posterior")
     details.aggregate = aggregate_against_prior(model, guide, fast, batches, seed=seed)
@@ -116,8 +116,8 @@ def look_closer(
             listener("from one text to another")
             first, second = chosen[0].x[0], chosen[-1].x[0]
             details.ends = (int(chosen[0].ids[0]), int(chosen[-1].ids[0]))
-            most = min(WRITTEN, model.decoder.length)
-            details.way = interpolate(model, guide, fast, first, second, most, seed, eos_id=eos_id)
+            tokens = min(WRITTEN, model.decoder.length)
+            details.way = interpolate(model, guide, fast, first, second, tokens, seed, eos_id=eos_id)
         if chosen:
             listener("writing with the thoughts of texts")
             details.checks = predictive_checks(model, guide, fast, [batch.x[0] for batch in chosen])
@@ -127,15 +127,14 @@ def look_closer(
 
 
 def _few(batches: Sequence[Batch], count: int) -> Iterator[Batch]:
-    """Texts spread over all, the first and the last among them, each a batch of its own without padding."""
-    every = [(batch, row) for batch in batches for row in range(len(batch.x))]
-    places = np.unique(np.linspace(0, len(every) - 1, min(count, len(every))).round().astype(int))
-    rows = [every[place] for place in places]
-    for batch, row in rows:
+    """Evenly spaced texts, the first and the last included, as batches of size 1 without padding."""
+    rows = [(batch, row) for batch in batches for row in range(len(batch.x))]
+    indices = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
+    for batch, row in (rows[index] for index in indices):
         scored = torch.ones_like(batch.x[row], dtype=torch.bool) if batch.mask is None else batch.mask[row]
 
-        def kept(part: Tensor, scored: Tensor = scored, row: int = row) -> Tensor:
+        def unpadded(part: Tensor, scored: Tensor = scored, row: int = row) -> Tensor:
             return part[row][scored][None]
 
-        one = slice(row, row + 1)
-        yield Batch(kept(batch.x), None, batch.previous[one], batch.ids[one], kept(batch.byte_counts))
+        single = slice(row, row + 1)
+        yield Batch(unpadded(batch.x), None, batch.previous[single], batch.ids[single], unpadded(batch.byte_counts))

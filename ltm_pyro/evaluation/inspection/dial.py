@@ -1,4 +1,4 @@
-"""The bound against the number of fast steps: inference-time compute as a dial."""
+"""Bounds by the number of fast steps, the compute of inference."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ STEPS = (0, 1, 2, 4, 8, 16, 32, 64)
 
 
 class StepSweepPoint(NamedTuple):
-    """The bounds that so many fast steps give.
+    """Bounds after a given number of fast steps.
 
     Attributes:
         steps: T_fast.
-        elbo, importance_weighted: scores with fresh noise, both bounds.
-        kl_per_token: nats per token.
+        elbo, importance_weighted: the two bounds, scored with fresh noise.
+        kl_per_token: KL(q || p), nats per token.
     """
 
     steps: int
@@ -39,22 +39,22 @@ def bound_by_steps(
     seed: int = 0,
     listener: Callable[[int], None] = lambda done: None,
 ) -> list[StepSweepPoint]:
-    """Fit q from its start with each number of steps, and score it with noise of its own.
+    """Fit q from its start with each number of steps, and score each fit with fresh noise.
 
-    A cosine of the step size lasts as long as the steps do, so that each number is a fit that was meant to end there.
+    A cosine schedule of the step size spans exactly these steps, so that every fit ends with its schedule.
 
     Args:
         model, guide, fast: as for `Evaluator`.
         batches: texts, on the model's device.
-        steps: to try.
+        steps: numbers of fast steps.
         draws: S.
-        seed: of all noise, the same for each.
-        listener: told how many settings are done.
+        seed: seed of all noise, the same for each number of steps.
+        listener: called with the number of finished settings.
     """
-    found = []
-    for wanted in steps:
-        numbers = Evaluator(model, guide, fast.lasting(wanted), draws, seed, halves=False).evaluate(batches)
+    points = []
+    for count in steps:
+        numbers = Evaluator(model, guide, fast.lasting(count), draws, seed, halves=False).evaluate(batches)
         scores = numbers.scores
-        found.append(StepSweepPoint(wanted, scores["elbo"], scores["importance_weighted"], numbers.kl_per_token))
-        listener(len(found))
-    return found
+        points.append(StepSweepPoint(count, scores["elbo"], scores["importance_weighted"], numbers.kl_per_token))
+        listener(len(points))
+    return points

@@ -1,4 +1,4 @@
-"""The figures of an inspection."""
+"""Figures of an inspection."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ ERRORS = "Bars: one standard error over texts; on the right, of differences text
 
 
 def draw(stem: Path, found: Inspection, details: Details, names: Sequence[str], tokens: Sequence[str]) -> list[str]:
-    """Write every figure that there are numbers for, as PNG and SVG; returns their file names.
+    """Write every figure that has data, as PNG and SVG; returns the file names.
 
     Args:
-        stem: the path that all names begin with.
+        stem: common start of all paths.
         found, details, names, tokens: as for `drawings`.
     """
     return save_drawings(stem.parent, drawings(found, details, names, tokens), prefix=f"{stem.name}-")
 
 
 def drawings(found: Inspection, details: Details, names: Sequence[str], tokens: Sequence[str] = ()) -> list[Drawing]:
-    """Every figure that there are numbers for.
+    """Drawings of every figure that has data.
 
     Args:
-        found, details: what is shown.
-        names: of the texts, in order.
-        tokens: of the first text that was read token by token.
+        found, details: results of the inspection.
+        names: names of the texts, in order.
+        tokens: tokens of the first text with an attribution by token.
     """
     return [_thoughts(found), _probe(found), _map(found, names), *_closer(details, tokens)]
 
 
-def _thoughts(found: Inspection) -> Drawing:
+def _thoughts(inspection: Inspection) -> Drawing:
     from ltm_pyro.plots import plot_thoughts
 
     caption = (
-        f"KL of each thought, mean over {len(found.ids)} texts: what it carries, before the decoder earns it back."
+        f"KL of each thought, mean over {len(inspection.ids)} texts: what it carries, before the decoder earns it back."
     )
-    return Drawing("thoughts", [partial(plot_thoughts, found.kl.sum(-1).tolist())], caption)
+    return Drawing("thoughts", [partial(plot_thoughts, inspection.kl.sum(-1).tolist())], caption)
 
 
-def _probe(found: Inspection) -> Drawing:
+def _probe(inspection: Inspection) -> Drawing:
     from ltm_pyro.plots import plot_probe
 
     caption = (
-        f"Cost of {len(found.ids)} texts with the thoughts of the first layers from q and the others from the prior; "
-        f"right, less the cost with no layer from q. {ERRORS}. {LOWER}"
+        f"Cost of {len(inspection.ids)} texts with the thoughts of the first layers from q and the others from the "
+        f"prior; right, less the cost with no layer from q. {ERRORS}. {LOWER}"
     )
-    sides = (found.probe, found.probe_bound)
+    sides = (inspection.probe, inspection.probe_bound)
     free, paid = ([(score.nats_per_token, score.standard_error) for score in scores] for scores in sides)
     less_free, less_paid = ([score.minus(scores[0]) for score in scores] for scores in sides)
     panels = [partial(plot_probe, free, paid), partial(plot_probe, less_free, less_paid, against_none=True)]
     return Drawing("probe", panels, caption)
 
 
-def _map(found: Inspection, names: Sequence[str]) -> Drawing:
+def _map(inspection: Inspection, names: Sequence[str]) -> Drawing:
     from ltm_pyro.plots import plot_latent_map
 
     years = [properties(name).get("year") for name in names]
-    known: dict[str, Any] = {"values": years, "label": "year of the text"} if all(years) else {}
-    caption = f"Posterior means of {len(found.ids)} texts on their first two principal axes, a dot a text."
-    panel = partial(plot_latent_map, found.places.tolist(), found.shares, **known)
+    colours: dict[str, Any] = {"values": years, "label": "year of the text"} if all(years) else {}
+    caption = f"Posterior means of {len(inspection.ids)} texts on their first two principal axes, a dot a text."
+    panel = partial(plot_latent_map, inspection.places.tolist(), inspection.shares, **colours)
     return Drawing("map", [panel], caption, height=3.2, wide=False)
 
 

@@ -1,4 +1,4 @@
-"""How much the thoughts tell of the text: active units and mutual information."""
+"""Information of the thoughts about the text: active units and mutual information."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ AT_ONCE = 16  # texts whose draws are compared with all posteriors at once
 
 
 def active_units(posteriors: Posteriors) -> Tensor:
-    r"""Which dimensions move with the text, booleans (L, K, D).
+    r"""Mask of active units, the dimensions whose posterior mean varies with the text; booleans (L, K, D).
 
     .. math:: \mathrm{Var}_n\,\mathbb{E}_{q_n}[z] > 0.01\,\sigma_p^2
 
     (Burda et al., 2016, arXiv 1509.00519, section 5.2, where :math:`\sigma_p = 1`: for other priors the variance is
-    measured in units of the prior's.) All are inactive where there are fewer than two texts.
+    measured in units of the prior's.) All dimensions are inactive if there are fewer than two texts.
     """
     means = posteriors.standard_means()
     if len(means) < 2:
@@ -32,9 +32,9 @@ class Information(NamedTuple):
     """Bounds on I(x; z), nats per text, each with its standard error over texts.
 
     Args:
-        lower, lower_error: that of N posteriors with their own mean; at most log N.
-        upper, upper_error: that against the posteriors of the other texts.
-        most: log N, above which the lower bound cannot tell.
+        lower, lower_error: lower bound, with the mixture of all N posteriors; at most log N.
+        upper, upper_error: upper bound, with the mixture of the posteriors of the other texts.
+        most: log N, the largest value of the lower bound.
     """
 
     lower: float
@@ -45,19 +45,19 @@ class Information(NamedTuple):
 
 
 def mutual_information(posteriors: Posteriors, draws: int, generator: torch.Generator) -> Information:
-    r"""I(x; z) between two bounds, from draws z of each text's own posterior.
+    r"""Lower and upper bound on I(x; z), from samples z of each text's posterior.
 
     .. math:: \mathbb{E}\log\frac{q_n(z)}{\frac1N\sum_m q_m(z)} \le I(x; z)
         \le \mathbb{E}\log\frac{q_n(z)}{\frac1{N-1}\sum_{m\ne n} q_m(z)}
 
-    in expectation over texts. The left one is the mutual information of the N texts themselves (Hoffman and Johnson,
-    2016, ELBO surgery), which cannot exceed log N; the right one leaves the text's own posterior out (Poole et al.,
-    2019, arXiv 1905.06922, section 2). All is NaN for fewer than two texts.
+    in expectation over texts. The lower bound is the mutual information of the N texts themselves (Hoffman and
+    Johnson, 2016, ELBO surgery), which cannot exceed log N; the upper bound leaves the text's own posterior out (Poole
+    et al., 2019, arXiv 1905.06922, section 2). Both are NaN for fewer than two texts.
 
     Args:
-        posteriors: of N texts.
-        draws: S of each.
-        generator: of the noise.
+        posteriors: posteriors of N texts.
+        draws: S, samples of each posterior.
+        generator: random generator of the noise.
     """
     mu, sigma = (part.flatten(1) for part in (posteriors.mu, posteriors.sigma))
     count = len(mu)
@@ -67,10 +67,10 @@ def mutual_information(posteriors: Posteriors, draws: int, generator: torch.Gene
     for _ in range(draws):
         z = mu + sigma * torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
         densities = torch.cat([_log_densities(part, mu, sigma) for part in z.split(AT_ONCE)])  # (N, N)
-        own = densities.diagonal()
-        lower += (own - densities.logsumexp(1) + math.log(count)) / draws
-        others = densities.clone().fill_diagonal_(-math.inf).logsumexp(1)
-        upper += (own - others + math.log(count - 1)) / draws
+        self_density = densities.diagonal()
+        lower += (self_density - densities.logsumexp(1) + math.log(count)) / draws
+        others_density = densities.clone().fill_diagonal_(-math.inf).logsumexp(1)
+        upper += (self_density - others_density + math.log(count - 1)) / draws
     error = count**-0.5
     return Information(
         lower.mean().item(),
@@ -82,7 +82,7 @@ def mutual_information(posteriors: Posteriors, draws: int, generator: torch.Gene
 
 
 def _log_densities(z: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
-    """log q_m(z_n) but for a constant, shape (n, N), from z of shape (n, L K D)."""
+    """log q_m(z_n) up to an additive constant, shape (n, N), from z of shape (n, L K D)."""
     precision = sigma**-2
     squares = z**2 @ precision.T - 2 * z @ (mu * precision).T + (mu**2 * precision).sum(1)
     return -0.5 * squares - sigma.log().sum(1)

@@ -1,4 +1,4 @@
-"""Fits q to every text and gathers what its thoughts tell."""
+"""Inspector of thoughts: fits q to every text and summarises the posteriors."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from ltm_pyro.evaluation.score import Score
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel
 
-COLLAPSED = 0.001  # nats per token of KL below which nothing that is said of thoughts means much
+COLLAPSED = 0.001  # nats per token of KL below which the posterior counts as collapsed
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The findings of an inspection of the thoughts of N texts.
+    """Results of an inspection of the thoughts of N texts.
 
     Attributes:
-        kl: of every dimension, mean over texts, nats per text, (L, K, D).
-        kl_per_token: all of it, nats per token.
-        active: booleans (L, K, D), see `active_units`.
-        information: between bounds.
-        probe: scores with the thoughts of the first 0 to L layers.
-        probe_bound: the same with the KL of these layers paid: bounds.
-        places, shares: of the map of posterior means, and the variance that its axes tell.
-        neighbours: None for fewer than three texts.
-        ids: of the texts, in order.
-        fit: how q was fitted, and whether it has converged.
+        kl: KL of every dimension, mean over texts, nats per text, (L, K, D).
+        kl_per_token: total KL, nats per token.
+        active: mask of active units (L, K, D), see `active_units`.
+        information: bounds on the mutual information of text and thoughts.
+        probe: scores with the thoughts of the first 0 to L layers from q.
+        probe_bound: these scores plus the KL of these layers: bounds.
+        places, shares: coordinates of the map of posterior means, (N, 2), and the share of variance of its axes.
+        neighbours: nearest texts; None for fewer than three texts.
+        ids: ids of the texts, in order.
+        fit: settings of the fit of q, and a check of its convergence.
     """
 
     kl: Tensor
@@ -56,11 +56,11 @@ class Inspection:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the decoder ignores its thoughts: no dimension is active, or q stays at the prior."""
+        """True if the decoder ignores its thoughts: no dimension is active, or q stays at the prior."""
         return not self.active.any() or self.kl_per_token < COLLAPSED
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain numbers, for JSON."""
+        """Plain numbers for JSON."""
         return {
             "sequences": len(self.ids),
             "collapsed": self.collapsed,
@@ -80,17 +80,17 @@ class Inspection:
 
 @dataclass
 class Inspector:
-    """Inspects a model with fresh noise, batch by batch; after an interrupt, what is done can be summed up.
+    """Inspector of a model, batch by batch, with fresh noise; after an interrupt, `summary` covers the batches so far.
 
     Args:
-        model, guide: the guide is started afresh for every batch.
+        model, guide: the guide is reinitialised for every batch.
         fast: the fast loop that fits the guide.
         draws: S, samples of z per text.
-        seed: of all noise; the global random state is left as it was.
-        check_fit: texts, the first ones, that are also fitted for longer, to say whether q has converged.
+        seed: seed of all noise; the global random state is left as it was.
+        check_fit: number of leading texts that are also fitted for longer, to check the convergence of q.
 
     Raises:
-        InputError: if posterior or prior are no diagonal Gaussians, or there are no thoughts.
+        InputError: if the posterior or the prior is not a diagonal Gaussian, or there are no thoughts.
     """
 
     model: AbstractModel
@@ -107,11 +107,11 @@ class Inspector:
 
     @property
     def done(self) -> int:
-        """How many texts have been looked at."""
+        """Number of inspected texts."""
         return sum(len(part) for part in self._columns.get("ids", []))
 
     def look(self, batches: Iterable[Batch], listener: Callable[[int], None] = lambda done: None) -> None:
-        """Fit q to all batches, on the model's device, and gather; the listener is told how many texts are done."""
+        """Fit q to all batches, on the model's device; the listener is called with the number of inspected texts."""
         self._columns = {}
         with evaluation_mode(self.model, self.guide, self.seed):
             for batch in batches:
@@ -122,18 +122,25 @@ class Inspector:
         self.fast.fit(self.model, self.guide, **batch.inputs)
         with torch.no_grad():
             mu, sigma = gaussian_of(self.guide.posterior(), "posterior")
-        told = progressive(self.model, self.guide, self.draws, **batch.inputs).T  # (B, L + 1)
-        for name, column in {"the posterior's mean": mu, "the posterior's sigma": sigma, "log p(x|z)": told}.items():
+        nats = progressive(self.model, self.guide, self.draws, **batch.inputs).T  # (B, L + 1)
+        for name, column in {"the posterior's mean": mu, "the posterior's sigma": sigma, "log p(x|z)": nats}.items():
             refuse_non_finite(name, column.detach().cpu())
-        found = {"mu": mu, "sigma": sigma, "told": told, "tokens": batch.tokens, "bytes": batch.bytes, "ids": batch.ids}
-        words = batch.x if batch.mask is None else batch.x.masked_fill(~batch.mask, -1)
-        found["words"] = torch.stack([_counts(row, self.model.decoder.vocabulary) for row in words])
-        for name, value in found.items():
+        columns = {
+            "mu": mu,
+            "sigma": sigma,
+            "nats": nats,
+            "tokens": batch.tokens,
+            "bytes": batch.bytes,
+            "ids": batch.ids,
+        }
+        tokens = batch.x if batch.mask is None else batch.x.masked_fill(~batch.mask, -1)
+        columns["counts"] = torch.stack([_counts(row, self.model.decoder.vocabulary) for row in tokens])
+        for name, value in columns.items():
             self._columns.setdefault(name, []).append(value.detach().cpu())
         self._keep_gain(batch)
 
     def _keep_gain(self, batch: Batch) -> None:
-        """Keep the gain of a longer fit, for as many texts as are still to be checked."""
+        """Keep the gain of a longer fit, for the texts still to be checked."""
         rows = self.check_fit - sum(len(part) for part in self._columns.get("gain", []))
         if rows > 0 and self.guide.local_parameters():
             few: dict[str, Any] = {name: part if part is None else part[:rows] for name, part in batch.inputs.items()}
@@ -148,13 +155,13 @@ class Inspector:
         return checked(fit, gain, columns["tokens"][: len(gain)].double().numpy())
 
     def summary(self, documents: Callable[[int], str] = str) -> Inspection:
-        """The inspection of all batches so far.
+        """Results for all batches so far.
 
         Args:
-            documents: the document that the sequence of an id comes from.
+            documents: function from the id of a sequence to its document.
 
         Raises:
-            InputError: if that is nothing.
+            InputError: if no text was inspected.
         """
         if not self.done:
             raise InputError("no text was inspected")
@@ -164,7 +171,7 @@ class Inspector:
         posteriors = Posteriors(columns["mu"], columns["sigma"], *(p.expand(columns["mu"].shape[1:]) for p in prior))
         ids, kl, means = columns["ids"].tolist(), posteriors.kl(), posteriors.standard_means()
         refuse_non_finite("the KL of q and the prior", kl)
-        near = neighbours(means, columns["words"].double(), [documents(i) for i in ids]) if len(ids) > 2 else None
+        near = neighbours(means, columns["counts"].double(), [documents(i) for i in ids]) if len(ids) > 2 else None
         noise = torch.Generator().manual_seed(self.seed)
         return Inspection(
             kl.mean(0),
@@ -180,17 +187,17 @@ class Inspector:
 
 
 def _probes(columns: dict[str, Tensor], kl: Tensor) -> tuple[list[Score], list[Score]]:
-    """Scores by how many layers are told, without and with their KL, (N, L), paid."""
-    cost = -columns["told"].double()  # (N, L + 1)
-    paid = cost + torch.cat([torch.zeros_like(kl[:, :1]), kl.cumsum(1)], 1)
+    """Scores by the number of layers from q, without and with the KL of these layers, (N, L)."""
+    cost = -columns["nats"].double()  # (N, L + 1)
+    bound = cost + torch.cat([torch.zeros_like(kl[:, :1]), kl.cumsum(1)], 1)
     tokens, bytes_ = columns["tokens"].double().numpy(), columns["bytes"].double().numpy()
-    return _scores(cost, tokens, bytes_, False), _scores(paid, tokens, bytes_, True)
+    return _scores(cost, tokens, bytes_, False), _scores(bound, tokens, bytes_, True)
 
 
 def _scores(nats: Tensor, tokens: Any, bytes_: Any, is_bound: bool) -> list[Score]:
     return [
-        Score(f"layers told: {told}", column.numpy(), tokens, bytes_, is_bound=is_bound or told == 0)
-        for told, column in enumerate(nats.unbind(1))
+        Score(f"layers told: {count}", column.numpy(), tokens, bytes_, is_bound=is_bound or count == 0)
+        for count, column in enumerate(nats.unbind(1))
     ]
 
 
@@ -199,6 +206,6 @@ def _counts(tokens: Tensor, vocabulary: int) -> Tensor:
 
 
 def document_of(names: Sequence[str], place: int) -> str:
-    """The document of a sequence, whose name has `+N` at its end if it starts N tokens into it."""
+    """Document of a sequence; a sequence that starts N tokens into its document has a name that ends in `+N`."""
     head, plus, offset = names[place].rpartition("+")
     return head.strip() if plus and offset.isdigit() else names[place]

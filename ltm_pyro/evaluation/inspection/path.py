@@ -1,4 +1,4 @@
-"""The way from one text's thoughts to another's."""
+"""Interpolation from one text's thoughts to another's."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SHARES = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
 
 class InterpolationPoint(NamedTuple):
-    """A point on the way.
+    """Point of an interpolation.
 
     Attributes:
         share: 0 at the first text, 1 at the second.
-        first, second: what the two texts cost with the thoughts that are here, nats per token.
-        tokens: of a text that was written with them, with the same noise at all stages.
+        first, second: cost of the two texts with the thoughts of this point, nats per token.
+        tokens: tokens of a text generated with these thoughts, with the same noise at all points.
     """
 
     share: float
@@ -41,15 +41,15 @@ def interpolate(
     shares: Sequence[float] = SHARES,
     eos_id: int | None = None,
 ) -> list[InterpolationPoint]:
-    """Go from the thoughts of one text to those of another on the great circle, and see what they say on the way.
+    """Interpolate between the thoughts of two texts on the great circle; score both texts and generate at each point.
 
     Args:
         model, guide, fast: as for an inspection.
         first, second: token ids, (T,) each.
-        tokens: the most to write at each stage.
-        seed: of what is written.
-        shares: the stages.
-        eos_id: the token at which a text is over.
+        tokens: largest number of generated tokens at each point.
+        seed: seed of the generated texts.
+        shares: shares of the points, from 0 to 1.
+        eos_id: id of the token that ends a text.
     """
     ends = []
     for x in (first[None], second[None]):
@@ -62,6 +62,6 @@ def interpolate(
             z = great_circle(ends[0], ends[1], share)
             costs = [-log_likelihood(model, z, x=x[None]).item() / len(x) for x in (first, second)]
             generator = torch.Generator(device=z.device).manual_seed(seed)
-            written = torch.cat(list(write(model, z, first[None, :0], tokens, Sampling(), eos_id, generator)))
-            stages.append(InterpolationPoint(share, costs[0], costs[1], written.tolist()))
+            generated = torch.cat(list(write(model, z, first[None, :0], tokens, Sampling(), eos_id, generator)))
+            stages.append(InterpolationPoint(share, costs[0], costs[1], generated.tolist()))
     return stages

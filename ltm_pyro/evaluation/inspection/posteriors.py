@@ -1,4 +1,4 @@
-"""The fitted posteriors of many texts, side by side."""
+"""Fitted Gaussian posteriors of many texts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ltm_pyro.errors import InputError
 
 
 class Posteriors(NamedTuple):
-    """Diagonal Gaussians q_n(z) of N texts, and the diagonal Gaussian prior, all in float64.
+    """Diagonal Gaussians q_n(z) of N texts, and the diagonal Gaussian prior p, all in float64.
 
     Args:
-        mu, sigma: of q, shape (N, L, K, D).
-        prior_mu, prior_sigma: of p, shape (L, K, D).
+        mu, sigma: mean and standard deviation of q, shape (N, L, K, D).
+        prior_mu, prior_sigma: mean and standard deviation of p, shape (L, K, D).
     """
 
     mu: Tensor
@@ -44,17 +44,17 @@ def gaussian_of(distribution: Distribution, name: str) -> tuple[Tensor, Tensor]:
         distribution = distribution.base_dist
     if not isinstance(distribution, Normal):
         raise InputError(
-            f"the {name} of this run is {type(distribution).__name__}, no diagonal Gaussian: ltm inspect splits what "
-            "thoughts carry into dimensions, which needs MeanFieldGuide (or FixedVarianceGuide) and a Gaussian prior"
+            f"the {name} of this run is {type(distribution).__name__}, no diagonal Gaussian: ltm inspect splits the KL "
+            "into dimensions, which needs MeanFieldGuide (or FixedVarianceGuide) and a Gaussian prior"
         )
     return distribution.loc.detach().double().cpu(), distribution.scale.detach().double().cpu()
 
 
 def check(model: Any, guide: Any) -> None:
-    """Refuse what cannot be inspected before any work is done.
+    """Check that a model and a guide can be inspected, before any work is done.
 
     Raises:
-        InputError: saying why.
+        InputError: with the reason, if they cannot.
     """
     if getattr(model, "prior", None) is None:
         raise InputError("this run has no thoughts to inspect: it is autoregressive. Name a run of the latent model")

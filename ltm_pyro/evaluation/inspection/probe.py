@@ -1,4 +1,4 @@
-"""The progressive probe: how well a text is told by the thoughts of the first layers alone."""
+"""Progressive probe: reconstruction of a text from the thoughts of the first layers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ def progressive(model: nn.Module, guide: Any, draws: int, **batch: Any) -> Tenso
 
     .. math:: \mathbb{E}_{q(z_{\le l})\,p(z_{>l})} \log p(x \mid z), \qquad l = 0 \dots L
 
-    A decoder trained with thoughts in every layer cannot read none, so "only the first l" is: the others say nothing
-    of this text. Less the KL of the first l layers it is a bound on log p(x), the ELBO of that mixed posterior.
-    (Kong et al., 2025, arXiv 2502.01567, reconstruct text so.)
+    A decoder trained with thoughts in every layer needs thoughts in every layer: those of the other layers are drawn
+    from the prior, and so carry nothing about this text. Minus the KL of the first l layers, the result is a bound on
+    log p(x), the ELBO of that mixed posterior. (Kong et al., 2025, arXiv 2502.01567, reconstruct text this way.)
 
     Args:
         model, guide: the guide fitted to the batch, with layers independent in q.
-        draws: S, the mean of which is taken; each serves all l, so that they are compared with the same noise.
+        draws: S, number of samples in the mean; each sample serves all l, so that they share the noise.
         batch: x, mask, previous.
     """
     rows = len(batch["x"])
     totals: list[Tensor] = []
     for _ in range(draws):
-        known = pyro.poutine.trace(guide).get_trace(**batch).nodes["z"]["value"]  # (B, L, K, D)
-        unknown = model.prior().sample((rows,))  # type: ignore[operator]
-        layers = torch.arange(known.shape[1], device=known.device).view(-1, 1, 1)
-        mixed = [torch.where(layers < told, known, unknown) for told in range(known.shape[1] + 1)]
+        posterior_z = pyro.poutine.trace(guide).get_trace(**batch).nodes["z"]["value"]  # (B, L, K, D)
+        prior_z = model.prior().sample((rows,))  # type: ignore[operator]
+        count = posterior_z.shape[1]
+        layers = torch.arange(count, device=posterior_z.device).view(-1, 1, 1)
+        mixed = [torch.where(layers < first, posterior_z, prior_z) for first in range(count + 1)]
         totals.append(torch.stack([log_likelihood(model, z, **batch) for z in mixed]))
     return torch.stack(totals).mean(0)
 

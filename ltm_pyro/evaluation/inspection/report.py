@@ -1,4 +1,4 @@
-"""The HTML page of an inspection."""
+"""HTML page of an inspection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def report(name: str, tokenizer: Tokenizer, found: Inspection, sequences: Sequences, details: Details) -> str:
-    """An inspection as one HTML file; `name` is that of the run."""
+    """HTML page of an inspection of the run `name`, as one file."""
     from ltm_pyro.evaluation.inspection.markdown import tables, verdict
     from ltm_pyro.files import finite
     from ltm_pyro.report import page
@@ -30,9 +30,9 @@ def report(name: str, tokenizer: Tokenizer, found: Inspection, sequences: Sequen
         "thoughts": thoughts,
         "points": _points(tokenizer, found, sequences),
         "axes": axes,
-        "dial": [_setting(one, details.dial[0]) for one in details.dial],
+        "dial": [_setting(point, details.dial[0]) for point in details.dial],
         "even": 1 / found.kl.shape[1],
-        "texts": [_text(tokenizer, one, sequences) for one in details.texts],
+        "texts": [_text(tokenizer, text, sequences) for text in details.texts],
         "way": _way(tokenizer, details, sequences),
     }
     headline = verdict(found).replace("**", "")
@@ -40,21 +40,21 @@ def report(name: str, tokenizer: Tokenizer, found: Inspection, sequences: Sequen
     return page(title, headline, found.collapsed, tables(found, details), finite(data))
 
 
-def _points(tokenizer: Tokenizer, found: Inspection, sequences: Sequences) -> list[dict[str, Any]]:
-    near = found.neighbours
+def _points(tokenizer: Tokenizer, inspection: Inspection, sequences: Sequences) -> list[dict[str, Any]]:
+    near = inspection.neighbours
     points = []
-    for row, (number, place) in enumerate(zip(found.ids, found.places.tolist(), strict=True)):
+    for row, (number, place) in enumerate(zip(inspection.ids, inspection.places.tolist(), strict=True)):
         tokens = sequences.tokens[sequences.bounds[number] : sequences.bounds[number + 1]]
         text = tokenizer.decode(int(token) for token in tokens)
-        others = [["thoughts", near.by_thoughts[row]], ["words", near.by_words[row]]] if near else []
+        nearest = [["thoughts", near.by_thoughts[row]], ["words", near.by_words[row]]] if near else []
         name = sequences.name(number)
         about = {"order": row, "length": len(tokens), **properties(name)}
-        points.append({"place": place, "name": name, "text": text, "near": others, "about": about})
+        points.append({"place": place, "name": name, "text": text, "near": nearest, "about": about})
     return points
 
 
 def properties(name: str) -> dict[str, Any]:
-    """Properties of a document of the built-in corpus, by its name: `year` and `president`; none of other documents."""
+    """Properties that the name of a document gives: `year` and `president` in the built-in corpus, else none."""
     match = re.match(r"([A-Za-z][A-Za-z.'-]*?)[_-](1[789]\d\d|20\d\d)\b", name) or re.match(
         r"(?P<year>1[789]\d\d|20\d\d)[_-]([A-Za-z][A-Za-z.'-]*)", name
     )
@@ -64,28 +64,32 @@ def properties(name: str) -> dict[str, Any]:
     return {"year": int(year), "president": president}
 
 
-def _setting(one: StepSweepPoint, first: StepSweepPoint) -> dict[str, Any]:
-    """Both bounds as costs with their errors over texts, and what each costs more than at the first setting, paired."""
-    found: dict[str, Any] = {"steps": one.steps, "kl": one.kl_per_token}
+def _setting(point: StepSweepPoint, first: StepSweepPoint) -> dict[str, Any]:
+    """Both bounds as costs with their errors over texts, and their paired differences to the first setting."""
+    setting: dict[str, Any] = {"steps": point.steps, "kl": point.kl_per_token}
     for key, score, start in (
-        ("elbo", one.elbo, first.elbo),
-        ("iw", one.importance_weighted, first.importance_weighted),
+        ("elbo", point.elbo, first.elbo),
+        ("iw", point.importance_weighted, first.importance_weighted),
     ):
-        found |= {key: score.nats_per_token, f"{key}_error": score.standard_error, f"{key}_change": score.minus(start)}
-    return found
+        setting |= {
+            key: score.nats_per_token,
+            f"{key}_error": score.standard_error,
+            f"{key}_change": score.minus(start),
+        }
+    return setting
 
 
-def _text(tokenizer: Tokenizer, one: Any, sequences: Sequences) -> dict[str, Any]:
-    """A text's tokens with each thought's share of attention and what it tells, rounded for the page."""
+def _text(tokenizer: Tokenizer, text: Any, sequences: Sequences) -> dict[str, Any]:
+    """Tokens of a text with each thought's share of attention and the nats it saves, rounded for the page."""
     from ltm_pyro.data import token_texts
 
-    attention, told = one.reading.attention.flatten(0, 1), one.reading.told.flatten(0, 1)
+    attention, savings = text.reading.attention.flatten(0, 1), text.reading.told.flatten(0, 1)
     return {
-        "name": sequences.name(one.id),
-        "tokens": token_texts(tokenizer, one.tokens),
+        "name": sequences.name(text.id),
+        "tokens": token_texts(tokenizer, text.tokens),
         "attention": [[round(share, 3) for share in row] for row in attention.tolist()],
-        "told": [[round(nats, 3) for nats in row] for row in told.tolist()],
-        "all": [round(nats, 3) for nats in (one.reading.thoughtless - one.reading.cost).tolist()],
+        "told": [[round(nats, 3) for nats in row] for row in savings.tolist()],
+        "all": [round(nats, 3) for nats in (text.reading.thoughtless - text.reading.cost).tolist()],
     }
 
 

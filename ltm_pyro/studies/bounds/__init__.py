@@ -1,4 +1,4 @@
-"""Bounds and gradient estimators compared: tightness, gradients, cost, learning curves."""
+"""Comparison of bounds and gradient estimators: tightness, gradients, cost, learning curves."""
 
 from ltm_pyro.files import finite
 from ltm_pyro.studies.bounds.comparison import PARTS, Comparison, compare_bounds

@@ -1,4 +1,4 @@
-"""Estimators compared: one function, and the records that it returns."""
+"""Comparison of estimators: measures every part and returns the records."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ PARTS = ("tightness", "gradients", "cost", "inference", "learning")
 
 
 class Comparison(Measured):
-    """Estimators that were compared."""
+    """Results of a comparison of estimators."""
 
     def table(self) -> str:
-        """The summary and the table of each part, as Markdown that a terminal shows as well."""
+        """Summary and tables of all parts, in Markdown that is also readable in a terminal."""
         return report(self)
 
 
@@ -59,25 +59,26 @@ def compare_bounds(
 ) -> Comparison:
     """Compare (bound, gradient) pairs by tightness, gradient, reliability of the weights, cost and learning curves.
 
-    Every piece of work has a generator of its own, made of the seed and the piece's name, so that an interrupted
-    comparison goes on to the same numbers. The global random state is left as it was.
+    Every measurement is seeded by the seed and its name, so that a resumed comparison gives the same numbers. The
+    global random state is left as it was.
 
     Args:
-        model, guide: Pyro programs that share the site z; the guide is started afresh where needed.
+        model, guide: Pyro programs that share the site z; the guide is reinitialised where needed.
         batch: a `Batch`, a dictionary of arguments with `x`, or x.
         estimators: objects by name (`{"mine": MyBound(8)}`, at its own S; or `{"mine": MyBound}`, a class or
             function of S); or names, as in `named_estimators`; a sensible list if None.
-        fast: the loop that fits q, towards the ELBO if None.
-        sizes: how much is drawn and measured.
-        evidence: log p(x), shape (B,); taken from `model.evidence(x)` where there is one.
-        learning: start, batches and budget of the learning curves; none are made if None.
-        parts: which of `PARTS`.
-        seed: of all noise.
-        done: a comparison to go on with; its pieces are not measured again.
-        listener: told the name of the next piece, how many are done and how many there are; at the end "".
+        fast: fast loop that fits q; towards the ELBO if None.
+        sizes: sizes of the measurements.
+        evidence: log p(x), shape (B,); if None, `model.evidence(x)` if the model has it.
+        learning: start, batches and budget of the learning curves; None for no learning curves.
+        parts: parts to measure, of `PARTS`.
+        seed: seed of all noise.
+        done: a comparison to resume; its measurements are not repeated.
+        listener: called with the name of the next measurement ("" at the end), the number of finished ones, and their
+            total number.
 
     Returns:
-        the comparison, which is `done` itself where that is given.
+        The comparison; it is `done` itself if that is given.
 
     Raises:
         InputError: for unknown names or parts, or a model without latents.
@@ -98,7 +99,7 @@ def compare_bounds(
 
 
 class _Seeded:
-    """Runs a function with random numbers that depend on a seed and a name alone."""
+    """Runs a function with random numbers that depend only on a seed and a name."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -138,7 +139,7 @@ def _plan(
     seeded: _Seeded,
     seed: int,
 ) -> Iterator[Piece]:
-    """Every piece of work, by name, in order."""
+    """All measurements by name, in order."""
     if "tightness" in parts:
         yield "tightness", lambda: measure_tightness(problem, estimators, sizes)
     if "gradients" in parts:
@@ -148,11 +149,11 @@ def _plan(
         yield "cost", _bind(_cost, problem.first(sizes.timing_sequences), estimators, sizes)
     if "inference" in parts and problem.rows:
         few = problem.first(sizes.inference_sequences)
-        for one in estimators:
-            yield f"inference {one.name}", _bind(inference_curve, few, one, sizes, seed + 1)
+        for estimator in estimators:
+            yield f"inference {estimator.name}", _bind(inference_curve, few, estimator, sizes, seed + 1)
     if "learning" in parts and learning is not None:
-        for one in estimators:
-            yield f"learning {one.name}", _bind(learning_curve, problem, one, sizes, learning, seed + 1)
+        for estimator in estimators:
+            yield f"learning {estimator.name}", _bind(learning_curve, problem, estimator, sizes, learning, seed + 1)
 
 
 def _cost(problem: Problem, estimators: list[Estimator], sizes: Sizes) -> list[Record]:
@@ -165,7 +166,7 @@ def _bind(function: Callable[..., list[Record]], *arguments: Any) -> Callable[[]
 
 
 def _checked(parts: Iterable[str]) -> set[str]:
-    asked = set(parts)
-    if asked - set(PARTS):
-        raise InputError(f"parts={sorted(asked)}: expected some of {', '.join(PARTS)}")
-    return asked
+    selection = set(parts)
+    if selection - set(PARTS):
+        raise InputError(f"parts={sorted(selection)}: expected some of {', '.join(PARTS)}")
+    return selection

@@ -1,4 +1,4 @@
-"""The cost of a step: time beside the plainest ELBO's, memory kept for `backward`, decoder passes."""
+"""Cost of a step: time relative to the ELBO's with S=1, memory kept for `backward`, decoder passes."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ BASELINE = "elbo S=1"
 
 @dataclass
 class Step:
-    """A step that is timed: the gradient of an objective by γ with θ held (`fast`), or by θ with γ held (`slow`)."""
+    """Timed step: the gradient of an objective by γ with θ fixed (`fast`), or by θ with γ fixed (`slow`)."""
 
     problem: Problem
     objective: AbstractObjective
     fast: bool
 
     def run(self) -> None:
-        """One gradient; what an optimizer adds to it is the same for all."""
+        """Compute the gradient once, without the optimizer's update, which costs the same for all objectives."""
         problem = self.problem
         rows, weights = problem.guide.local_parameters(), problem.weights()
-        moving, held = (rows, weights) if self.fast else (weights, rows)
-        with frozen(held):
+        moving, fixed = (rows, weights) if self.fast else (weights, rows)
+        with frozen(fixed):
             terms = self.objective.terms(problem.model, problem.guide, **problem.inputs)
             torch.autograd.grad(terms.objective.sum(), moving, allow_unused=True)
 
 
 def measure_cost(problem: Problem, estimators: Sequence[Estimator], sizes: Sizes) -> list[Record]:
-    """A record for each estimator at the one S: fast and slow step beside the reparameterised ELBO's with S=1.
+    """Records of the cost of all estimators at S = `at_particles`, relative to the reparameterised ELBO with S=1.
 
-    Where the guide cannot be reparameterised, the baseline is the plain ELBO with two samples and its score function.
+    If the guide cannot be reparameterised, the baseline is the ELBO with two samples and score-function gradients.
     """
     problem.place()
     timed: dict[tuple[str, str], Step] = {}
@@ -59,15 +59,15 @@ def measure_cost(problem: Problem, estimators: Sequence[Estimator], sizes: Sizes
     seconds = alternately({key: step.run for key, step in timed.items()}, sizes.rounds, _device(problem))
     for record in records:
         for kind in ("fast", "slow"):
-            found, plain = seconds.get((kind, record.get("estimator", ""))), seconds[kind, BASELINE]
-            if found:
-                ratios = [mine / other for mine, other in zip(found, plain, strict=True)]
-                record.update({f"{kind}_time": median(ratios), f"{kind}_seconds": median(found)})
+            times, reference = seconds.get((kind, record.get("estimator", ""))), seconds[kind, BASELINE]
+            if times:
+                ratios = [time / base for time, base in zip(times, reference, strict=True)]
+                record.update({f"{kind}_time": median(ratios), f"{kind}_seconds": median(times)})
     return records
 
 
 def alternately(tasks: dict[Any, Callable[[], None]], rounds: int, device: torch.device) -> dict[Any, list[float]]:
-    """Seconds of every task in every round; the tasks take turns, so that what else the machine does hits all alike."""
+    """Seconds of every task in every round; tasks take turns, so that other load on the machine affects all alike."""
     for task in tasks.values():
         task()
     seconds: dict[Any, list[float]] = {key: [] for key in tasks}
@@ -80,14 +80,14 @@ def alternately(tasks: dict[Any, Callable[[], None]], rounds: int, device: torch
 
 
 def now(device: torch.device) -> float:
-    """A clock's seconds, once all that was asked of the device is done."""
+    """Seconds of a clock, after the device has finished all pending work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def saved_bytes(step: Callable[[], None], device: torch.device) -> int:
-    """Memory of a step: the peak on CUDA; elsewhere what is kept for `backward`, each storage once."""
+    """Memory of a step: the peak on CUDA, else the storages kept for `backward`."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -97,7 +97,7 @@ def saved_bytes(step: Callable[[], None], device: torch.device) -> int:
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        storages[storage.data_ptr()] = (storage.nbytes(), storage)  # held, so that no address is used twice
+        storages[storage.data_ptr()] = (storage.nbytes(), storage)  # referenced, so that no address is reused
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -106,15 +106,15 @@ def saved_bytes(step: Callable[[], None], device: torch.device) -> int:
 
 
 def count_passes(step: Callable[[], None]) -> int:
-    """Decoder passes per sequence that a step takes."""
+    """Number of decoder passes per sequence in a step."""
     with CountPasses() as counter:
         step()
     return counter.passes
 
 
 def _untimed(problem: Problem, estimator: Estimator, particles: int) -> tuple[Record, dict[str, Step]]:
-    known = {"estimator": estimator.name, "particles": estimator.only or particles}
-    steps, record = {}, {"part": "cost", **known}
+    identity = {"estimator": estimator.name, "particles": estimator.only or particles}
+    steps, record = {}, {"part": "cost", **identity}
     try:
         objective = estimator.at(particles)
         for kind in kinds(problem, objective):
@@ -123,12 +123,12 @@ def _untimed(problem: Problem, estimator: Estimator, particles: int) -> tuple[Re
             record[f"{kind}_passes"] = count_passes(step.run)
             steps[kind] = step
     except InputError as error:
-        return {"part": "refusal", **known, "reason": str(error)}, {}
+        return {"part": "refusal", **identity, "reason": str(error)}, {}
     return {**record, "claim": objective.claim.value}, steps
 
 
 def kinds(problem: Problem, objective: AbstractObjective) -> Iterable[str]:
-    """Which steps an objective can take: `fast`, `slow`."""
+    """Kinds of step that an objective supports: `fast`, `slow`."""
     if problem.rows and not objective.refusal_of_fast_loop:
         yield "fast"
     if problem.weights() and not objective.refusal_of_slow_step:

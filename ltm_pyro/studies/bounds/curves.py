@@ -1,4 +1,4 @@
-"""Inference as it goes on: each estimator fits q from a cold start, and one bound measures them all."""
+"""Inference curves: each estimator fits q from a cold start, measured by the same bounds for all."""
 
 from __future__ import annotations
 
@@ -23,45 +23,47 @@ Record = dict[str, Any]
 
 
 def inference_curve(problem: Problem, estimator: Estimator, sizes: Sizes, seed: int) -> list[Record]:
-    """A record for each point: honest bounds of q after so many passes and seconds, measuring not counted.
+    """Records of the bounds of q after a number of passes and seconds, measured with fresh noise at several points.
 
-    Every estimator gets the same number of decoder passes per sequence, so that one with more particles takes fewer
-    steps, and the loop's own optimizer and schedule over them.
+    Every estimator gets the same number of decoder passes per sequence, so that an estimator with more particles takes
+    fewer steps. The loop's optimizer and schedule span these steps. Passes and seconds exclude the measurements.
 
     Args:
-        problem: q starts cold.
-        estimator: what the fast loop follows.
-        sizes: the budget, and how much is measured.
-        seed: of the noise of all measurements, the same at every point and for every estimator.
+        problem: the problem; the fit starts cold.
+        estimator: objective of the fast loop.
+        sizes: budget, and sizes of the measurements.
+        seed: seed of the noise of all measurements, the same at every point and for every estimator.
     """
-    known = {"estimator": estimator.name, "particles": estimator.only or sizes.at_particles}
+    identity = {"estimator": estimator.name, "particles": estimator.only or sizes.at_particles}
     try:
         objective = estimator.at(sizes.at_particles)
         loop = loop_with(problem.fast, objective)
         with CountPasses() as counter:
             loop.lasting(1).fit(problem.model, problem.guide, **problem.inputs)
     except InputError as error:
-        return [{"part": "refusal", **known, "reason": str(error)}]
-    each = max(1, counter.passes)
-    steps = max(1, sizes.inference_passes // each)
+        return [{"part": "refusal", **identity, "reason": str(error)}]
+    passes_per_step = max(1, counter.passes)
+    steps = max(1, sizes.inference_passes // passes_per_step)
     watch = Watched(objective, problem, points_of(steps, sizes.measures), sizes, seed)
     loop = loop.lasting(steps)
     loop.bound = watch  # type: ignore[assignment]
     watch.resume()
     loop.fit(problem.model, problem.guide, **problem.inputs)
     watch.finish()
-    known |= {"bound": estimator.bound, "claim": objective.claim.value, "unit": problem.unit}
-    return [{"part": "inference", **known, "passes": point["step"] * each, **point} for point in watch.points]
+    identity |= {"bound": estimator.bound, "claim": objective.claim.value, "unit": problem.unit}
+    return [
+        {"part": "inference", **identity, "passes": point["step"] * passes_per_step, **point} for point in watch.points
+    ]
 
 
 class Watched:
-    """An objective that is measured now and then while a loop follows it; the clock stands still meanwhile.
+    """Objective wrapper that measures q at given steps of a loop; its clock stops during measurements.
 
     Args:
-        objective: what is followed.
-        problem: whose q is measured.
-        at: after which steps.
-        sizes, seed: of the measurements.
+        objective: the objective of the loop.
+        problem: the problem whose q is measured.
+        at: numbers of steps after which q is measured.
+        sizes, seed: sizes and seed of the measurements.
     """
 
     def __init__(
@@ -72,18 +74,18 @@ class Watched:
         self.device = problem.inputs["x"].device
 
     def resume(self) -> None:
-        """The clock runs."""
+        """Start the clock."""
         self.began = now(self.device)
 
     def terms(self, model: Any, guide: Any, **inputs: Any) -> Terms:
-        """The objective's terms, after a measurement if it is time."""
+        """Terms of the objective, after a measurement if one is due."""
         if self.step in self.at:
             self._measure()
         self.step += 1
         return self.objective.terms(model, guide, **inputs)
 
     def finish(self) -> None:
-        """Measure where it ended."""
+        """Measure q at the end of the loop."""
         self._measure()
 
     def _measure(self) -> None:
@@ -93,15 +95,15 @@ class Watched:
 
 
 def honest(problem: Problem, sizes: Sizes, seed: int) -> Record:
-    """ELBO and importance-weighted bound of the guide as it stands, with fresh noise that is the same for all."""
+    """ELBO and importance-weighted bound of the current guide, with fresh noise that is the same for all estimators."""
     from ltm_pyro.evaluation.log_weights import under_posterior
 
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         at_once = max(1, sizes.at_once // len(problem))
-        drawn = under_posterior(problem.model, problem.guide, sizes.measure_draws, at_once, **problem.inputs)
-    elbo = drawn.log_likelihood.double().mean(0) - drawn.kl.double()
-    weighted = log_mean_exp(drawn.log_weight.double())
+        samples = under_posterior(problem.model, problem.guide, sizes.measure_draws, at_once, **problem.inputs)
+    elbo = samples.log_likelihood.double().mean(0) - samples.kl.double()
+    weighted = log_mean_exp(samples.log_weight.double())
     return {
         "elbo": float(problem.per_unit(elbo)),
         "elbo_error": ratio_error(elbo, problem.scale),
@@ -113,10 +115,10 @@ def honest(problem: Problem, sizes: Sizes, seed: int) -> Record:
 
 
 def loop_with(fast: FastLoop, objective: AbstractObjective) -> FastLoop:
-    """The same loop towards another objective.
+    """Copy of a fast loop with another objective.
 
     Raises:
-        InputError: if γ cannot follow it.
+        InputError: if the fast loop cannot optimise the objective.
     """
     if objective.refusal_of_fast_loop:
         raise InputError(objective.refusal_of_fast_loop)
@@ -126,5 +128,5 @@ def loop_with(fast: FastLoop, objective: AbstractObjective) -> FastLoop:
 
 
 def points_of(steps: int, count: int) -> list[int]:
-    """Steps to measure at, the first and evenly spread ones after it; the last is always measured besides."""
+    """Evenly spaced steps to measure at, from the first; the last step is always measured in addition."""
     return sorted({round(i * steps / (count - 1)) for i in range(count - 1)})

@@ -1,4 +1,4 @@
-"""Estimators by name: a bound, and how its gradient is estimated."""
+"""Estimators by name: pairs of a bound and a gradient estimator."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Make = Callable[[int], AbstractObjective]
 
 @dataclass(frozen=True)
 class Estimator:
-    """A (bound, gradient) pair at any S that it allows.
+    """Pair of a bound and a gradient estimator, at any S that the pair allows.
 
     Attributes:
-        name: as it stands in the tables.
-        bound: the name of its bound, which estimators that differ in their gradient share.
-        make: the objective at S particles; raises InputError where there is none.
-        only: the one S there is, for an estimator that was given as an object.
+        name: name in tables.
+        bound: name of the bound, shared by estimators that differ only in the gradient.
+        make: function from S to the objective; raises InputError for an S that is not allowed.
+        only: the single S of an estimator that was given as an object.
     """
 
     name: str
@@ -34,25 +34,25 @@ class Estimator:
     only: int | None = None
 
     def at(self, particles: int) -> AbstractObjective:
-        """The objective with S particles, or with the only S there is."""
+        """Objective with S particles, or with the only S."""
         return self.make(self.only or particles)
 
     def allowed(self, particles: Iterable[int]) -> list[AbstractObjective]:
-        """The objectives at those S of a list that the pair allows."""
-        found = []
+        """Objectives for all S in `particles` that the pair allows."""
+        objectives = []
         for count in (self.only,) if self.only else particles:
             try:
-                found.append(self.make(count))
+                objectives.append(self.make(count))
             except InputError:
                 continue
-        return found
+        return objectives
 
 
 class _Named(NamedTuple):
-    """A bound that has a name: how it is made of S, its number and a gradient, and its usual numbers."""
+    """Entry of `BOUNDS`: constructor from S, a number and a gradient, and the usual numbers."""
 
     make: Callable[[int, Any, AbstractGradient | None], AbstractObjective]
-    numbers: tuple[float, ...] = ()  # those of "all"; the first is the default
+    numbers: tuple[float, ...] = ()  # numbers used by "all"; the first is the default
     has_gradient: bool = True
 
 
@@ -99,39 +99,39 @@ WITHOUT_A_PATH = (
 
 
 def default_estimators(reparameterised: bool) -> list[Estimator]:
-    """A sensible list, for guides with and without rsample."""
+    """Default estimators, for guides with and without rsample."""
     return named_estimators(ALONG_A_PATH if reparameterised else WITHOUT_A_PATH)
 
 
 def named_estimators(names: Iterable[str]) -> list[Estimator]:
-    """Estimators by name, `BOUND[NUMBER][-GRADIENT]`; `all` is every pair that makes sense.
+    """Estimators by name, `BOUND[NUMBER][-GRADIENT]`; `all` stands for every valid pair.
 
     Args:
-        names: such as `elbo-stl`, `iwae-dreg`, `renyi0.5`, `miwae4`; or the import path of a class that takes
+        names: names such as `elbo-stl`, `iwae-dreg`, `renyi0.5`, `miwae4`; or the import path of a class that takes
             `particles`.
 
     Raises:
-        InputError: for an unknown name, with those that come near; for a pair that makes no sense, with the reason.
+        InputError: for an unknown name, with similar names; for an invalid pair, with the reason.
     """
-    listed = [each for name in names for each in (all_names() if name == "all" else [name])]
-    return [_named(name) for name in dict.fromkeys(listed)]
+    expanded = [entry for name in names for entry in (all_names() if name == "all" else [name])]
+    return [_named(name) for name in dict.fromkeys(expanded)]
 
 
 def as_estimators(given: Mapping[str, AbstractObjective | Make]) -> list[Estimator]:
-    """Estimators from the user's objects, each at its own S, and functions or classes that take S."""
-    found = []
+    """Estimators from objects, each at its S, and from functions or classes that take S."""
+    estimators = []
     for name, objective in given.items():
         if isinstance(objective, AbstractObjective):
-            found.append(Estimator(name, name, partial(_same, objective), objective.particles))
+            estimators.append(Estimator(name, name, partial(_same, objective), objective.particles))
         elif callable(objective):
-            found.append(Estimator(name, name, objective))
+            estimators.append(Estimator(name, name, objective))
         else:
             raise InputError(f"estimators[{name!r}] is a {type(objective).__name__}: expected a bound, or S -> bound")
-    return found
+    return estimators
 
 
 def all_names() -> list[str]:
-    """Every name, with the usual numbers, whose pair makes sense."""
+    """Names of all valid pairs, with the usual numbers."""
     names = []
     for bound, entry in BOUNDS.items():
         for number in [f"{number:g}" for number in entry.numbers] if bound in ("renyi", "jvi", "kl") else [""]:
@@ -156,7 +156,7 @@ def _named(name: str) -> Estimator:
         name, "iwae" if bound == "rws" else bound + (number or ""), partial(_make, entry, value, make)
     )
     if not estimator.allowed((1, 2, 4, 8, *_divisible(value))):
-        estimator.at(8)  # says why
+        estimator.at(8)  # raises the error with the reason
     return estimator
 
 
@@ -173,19 +173,18 @@ def _imported(path: str) -> Estimator:
     if not re.fullmatch(r"[A-Za-z_][\w.]*", module):
         raise _unknown(path)
     try:
-        made = getattr(import_module(module), name)
+        make = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"estimator {path!r} cannot be imported: {error}") from error
-    return Estimator(path, path, lambda particles: made(particles=particles))
+    return Estimator(path, path, lambda particles: make(particles=particles))
 
 
 def _unknown(name: str) -> InputError:
-    every = all_names()
-    near = difflib.get_close_matches(name, every, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, all_names(), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return InputError(
-        f"unknown estimator {name!r}: {hint}A name is BOUND[NUMBER][-GRADIENT], the bounds being {', '.join(BOUNDS)} "
-        f"and the gradients {', '.join(GRADIENTS)}; or `all`"
+        f"unknown estimator {name!r}: {hint}A name is BOUND[NUMBER][-GRADIENT] or `all`. Bounds: {', '.join(BOUNDS)}. "
+        f"Gradients: {', '.join(GRADIENTS)}"
     )
 
 

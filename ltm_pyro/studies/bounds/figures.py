@@ -1,4 +1,4 @@
-"""The figures of a comparison of bounds."""
+"""Figures of a comparison of bounds."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ if TYPE_CHECKING:
     from ltm_pyro.studies.bounds import Comparison
 
 TIGHTNESS = (
-    "Minus the mean of each bound of log p(x), against its particles S. Lower is tighter; of an upper bound, whose "
-    "cost lies below −log p(x), higher is. Bars: one standard error over draws of z."
+    "Minus the mean of each bound of log p(x), by the number of particles S. Lower is tighter; for an upper bound, "
+    "whose cost lies below −log p(x), higher is tighter. Bars: one standard error over draws of z."
 )
-WEIGHTS = "How far each sequence's importance weights can be trusted: not above a Pareto k-hat of 0.7."
+WEIGHTS = "Reliability of each sequence's importance weights: not reliable above a Pareto k-hat of 0.7."
 SIGNAL = (
-    "Length of the mean gradient over the spread of one, by the fast loop's parameters γ and the model's θ: higher is "
-    "clearer. Bars: one standard error; no point where the ratio is not above it."
+    "Norm of the mean gradient over the standard deviation of a single gradient, for the fast loop's parameters γ and "
+    "the model's θ: higher is better. Bars: one standard error; ratios below their standard error are not shown."
 )
 GRADIENT = (
-    "Bias of each gradient along the exact one (bars: two standard errors; hollow: it follows another objective than "
-    "its bound), and its variance."
+    "Bias of each gradient along the reference gradient (bars: two standard errors; hollow: gradient of another "
+    "objective than the bound), and its variance."
 )
 CURVES = {
-    "inference": f"Fitting q from its start by each estimator: ELBO by fresh noise, against what it took. {LOWER}",
-    "learning": f"Training the model by each estimator: ELBO by fresh noise, against what it took. {LOWER}",
+    "inference": f"Fit of q from its start by each estimator: ELBO with fresh noise, against passes and time. {LOWER}",
+    "learning": f"Training of the model by each estimator: ELBO with fresh noise, against passes and time. {LOWER}",
 }
 
 
 def draw(comparison: Comparison, folder: Path) -> list[str]:
-    """Write every figure that the records allow, as PNG and SVG; returns their file names."""
+    """Write every figure that has records, as PNG and SVG; returns the file names."""
     return save_drawings(folder, [*_of_bounds(comparison), *_of_gradients(comparison), *_of_curves(comparison)])
 
 
 def _of_bounds(comparison: Comparison) -> list[Drawing]:
     from ltm_pyro import plots
 
-    found = []
+    drawings = []
     tightness, weights = comparison.to_records("tightness"), comparison.to_records("weights")
     if tightness:
         panel = partial(plots.plot_tightness, tightness, look=_look(comparison))
-        found.append(Drawing("tightness", [panel], TIGHTNESS, height=3.2))
-    if any(abs(record["pareto_k"]) < 1e9 for record in weights):  # a number, and a finite one
-        found.append(Drawing("weights", [partial(plots.plot_pareto_k, weights)], WEIGHTS, wide=False))
-    return found
+        drawings.append(Drawing("tightness", [panel], TIGHTNESS, height=3.2))
+    if any(abs(record["pareto_k"]) < 1e9 for record in weights):  # neither NaN nor infinite
+        drawings.append(Drawing("weights", [partial(plots.plot_pareto_k, weights)], WEIGHTS, wide=False))
+    return drawings
 
 
 def _of_gradients(comparison: Comparison) -> list[Drawing]:
@@ -55,30 +55,30 @@ def _of_gradients(comparison: Comparison) -> list[Drawing]:
     look, records = _look(comparison), comparison.to_records("gradient")
     by = {who: [r for r in records if r["parameters"] == who] for who in "γθ"}
     panels = [partial(plots.plot_signal_to_noise, group, look=look) for group in by.values() if group]
-    found = [Drawing("signal-to-noise", list(panels), SIGNAL, height=3.2)] if panels else []
+    drawings = [Drawing("signal-to-noise", list(panels), SIGNAL, height=3.2)] if panels else []
     for who, name in (("γ", "gamma"), ("θ", "theta")):
-        shown = _at_one(by[who], comparison.at_particles)
-        if shown:
-            beside = partial(plots.plot_variance, shown, look=look, named=False)
-            both = [partial(plots.plot_bias, shown, look=look), beside]
-            found.append(Drawing(f"gradient-{name}", both, GRADIENT, 0.2 * len(shown) + 0.9))
-    return found
+        rows = _at_one(by[who], comparison.at_particles)
+        if rows:
+            variance = partial(plots.plot_variance, rows, look=look, named=False)
+            panels = [partial(plots.plot_bias, rows, look=look), variance]
+            drawings.append(Drawing(f"gradient-{name}", panels, GRADIENT, 0.2 * len(rows) + 0.9))
+    return drawings
 
 
 def _of_curves(comparison: Comparison) -> list[Drawing]:
     from ltm_pyro import plots
 
-    look, found = _look(comparison), []
+    look, drawings = _look(comparison), []
     for part in ("inference", "learning"):
         records = comparison.to_records(part)
         if records:
             panels = [partial(plots.plot_curves, records, by=by, look=look) for by in ("passes", "seconds")]
-            found.append(Drawing(part, list(panels), CURVES[part], height=3.0))
-    return found
+            drawings.append(Drawing(part, list(panels), CURVES[part], height=3.0))
+    return drawings
 
 
 def _look(comparison: Comparison) -> dict[str, dict[str, Any]]:
-    """One look for every estimator and every bound, in all figures."""
+    """Styles of all estimators and bounds, common to all figures."""
     from ltm_pyro.plots.style import looks
 
     records = [record for record in comparison.to_records() if "bound" in record]
@@ -87,7 +87,7 @@ def _look(comparison: Comparison) -> dict[str, dict[str, Any]]:
 
 
 def _at_one(records: list[dict[str, Any]], particles: int) -> list[dict[str, Any]]:
-    """The records of one S: that of the summary, or else the largest."""
+    """Records at a single S: that of the summary, or else the largest."""
     counts = {record["particles"] for record in records}
-    shown = particles if particles in counts else max(counts, default=0)
-    return [record for record in records if record["particles"] == shown]
+    count = particles if particles in counts else max(counts, default=0)
+    return [record for record in records if record["particles"] == count]

@@ -1,4 +1,4 @@
-"""Independent draws of a gradient, for γ a sequence at a time and for θ a batch at a time, and what they say."""
+"""Independent draws of gradients, for γ by sequence and for θ by batch, and their statistics."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ANOTHER = "another objective"
 
 
 class GradientPart:
-    """Gradients of a problem's estimators at the place where q is only partly fitted.
+    """Gradient part of a comparison: gradients of all estimators at a partly fitted q.
 
     Args:
-        problem: its own sequences, whose q this part places.
-        estimators: those compared.
-        sizes: how much is drawn.
-        seeded: runs a function with a generator of its own, by a key.
+        problem: problem with the sequences of this part; its q is fitted here.
+        estimators: estimators to compare.
+        sizes: sizes of the measurements.
+        seeded: function that runs another function with random numbers seeded by a key.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class GradientPart:
         self.fitted = False
 
     def plan(self) -> Iterator[tuple[str, Callable[[], list[Record]]]]:
-        """One piece of work for each parameter set, estimator and S."""
+        """Measurements, one for each parameter set, estimator and S."""
         for parameters in "γθ":
-            seen: set[str] = set()
+            bounds: set[str] = set()
             for estimator in self.estimators:
-                if parameters == "θ" and estimator.bound in seen:
-                    continue  # θ's gradient is the same, however γ's is estimated
-                seen.add(estimator.bound)
+                if parameters == "θ" and estimator.bound in bounds:
+                    continue  # θ's gradient does not depend on the estimator of γ's
+                bounds.add(estimator.bound)
                 for objective in estimator.allowed(self.sizes.gradient_particles):
                     key = f"gradient {parameters} {estimator.name} S={objective.particles}"
                     yield key, self._piece(parameters, estimator, objective)
@@ -59,18 +59,18 @@ class GradientPart:
 
     def _measure(self, parameters: str, estimator: Estimator, objective: AbstractObjective) -> list[Record]:
         name = estimator.name if parameters == "γ" else estimator.bound
-        known = {"estimator": name, "parameters": parameters, "particles": objective.particles}
+        identity = {"estimator": name, "parameters": parameters, "particles": objective.particles}
         self._fit()
         reason = self._refusal(parameters, objective)
         if reason:
-            return [{"part": "refusal", **known, "reason": reason}]
+            return [{"part": "refusal", **identity, "reason": reason}]
         reference = self._reference(parameters, estimator, objective)
         if reference is None:
-            return [{"part": "refusal", **known, "reason": "there is no unbiased estimator to measure it against"}]
+            return [{"part": "refusal", **identity, "reason": "there is no unbiased reference estimator"}]
         sample = self._draw(parameters, objective, self._count(parameters))
-        told = {"claim": objective.claim.value, "target": _target(parameters, objective)}
+        target = {"claim": objective.claim.value, "target": _target(parameters, objective)}
         kinds = {"bound": estimator.bound, "objective": objective.name, "gradient": type(objective.gradient).__name__}
-        return [{"part": "gradient", **known, **kinds, **told, **describe(sample, reference)}]
+        return [{"part": "gradient", **identity, **kinds, **target, **describe(sample, reference)}]
 
     def _fit(self) -> None:
         if not self.fitted:
@@ -82,11 +82,11 @@ class GradientPart:
 
     def _refusal(self, parameters: str, objective: AbstractObjective) -> str | None:
         if isinstance(objective, (InfoVAE, FixedNoise)):
-            return "its gradient for one sequence depends on the others of the batch, or on noise that is not fresh"
+            return "its gradient for a sequence depends on the rest of the batch, or on noise that is not fresh"
         if parameters == "θ":
-            return objective.refusal_of_slow_step if self.problem.weights() else "nothing here is global"
+            return objective.refusal_of_slow_step if self.problem.weights() else "there are no global parameters"
         if not self.problem.rows:
-            return "nothing here is local"
+            return "there are no local parameters"
         try:
             self._draw("γ", objective, 1)
         except InputError as error:
@@ -107,11 +107,11 @@ class GradientPart:
         exact = exact_gradient(self.problem, objective) if parameters == "γ" and self.problem.rows else None
         if exact is not None:
             return Reference("exact", exact, exact=True)
-        other = reference_objective(objective, self.problem.reparameterised)
-        if other is None:
+        unbiased = reference_objective(objective, self.problem.reparameterised)
+        if unbiased is None:
             return None
-        draws = self._draw(parameters, other, self.sizes.reference_factor * self._count(parameters))
-        return Reference(type(other.gradient).__name__, draws)
+        draws = self._draw(parameters, unbiased, self.sizes.reference_factor * self._count(parameters))
+        return Reference(type(unbiased.gradient).__name__, draws)
 
     def _draw(self, parameters: str, objective: AbstractObjective, count: int) -> Tensor:
         if parameters == "γ":
@@ -120,11 +120,11 @@ class GradientPart:
 
 
 def local_gradients(problem: Problem, objective: AbstractObjective, draws: int, at_once: int = 256) -> Tensor:
-    """γ's gradient of the objective, shape (N, B, G): many copies of every sequence in one batch.
+    """Gradients of the objective by γ, shape (N, B, G), from many copies of every sequence in one batch.
 
     Args:
-        problem: with q where the gradient is wanted.
-        objective: the bound and its gradient estimator.
+        problem: problem with q at the point of the gradient.
+        objective: bound with its gradient estimator.
         draws: N.
         at_once: sequences times particles in one pass.
     """
@@ -143,30 +143,30 @@ def local_gradients(problem: Problem, objective: AbstractObjective, draws: int, 
 
 
 def global_gradients(problem: Problem, objective: AbstractObjective, draws: int, coordinates: int) -> Tensor:
-    """θ's gradient of the mean over the batch, shape (N, 1, G), on a random subset of its coordinates if they are many.
+    """Gradients of the batch mean of the objective by θ, shape (N, 1, G), on at most `coordinates` coordinates.
 
     Args:
         problem, objective, draws: as for `local_gradients`.
-        coordinates: the most to keep.
+        coordinates: largest number of coordinates; a random subset if there are more.
     """
     inputs, weights = problem.place(), problem.weights()
     total = sum(weight.numel() for weight in weights)
     chosen = None
-    if total > coordinates:  # the same ones for every estimator
+    if total > coordinates:  # the same coordinates for every estimator
         generator = torch.Generator().manual_seed(0)
         chosen = torch.randperm(total, generator=generator)[:coordinates].to(weights[0].device)
-    found = []
+    samples = []
     with frozen(problem.guide.local_parameters()):
         for _ in range(draws):
             objective_value = objective.terms(problem.model, problem.guide, **inputs).objective.mean()
             gradients = torch.autograd.grad(objective_value, weights, allow_unused=True, materialize_grads=True)
             flat = torch.cat([gradient.flatten() for gradient in gradients])
-            found.append(flat if chosen is None else flat[chosen])
-    return torch.stack(found)[:, None]
+            samples.append(flat if chosen is None else flat[chosen])
+    return torch.stack(samples)[:, None]
 
 
 def _target(parameters: str, objective: AbstractObjective) -> str:
-    """The quantity whose gradient is estimated."""
+    """Quantity whose gradient is estimated."""
     if parameters == "γ" and isinstance(objective.gradient, ReweightedWakeSleep):
         return ANOTHER
     return "its objective, NOT A BOUND" if objective.claim is Claim.NONE else "its bound"

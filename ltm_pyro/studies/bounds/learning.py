@@ -1,4 +1,4 @@
-"""Learning as it goes on: each estimator trains the same model from the same start, and one bound measures them all."""
+"""Learning curves: each estimator trains the same model from the same start, measured by the same bounds for all."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Start = Callable[[], tuple[torch.nn.Module, Any, FastLoop, SlowStep]]
 
 @dataclass(frozen=True)
 class Learning:
-    """The data that estimators learn from, and for how long.
+    """Data and budget of the learning curves.
 
     Attributes:
-        start: makes model, guide, fast loop and slow step, with the same initial weights each time.
-        batches: begins the training batches anew, the same each time.
-        judge: the fast loop that fits q wherever learning is measured.
-        passes: decoder passes through training sequences, forward, that each estimator may spend; None is no limit.
-        seconds: the same in seconds.
+        start: function that makes model, guide, fast loop and slow step, with the same initial weights each time.
+        batches: function that restarts the training batches, the same each time.
+        judge: fast loop that fits q for the measurements.
+        passes: budget of forward decoder passes through training sequences for each estimator; None for no limit.
+        seconds: budget in seconds; None for no limit.
     """
 
     start: Start
@@ -48,33 +48,33 @@ class Learning:
 
 
 def learning_curve(problem: Problem, estimator: Estimator, sizes: Sizes, learning: Learning, seed: int) -> list[Record]:
-    """A record for each point of dual-rate training with an estimator in both loops.
+    """Records of points of dual-rate training with an estimator in both loops.
 
-    What γ or θ cannot follow is replaced by the ELBO there, and the record says so: upper bounds are for the fast
-    loop alone, the jackknife for the slow step alone. The slow rate rises as the run's does, and stays.
+    The ELBO replaces an objective in the loop that cannot optimise it, as the record tells: upper bounds serve the fast
+    loop only, the jackknife the slow step only. The slow rate has the run's warmup, and is constant afterwards.
 
     Args:
-        problem: the held-out sequences; its model and guide are not used.
+        problem: held-out sequences; its model and guide are not used.
         estimator, sizes: as for `inference_curve`.
         learning: start, batches and budget.
-        seed: of the noise of all measurements.
+        seed: seed of the noise of all measurements.
     """
-    known = {"estimator": estimator.name, "particles": estimator.only or sizes.at_particles}
+    identity = {"estimator": estimator.name, "particles": estimator.only or sizes.at_particles}
     try:
         objective = estimator.at(sizes.at_particles)
         training = _Training(problem, objective, sizes, learning, seed)
         training.run()
     except InputError as error:
-        return [{"part": "refusal", **known, "reason": str(error)}]
+        return [{"part": "refusal", **identity, "reason": str(error)}]
     except NonFiniteError as error:
-        known["ended"] = f"after {training.step} steps, since {error}"
-    known |= {"bound": estimator.bound, "claim": objective.claim.value, "unit": problem.unit}
-    known |= {"fast": training.svi.fast.bound.name, "slow": training.slow.bound.name}
-    return [{"part": "learning", **known, **point} for point in training.points]
+        identity["ended"] = f"after {training.step} steps, since {error}"
+    identity |= {"bound": estimator.bound, "claim": objective.claim.value, "unit": problem.unit}
+    identity |= {"fast": training.svi.fast.bound.name, "slow": training.slow.bound.name}
+    return [{"part": "learning", **identity, **point} for point in training.points]
 
 
 class _Training:
-    """Dual-rate learning with a clock and a counter that stand still while it is measured."""
+    """Dual-rate training with a clock and a counter of passes that exclude the measurements."""
 
     def __init__(
         self, problem: Problem, objective: AbstractObjective, sizes: Sizes, learning: Learning, seed: int
@@ -89,7 +89,7 @@ class _Training:
         self.points: list[Record] = []
 
     def run(self) -> None:
-        """Learn until the budget is spent, measured at the start, at the end and at even parts of the budget."""
+        """Train until the budget is spent; measure at the start, at the end and at even parts of the budget."""
         self._measure()
         batches: Iterator[Batch] = iter(self.learning.batches())
         due = 1
@@ -100,9 +100,9 @@ class _Training:
                 due = int(self._spent() * (self.sizes.measures - 1)) + 1
 
     def _spent(self) -> float:
-        """The share of the budget that is used, of whichever runs out first."""
+        """Share of the budget that is spent, the larger of passes and seconds."""
         limits = [(self.passes, self.learning.passes), (self.seconds, self.learning.seconds)]
-        return max(used / most for used, most in limits if most)
+        return max(used / limit for used, limit in limits if limit)
 
     def _learn(self, batch: Batch) -> None:
         device = self.problem.inputs["x"].device

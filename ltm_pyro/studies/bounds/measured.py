@@ -1,4 +1,4 @@
-"""The records of a comparison of bounds, piece by piece."""
+"""Records of a comparison of bounds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Record = dict[str, Any]
 
 @dataclass
 class Measured:
-    """Measurements, piece by piece.
+    """Records of all finished measurements.
 
     Attributes:
-        pieces: the records of every piece of work that is done, by its name.
-        at_particles: the S of the summary.
+        pieces: records of every finished measurement, by its name.
+        at_particles: S of the summary.
     """
 
     pieces: dict[str, list[Record]] = field(default_factory=dict)

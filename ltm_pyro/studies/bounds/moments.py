@@ -1,7 +1,7 @@
-"""Moments of a gradient from independent draws: its bias against a reference, its variance, its signal-to-noise ratio.
+"""Moments of gradient estimators from independent draws: bias against a reference, variance, signal-to-noise ratio.
 
-Norms in many dimensions are dominated by noise: ‖mean of N draws‖² exceeds ‖true mean‖² by trace Σ / N. All squared
-norms here are free of that, being made of products of *different* draws, so that they can fall below zero.
+Norms in many dimensions are dominated by noise: ‖mean of N draws‖² exceeds ‖true mean‖² by trace Σ / N on average. All
+squared norms here are unbiased, since they are means of products of *different* draws, and so can be negative.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-BLOCKS = 10  # of the jackknife
-HEAVY = 0.2  # of the variance in one draw
-PAIRS = 2000  # the most differences that tr Σ² is estimated from
+BLOCKS = 10  # blocks of the jackknife
+HEAVY = 0.2  # share of the variance in one draw that counts as a heavy tail
+PAIRS = 2000  # largest number of differences for the estimate of tr Σ²
 
 
 class Reference(NamedTuple):
-    """The reference of a mean gradient: draws of an unbiased estimator (M, B, G), or the exact one (1, B, G)."""
+    """Reference of a mean gradient: draws of an unbiased estimator (M, B, G), or the exact gradient (1, B, G)."""
 
     label: str
     gradients: Tensor
@@ -26,18 +26,18 @@ class Reference(NamedTuple):
 
 
 def describe(sample: Tensor, reference: Reference) -> dict[str, Any]:
-    """All numbers about the draws of one estimator.
+    """Statistics of the draws of an estimator.
 
     Args:
         sample: N draws of the gradient of each of B sequences, shape (N, B, G).
-        reference: of the same bound and S.
+        reference: reference for the same bound and S.
 
     Returns:
-        by name: `norm`, ‖E g‖, `variance`, tr Var g, and `bias_squared`, ‖E g - reference‖², are means over sequences
-        (of the squares); `snr` is the root of the ratio of the first two; `snr_coordinates` the mean of |mean| / sd
-        over coordinates (Rainforth et al., 2018, arXiv 1802.04537), which noise alone makes `snr_coordinates_of_noise`;
-        `bias_along` is the bias along the reference as a fraction of its length. `heavy_tails` warns
-        that one draw makes up much of some sequence's variance, so that the errors are too small.
+        Numbers by name: `norm`, ‖E g‖, `variance`, tr Var g, and `bias_squared`, ‖E g - reference‖², are means over
+        sequences (of the squares); `snr` is the root of the ratio of the first two; `snr_coordinates` the mean of
+        |mean| / sd over coordinates (Rainforth et al., 2018, arXiv 1802.04537), whose value for pure noise is
+        `snr_coordinates_of_noise`; `bias_along` is the bias along the reference as a fraction of its length.
+        `heavy_tails` warns that a single draw makes up much of a sequence's variance, so that the errors are too small.
     """
     sample = sample.double()
     count = len(sample)
@@ -45,8 +45,8 @@ def describe(sample: Tensor, reference: Reference) -> dict[str, Any]:
     snr2, error = _snr(sample)
     snr = math.sqrt(snr2) if snr2 > 0 else math.nan
     spread = sample.std(0)
-    told = spread > 1e-6 * sample.mean(0).abs()
-    coordinates = (sample.mean(0).abs()[told] / spread[told]).mean() if told.any() else torch.tensor(math.inf)
+    mask = spread > 1e-6 * sample.mean(0).abs()
+    coordinates = (sample.mean(0).abs()[mask] / spread[mask]).mean() if mask.any() else torch.tensor(math.inf)
     return {
         "norm": math.sqrt(max(0.0, norm2.mean().item())),
         "variance": variance.mean().item(),
@@ -71,7 +71,7 @@ def _norm_and_variance(total: Tensor, squares: Tensor, count: int | Tensor) -> t
 
 
 def _snr(sample: Tensor) -> tuple[float, float]:
-    """‖E g‖² / trace Σ, each meaned over sequences first, and its jackknife error over blocks of draws."""
+    """Mean over sequences of ‖E g‖² over that of trace Σ, with a jackknife error over blocks of draws."""
     parts = sample.tensor_split(min(BLOCKS, len(sample)))
     sizes = torch.tensor([len(part) for part in parts], dtype=torch.float64, device=sample.device)
     totals = torch.stack([part.sum(0) for part in parts])  # (blocks, B, G)
@@ -81,39 +81,39 @@ def _snr(sample: Tensor) -> tuple[float, float]:
         norm2, variance = _norm_and_variance(total, square, count[..., None])
         return norm2.mean(-1) / variance.mean(-1)
 
-    whole = ratio(totals.sum(0), squares.sum(0), sizes.sum())
-    without = ratio(totals.sum(0) - totals, squares.sum(0) - squares, sizes.sum() - sizes)  # (blocks,)
-    error = ((len(parts) - 1) * without.var(correction=0)).sqrt()
-    return whole.item(), error.item()
+    estimate = ratio(totals.sum(0), squares.sum(0), sizes.sum())
+    leave_one_out = ratio(totals.sum(0) - totals, squares.sum(0) - squares, sizes.sum() - sizes)  # (blocks,)
+    error = ((len(parts) - 1) * leave_one_out.var(correction=0)).sqrt()
+    return estimate.item(), error.item()
 
 
 def _has_heavy_tail(sample: Tensor) -> bool:
-    """Whether one draw makes up a good part of the variance of some sequence."""
+    """True if a single draw makes up a large part of the variance of a sequence."""
     squares = (sample - sample.mean(0)).double().square().sum(-1)  # (N, B)
     share = (squares.max(0).values / squares.sum(0)).nan_to_num(0.0).max().item()
     return share > max(HEAVY, 5 / len(sample))
 
 
 def _distance(sample: Tensor, reference: Reference) -> dict[str, float]:
-    """‖E g - reference‖², unbiased, and whether it is more than noise, as the z of a normal distribution.
+    """Unbiased estimate of ‖E g - reference‖², with a z-score for its significance.
 
-    The two-sample statistic of Chen and Qin (2010) for means in more dimensions than draws, added up over sequences.
-    Where few dimensions carry the noise it is skewed; the z is that of a chi-squared variable with as many degrees of
-    freedom as the noise has, (tr C)² / tr C², by the cube root of Wilson and Hilferty (1931).
+    The estimate is the two-sample statistic of Chen and Qin (2010) for means in more dimensions than draws, summed over
+    sequences. It is skewed if few dimensions carry the noise; the z-score therefore treats it as a chi-squared variable
+    with the effective degrees of freedom of the noise, (tr C)² / tr C², by the cube root of Wilson and Hilferty (1931).
     """
     pairs = zip(sample.unbind(1), reference.gradients.double().unbind(1), strict=True)
-    found = torch.tensor([_squared_distance(one, other, reference.exact) for one, other in pairs], dtype=torch.float64)
-    squared, noise, noise_squared = found.sum(0).tolist()  # tr C and tr C² of C, the covariance of the mean difference
+    rows = torch.tensor([_squared_distance(a, b, reference.exact) for a, b in pairs], dtype=torch.float64)
+    squared, noise, noise_squared = rows.sum(0).tolist()  # tr C and tr C² of C, the covariance of the mean difference
     scale = reference.gradients.double().mean(0).square().sum().item()
     return {
-        "bias_squared": squared / len(found),
-        "bias_squared_error": math.sqrt(2 * noise_squared) / len(found),
+        "bias_squared": squared / len(rows),
+        "bias_squared_error": math.sqrt(2 * noise_squared) / len(rows),
         "bias_z": _wilson_hilferty(squared, noise, noise_squared, scale),
     }
 
 
 def _wilson_hilferty(squared: float, noise: float, noise_squared: float, scale: float) -> float:
-    """The z of ‖difference‖² = squared + noise; of noise alone the mean is tr C, the variance 2 tr C²."""
+    """z-score of ‖difference‖² = squared + noise, which under pure noise has mean tr C and variance 2 tr C²."""
     if not math.isfinite(noise_squared):
         return math.nan
     if noise_squared <= 1e-24 * scale * scale:
@@ -122,21 +122,21 @@ def _wilson_hilferty(squared: float, noise: float, noise_squared: float, scale: 
     return (((squared + noise) / noise) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
 
 
-def _squared_distance(one: Tensor, other: Tensor, exact: bool) -> tuple[float, float, float]:
-    """The statistic for one sequence from draws (N, G) and (M, G), with tr C and tr C² of the mean difference."""
-    n, m = len(one), len(other)
+def _squared_distance(sample: Tensor, reference: Tensor, exact: bool) -> tuple[float, float, float]:
+    """Statistic of one sequence from draws (N, G) and (M, G), with tr C and tr C² of the mean difference."""
+    n, m = len(sample), len(reference)
     if exact:
-        one = one - other
-        return _different(one), one.var(0).sum().item() / n, _trace_of_square(one) / (n * (n - 1))
-    square = _different(one) + _different(other) - 2 * float(one.mean(0) @ other.mean(0))
-    trace = (one.var(0).sum() / n + other.var(0).sum() / m).item()
-    cross = _differences(one) @ _differences(other).T
-    own = _trace_of_square(one) / (n * (n - 1)) + _trace_of_square(other) / (m * (m - 1))
-    return square, trace, own + 2 * cross.square().mean().item() / (n * m)
+        sample = sample - reference
+        return _different(sample), sample.var(0).sum().item() / n, _trace_of_square(sample) / (n * (n - 1))
+    square = _different(sample) + _different(reference) - 2 * float(sample.mean(0) @ reference.mean(0))
+    trace = (sample.var(0).sum() / n + reference.var(0).sum() / m).item()
+    cross = _differences(sample) @ _differences(reference).T
+    within = _trace_of_square(sample) / (n * (n - 1)) + _trace_of_square(reference) / (m * (m - 1))
+    return square, trace, within + 2 * cross.square().mean().item() / (n * m)
 
 
 def _different(draws: Tensor) -> float:
-    """The mean product of two different draws, which is ‖E g‖² without bias, from (N, G)."""
+    """Mean product of two different draws, an unbiased estimate of ‖E g‖², from (N, G)."""
     count = len(draws)
     return ((draws.sum(0).square().sum() - draws.square().sum()) / (count * (count - 1))).item()
 
@@ -148,16 +148,16 @@ def _differences(draws: Tensor) -> Tensor:
 
 
 def _trace_of_square(draws: Tensor) -> float:
-    """tr Σ², unbiased whatever the dimension."""
+    """Estimate of tr Σ², unbiased in any dimension."""
     gram = (differences := _differences(draws)) @ differences.T
     pairs = len(gram)
     return ((gram.square().sum() - gram.diagonal().square().sum()) / (pairs * (pairs - 1))).item()
 
 
 def _along(sample: Tensor, reference: Reference) -> dict[str, float]:
-    """The bias along the reference, as a fraction of its length.
+    """Bias along the reference, as a fraction of the reference's length.
 
-    The direction comes from one half of the reference's draws, what is compared from the other.
+    One half of the reference's draws gives the direction, the other half the projections to compare with.
     """
     gradients = reference.gradients.double()
     half = len(gradients) // 2
@@ -178,7 +178,7 @@ def _along(sample: Tensor, reference: Reference) -> dict[str, float]:
 
 
 def z_score(value: float, error: float, scale: float) -> float:
-    """A value in its standard errors; zero, or infinite, where it has none beyond rounding."""
+    """Value over its standard error; zero or infinite if the error is zero up to rounding."""
     if error > 1e-12 * scale:
         return value / error
     return 0.0 if abs(value) <= 1e-9 * scale or not value else math.copysign(math.inf, value)

@@ -1,4 +1,4 @@
-"""Counting decoder passes: how often the likelihood of a sequence is computed."""
+"""Counter of decoder passes, the number of likelihood evaluations per sequence."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pyro.poutine.messenger import Messenger
 
 
 class CountPasses(Messenger):
-    """Within, adds up the passes through the model for each sequence: S of them where S samples are scored at once.
+    """Context manager that counts passes through the model per sequence; S samples at once count as S passes.
 
-    Passes that are run again in `backward` to save memory count too, where that is inside.
+    Passes that `backward` recomputes to save memory count too, if `backward` runs in the context.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The problem that estimators are compared on: a model, a guide, some sequences, and the place where q stands."""
+"""Problem of a comparison of estimators: a model, a guide, sequences, and the state of q."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ltm_pyro.inference import FastLoop
 
 @dataclass
 class Problem:
-    """A model and a guide on one batch, with q fitted once and held.
+    """Model and guide on one batch, with q fitted once and kept.
 
     Attributes:
-        model, guide: the guide is started afresh whenever another place is needed.
-        inputs: arguments of both, `x` among them; a tensor has a row a sequence.
-        fast: the loop that fits q.
-        scale: what a sequence's nats are divided by, shape (B,): its tokens, or 1.
-        unit: of values so divided.
-        evidence: log p(x) of every sequence, shape (B,), where it is known.
-        rows: q's local parameters where it stands.
+        model, guide: the guide is reinitialised whenever q is set to another state.
+        inputs: arguments of both, including `x`; tensors have a row for each sequence.
+        fast: fast loop that fits q.
+        scale: divisor of each sequence's nats, shape (B,): its number of tokens, or 1.
+        unit: unit of the scaled values.
+        evidence: log p(x) of every sequence, shape (B,), if known.
+        rows: local parameters of the fitted q.
     """
 
     model: nn.Module
@@ -41,15 +41,15 @@ class Problem:
 
     @classmethod
     def of(cls, model: nn.Module, guide: Any, batch: Any, fast: FastLoop, evidence: Tensor | None = None) -> Problem:
-        """A problem from a `Batch`, a dictionary of arguments, or x alone.
+        """Make a problem from a `Batch`, a dictionary of arguments, or x alone.
 
         Raises:
-            InputError: for another batch, or a model without latents.
+            InputError: for any other type of batch, or a model without latents.
         """
         inputs, scale, unit = _read(batch)
-        known: Any = getattr(model, "evidence", None)
-        if evidence is None and callable(known):
-            evidence = known(inputs["x"])
+        exact_evidence: Any = getattr(model, "evidence", None)
+        if evidence is None and callable(exact_evidence):
+            evidence = exact_evidence(inputs["x"])
         problem = cls(model, guide, inputs, fast, scale, unit, evidence)
         problem.fit(0)
         if not problem.draws(1).z:
@@ -62,27 +62,27 @@ class Problem:
         return len(self.inputs["x"])
 
     def fit(self, steps: int | None = None) -> None:
-        """Fit q from its start, with the loop's own steps if None, and keep where it ends."""
+        """Fit q from its start, with the loop's number of steps if None, and keep its parameters."""
         fast = self.fast if steps is None else self.fast.lasting(steps)
         fast.fit(self.model, self.guide, **self.inputs)
         self.rows = [row.detach().clone() for row in self.guide.local_parameters()]
 
     def place(self, copies: int = 1) -> dict[str, Any]:
-        """Set the guide where q stands, every sequence `copies` times in a row; returns the arguments to call with."""
+        """Set the guide to the fitted q, every sequence `copies` times in a row; returns the inputs of both."""
         inputs = {name: _repeated(value, copies) for name, value in self.inputs.items()}
         self.fast.lasting(0).fit(self.model, self.guide, **inputs)
         with torch.no_grad():
-            for row, kept in zip(self.guide.local_parameters(), self.rows, strict=True):
-                row.copy_(kept.repeat_interleave(copies, 0))
+            for row, fitted in zip(self.guide.local_parameters(), self.rows, strict=True):
+                row.copy_(fitted.repeat_interleave(copies, 0))
         return inputs
 
     @torch.no_grad()
     def draws(self, particles: int, at_once: int | None = None) -> Draws:
-        """Fresh samples from q where it stands."""
+        """Fresh samples from the fitted q."""
         return Draws(self.model, self.guide, (), self.place(), particles, at_once)
 
     def first(self, count: int) -> Problem:
-        """The same with the first sequences alone, q at its start."""
+        """Problem with the first `count` sequences, q at its start."""
         inputs = {name: value[:count] if isinstance(value, Tensor) else value for name, value in self.inputs.items()}
         evidence = None if self.evidence is None else self.evidence[:count]
         return replace(self, inputs=inputs, scale=self.scale[:count], evidence=evidence, rows=[])
@@ -92,13 +92,13 @@ class Problem:
         return nats.double().sum(-1) / self.scale.sum()
 
     def weights(self) -> list[Tensor]:
-        """θ: every global parameter that learns, each once."""
-        every = chain(self.model.parameters(), self.guide.parameters())
-        return list(dict.fromkeys(parameter for parameter in every if parameter.requires_grad))
+        """Trainable global parameters θ, without duplicates."""
+        parameters = chain(self.model.parameters(), self.guide.parameters())
+        return list(dict.fromkeys(parameter for parameter in parameters if parameter.requires_grad))
 
     @property
     def reparameterised(self) -> bool:
-        """Whether all that q samples has a path to its parameters."""
+        """True if every sample site of q is reparameterised."""
         sites = self.draws(1).guide_trace.nodes.values()
         return all(site["fn"].has_rsample for site in sites if site["type"] == "sample")
 

@@ -1,4 +1,4 @@
-"""The reference of a gradient: the exact one, or draws of an unbiased estimator of the same bound and S."""
+"""Reference of a gradient: the exact gradient, or draws of an unbiased estimator for the same bound and S."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from ltm_pyro.studies.bounds.problem import Problem
 
 
 def reference_objective(objective: AbstractObjective, reparameterised: bool) -> AbstractObjective | None:
-    """The same objective with the unbiased gradient of the least variance; None where there is none."""
+    """Copy of the objective with the unbiased gradient of least variance; None if there is none."""
     candidates: tuple[AbstractGradient, ...] = (VIMCO(), ScoreFunction())
     if reparameterised:
         candidates = (StickingTheLanding(), DoublyReparameterised(), Reparameterised())
     for gradient in candidates:
         if gradient.refusal(objective) is None:
-            other = copy(objective)
-            other.gradient = gradient
-            return other
+            variant = copy(objective)
+            variant.gradient = gradient
+            return variant
     return None
 
 
 def exact_gradient(problem: Problem, objective: AbstractObjective) -> Tensor | None:
-    """γ's exact gradient, shape (1, B, G), of a bound that is the ELBO in the mean, in the exact models."""
+    """Exact gradient by γ, shape (1, B, G), of a bound whose mean is the ELBO, for the models with a known ELBO."""
     bounds_elbo = objective.claim is Claim.LOWER and (objective.linear or objective.particles == 1)
     if not bounds_elbo:
         return None
@@ -49,7 +49,7 @@ def exact_gradient(problem: Problem, objective: AbstractObjective) -> Tensor | N
 
 
 def _exact_elbo(problem: Problem, x: Tensor, rows: list[Tensor]) -> Tensor | None:
-    """The ELBO as a differentiable function of q, shape (B,)."""
+    """ELBO as a differentiable function of q, shape (B,)."""
     model, guide = problem.model, problem.guide
     if isinstance(model, LinearGaussian) and hasattr(guide, "log_sigma"):
         return model.elbo(x, guide.mu, guide.log_sigma.exp())

@@ -1,4 +1,4 @@
-"""How much is drawn and measured in a comparison."""
+"""Sizes of the measurements in a comparison of bounds."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ FOR_TOYS = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Every size of a comparison of bounds.
+    """Sizes of the measurements in a comparison of bounds.
 
     Args:
-        particles: the S of the tightness part.
-        repeats: independent sets of the largest S that tightness, ESS and k-hat are computed from.
-        gradient_particles: the S of the gradient part; a single one gives no slope.
+        particles: values of S in the tightness part.
+        repeats: independent sets of the largest S, for tightness, ESS and k-hat.
+        gradient_particles: values of S in the gradient part; a single one gives no slope.
         gradient_draws: N, independent gradients of each estimator for γ; at least 4.
-        gradient_draws_theta: N for θ, where each needs a backward pass of its own.
+        gradient_draws_theta: N for θ, where each draw needs a separate backward pass.
         reference_factor: draws of the reference gradient, as a multiple of N.
-        gradient_sequences: sequences of the gradient part, the first of the batch.
-        gradient_steps: fast steps that q has taken when gradients are measured; a quarter of its steps if None. At a
-            fully fitted q the expected gradient is zero, and so is every signal-to-noise ratio.
-        coordinates: of θ's gradient, the most that are kept; a random subset where there are more.
+        gradient_sequences: number of sequences, the first of the batch, in the gradient part.
+        gradient_steps: fast steps of q before gradients are measured; a quarter of the loop's steps if None. At a fully
+            fitted q the expected gradient is zero, and so is every signal-to-noise ratio.
+        coordinates: largest number of coordinates of θ's gradient; a random subset if there are more.
         at_particles: S of the cost, of the curves and of the summary.
-        rounds: of the alternating timing.
-        timing_sequences: sequences of a timed step.
-        inference_passes: decoder passes per sequence that each estimator may spend on one fit.
-        inference_sequences: sequences of the inference curves, the first of the batch.
+        rounds: rounds of the alternating timing.
+        timing_sequences: number of sequences in a timed step.
+        inference_passes: decoder passes per sequence for a fit by each estimator.
+        inference_sequences: number of sequences, the first of the batch, in the inference curves.
         measures: points of a curve.
-        measure_draws: samples of z per sequence behind a point.
-        at_once: sequences times particles in one pass, so that memory holds.
+        measure_draws: samples of z per sequence for each point of a curve.
+        at_once: sequences times particles in one pass, which bounds the memory.
     """
 
     particles: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
@@ -65,16 +65,16 @@ class Sizes:
     at_once: int = 256
 
     def __post_init__(self) -> None:
-        least = {"gradient_draws": 4, "gradient_draws_theta": 4, "repeats": 2, "measures": 2, "gradient_steps": 0}
+        minima = {"gradient_draws": 4, "gradient_draws_theta": 4, "repeats": 2, "measures": 2, "gradient_steps": 0}
         for name, value in vars(self).items():
             values = value if isinstance(value, (tuple, list)) else () if value is None else (value,)
-            smallest = least.get(name, 1)
-            if value == () or any(not smallest <= one <= LARGEST for one in values):
+            smallest = minima.get(name, 1)
+            if value == () or any(not smallest <= size <= LARGEST for size in values):
                 raise InputError(f"{name}={value}: expected {smallest} or more, and {LARGEST} or less")
         object.__setattr__(self, "particles", tuple(sorted(set(self.particles))))
         object.__setattr__(self, "gradient_particles", tuple(sorted(set(self.gradient_particles))))
 
 
 def usual_sizes(toy: bool, quick: bool) -> dict[str, Any]:
-    """The sizes that are others than `Sizes` has them: a toy takes more draws, a first look fewer."""
+    """Sizes that replace the defaults of `Sizes`: more draws for a toy, fewer for a quick comparison."""
     return {**(FOR_TOYS if toy else {}), **(QUICK if quick else {})}

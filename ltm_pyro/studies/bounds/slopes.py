@@ -1,4 +1,4 @@
-"""How the signal-to-noise ratio of a gradient changes with S."""
+"""Slope of the signal-to-noise ratio of a gradient against S."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-THEORY = {  # (bound, gradient, parameters): the slope as S → ∞
+THEORY = {  # (bound, gradient, parameters): slope as S → ∞
     ("ImportanceWeighted", "Reparameterised", "γ"): -0.5,  # Rainforth et al., 2018, arXiv 1802.04537, theorem 1
     ("ImportanceWeighted", "DoublyReparameterised", "γ"): 0.5,  # Tucker et al., 2019, arXiv 1810.04152, section 4
     ("ImportanceWeighted", "Reparameterised", "θ"): 0.5,
@@ -18,38 +18,37 @@ THEORY = {  # (bound, gradient, parameters): the slope as S → ∞
 
 
 def slope_records(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of every estimator whose signal rises above its error at two S or more, the slope of log SNR by log S."""
+    """Slopes of log SNR by log S, for all estimators with an SNR above its error at two or more values of S."""
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for record in records:
         if record["part"] == "gradient":
             groups.setdefault((record["parameters"], record["estimator"]), []).append(record)
-    found = []
+    slopes = []
     for (parameters, estimator), group in groups.items():
-        told = [one for one in group if one["snr"] is not None and one["snr"] > one["snr_error"] > 0]
-        if len(told) > 1:
+        points = [point for point in group if point["snr"] is not None and point["snr"] > point["snr_error"] > 0]
+        if len(points) > 1:
             slope, error = fit_slope(
-                *(np.array([one[key] for one in told]) for key in ("particles", "snr", "snr_error"))
+                *(np.array([point[key] for point in points]) for key in ("particles", "snr", "snr_error"))
             )
             kind = (group[0]["objective"], group[0]["gradient"], parameters)
-            found.append(
+            slopes.append(
                 {
                     "part": "slope",
                     "parameters": parameters,
                     "estimator": estimator,
                     "slope": slope,
                     "slope_error": error,
-                    "points": len(told),
+                    "points": len(points),
                     "theory": THEORY.get(kind),
                 }
             )
-    return found
+    return slopes
 
 
 def fit_slope(particles: np.ndarray, snr: np.ndarray, error: np.ndarray) -> tuple[float, float]:
-    """The slope of log SNR by log S, weighted by the errors, and its standard error.
+    """Slope of log SNR by log S, by weighted least squares, with its standard error.
 
-    The error is that of the points' own, or, where they lie further from the line than their errors say, as much
-    larger as they do.
+    The error follows from those of the points, and is enlarged by √(χ² / degrees of freedom) if that exceeds one.
     """
     x, y, sigma = np.log(particles), np.log(snr), error / snr
     weights = 1 / sigma**2

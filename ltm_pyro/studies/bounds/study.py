@@ -1,4 +1,4 @@
-"""Bounds compared on a trained run or on a toy, with results that are kept and gone on with."""
+"""Comparison of bounds on a trained run or on a toy that keeps its results in a folder and can be resumed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Subject(NamedTuple):
-    """The model that bounds are compared on, and the folder of the results."""
+    """Subject of a comparison of bounds: model, guide, batch and loops, and the folder of the results."""
 
     model: Any
     guide: Any
@@ -69,33 +69,34 @@ def study_bounds(
     trust_code: TrustCode = False,
     command: Sequence[str] = (),
 ) -> Comparison:
-    """Bounds and gradient estimators on a trained run, or on a model whose answers are known.
+    """Compare bounds and gradient estimators on a trained run, or on a model with a known posterior.
 
-    What there is when it is interrupted is shown and kept.
+    After an interrupt, the results so far are shown and kept.
 
     Args:
-        run: the run's folder.
-        toy: instead of a run: linear-gaussian or finite-mixture.
-        estimators: BOUND[NUMBER][-GRADIENT] such as elbo-stl, iwae-dreg, renyi0.5; import paths; or all. A sensible
+        run: folder of the run.
+        toy: a toy instead of a run: linear-gaussian or finite-mixture.
+        estimators: BOUND[NUMBER][-GRADIENT] such as elbo-stl, iwae-dreg, renyi0.5; import paths; or all. A default
             list if left out.
-        parts: what to measure.
-        out: where to; RUN/comparisons/bounds if left out.
-        limit: held-out sequences, the first.
-        resume: go on with an interrupted comparison.
-        learning_passes: also train the run's model anew by every estimator, each with this many decoder passes (long).
-        learning_seconds: the same with so many seconds each.
-        sizes: how much is drawn and measured.
-        command: that this can be repeated by.
+        parts: parts to measure.
+        out: folder of the results; RUN/comparisons/bounds if left out.
+        limit: number of held-out sequences, the first ones.
+        resume: continue an interrupted comparison.
+        learning_passes: also train the run's model from scratch by every estimator, with this many decoder passes each
+            (slow).
+        learning_seconds: also train the run's model from scratch by every estimator, for this many seconds each.
+        sizes: sizes of the measurements.
+        command: command that repeats the comparison.
         corpus_at, checkpoint, fast_steps, seed, quick, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: for a run without thoughts, or names that there are not.
+        InputError: for a run without thoughts, or unknown names.
     """
     if sizes is None:
         sizes = Sizes(**usual_sizes(toy is not None, quick))
     call = Call(study_bounds, locals())
     _check(run, toy, learning_passes or learning_seconds)
-    named_estimators(estimators or [])  # an unknown name is told before any work is done
+    named_estimators(estimators or [])  # raises an error for unknown names before any work
     if toy is not None:
         subject = Subject(*toy_named(toy, limit, fast_steps, seed), Path(f"comparisons/bounds-{toy}"))
     else:
@@ -145,7 +146,7 @@ def _of_run(
     from ltm_pyro.data import in_order
 
     if run.config.model != "latent-thought":
-        raise InputError(f"{run.folder} has no thoughts, so that bounds do not differ. Give another run")
+        raise InputError(f"{run.folder} has no thoughts, so that all bounds are equal. Give another run")
     components, device = load(run, checkpoint)
     components = components.with_fast_steps(fast_steps)
     text = held_out_text(run, corpus_at)

@@ -1,4 +1,4 @@
-"""A comparison of bounds as people read it."""
+"""Tables of a comparison of bounds, in Markdown."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Rows = list[tuple[str, ...]]
 
 
 def report(measured: Measured) -> str:
-    """The summary, a table of every part that was measured, and what was refused and why."""
+    """Summary, a table for every measured part, and the refusals with their reasons."""
     sections = [
         (f"Summary at S={measured.at_particles}", _summary),
         ("Tightness", _tightness),
         ("Gradient by γ, q's local parameters", lambda c: _gradients(c, "γ")),
         ("Gradient by θ, the weights", lambda c: _gradients(c, "θ")),
-        ("How far the weights are to be trusted", _weights),
+        ("Reliability of the importance weights", _weights),
         ("Cost of a step", _cost),
         ("Inference from a cold start", lambda c: _curves(c, "inference")),
         ("Learning from the initial weights", lambda c: _curves(c, "learning")),
         ("Not measured", _refusals),
     ]
-    made = [(title, make(measured)) for title, make in sections]
-    return "\n\n".join(f"## {title}\n\n{text}" for title, text in made if text)
+    texts = [(title, make(measured)) for title, make in sections]
+    return "\n\n".join(f"## {title}\n\n{text}" for title, text in texts if text)
 
 
 def _snr(record: Record) -> str:
-    """The signal-to-noise ratio of a gradient, if its mean was told from noise."""
+    """Signal-to-noise ratio of a gradient, if its mean is distinguishable from noise."""
     if not record:
         return "–"
     return UNRESOLVED if math.isnan(record["snr"]) else with_error(record["snr"], record["snr_error"], 2)
@@ -77,9 +77,9 @@ def _summary(measured: Measured) -> str:
     if not rows:
         return ""
     note = (
-        "Value: of the bound at the fitted q, ± over draws of z. SNR and bias: of one gradient with q partly fitted. "
-        "Steps: time as under Cost. ELBO fitted: where q ends that follows this estimator, on the sequences of the "
-        "inference part."
+        "Value: the bound at the fitted q, ± over draws of z. SNR and bias: of a single gradient at a partly fitted q. "
+        "Steps: time as under Cost. ELBO fitted: after a fit of q by this estimator, on the sequences of the inference "
+        "part."
     )
     return _table([header, *rows], note)
 
@@ -92,27 +92,27 @@ def _tightness(measured: Measured) -> str:
     cells = {(r["bound"], r["particles"]): with_error(r["value"], r["error_over_draws"]) for r in records}
     claims = {r["bound"]: r["claim"] for r in records}
     rows = [(b, claim, *(cells.get((b, s), "") for s in counts)) for b, claim in claims.items()]
-    one = records[0]
+    first = records[0]
     note = (
-        f"{one['unit']}, ± over draws of z; over the {one['sequences']} sequences the error is about "
-        f"{number(one['error_over_sequences'])}, and the same for all, since all rows share one set of draws."
+        f"{first['unit']}, ± over draws of z; over the {first['sequences']} sequences the error is about "
+        f"{number(first['error_over_sequences'])}, the same for all rows, which share one set of draws."
     )
-    if "log_evidence" in one:
-        note += f" log p(x) is exactly {number(one['log_evidence'])}."
+    if "log_evidence" in first:
+        note += f" log p(x) is exactly {number(first['log_evidence'])}."
     return _table([("", "claim", *(f"S={s}" for s in counts)), *rows], note)
 
 
 def _gradients(measured: Measured, parameters: str) -> str:
-    found = [r for r in measured.to_records("gradient") if r["parameters"] == parameters]
-    if not found:
+    records = [r for r in measured.to_records("gradient") if r["parameters"] == parameters]
+    if not records:
         return ""
-    counts = sorted({r["particles"] for r in found})
-    shown = measured.at_particles if measured.at_particles in counts else counts[-1]
+    counts = sorted({r["particles"] for r in records})
+    particles = measured.at_particles if measured.at_particles in counts else counts[-1]
     slopes = {r["estimator"]: r for r in measured.to_records("slope") if r["parameters"] == parameters}
     rows: Rows = []
-    for r in found:
-        if r["particles"] == shown or not any(
-            o["particles"] == shown for o in found if o["estimator"] == r["estimator"]
+    for r in records:
+        if r["particles"] == particles or not any(
+            o["particles"] == particles for o in records if o["estimator"] == r["estimator"]
         ):
             slope = slopes.get(r["estimator"], {})
             rows.append(
@@ -132,15 +132,15 @@ def _gradients(measured: Measured, parameters: str) -> str:
                 )
             )
     header = ("", "S", "‖E g‖", "tr Var", "SNR", "SNR by coordinate", "slope of SNR", "theory")
-    noise = found[0]["snr_coordinates_of_noise"]
+    noise = records[0]["snr_coordinates_of_noise"]
     note = (
-        f"{found[0]['draws']} draws of each. Bias: along the reference, in % of its length; z: in standard errors, "
-        "along it and in all directions; beyond ±4 it is there. The SNR is freed of the noise in its own estimate; "
-        f"that by coordinate is {noise:.3f} for pure noise. Slope: of log SNR by log S."
+        f"{records[0]['draws']} draws of each. Bias: along the reference, in % of its length; z: in standard errors, "
+        "along it and in all directions; beyond ±4 it is significant. The SNR is corrected for its estimation "
+        f"noise; the SNR by coordinate is {noise:.3f} for pure noise. Slope: of log SNR by log S."
     )
     if any(UNRESOLVED in row for row in rows):
-        note += f" {UNRESOLVED[0].upper()}{UNRESOLVED[1:]}: too few draws to tell the mean gradient from noise."
-    heavy = [r["estimator"] for r in found if r["particles"] == shown and r["heavy_tails"]]
+        note += f" {UNRESOLVED[0].upper()}{UNRESOLVED[1:]}: too few draws to distinguish the mean gradient from noise."
+    heavy = [r["estimator"] for r in records if r["particles"] == particles and r["heavy_tails"]]
     if heavy:
         note += f" Heavy tails, so that errors and z are not to be trusted: {', '.join(heavy)}."
     return _table([(*header, "bias, %", "z along", "z all", "compared with"), *rows], note)
@@ -181,14 +181,15 @@ def _cost(measured: Measured) -> str:
         (
             r["estimator"],
             str(r["particles"]),
-            *(_cell(r.get(f"{kind}_{what}"), form) for kind in ("fast", "slow") for what, form in COSTS),
+            *(_cell(r.get(f"{kind}_{quantity}"), form) for kind in ("fast", "slow") for quantity, form in COSTS),
         )
         for r in records
     ]
     header = ("", "S", *(f"{kind} {name}" for kind in ("fast", "slow") for name in ("time, ×", "memory, MB", "passes")))
     note = (
-        "Time beside the reparameterised ELBO's with S=1 (the score function's with S=2 where q has no path), the "
-        "median of alternating rounds; memory kept for backward (the peak on CUDA); decoder passes per sequence."
+        "Time relative to the reparameterised ELBO with S=1 (the score-function ELBO with S=2 if q is not "
+        "reparameterised), median of alternating rounds; memory kept for backward (the peak on CUDA); decoder passes "
+        "per sequence."
     )
     return _table([header, *rows], note) if rows else ""
 
@@ -217,11 +218,11 @@ def _curves(measured: Measured, part: str) -> str:
     ]
     if not rows:
         return ""
-    one = records[0]
+    first = records[0]
     header = ("", "claim", "S", "steps", "passes", "seconds", "ELBO at the end", "importance-weighted")
     note = (
-        f"{one['unit']}, ± over {one['sequences']} sequences; every estimator is measured by the same two bounds with "
-        f"{one['measure_draws']} fresh draws. Seconds without the measuring."
+        f"{first['unit']}, ± over {first['sequences']} sequences; every estimator is measured by the same two "
+        f"bounds with {first['measure_draws']} fresh draws. Seconds exclude the measurements."
     )
     swapped = [
         f"{n}: {r['fast']} in the fast loop, {r['slow']} in the slow step"
@@ -236,8 +237,10 @@ def _ended(value: float, error: float) -> str:
 
 
 def _refusals(measured: Measured) -> str:
-    told = dict.fromkeys((r["estimator"], r.get("parameters", ""), r["reason"]) for r in measured.to_records("refusal"))
-    return "\n".join(f"- {name}{f', {who}' if who else ''}: {reason}" for name, who, reason in told)
+    reasons = dict.fromkeys(
+        (r["estimator"], r.get("parameters", ""), r["reason"]) for r in measured.to_records("refusal")
+    )
+    return "\n".join(f"- {name}{f', {who}' if who else ''}: {reason}" for name, who, reason in reasons)
 
 
 def _table(rows: Iterable[tuple[str, ...]], note: str) -> str:

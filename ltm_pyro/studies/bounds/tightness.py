@@ -1,4 +1,4 @@
-"""How tight each bound is at each S, all from the same log-weights."""
+"""Tightness of each bound at each S, from common log-weights."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Record = dict[str, Any]
 
 
 def measure_tightness(problem: Problem, estimators: Sequence[Estimator], sizes: Sizes) -> list[Record]:
-    """Every bound's value at every S, and how far the weights are to be trusted.
+    """Records of every bound's value at every S, and of the reliability of the weights.
 
-    q is fitted once. One set of log-weights, `repeats` times the largest S, serves all bounds and all S: each set
-    is cut into disjoint groups of S, so that differences between rows are paired.
+    q is fitted once. The same `repeats` sets of log-weights with the largest S serve all bounds and all S: each set is
+    cut into disjoint groups of S, so that differences between rows are paired.
     """
     problem.fit()
-    most = max([*sizes.particles, *(each.only or 1 for each in estimators)])
-    log_w = draw_log_weights(problem, most, sizes)
+    largest = max([*sizes.particles, *(estimator.only or 1 for estimator in estimators)])
+    log_w = draw_log_weights(problem, largest, sizes)
     return [*tightness_records(log_w, problem, estimators, sizes), *weight_records(log_w, problem)]
 
 
@@ -39,17 +39,17 @@ def draw_log_weights(problem: Problem, particles: int, sizes: Sizes) -> Tensor:
 
 
 def tightness_records(log_w: Tensor, problem: Problem, estimators: Sequence[Estimator], sizes: Sizes) -> list[Record]:
-    """A record for each bound and each S; what bounds nothing and estimates nothing has none.
+    """Records of each bound at each S; objectives that neither bound nor estimate log p(x) are left out.
 
     Args:
-        log_w: shape (R, S, B), with the largest S.
+        log_w: log-weights, shape (R, S, B), with the largest S.
     """
     elbo = log_w.mean((0, 1))  # (B,)
-    records, seen = [], set()
+    records, bounds = [], set()
     for estimator in estimators:
-        if estimator.bound in seen:
+        if estimator.bound in bounds:
             continue
-        seen.add(estimator.bound)
+        bounds.add(estimator.bound)
         for objective in estimator.allowed(sizes.particles):
             if objective.claim is not Claim.NONE and objective.is_function_of_weights:
                 values = values_of_groups(objective.value, log_w, objective.particles)
@@ -58,24 +58,25 @@ def tightness_records(log_w: Tensor, problem: Problem, estimators: Sequence[Esti
 
 
 def values_of_groups(value: Callable[[Tensor], Tensor], log_w: Tensor, particles: int) -> Tensor:
-    """A bound on disjoint groups of S log-weights, (R, S_max, B) -> (groups, B)."""
+    """Values of a bound on disjoint groups of S log-weights, (R, S_max, B) -> (groups, B)."""
     groups = log_w.shape[1] // particles
-    found = []
-    for one in log_w:  # a set at a time: some bounds look at every subset of the particles
-        columns = one[: groups * particles].unflatten(0, (groups, particles)).transpose(0, 1)  # (S, groups, B)
-        found.append(value(columns.flatten(1)).view(groups, -1))
-    return torch.cat(found)
+    values = []
+    for log_w_set in log_w:  # a set at a time: some bounds evaluate every subset of the particles
+        columns = log_w_set[: groups * particles].unflatten(0, (groups, particles)).transpose(0, 1)  # (S, groups, B)
+        values.append(value(columns.flatten(1)).view(groups, -1))
+    return torch.cat(values)
 
 
 def weight_records(log_w: Tensor, problem: Problem) -> list[Record]:
-    """The effective sample size and the k-hat of every sequence: a record each.
+    """Records of the effective sample size and the k-hat of every sequence.
 
     Args:
-        log_w: shape (R, S, B); the size is that of S, meaned over R, k-hat is from all R·S draws.
+        log_w: log-weights, shape (R, S, B); the effective sample size is that of S draws, mean over R; k-hat is from
+            all R·S draws.
     """
-    size = torch.stack([effective_sample_size(one) for one in log_w]).mean(0)  # (B,)
+    size = torch.stack([effective_sample_size(log_w_set) for log_w_set in log_w]).mean(0)  # (B,)
     k = pareto_k(log_w.flatten(0, 1).cpu().numpy())
-    count, drawn = log_w.shape[1], log_w.shape[0] * log_w.shape[1]
+    count, total = log_w.shape[1], log_w.shape[0] * log_w.shape[1]
     return [
         {
             "part": "weights",
@@ -83,7 +84,7 @@ def weight_records(log_w: Tensor, problem: Problem) -> list[Record]:
             "particles": count,
             "effective_sample_size": float(size[number]),
             "pareto_k": float(k[number]),
-            "draws": drawn,
+            "draws": total,
         }
         for number in range(len(problem))
     ]
@@ -100,7 +101,7 @@ def _named(estimator: Estimator, objective: AbstractObjective) -> Record:
 
 
 def _summary(values: Tensor, elbo: Tensor, problem: Problem) -> Record:
-    """Mean value with its two errors, its distance from the ELBO, and from log p(x) where that is known."""
+    """Mean value with its two errors, its distance from the ELBO, and from log p(x) if that is known."""
     mean = values.mean(0)  # (B,)
     over_draws = (values.var(0) / len(values)).sum().sqrt() / problem.scale.sum() if len(values) > 1 else math.nan
     record = {

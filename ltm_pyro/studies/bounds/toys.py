@@ -1,4 +1,4 @@
-"""Models whose evidence and posterior are known, to compare bounds on."""
+"""Toy models with known evidence and posterior, for comparisons of bounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEPS = 200
 
 
 class Toy(NamedTuple):
-    """A model, its guide, its observations and the loop that fits q."""
+    """Model, guide, observations and fast loop of a toy."""
 
     model: Any
     guide: Any
@@ -26,13 +26,13 @@ class Toy(NamedTuple):
 
 
 def toy_named(name: str, observations: int, fast_steps: int | None, seed: int) -> Toy:
-    """A toy of `TOYS`.
+    """Toy by its name in `TOYS`.
 
     Args:
-        name: of the toy.
-        observations: B, how many.
-        fast_steps: that fit q; 200 if None.
-        seed: of what is observed; torch's generator is left as it was.
+        name: name of the toy.
+        observations: B, number of observations.
+        fast_steps: number of fast steps; 200 if None.
+        seed: seed of the observations; torch's generator is left as it was.
     """
     pyro.enable_validation(False)
     steps = STEPS if fast_steps is None else fast_steps

@@ -1,4 +1,4 @@
-"""Guides side by side on one decoder: the four numbers at equal budgets, the split of the gap, cost, and curves."""
+"""Comparison of guides on one decoder: scores at equal budgets, split of the inference gap, costs and curves."""
 
 from ltm_pyro.studies.guides.candidate import Candidate
 from ltm_pyro.studies.guides.comparison import GuideComparison

@@ -1,4 +1,4 @@
-"""Guides compared on one decoder and one text: every measurement, and the records it leaves."""
+"""Comparison of guides on one decoder and one text: measurements and their records."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Piece = tuple[str, Callable[[], list[Record]]]
 
 
 class GuideComparison:
-    """Every guide fitted to the same sequences, from its start, at equal decoder passes and at equal time.
+    """Comparison of guides fitted to the same sequences, at equal decoder passes and at equal time.
 
     Args:
-        model: a trained one; it is left as it is.
-        candidates: the first is the one whose time all others get.
+        model: a trained model; it is not modified.
+        candidates: guides to compare; the time of the first is the time budget of all.
         batch: held-out sequences, on the model's device.
-        sizes: how much is measured.
-        seed: of all noise, the same for every guide.
-        pieces: what an interrupted comparison has done; it is filled further.
+        sizes: sizes of the measurements.
+        seed: seed of all noise, the same for every guide.
+        pieces: results of an interrupted comparison; further results are added.
 
     Raises:
-        InputError: if there is nothing to compare.
+        InputError: if there are no candidates, or the model has no thoughts.
     """
 
     def __init__(
@@ -47,22 +47,23 @@ class GuideComparison:
         pieces: Pieces | None = None,
     ) -> None:
         if not candidates:
-            raise InputError("no guides: name one at least")
+            raise InputError("no guides: name at least one")
         if model.prior is None:
-            raise InputError("this model has no thoughts, so that there is nothing to infer")
+            raise InputError("this model has no thoughts, and so no posterior to compare")
         self.model, self.candidates, self.batch = model, list(candidates), batch
         self.sizes, self.seed = sizes or Sizes(), seed
         self.pieces: Pieces = {} if pieces is None else pieces
 
     def carry_out(self, listener: Callable[[str, int, int], None] = lambda name, done, total: None) -> None:
-        """Do every piece of work that is not done yet.
+        """Carry out every measurement that is still missing.
 
         Args:
-            listener: told the name of the next piece, how many are done and how many there are; at the end "".
+            listener: called with the name of the next measurement ("" at the end), the number of finished ones, and
+                their total number.
         """
-        unknown = self._without_cost()
-        if unknown:  # the plan depends on it
-            self.pieces["cost"] = [*self.pieces.get("cost", []), *self._costs(unknown)]
+        unmeasured = self._without_cost()
+        if unmeasured:  # the plan depends on the costs
+            self.pieces["cost"] = [*self.pieces.get("cost", []), *self._costs(unmeasured)]
         plan = list(self._plan())
         for number, (name, work) in enumerate(plan):
             if name not in self.pieces:
@@ -81,58 +82,63 @@ class GuideComparison:
         return [record for record in [*flat, *gaps(measured)] if part in (None, record["part"])]
 
     def table(self) -> str:
-        """All tables as Markdown that a terminal shows as well."""
+        """Tables in Markdown, also readable in a terminal."""
         from ltm_pyro.studies.guides.tables import report
 
         return report(self.to_records(), self.sizes)
 
     def _plan(self) -> Iterator[Piece]:
-        for one in self.candidates:
+        for candidate in self.candidates:
             for budget in ("passes", "time"):
-                yield f"equal {budget}, {one.name}", partial(self._at_budget, one, budget)
-            if one.guide.has_density and self._has_steps(one):
-                yield f"long run, {one.name}", partial(self._long_run, one)
-        for one in self.candidates:
-            if one.guide.has_density:
-                yield f"curve, {one.name}", partial(self._curve, one)
-                if self.sizes.step_sizes and self._has_steps(one):
-                    yield f"step sizes, {one.name}", partial(self._step_sizes, one)
+                yield f"equal {budget}, {candidate.name}", partial(self._at_budget, candidate, budget)
+            if candidate.guide.has_density and self._has_steps(candidate):
+                yield f"long run, {candidate.name}", partial(self._long_run, candidate)
+        for candidate in self.candidates:
+            if candidate.guide.has_density:
+                yield f"curve, {candidate.name}", partial(self._curve, candidate)
+                if self.sizes.step_sizes and self._has_steps(candidate):
+                    yield f"step sizes, {candidate.name}", partial(self._step_sizes, candidate)
 
     def _without_cost(self) -> list[Candidate]:
-        known = {record["guide"] for record in self.pieces.get("cost", [])}
-        return [one for one in self.candidates if one.name not in known]
+        measured = {record["guide"] for record in self.pieces.get("cost", [])}
+        return [candidate for candidate in self.candidates if candidate.name not in measured]
 
     def _costs(self, candidates: list[Candidate]) -> list[Record]:
-        guides = nn.ModuleList(one.guide for one in candidates)
+        guides = nn.ModuleList(candidate.guide for candidate in candidates)
         with evaluation_mode(self.model, guides, self.seed):
             few = _rows(self.batch, self.sizes.batch_size)
             costs = measure_costs(self.model, candidates, few, self.sizes.rounds)
         return [
-            {"part": "cost", "guide": one.name, **costs[one.name]._asdict(), "training_passes": one.training_passes}
-            for one in candidates
+            {
+                "part": "cost",
+                "guide": candidate.name,
+                **costs[candidate.name]._asdict(),
+                "training_passes": candidate.training_passes,
+            }
+            for candidate in candidates
         ]
 
-    def _cost(self, one: Candidate) -> Cost:
-        (record,) = (record for record in self.pieces["cost"] if record["guide"] == one.name)
+    def _cost(self, candidate: Candidate) -> Cost:
+        (record,) = (record for record in self.pieces["cost"] if record["guide"] == candidate.name)
         return Cost(*(record[name] for name in Cost._fields))
 
-    def _has_steps(self, one: Candidate) -> bool:
-        return self._cost(one).passes_per_step > 0
+    def _has_steps(self, candidate: Candidate) -> bool:
+        return self._cost(candidate).passes_per_step > 0
 
-    def _at_budget(self, one: Candidate, budget: str) -> list[Record]:
-        cost, first = self._cost(one), self._cost(self.candidates[0])
+    def _at_budget(self, candidate: Candidate, budget: str) -> list[Record]:
+        cost, first = self._cost(candidate), self._cost(self.candidates[0])
         steps = cost.steps_within_passes(self.sizes.passes)
         if budget == "time":
             allowed = first.seconds + first.steps_within_passes(self.sizes.passes) * first.seconds_per_step
             steps = cost.steps_within_seconds(allowed)
-        return [self._numbers(one, budget, steps)]
+        return [self._numbers(candidate, budget, steps)]
 
-    def _long_run(self, one: Candidate) -> list[Record]:
-        return [self._numbers(one, "long", self.sizes.long_steps, self.sizes.long_draws)]
+    def _long_run(self, candidate: Candidate) -> list[Record]:
+        return [self._numbers(candidate, "long", self.sizes.long_steps, self.sizes.long_draws)]
 
-    def _numbers(self, one: Candidate, budget: str, steps: int, draws: int | None = None) -> Record:
-        cost = self._cost(one)
-        evaluation = self._evaluation(one, steps, draws or self.sizes.draws, self.batch, halves=budget != "long")
+    def _numbers(self, candidate: Candidate, budget: str, steps: int, draws: int | None = None) -> Record:
+        cost = self._cost(candidate)
+        evaluation = self._evaluation(candidate, steps, draws or self.sizes.draws, self.batch, halves=budget != "long")
         scores = {name: evaluation.scores[name] for name in NUMBERS if name in evaluation.scores}
         flat: Record = {}
         for name, score in scores.items():
@@ -140,8 +146,8 @@ class GuideComparison:
         return {
             "part": "numbers",
             "budget": budget,
-            "guide": one.name,
-            "family": one.guide.family,
+            "guide": candidate.name,
+            "family": candidate.guide.family,
             "has_density": "elbo" in scores,
             "steps": steps,
             "passes": cost.passes + steps * cost.passes_per_step,
@@ -158,25 +164,25 @@ class GuideComparison:
             },
         }
 
-    def _curve(self, one: Candidate) -> list[Record]:
-        counts = sorted(set(self.sizes.curve)) if self._has_steps(one) else [0]
-        return [self._point(one, steps) for steps in counts]
+    def _curve(self, candidate: Candidate) -> list[Record]:
+        counts = sorted(set(self.sizes.curve)) if self._has_steps(candidate) else [0]
+        return [self._point(candidate, steps) for steps in counts]
 
-    def _step_sizes(self, one: Candidate) -> list[Record]:
-        steps = self._cost(one).steps_within_passes(self.sizes.passes)
+    def _step_sizes(self, candidate: Candidate) -> list[Record]:
+        steps = self._cost(candidate).steps_within_passes(self.sizes.passes)
         records = []
         for factor in self.sizes.step_sizes:
-            point = self._point(one.at_rate(factor), steps)
-            records.append({**point, "part": "step size", "factor": factor, "default": one.guide.step_size})
+            point = self._point(candidate.at_rate(factor), steps)
+            records.append({**point, "part": "step size", "factor": factor, "default": candidate.guide.step_size})
         return records
 
-    def _point(self, one: Candidate, steps: int) -> Record:
-        cost = self._cost(one)
+    def _point(self, candidate: Candidate, steps: int) -> Record:
+        cost = self._cost(candidate)
         few = _rows(self.batch, self.sizes.curve_sequences)
-        score = self._evaluation(one, steps, self.sizes.draws, few).scores["elbo"]
+        score = self._evaluation(candidate, steps, self.sizes.draws, few).scores["elbo"]
         return {
             "part": "curve",
-            "guide": one.name,
+            "guide": candidate.name,
             "steps": steps,
             "passes": cost.passes + steps * cost.passes_per_step,
             "seconds_per_sequence": cost.seconds + steps * cost.seconds_per_step,
@@ -184,14 +190,16 @@ class GuideComparison:
             "elbo_error": score.standard_error,
         }
 
-    def _evaluation(self, one: Candidate, steps: int, draws: int, batch: Batch, halves: bool = False) -> Evaluation:
-        fast = one.fast.lasting(steps)
-        numbers = Evaluator(self.model, one.guide, fast, draws, self.seed, self.sizes.at_once, halves=halves)
+    def _evaluation(
+        self, candidate: Candidate, steps: int, draws: int, batch: Batch, halves: bool = False
+    ) -> Evaluation:
+        fast = candidate.fast.lasting(steps)
+        numbers = Evaluator(self.model, candidate.guide, fast, draws, self.seed, self.sizes.at_once, halves=halves)
         return numbers.evaluate(_split(batch, self.sizes.batch_size))
 
 
 def _about_q(evaluation: Evaluation) -> Record:
-    """Numbers of q itself; none without a density."""
+    """Numbers of q itself; only `draws` without a density."""
     if "elbo" not in evaluation.scores:
         return {"draws": evaluation.draws}
     return {

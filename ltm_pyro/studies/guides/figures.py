@@ -1,4 +1,4 @@
-"""The figures of a comparison of guides."""
+"""Figures of a comparison of guides."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ltm_pyro.plots.saving import Drawing, save_drawings
 
 Record = dict[str, Any]
 CURVES = (
-    "−ELBO of held-out texts by fresh noise, each point a fit of its own, against fast steps and decoder passes. The "
-    f"texts are the same for all; the table has the errors over them. {LOWER}"
+    "−ELBO of held-out texts, scored with fresh noise, each point a separate fit, against fast steps and decoder "
+    f"passes. All guides share the same texts; the table has the errors over texts. {LOWER}"
 )
-STEP_SIZES = f"−ELBO of held-out texts by fresh noise, against the factor on each guide's step size. {LOWER}"
+STEP_SIZES = f"−ELBO of held-out texts, scored with fresh noise, by the factor on each guide's step size. {LOWER}"
 GAPS = (
-    "How much more each guide costs than the reference, the same texts for all: the whole (dot, with one standard "
-    f"error of the paired difference) and its two parts. {LOWER}"
+    "Cost of each guide less the reference's, on the same texts: the total (dot, with one standard error of the paired "
+    f"difference) and its two parts. {LOWER}"
 )
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """Write every figure that there are records for, as PNG and SVG; returns their file names."""
+    """Write every figure that has records, as PNG and SVG; returns the file names."""
     from ltm_pyro.plots.gaps import plot_gaps
     from ltm_pyro.plots.guide_curves import plot_guide_curves
     from ltm_pyro.plots.style import looks

@@ -1,4 +1,4 @@
-"""Guides compared on a trained run, with results that are kept and gone on with."""
+"""Comparison of guides on a trained run that keeps its results in a folder and can be resumed."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def study_guides(
     trust_code: TrustCode = False,
     command: Sequence[str] = (),
 ) -> GuideComparison:
-    """Every guide on one trained decoder and one held-out text.
+    """Compare guides on one trained decoder and one held-out text.
 
-    What there is when it is interrupted is shown and kept.
+    After an interrupt, the results so far are shown and kept.
 
     Args:
-        guides: all that suit the run's prior if left out.
-        limit: held-out sequences, the first.
-        training_steps: slow steps for guides with parameters of their own.
-        out: where to; RUN/comparisons/guides if left out.
-        resume: go on with an interrupted comparison, or add guides.
-        sizes: how much is measured.
-        command: that this can be repeated by.
+        guides: guides to compare; all that suit the run's prior if left out.
+        limit: number of held-out sequences, the first ones.
+        training_steps: slow steps for guides with global parameters.
+        out: folder of the results; RUN/comparisons/guides if left out.
+        resume: continue an interrupted comparison, or add guides.
+        sizes: sizes of the measurements.
+        command: command that repeats the comparison.
         run, corpus_at, checkpoint, seed, quick, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: for a run without thoughts, or guides that do not suit it.
+        InputError: if the run has no thoughts, or a guide does not suit it.
     """
     if sizes is None:
         sizes = Sizes(**(QUICK if quick else {}))
@@ -64,8 +64,8 @@ def study_guides(
         seed=seed,
         place=corpus_at,
     )
-    apart = ("resume", "out", "corpus_at", "guides", "trust_code", "command")  # of no result
-    settings = {**call.without(*apart), "sizes": asdict(sizes)}
+    irrelevant = ("resume", "out", "corpus_at", "guides", "trust_code", "command")  # no result depends on them
+    settings = {**call.without(*irrelevant), "sizes": asdict(sizes)}
     folder = comparison_folder(opened.folder / "comparisons" / "guides", call, settings, opened)
     pieces = folder.done() if resume else {}
     folder.begin(command)

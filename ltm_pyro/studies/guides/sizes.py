@@ -1,4 +1,4 @@
-"""How much is measured in a comparison of guides."""
+"""Sizes of the measurements in a comparison of guides."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ QUICK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is spent, and how much is drawn.
+    """Sizes of the measurements: budgets, samples, sequences and rounds.
 
     Args:
-        passes: decoder passes for each sequence that every guide is fitted with; equal time is what the first guide
-            takes for them.
-        long_steps: fast steps of the long run, which stands for the best that a family can do.
+        passes: decoder passes per sequence for the fit of every guide; the first guide's time for them is the budget at
+            equal time.
+        long_steps: fast steps of the long run, which estimates the best q of a family.
         draws: S, samples of z per sequence.
-        long_draws: samples behind the reference, which is the tightest importance-weighted bound of the long runs.
-        curve: fast steps at which the bound is measured, each in a fit of its own.
+        long_draws: samples of the reference, the tightest importance-weighted bound of the long runs.
+        curve: numbers of fast steps at which the bound is measured, each in a separate fit.
         step_sizes: factors on every guide's step size to try; none if empty.
-        curve_sequences: sequences of curves and step sizes, the first of all.
-        batch_size: sequences at once.
+        curve_sequences: number of sequences, the first ones, for curves and step sizes.
+        batch_size: sequences in one batch.
         at_once: samples of z in one pass.
-        rounds: of timing.
+        rounds: rounds of timing.
 
     Raises:
-        InputError: for sizes that make no sense.
+        InputError: if a size is out of range.
     """
 
     passes: int = 48
@@ -48,7 +48,7 @@ class Sizes:
     rounds: int = 5
 
     def __post_init__(self) -> None:
-        least = {
+        minima = {
             "passes": 1,
             "long_steps": 1,
             "draws": 2,
@@ -58,7 +58,7 @@ class Sizes:
             "at_once": 1,
             "rounds": 1,
         }
-        for name, smallest in least.items():
+        for name, smallest in minima.items():
             if not smallest <= getattr(self, name) <= LARGEST:
                 raise InputError(f"{name}={getattr(self, name)}: expected {smallest} or more, and {LARGEST} or less")
         if any(not 0 <= steps <= LARGEST for steps in self.curve):

@@ -1,4 +1,4 @@
-"""A trained run, and the guides that are tried on it."""
+"""Comparison of guides on a trained run: builds the candidates and trains their global parameters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ltm_pyro.runs.trained import TrainedRun
 
 
-LOOP = ("optimizer", "learning_rate", "final_fraction", "bound", "tolerance")  # of the fast loop, that tables choose
+LOOP = ("optimizer", "learning_rate", "final_fraction", "bound", "tolerance")  # fast-loop arguments that tables choose
 
 
 def compare_guides(
@@ -42,19 +42,19 @@ def compare_guides(
     """Fit every guide to the same held-out text on one trained decoder.
 
     Args:
-        run: with thoughts.
-        guides: by name, what each changes in the run's settings, its guide first of all; or classes of guides, with
-            their arguments at their defaults; all of ours that suit the run's prior if None.
-        limit: held-out sequences, the first.
-        sizes: how much is measured.
-        training_steps: slow steps for guides with parameters of their own.
-        seed: of all noise.
+        run: a run with thoughts.
+        guides: changes to the run's settings (its guide, and others if need be) by name; or classes of guides, with
+            default arguments; None takes all guides of the library that suit the run's prior.
+        limit: number of held-out sequences, the first ones.
+        sizes: sizes of the measurements.
+        training_steps: slow steps for guides with global parameters.
+        seed: seed of all noise.
 
     Returns:
-        What was compared: `table()`, `to_records()`.
+        The comparison, with `table()` and `to_records()`.
 
     Raises:
-        InputError: for a run without thoughts, or guides that do not suit it.
+        InputError: if the run has no thoughts, or a guide does not suit it.
     """
     variants = None if guides is None else as_variants("guide", guides)
     study = GuideStudy(run.run, variants, limit=limit, training_steps=training_steps, seed=seed)
@@ -64,19 +64,20 @@ def compare_guides(
 
 
 class GuideStudy:
-    """A trained run, and the guides that are tried on it.
+    """Trained run with the guides to compare on it.
 
     Args:
-        run: with thoughts.
-        variants: what each guide changes in the run's settings; all of ours that suit its prior if None.
-        limit: held-out sequences, the first.
-        training_steps: slow steps for guides with parameters of their own.
+        run: a run with thoughts.
+        variants: changes to the run's settings for each guide; None takes all guides of the library that suit its
+            prior.
+        limit: number of held-out sequences, the first ones.
+        training_steps: slow steps for guides with global parameters.
         checkpoint: `best`, `latest` or a step.
-        seed: of all noise.
-        place: where the run's corpus lies now, if it has been moved.
+        seed: seed of all noise.
+        place: path of the run's corpus, if it has been moved.
 
     Raises:
-        InputError: for a run without thoughts, or guides that do not suit it.
+        InputError: if the run has no thoughts, or a guide does not suit it.
     """
 
     def __init__(
@@ -95,19 +96,19 @@ class GuideStudy:
             {"limit": whole(2), "training_steps": whole(1)},
         )
         if run.config.model != "latent-thought":
-            raise InputError(f"{run.folder} has no thoughts, so that there is nothing to infer. Give another run")
+            raise InputError(f"{run.folder} has no thoughts, and so no posterior to compare. Give another run")
         self.run, self.limit, self.training_steps, self.seed = run, limit, training_steps, seed
         self.components, self.device = load(run, checkpoint)
         self.model = self.components.model
         assert self.model.prior is not None
         if variants is None:
             variants = as_variants("guide", default_guides(self.model.prior.discrete))
-        self.loops: dict[str, FastLoop] = {}  # by the guide's name, those of training
+        self.loops: dict[str, FastLoop] = {}  # fast loops of training by the guide's name
         self.built = [(variant, self._candidate(variant)) for variant in variants]
         self.text = held_out_text(run, place)
 
     def held_out(self) -> Batch:
-        """The first held-out sequences."""
+        """Batch of the first held-out sequences."""
         from ltm_pyro.data import in_order
 
         return next(in_order(self.text.held_out, self.limit, self.limit)).to(self.device)
@@ -115,24 +116,24 @@ class GuideStudy:
     def candidates(
         self, folder: ComparisonFolder | None = None, pieces: dict[str, Any] | None = None
     ) -> list[Candidate]:
-        """Every guide, with its global parameters trained on the run's training text or read from where they are.
+        """Candidates, with global parameters trained on the run's training text or read from the folder.
 
         Args:
-            folder: where trained guides are kept; nowhere if None.
-            pieces: what is kept there.
+            folder: folder that keeps trained guides; None keeps none.
+            pieces: results kept in the folder.
         """
-        for variant, one in self.built:
-            if not any(parameter.requires_grad for parameter in one.guide.parameters()):
+        for variant, candidate in self.built:
+            if not any(parameter.requires_grad for parameter in candidate.guide.parameters()):
                 continue
             if folder is None or pieces is None:
-                one.training_passes = self._trained(one)
+                candidate.training_passes = self._trained(candidate)
             else:
-                self._train(one, folder.path / "guides" / f"{variant.folder}.safetensors", pieces)
+                self._train(candidate, folder.path / "guides" / f"{variant.folder}.safetensors", pieces)
                 folder.keep(pieces)
-        return [one for _, one in self.built]
+        return [candidate for _, candidate in self.built]
 
     def _candidate(self, variant: Variant) -> Candidate:
-        """The run's own objects with another guide, and what that guide alone needs."""
+        """Candidate built from the run's settings with the variant's changes."""
         from ltm_pyro.inference import towards_a_bound
         from ltm_pyro.training.build import build
         from ltm_pyro.training.dry_run import dry_run
@@ -149,24 +150,24 @@ class GuideStudy:
             raise InputError(f"--guides {variant}: {error}") from error
         built = built.to(self.device)
         self.loops[variant.name] = towards_a_bound(built.fast)
-        own = set(LOOP) & set(variant.change.get("fast", {}))
-        fast = self.loops[variant.name] if own else built.for_tables().fast
+        chosen = set(LOOP) & set(variant.change.get("fast", {}))
+        fast = self.loops[variant.name] if chosen else built.for_tables().fast
         return Candidate(variant.name, built.guide, fast)
 
-    def _train(self, one: Candidate, path: Path, pieces: dict[str, Any]) -> None:
+    def _train(self, candidate: Candidate, path: Path, pieces: dict[str, Any]) -> None:
         from safetensors.torch import load_file, save_file
 
-        key = f"training, {one.name}"
+        key = f"training, {candidate.name}"
         if key in pieces and path.is_file():
-            one.guide.load_state_dict(load_file(path))
+            candidate.guide.load_state_dict(load_file(path))
         else:
-            passes = self._trained(one)
+            passes = self._trained(candidate)
             path.parent.mkdir(exist_ok=True)
-            save_file({name: tensor.cpu().clone() for name, tensor in one.guide.state_dict().items()}, path)
-            pieces[key] = [{"part": "training", "guide": one.name, "passes": passes}]
-        one.training_passes = pieces[key][0]["passes"]
+            save_file({name: tensor.cpu().clone() for name, tensor in candidate.guide.state_dict().items()}, path)
+            pieces[key] = [{"part": "training", "guide": candidate.name, "passes": passes}]
+        candidate.training_passes = pieces[key][0]["passes"]
 
-    def _trained(self, one: Candidate) -> int:
+    def _trained(self, candidate: Candidate) -> int:
         from ltm_pyro.bounds import ELBO
         from ltm_pyro.data import Batches
         from ltm_pyro.inference import SlowStep
@@ -178,12 +179,12 @@ class GuideStudy:
         try:
             return train_guide(
                 self.model,
-                one.guide,
-                self.loops[one.name],
+                candidate.guide,
+                self.loops[candidate.name],
                 slow,
                 batches,
                 steps,
-                lambda done: progress.update(done, f"training {one.name}"),
+                lambda done: progress.update(done, f"training {candidate.name}"),
             )
         finally:
             progress.clear()

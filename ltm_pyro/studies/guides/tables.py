@@ -1,4 +1,4 @@
-"""A comparison of guides as people read it: Markdown that is also a plain terminal's table."""
+"""Tables of a comparison of guides, in Markdown that is also readable in a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAD = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "predictiv
 
 
 def report(records: Sequence[Record], sizes: Sizes) -> str:
-    """All tables of what was measured."""
+    """Tables of all measurements."""
     by = {part: [r for r in records if r["part"] == part] for part in ("cost", "numbers", "curve", "step size", "gap")}
     parts = []
     for budget, title in (("passes", f"{sizes.passes} decoder passes"), ("time", "equal time"), ("long", "long run")):
@@ -51,7 +51,7 @@ def _four_numbers(rows: Sequence[Record], title: str) -> str:
         "fitted.",
     ]
     if any(not row["has_density"] for row in rows):
-        notes.append("No density: nothing bounds log p(x), and what q's own samples reconstruct is no substitute.")
+        notes.append("No density: there is no bound on log p(x), and a reconstruction from samples of q is no bound.")
     return section(title, [header, *cells], notes)
 
 
@@ -67,11 +67,12 @@ def _gaps(rows: Sequence[Record]) -> str:
     cells = [[row["guide"], *(with_error(row.get(name), row.get(f"{name}_error")) for name in names)] for row in rows]
     notes = [
         "nats/token. gap: the ELBO's cost less that of the reference, the importance-weighted bound of the long run "
-        f"of {rows[0]['reference']}. Left after the long run: the same for the best long run of the guide's family, at "
-        "least the family's own part (approximation gap). A family that contains another cannot lack more than it, but "
-        "its long run can leave more: where it has not come to its end, or where a flow's weights, one set for all "
-        "texts, are held. Closed by it: what the budget leaves undone of that (amortisation or optimisation gap); "
-        "below zero, the fit within the budget is the better one. ± one standard error over sequences, paired."
+        f"of {rows[0]['reference']}. Left after the long run: the gap of the best long run of the guide's family, an "
+        "upper estimate of its approximation gap. The true approximation gap of a family is no larger than that of a "
+        "family it contains; the estimate can be larger if the long run has not converged, or if a flow's weights, "
+        "shared by all texts, are held fixed. Closed by it: the rest of the gap (amortisation or optimisation gap); "
+        "below zero, the fit within the budget is better than the long run. ± one standard error over sequences, "
+        "paired."
     ]
     return section("The gap split", [header, *cells], notes)
 
@@ -118,7 +119,7 @@ def _costs(rows: Sequence[Record], at_passes: Sequence[Record]) -> str:
         for row in rows
     ]
     notes = [
-        "For each sequence; timed in turns, medians. A step keeps that much for its backward pass (CUDA: the peak)."
+        'Per sequence; timed in turn, medians. "A step keeps": memory kept for its backward pass (CUDA: the peak).'
     ]
     return section("Cost", [header, *cells], notes)
 
@@ -126,21 +127,21 @@ def _costs(rows: Sequence[Record], at_passes: Sequence[Record]) -> str:
 def _curves(rows: Sequence[Record]) -> str:
     steps = sorted({row["steps"] for row in rows})
     names = list(dict.fromkeys(row["guide"] for row in rows))
-    found = {(row["guide"], row["steps"]): row["elbo"] for row in rows}
-    cells = [[name, *(number(found.get((name, count))) for count in steps)] for name in names]
-    notes = ["nats/token, lower is better. Every number is a fit of its own, with the schedule of so many steps."]
+    costs = {(row["guide"], row["steps"]): row["elbo"] for row in rows}
+    cells = [[name, *(number(costs.get((name, count))) for count in steps)] for name in names]
+    notes = ["nats/token, lower is better. Every number is a separate fit, with a schedule over its number of steps."]
     return section("The ELBO's cost against fast steps", [["guide", *map(str, steps)], *cells], notes)
 
 
 def _step_sizes(rows: Sequence[Record]) -> str:
     factors = sorted({row["factor"] for row in rows})
     names = list(dict.fromkeys(row["guide"] for row in rows))
-    found = {(row["guide"], row["factor"]): row for row in rows}
+    by_factor = {(row["guide"], row["factor"]): row for row in rows}
     cells = []
     for name in names:
-        mine = {factor: found[name, factor]["elbo"] for factor in factors if (name, factor) in found}
-        best = min(mine, key=lambda factor: mine[factor])
+        costs = {factor: by_factor[name, factor]["elbo"] for factor in factors if (name, factor) in by_factor}
+        best = min(costs, key=lambda factor: costs[factor])
         default = next(row["default"] for row in rows if row["guide"] == name)
-        cells.append([name, f"{default:g}", *(number(mine.get(factor)) for factor in factors), f"{best * default:g}"])
+        cells.append([name, f"{default:g}", *(number(costs.get(factor)) for factor in factors), f"{best * default:g}"])
     header = ["guide", "its own factor", *(f"× {factor:g}" for factor in factors), "best factor"]
     return section("Step sizes, at equal passes", [header, *cells], ["The ELBO's cost, nats/token, lower is better."])

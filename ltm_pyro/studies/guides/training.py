@@ -1,4 +1,4 @@
-"""Training a guide's global parameters on a decoder that stands still."""
+"""Training of a guide's global parameters with the decoder frozen."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def train_guide(
     steps: int,
     listener: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Train what the guide shares among sequences; the model is left as it is.
+    """Train the guide's global parameters; the model is frozen.
 
     Args:
-        model: held.
-        guide: with global parameters.
-        fast: as in training.
-        slow: whose bound the guide follows.
-        batches: on the model's device.
-        steps: slow steps.
-        listener: told how many are done.
+        model: model, not modified.
+        guide: guide with global parameters.
+        fast: fast loop of training.
+        slow: slow step, with the bound for the guide.
+        batches: batches on the model's device.
+        steps: number of slow steps.
+        listener: called with the number of finished steps.
 
     Returns:
-        decoder passes through training sequences.
+        Number of decoder passes through training sequences.
     """
     passes = 0
     guide.train()

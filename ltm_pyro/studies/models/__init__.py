@@ -1,4 +1,4 @@
-"""Trained models side by side: at equal tokens, at equal training compute, at equal time on a named device."""
+"""Comparison of trained models at equal tokens, equal training compute, and equal time on a named device."""
 
 from ltm_pyro.studies.models.budgets import budgets_of, within
 from ltm_pyro.studies.models.tables import budget_records, budget_table, final_table

@@ -1,4 +1,4 @@
-"""Budgets that several runs can be compared at."""
+"""Common budgets of several runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ltm_pyro.studies.models.training_curve import TrainingCurve
 
 
 def budgets_of(courses: Sequence[TrainingCurve], spent: str, count: int) -> list[float]:
-    """Budgets at equal ratios, from where every run has its first validation to where one has its last.
+    """Budgets at equal ratios, from the latest first validation of all runs to the earliest last one.
 
     Args:
-        courses: of the runs.
+        courses: training curves of the runs.
         spent: `tokens`, `flops` or `hours`.
-        count: how many; none if one run's first validation comes after another's last.
+        count: number of budgets; there are none if one run's first validation comes after another's last.
     """
     first = max(course.points[0][spent] for course in courses)
     last = min(course.points[-1][spent] for course in courses)
@@ -25,7 +25,7 @@ def budgets_of(courses: Sequence[TrainingCurve], spent: str, count: int) -> list
 
 
 def why_none(courses: Sequence[TrainingCurve], spent: str) -> str:
-    """The remedy where there is no budget that all runs have spent."""
+    """Message with the remedy if the runs have no common budget."""
     late = max(courses, key=lambda course: course.points[0][spent]).name
     early = min(courses, key=lambda course: course.points[-1][spent]).name
     return (
@@ -35,5 +35,5 @@ def why_none(courses: Sequence[TrainingCurve], spent: str) -> str:
 
 
 def within(course: TrainingCurve, spent: str, budget: float) -> dict[str, float]:
-    """The last validation of a run within a budget; nothing is interpolated."""
+    """Last validation of a run within a budget, without interpolation."""
     return [point for point in course.points if point[spent] <= budget * (1 + 1e-9)][-1]

@@ -1,4 +1,4 @@
-"""Trained runs compared, with results that are kept."""
+"""Comparison of trained runs that keeps its results in a folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.studies.models.study import ModelComparison
 from ltm_pyro.training.run import Run
 
-ROUNDS = 15  # of measured steps, if no number is said
+ROUNDS = 15  # default rounds of timed steps
 
 
 @in_range
@@ -36,23 +36,23 @@ def study_models(
     trust_code: TrustCode = False,
     command: Sequence[str] = (),
 ) -> ModelComparison:
-    """Trained runs of any kind, at equal tokens, compute and time.
+    """Compare trained runs of any kind at equal tokens, compute and time.
 
-    What there is when it is interrupted is shown and kept.
+    After an interrupt, the results so far are shown and kept.
 
     Args:
-        runs: the runs' folders; the first is what the others are compared with.
-        budgets: of each kind, at equal ratios.
-        device_name: of what the runs were trained on.
-        measure: rounds in which each run takes a training step here; their median is its speed, not that of its log.
-        draws: S, samples of z, or of what is masked, per sequence.
-        limit: the most held-out sequences to score.
-        out: where to; comparisons/models-RUN-RUN... if left out.
-        command: that this can be repeated by.
+        runs: folders of the runs; the first is the reference of the comparison.
+        budgets: number of budgets of each kind, at equal ratios.
+        device_name: name of the device that the runs were trained on.
+        measure: rounds in which each run takes a timed training step here; their median replaces the speed of its log.
+        draws: S, samples of z, or of the mask of a diffusion model, per sequence.
+        limit: largest number of held-out sequences to score.
+        out: folder of the results; comparisons/models-RUN-RUN... if left out.
+        command: command that repeats the comparison.
         corpus_at, checkpoint, seed, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: if nothing can be compared, or if the runs held out different documents.
+        InputError: if no run can be compared, or if the runs held out different documents.
     """
     call = Call(study_models, locals())
     comparison = ModelComparison(
@@ -73,8 +73,8 @@ def study_models(
     try:
         comparison.carry_out()
     except KeyboardInterrupt:
-        done = len(comparison.evaluations)
-        say(f"interrupted: {done} of {len(comparison.runs)} runs were scored on the held-out text")
+        count = len(comparison.evaluations)
+        say(f"interrupted: {count} of {len(comparison.runs)} runs were scored on the held-out text")
         _finish(folder, comparison)
         raise
     _finish(folder, comparison)
@@ -82,7 +82,7 @@ def study_models(
 
 
 def _named(folders: Sequence[str], trust_code: bool) -> dict[str, Run]:
-    """The runs by the shortest names that tell them apart."""
+    """Runs by the shortest unique names."""
     names = [Path(folder).resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = list(folders)

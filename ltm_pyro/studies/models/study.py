@@ -1,4 +1,4 @@
-"""Trained runs of any kind side by side: at equal tokens, compute and time, and on the text that all held out."""
+"""Comparison of trained runs of any kind at equal tokens, compute and time, and on their common held-out text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation import Evaluation
     from ltm_pyro.runs.trained import TrainedRun
 
-BUDGETS = "Validation cost of each run in bits per byte against what training has spent. Costs: lower is better."
+BUDGETS = "Validation cost of each run in bits per byte against the training budget. Costs: lower is better."
 Pieces = dict[str, list[dict[str, Any]]]
 
 
@@ -38,14 +38,14 @@ def compare_models(
     limit: int | None = None,
     seed: int = 0,
 ) -> ModelComparison:
-    """Compare trained runs, which must have held out the same documents; they may have tokenizers of their own.
+    """Compare trained runs with the same held-out documents; their tokenizers may differ.
 
     Args:
-        runs: by name; the first is what the others are compared with.
+        runs: runs by name; the first is the reference of the comparison.
         budgets, measure, device_name, checkpoint, draws, limit, seed: as for `ModelComparison`.
 
     Returns:
-        What was compared: `table()`, `to_records()`, `evaluations`.
+        The comparison, with `table()`, `to_records()` and `evaluations`.
     """
     plain = {name: run.run for name, run in runs.items()}
     comparison = ModelComparison(
@@ -63,24 +63,26 @@ def compare_models(
 
 
 class ModelComparison:
-    """Runs at equal tokens, training compute and time, and their numbers on what all of them held out.
+    """Comparison of runs at equal tokens, training compute and time, and of their scores on the held-out text.
 
     Args:
-        runs: by name; the first is what the others are compared with. What no number bounds is left out, and said.
-        budgets: of each kind, at equal ratios.
-        measure: rounds in which each run takes a training step here; their median is its speed. 0 takes its log's.
-        device_name: of what the runs were trained on; that of this machine if None.
-        checkpoint: `best`, `latest` or a step, of the numbers on held-out text.
-        draws: S, samples of z, or of what is masked, per sequence.
-        limit: the most held-out sequences to score.
-        seed: of all noise.
-        place: where the runs' corpus lies now, if it has been moved.
+        runs: runs by name; the first is the reference of the comparison. Runs without any bound are left out, with a
+            message.
+        budgets: number of budgets of each kind, at equal ratios.
+        measure: rounds in which each run takes a timed training step here; their median is its speed. 0 takes the
+            speed of its log.
+        device_name: name of the device that the runs were trained on; this machine's if None.
+        checkpoint: checkpoint to score on held-out text: `best`, `latest` or a step.
+        draws: S, samples of z, or of the mask of a diffusion model, per sequence.
+        limit: largest number of held-out sequences to score.
+        seed: seed of all noise.
+        place: path of the runs' corpus, if it has been moved.
 
     Attributes:
-        evaluations: of the runs that have been scored, by name.
+        evaluations: evaluations of the runs that have been scored, by name.
 
     Raises:
-        InputError: if nothing can be compared, or if the runs held out different documents.
+        InputError: if no run can be compared, or if the runs held out different documents.
     """
 
     def __init__(
@@ -96,9 +98,9 @@ class ModelComparison:
         seed: int = 0,
         place: str | None = None,
     ) -> None:
-        least = {"budgets": budgets, "measure": measure, "draws": draws, "limit": limit, "seed": seed}
+        values = {"budgets": budgets, "measure": measure, "draws": draws, "limit": limit, "seed": seed}
         refuse_outside(
-            least, {"budgets": whole(1), "measure": whole(0), "draws": whole(1), "limit": whole(1), "seed": SEED}
+            values, {"budgets": whole(1), "measure": whole(0), "draws": whole(1), "limit": whole(1), "seed": SEED}
         )
         self.budgets, self.measure, self.place, self.checkpoint = budgets, measure, place, checkpoint
         self.sizes: dict[str, Any] = {"draws": draws, "limit": limit, "seed": seed}
@@ -107,13 +109,13 @@ class ModelComparison:
         self.courses = self._courses(runs)
         self.runs = {course.name: runs[course.name] for course in self.courses}
         self.texts = {name: held_out_text(run, place) for name, run in self.runs.items()}
-        first, *others = self.texts.values()
-        for text in others:
+        first, *remaining = self.texts.values()
+        for text in remaining:
             refuse_other_held_out(first, text)
         self.evaluations: dict[str, Evaluation] = {}
 
     def carry_out(self) -> None:
-        """Measure speeds, if that is asked for, and score every run."""
+        """Measure speeds if `measure` is set, and score every run."""
         if self.measure:
             from ltm_pyro.runs.speed import measured_speeds
 
@@ -124,18 +126,18 @@ class ModelComparison:
             self.evaluations[name] = score_run(text.run, components, device, text.held_out, **self.sizes)
 
     def table(self) -> str:
-        """Costs at each budget, and of the runs that have been scored their numbers, as Markdown."""
+        """Tables of the costs at each budget, and of the scores of all runs scored so far, as Markdown."""
         table = budget_table(self.courses, self.budgets, self.device_name, self.left_out)
         if not self.evaluations:
             return table
         return f"{table}\n\n{final_table(self.evaluations, next(iter(self.evaluations)))}"
 
     def to_records(self) -> list[dict[str, Any]]:
-        """A flat record of each run at each budget."""
+        """Flat records of each run at each budget."""
         return budget_records(self.courses, self.budgets)
 
     def pieces(self) -> Pieces:
-        """Evaluations and measured speeds, by what they are of."""
+        """Evaluations by run, and measured speeds."""
         pieces: Pieces = {name: [evaluation.to_dict()] for name, evaluation in self.evaluations.items()}
         speeds = [(course.name, number, speed) for course in self.courses for number, speed in enumerate(course.speeds)]
         if speeds:
@@ -144,7 +146,7 @@ class ModelComparison:
         return pieces
 
     def draw(self, folder: Path) -> list[str]:
-        """Write the figure of all budgets into a folder; returns the names of its files."""
+        """Write the figure of all budgets into a folder; returns the file names."""
         from ltm_pyro.plots import plot_budgets, save_figure
 
         points = {course.name: course.points for course in self.courses}
@@ -154,7 +156,7 @@ class ModelComparison:
         return [path.name for path in save_figure(folder / "budgets", panels, BUDGETS, columns=3)]
 
     def _courses(self, runs: Mapping[str, Run]) -> list[TrainingCurve]:
-        """The courses of the runs that can be compared; of each other one it is said why it cannot."""
+        """Training curves of the runs that can be compared; a message gives the reason for each run left out."""
         courses = []
         for name, run in runs.items():
             try:

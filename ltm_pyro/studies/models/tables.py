@@ -1,4 +1,4 @@
-"""Comparisons of models as people read them."""
+"""Tables of a comparison of models, in Markdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = {
 
 
 def budget_records(courses: Sequence[TrainingCurve], count: int) -> list[dict[str, Any]]:
-    """A record for each run at each budget of each kind."""
+    """Records of each run at each budget of each kind."""
     return [
         {"spent": spent, "budget": budget, "run": course.name, "number": course.number, **within(course, spent, budget)}
         for spent in SPENT
@@ -34,30 +34,30 @@ def budget_records(courses: Sequence[TrainingCurve], count: int) -> list[dict[st
 
 
 def budget_table(courses: Sequence[TrainingCurve], count: int, device: str, left_out: Sequence[str] = ()) -> str:
-    """A table for each kind of budget: bits per byte of each run's last validation within it.
+    """Tables by kind of budget: bits per byte of each run's last validation within each budget.
 
     Args:
-        courses: of the runs.
-        count: budgets of each kind.
-        device: what the runs' speed was measured on.
-        left_out: why, of each run that could not be compared.
+        courses: training curves of the runs.
+        count: number of budgets of each kind.
+        device: device of the measured speeds.
+        left_out: reason for each run that could not be compared.
     """
     parts = [_speeds(courses, device)]
     for spent, title in SPENT.items():
         budgets = budgets_of(courses, spent, count)
-        of = f", {device}" if spent == "hours" else ""
+        suffix = f", {device}" if spent == "hours" else ""
         if not budgets:
-            parts.append(f"## At equal {title}{of}\n\n{why_none(courses, spent)}")
+            parts.append(f"## At equal {title}{suffix}\n\n{why_none(courses, spent)}")
             continue
         header = ["", "", *(f"{budget:.3g}" for budget in budgets)]
         rows = [
             [course.name, KINDS[course.number], *(f"{within(course, spent, b)['bits_per_byte']:.4f}" for b in budgets)]
             for course in courses
         ]
-        notes = ["Validation, bits per byte: the last one within the budget; nothing is interpolated."]
-        parts.append(section(f"At equal {title}{of}", [header, *rows], notes))
+        notes = ["Bits per byte of the last validation within the budget; no interpolation."]
+        parts.append(section(f"At equal {title}{suffix}", [header, *rows], notes))
     if left_out:
-        parts.append("## Left out\n\n" + "\n".join(f"- {why}." for why in left_out))
+        parts.append("## Left out\n\n" + "\n".join(f"- {reason}." for reason in left_out))
     return "\n\n".join(parts)
 
 
@@ -75,16 +75,18 @@ def _speeds(courses: Sequence[TrainingCurve], device: str) -> str:
         for course in courses
     ]
     rounds = len(courses[0].speeds)
-    how = f"{rounds} rounds, in which each run took a step in turn, and their quartiles" if rounds else "a run's steps"
+    basis = (
+        f"{rounds} rounds, in which each run took a step in turn, and their quartiles" if rounds else "a run's steps"
+    )
     notes = [
-        f"Speed: the median over {how}, on {device}, without validations and checkpoints. The paper counts "
-        "weight gradients in every pass and attention on the whole text; what is spent has neither.",
+        f"Speed: the median over {basis}, on {device}, without validations and checkpoints. The paper counts "
+        "weight gradients in every pass and attention on the whole text; the loops spend neither.",
     ]
     return section("What training spends", [header, *rows], notes)
 
 
 def _speed(course: TrainingCurve) -> str:
-    """Tokens a second, with the quartiles over rounds where there are some."""
+    """Tokens per second, with the quartiles over two or more rounds."""
     middle = f"{course.tokens_per_second:,.0f}"
     if len(course.speeds) < 2:
         return middle
@@ -93,14 +95,14 @@ def _speed(course: TrainingCurve) -> str:
 
 
 def final_table(evaluations: Mapping[str, Evaluation], reference: str) -> str:
-    """All runs on one text, and what each costs more than one of them.
+    """Table of all runs on the same text, with differences to the reference.
 
     Args:
-        evaluations: by run, of the same text.
-        reference: the run that the others are compared with.
+        evaluations: evaluations by run, on the same text.
+        reference: name of the reference run.
     """
     best = {name: tightest(evaluation) for name, evaluation in evaluations.items()}
-    other = best[reference]
+    reference_score = best[reference]
     header = ("", "", "bits/byte", "nats/token", f"less {reference}, bits/byte")
     rows = []
     for name, score in best.items():
@@ -110,32 +112,32 @@ def final_table(evaluations: Mapping[str, Evaluation], reference: str) -> str:
                 score.label,
                 with_error(score.bits_per_byte, score.bits_per_byte_error),
                 with_error(score.nats_per_token, score.standard_error),
-                "" if name == reference else _difference(score, other),
+                "" if name == reference else _difference(score, reference_score),
             )
         )
-    count = len(other.nats)
+    count = len(reference_score.nats)
     notes = [
-        f"{count:,} held-out sequences; ± one standard error over them. Where two runs cut the text into the same "
-        "sequences the difference is paired; a bound's true cost is no higher than what stands here.",
+        f"{count:,} held-out sequences; ± one standard error over sequences. The difference is paired if both runs "
+        "have the same sequences. The true cost is no higher than a bound shown here.",
         *(f"{name}: {evaluation.lost}" for name, evaluation in evaluations.items() if evaluation.lost),
     ]
-    fits = {name: found.fit for name, found in evaluations.items() if found.fit is not None}
+    fits = {name: evaluation.fit for name, evaluation in evaluations.items() if evaluation.fit is not None}
     gains = {name: (fit.gain, fit.gain_error) for name, fit in fits.items() if fit.longer is not None}
     return section("On one held-out text", [header, *rows], [*notes, *note_on_gains(gains)])
 
 
 def tightest(evaluation: Evaluation) -> Score:
-    """The number by which a model is compared: its exact log-likelihood, or its tightest bound."""
+    """Score for comparisons of models: the exact log-likelihood, or else the tightest bound."""
     return next(evaluation.scores[key] for key in TIGHTEST if key in evaluation.scores)
 
 
-def _difference(score: Score, other: Score) -> str:
-    difference = score.bits_per_byte - other.bits_per_byte
+def _difference(score: Score, reference: Score) -> str:
+    difference = score.bits_per_byte - reference.bits_per_byte
     if math.isnan(difference):  # a tokenizer loses text
         return "–"
-    if len(score.nats) == len(other.nats) and (score.bytes == other.bytes).all():
+    if len(score.nats) == len(reference.nats) and (score.bytes == reference.bytes).all():
         value, error = Score("", score.nats, score.bytes, score.bytes).minus(
-            Score("", other.nats, other.bytes, other.bytes)
+            Score("", reference.nats, reference.bytes, reference.bytes)
         )
         return f"{value / LN2:+.4f} ± {error / LN2:.4f}"
     return f"{difference:+.4f} (not paired)"

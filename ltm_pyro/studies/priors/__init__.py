@@ -1,1 +1,1 @@
-"""Each prior trained anew, at one budget and on one split."""
+"""Comparison of priors, each trained from scratch at the same budget and on the same split."""

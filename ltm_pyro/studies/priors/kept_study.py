@@ -1,4 +1,4 @@
-"""Priors compared in a folder, and shown."""
+"""Comparison of priors in a folder, with its tables shown at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltm_pyro.studies.priors.study import PriorComparison
 from ltm_pyro.studies.variants import Variant, as_variants
 
 Seconds = Annotated[
-    float | None, Argument("train each for so long, instead of for --train.steps, which is equal tokens")
+    float | None, Argument("seconds of training for each prior, instead of --train.steps, which gives equal tokens")
 ]
 
 
@@ -30,13 +30,13 @@ def study_priors(
     check_models: bool = True,
     command: Sequence[str] = (),
 ) -> PriorComparison:
-    """Each prior trained anew, at one budget and on one split of a corpus, and evaluated.
+    """Train and evaluate a model with each prior, at the same budget and on the same split of a corpus.
 
     Args:
-        priors: the first is what the others are compared with; all of ours with an exact density if left out.
-        out: the comparison's folder; comparisons/priors-CORPUS if left out.
-        limit: the most held-out texts to score; --train.final_sequences if left out.
-        resume: go on with the comparison in --out; what is done stays.
+        priors: priors to compare, the reference first; all of the library with an exact density if left out.
+        out: folder of the comparison; comparisons/priors-CORPUS if left out.
+        limit: largest number of held-out texts to score; --train.final_sequences if left out.
+        resume: continue the comparison in --out; finished runs are kept.
 
     Raises:
         InputError: as `PriorComparison`.

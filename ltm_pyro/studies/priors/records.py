@@ -1,4 +1,4 @@
-"""Records of a comparison of priors: runs, differences from the first prior, and means over seeds."""
+"""Records of a comparison of priors: runs, differences to the first prior, and means over seeds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Pieces = dict[str, list[Record]]
 
 
 def run_records(trials: Sequence[Trial], results: Results) -> list[Record]:
-    """A flat record of every run that has ended, with what it costs more than the first prior's of the same seed.
+    """Flat records of all runs that have ended, with differences to the first prior's run of the same seed.
 
     Args:
-        trials: of the comparison; the variant of the first is the one that the others are compared with.
-        results: of those that have ended, by key.
+        trials: trials of the comparison; the variant of the first is the reference.
+        results: results of the trials that have ended, by key.
     """
     return [
         {**_record(trial, results), **_paired([trial], trials, results)} for trial in trials if trial.key in results
@@ -30,20 +30,21 @@ def run_records(trials: Sequence[Trial], results: Results) -> list[Record]:
 
 
 def summaries(trials: Sequence[Trial], results: Results) -> list[Record]:
-    """A flat record of every prior with a run that is done: means over its seeds, and both kinds of errors.
+    """Flat records of all priors with a finished run: means over seeds, and both kinds of errors.
 
-    `..._standard_error` is over sequences, of the mean over seeds; `..._seed_error` over seeds, NaN for one.
+    `..._standard_error` is the error over sequences of the mean over seeds; `..._seed_error` the error over seeds, NaN
+    for a single seed.
     """
-    found = []
+    rows = []
     for name in dict.fromkeys(trial.variant for trial in trials):
-        own = done(results, (trial for trial in trials if trial.variant == name))
-        if own:
-            found.append(_summary(own, results) | _paired(own, trials, results))
-    return found
+        runs = done(results, (trial for trial in trials if trial.variant == name))
+        if runs:
+            rows.append(_summary(runs, results) | _paired(runs, trials, results))
+    return rows
 
 
 def pieces_of(trials: Sequence[Trial], results: Results) -> Pieces:
-    """The results as results.json keeps them: by run, its record, what every sequence costs, and its curve."""
+    """Content of results.json: by run, its record, the costs of every sequence, and the learning curve."""
     pieces: Pieces = {}
     for trial in trials:
         key, result = run_key(trial.variant, trial.seed), results.get(trial.key)
@@ -58,7 +59,7 @@ def pieces_of(trials: Sequence[Trial], results: Results) -> Pieces:
 
 
 def run_key(name: str, seed: int) -> str:
-    """The key of a run's record; keys of its other pieces have another word behind it."""
+    """Key of a run's record; the keys of its other pieces have a word appended."""
     return f"{name} seed {seed}"
 
 
@@ -69,9 +70,9 @@ def _record(trial: Trial, results: Results) -> Record:
     return about if result["status"] != "done" else {**about, **numbers(results, trial)}
 
 
-def _summary(own: Sequence[Trial], results: Results) -> Record:
-    records = [numbers(results, trial) for trial in own]
-    summary: Record = {"variant": own[0].variant, "prior": own[0].variant, "seeds": len(own)}
+def _summary(runs: Sequence[Trial], results: Results) -> Record:
+    records = [numbers(results, trial) for trial in runs]
+    summary: Record = {"variant": runs[0].variant, "prior": runs[0].variant, "seeds": len(runs)}
     for key, value in records[0].items():
         if key in AS_ALL:
             summary[key] = value
@@ -79,18 +80,18 @@ def _summary(own: Sequence[Trial], results: Results) -> Record:
             values = [record.get(key, math.nan) for record in records]
             summary |= {key: statistics.fmean(values), f"{key}_seed_error": error_over_seeds(values)}
     for number in NUMBERS:
-        summary[f"{number}_standard_error"] = mean_score(results, own, number).standard_error
+        summary[f"{number}_standard_error"] = mean_score(results, runs, number).standard_error
     summary["mmd_p_values"] = ", ".join(f"{record['mmd_p_value']:.3g}" for record in records)
     return summary
 
 
-def _paired(own: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
-    """Cost of the runs of one prior above that of the first prior's, nats per token, mean over their seeds."""
+def _paired(runs: Sequence[Trial], trials: Sequence[Trial], results: Results) -> Record:
+    """Difference in cost to the runs of the first prior, nats per token, mean over seeds."""
     first = {trial.seed: trial for trial in done(results, trials) if trial.variant == trials[0].variant}
-    pairs = [(trial, first[trial.seed]) for trial in done(results, own) if trial.seed in first]
-    if not pairs or own[0].variant == trials[0].variant:
+    pairs = [(trial, first[trial.seed]) for trial in done(results, runs) if trial.seed in first]
+    if not pairs or runs[0].variant == trials[0].variant:
         return {}
-    found: Record = {}
+    record: Record = {}
     for number in PAIRED:
-        found |= difference(results, pairs, number, number, f"{number}_minus_first", over_seeds=len(own) > 1)
-    return found
+        record |= difference(results, pairs, number, number, f"{number}_minus_first", over_seeds=len(runs) > 1)
+    return record

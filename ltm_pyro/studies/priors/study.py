@@ -1,4 +1,4 @@
-"""Each prior trained anew, at one budget and on one split of a corpus, and evaluated."""
+"""Study of priors, each trained from scratch at the same budget and on the same split, and evaluated."""
 
 from __future__ import annotations
 
@@ -37,26 +37,25 @@ def compare_priors(
     processes: int | None = None,
     resume: bool = False,
 ) -> PriorComparison:
-    """Train and evaluate a model with each prior; progress is told on standard error.
+    """Train and evaluate a model with each prior; progress is written to standard error.
 
     Args:
-        base: settings that all have in common, as `ltm_pyro.recipe` gives them; the recipe `tiny` if None.
-        variants: by name, what each changes in the base, its prior first of all; or classes of priors, with their
-            arguments at their defaults; all of ours with an exact density if None. The first is what the others are
-            compared with.
+        base: common settings, as from `ltm_pyro.recipe`; the recipe `tiny` if None.
+        variants: changes to the base (its prior, and others if need be) by name; or classes of priors, with default
+            arguments; None takes all priors of the library with an exact density. The first is the reference.
         seeds, out, seconds, limit, processes, resume: as for `PriorComparison`.
 
     Returns:
-        What was compared: `to_records()`, `summaries()`, `table()`.
+        The comparison, with `to_records()`, `summaries()` and `table()`.
 
     Raises:
         InputError: as `PriorComparison`.
     """
     chosen = variants is not None
-    named = as_variants("prior", default_priors() if variants is None else variants)
+    chosen_variants = as_variants("prior", default_priors() if variants is None else variants)
     comparison = PriorComparison(
         recipe() if base is None else base,
-        named,
+        chosen_variants,
         seeds=seeds,
         out=out,
         seconds=seconds,
@@ -73,22 +72,24 @@ def compare_priors(
 
 
 class PriorComparison(Study):
-    """The study of priors; `out/` also has samples.md.
+    """Study of priors; `out/` also has samples.md.
 
     Args:
-        base: settings that all have in common.
-        variants: what each changes in them; the first is what the others are compared with.
-        seeds: of weights, order and noise; the split is that of the first, or of `data.seed`.
-        out: the comparison's folder; comparisons/priors-CORPUS if None.
-        seconds: train each for so long, as a few timed steps foretell, instead of for `train.steps`.
-        limit: the most held-out sequences that each is scored on; `train.final_sequences` if None.
-        processes: runs at once, of one thread each; None: one after another in this process, with all its threads.
-        resume: go on with what `out` holds, be it interrupted, or with further priors or seeds.
-        check_models: refuse what cannot be built before anything is trained; else its record will say why it failed.
-        command: how this was asked for, to be kept.
+        base: common settings.
+        variants: changes to the common settings for each prior; the first is the reference.
+        seeds: seeds of weights, order and noise; the split has `data.seed`, or else the first of these.
+        out: folder of the comparison; comparisons/priors-CORPUS if None.
+        seconds: seconds of training for each prior, instead of `train.steps`; a few timed steps give the number of
+            steps.
+        limit: largest number of held-out sequences to score; `train.final_sequences` if None.
+        processes: number of processes of one thread each; None runs the trials in this process, one after another,
+            with all its threads.
+        resume: continue the comparison in `out`, which may get further priors or seeds.
+        check_models: raise an error before any training if a model cannot be built; else its record has the reason.
+        command: command that started the comparison, to be kept.
 
     Raises:
-        InputError: for settings that make no sense, or an `out` that exists, or is another comparison's.
+        InputError: if settings are invalid, or `out` exists without `resume`, or holds another comparison.
     """
 
     measures = ("aggregate", "samples")
@@ -129,7 +130,7 @@ class PriorComparison(Study):
             self.begin()
 
     def plan_trials(self) -> Sequence[Trial]:
-        """All priors of one seed first, so that an early end leaves whole comparisons of fewer seeds."""
+        """Trials, grouped by seed, so that an early end leaves complete comparisons of fewer seeds."""
         settings = {variant.name: self._settings(variant.name) for variant in self.variants}
         trials = [
             Trial(
@@ -145,17 +146,17 @@ class PriorComparison(Study):
         return trials
 
     def scorings(self, trial: Trial) -> dict[str, Scoring]:
-        """As `ltm evaluate` scores."""
+        """Scoring of `ltm evaluate`."""
         train = trial.settings["train"]
         limit = train["final_sequences"] if self.limit is None else self.limit
         return {VALIDATION: {"draws": train["draws"], "limit": limit, "seed": SEED, "fast_steps": None}}
 
     def to_records(self) -> list[dict[str, Any]]:
-        """A flat record of every run that has ended."""
+        """Flat records of all runs that have ended."""
         return run_records(self.trials, self.results)
 
     def summaries(self) -> list[dict[str, Any]]:
-        """A flat record of every prior that has a run, means over seeds."""
+        """Flat records of all priors with a finished run, means over seeds."""
         return summaries(self.trials, self.results)
 
     def table(self) -> str:
@@ -164,7 +165,7 @@ class PriorComparison(Study):
         return report.table if report else ""
 
     def report(self) -> Report | None:
-        """Tables, texts and figures of what there is by now."""
+        """Report with tables, texts and figures of the runs so far."""
         from ltm_pyro.studies.priors.figures import draw
 
         records, rows = self.to_records(), self.summaries()
@@ -181,11 +182,11 @@ class PriorComparison(Study):
         )
 
     def text_settings(self) -> Settings:
-        """One tokenizer and one split for all."""
+        """Settings of the tokenizer and the split that all runs share."""
         return self._settings_of_all(self.variants[0].name)
 
     def _settings(self, name: str) -> Settings:
-        """The settings of a prior's runs, as words of `ltm train`, but for their seed."""
+        """Settings of a prior's runs, before the seed of each run is set."""
         settings = self._settings_of_all(name)
         if self.seconds is not None:
             settings = merged(settings, {"train.steps": self._steps(name, settings)})
@@ -195,13 +196,13 @@ class PriorComparison(Study):
         return merged(as_dict(self.configs[name]), {"data.seed": self.split_seed, "train.seed": self.seeds[0]})
 
     def _steps(self, name: str, settings: Settings) -> int:
-        """How many fit into the seconds: timed once for each prior, and kept."""
+        """Number of steps that fit into `seconds`, timed once for each prior and kept."""
         key = f"{name} steps"
         if key not in self.pieces:
-            steps, one = step_time.steps_within(self.seconds or 0.0, complete(settings), self.material)
-            self.pieces[key] = [{"steps": steps, "seconds_per_step": one}]
+            steps, seconds = step_time.steps_within(self.seconds or 0.0, complete(settings), self.material)
+            self.pieces[key] = [{"steps": steps, "seconds_per_step": seconds}]
             self.folder.keep(self.pieces)
-            say(f"{name}: {one:.3g} seconds a step, {steps:,} steps")
+            say(f"{name}: {seconds:.3g} seconds per step, {steps:,} steps")
         return int(self.pieces[key][0]["steps"])
 
     def _completed(self, base: Mapping[str, Any], variant: Variant) -> Namespace:
@@ -211,14 +212,16 @@ class PriorComparison(Study):
             raise InputError(f"--priors {variant}: {error}") from error
 
     def _refuse_other_text(self) -> None:
-        """Refuse priors that would be compared on other text than the first."""
+        """Raise InputError if a variant changes the text, which all priors must share."""
         first = self.configs[self.variants[0].name]
         for name, config in self.configs.items():
             if config.get("corpus") != first.get("corpus") or config.data != first.data:
-                raise InputError(f"--priors {name}: it changes the corpus or --data, which are the same for all priors")
+                raise InputError(
+                    f"--priors {name}: changes the corpus or --data, which must be the same for all priors"
+                )
 
     def _check_models(self, build: bool) -> None:
-        """Refuse what has no prior to compare; what cannot be built too, if that is asked for."""
+        """Raise InputError for models without a prior and, if `build` is True, for models that cannot be built."""
         from ltm_pyro.training.build import validate
         from ltm_pyro.training.run import run_parser
 
@@ -237,10 +240,10 @@ class PriorComparison(Study):
     def _budget(self) -> list[str]:
         if self.seconds is None:
             return [f"Equal tokens: {self.configs[self.variants[0].name].train.steps:,} steps each."]
-        return [f"Equal seconds: {self.seconds:g} each, in as many steps as a few timed ones promised to fit."]
+        return [f"Equal time: {self.seconds:g} seconds each; the number of steps follows from a few timed steps."]
 
 
 def check_seconds(seconds: float | None) -> None:
-    """Raises InputError for seconds that make no sense."""
+    """Check a time budget; raises InputError unless it is positive and finite, or None."""
     if seconds is not None and not 0 < seconds < float("inf"):
         raise InputError(f"--seconds {seconds}: expected a positive number")

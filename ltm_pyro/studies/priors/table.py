@@ -1,4 +1,4 @@
-"""A comparison of priors as people read it: Markdown that is also a plain terminal's table, and texts side by side."""
+"""Tables of a comparison of priors, in Markdown that is also readable in a terminal, and generated texts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ NAMES = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "predicti
 
 
 def markdown(rows: Sequence[Record], runs: Sequence[Record], first: str, notes: Sequence[str] = ()) -> str:
-    """All tables of a comparison.
+    """Tables of a comparison in Markdown.
 
     Args:
-        rows: a summary of every prior.
-        runs: a record of every run.
-        first: the prior that the others are compared with.
-        notes: what is to be said about the budget.
+        rows: summaries of all priors.
+        runs: records of all runs.
+        first: name of the reference prior.
+        notes: notes on the budget.
     """
     parts = [_four_numbers(rows, first), _kl(rows), _aggregate(rows), _cost(rows, notes)] if rows else []
     failed = [record for record in runs if record["status"] == "failed"]
@@ -34,7 +34,7 @@ def _four_numbers(rows: Sequence[Record], first: str) -> str:
     from ltm_pyro.tables import section
 
     seeds = any(row["seeds"] > 1 for row in rows)
-    there = any(row["prior"] == first for row in rows)
+    has_reference = any(row["prior"] == first for row in rows)
     header = ["prior", "seeds", *NAMES.values(), *(f"{NAMES[number]} - first's" for number in PAIRED)]
     cells = [
         [
@@ -45,16 +45,16 @@ def _four_numbers(rows: Sequence[Record], first: str) -> str:
         ]
         for row in rows
     ]
-    one = rows[0]
+    row = rows[0]
     over = "; the second, in brackets, over seeds" if seeds else ""
     notes = [
-        f"nats/token, lower is better; {one['sequences']:,} held-out sequences, {one['draws']} draws of z each. "
-        f"± one standard error over sequences, the same for all{over}.",
+        f"nats/token, lower is better; {row['sequences']:,} held-out sequences, {row['draws']} draws of z each. "
+        f"± one standard error over sequences, the same sequences for all{over}.",
         "The predictive number is of the second half of each text, q fitted on the first; in the prior's, nothing is "
         "fitted.",
         f"Differences are paired, sequence by sequence and seed by seed, with those of {first}; below zero is better."
-        if there
-        else f"There are no differences: {first}, with which all are compared, has no numbers.",
+        if has_reference
+        else f"There are no differences: the reference, {first}, has no numbers.",
     ]
     notes += [f"z from {row['prior']} is drawn by {row['sampler']}." for row in rows if row.get("sampler")]
     return section("The four numbers", [header, *cells], notes)
@@ -79,8 +79,8 @@ def _kl(rows: Sequence[Record]) -> str:
         for row in rows
     ]
     notes = [
-        "prior - ELBO: what fitting q to the scored text is worth, its KL paid; ± one standard error over sequences, "
-        "and within two of them of zero it cannot be told from nothing.",
+        "prior - ELBO: gain of fitting q to the scored text, net of its KL; ± one standard error over sequences. A "
+        "gain within two standard errors of zero is not significant.",
         *note_on_gains(gains_of(rows, "prior")),
     ]
     return section("KL(q ‖ p), nats/token", [header, *cells], notes)
@@ -104,8 +104,9 @@ def _aggregate(rows: Sequence[Record]) -> str:
         for row in rows
     ]
     notes = [
-        "q̄: one thought drawn from the fitted posterior of each held-out sequence; p: as many from the prior. A small "
-        "p-value (one for each seed): the two differ. log p(z) in nats per sequence, where the density is exact."
+        "q̄: a sample of z from the fitted posterior of each held-out sequence; p: as many samples of the prior. A "
+        "small p-value (one per seed) means that the two differ. log p(z) in nats per sequence, if its density is "
+        "exact."
     ]
     return section("Aggregated posterior q̄ against prior p", [header, *cells], notes)
 
@@ -143,11 +144,11 @@ def _difference(row: Record, number: str, first: str) -> str:
 
 
 def layers_of(row: Mapping[str, Any], prefix: str) -> list[float]:
-    """The values of a number by layer, from the first."""
-    found: list[float] = []
-    while f"{prefix}{len(found) + 1}" in row:
-        found.append(row[f"{prefix}{len(found) + 1}"])
-    return found
+    """Values of a number by layer, from the first."""
+    values: list[float] = []
+    while f"{prefix}{len(values) + 1}" in row:
+        values.append(row[f"{prefix}{len(values) + 1}"])
+    return values
 
 
 def _layers_beside(row: Record, kind: str) -> str:
@@ -156,24 +157,28 @@ def _layers_beside(row: Record, kind: str) -> str:
 
 
 def samples_side_by_side(runs: Sequence[Record], folder: Path) -> str:
-    """The texts that every prior's model has written, those of one number and seed below one another.
+    """Generated texts of all priors in Markdown, grouped by number and seed.
 
     Args:
-        runs: records of runs that are done.
-        folder: that of the comparison.
+        runs: records of the runs.
+        folder: folder of the comparison.
     """
     lines = ["# Texts with z from the prior", ""]
-    done = [record for record in runs if record["status"] == "done"]
-    paths = {(r["prior"], r["seed"]): sorted((folder / r["run"] / "samples").glob("prior-*.txt")) for r in done}
+    finished = [record for record in runs if record["status"] == "done"]
+    paths = {(r["prior"], r["seed"]): sorted((folder / r["run"] / "samples").glob("prior-*.txt")) for r in finished}
     for number in range(max(map(len, paths.values()), default=0)):
-        for seed in dict.fromkeys(record["seed"] for record in done):
+        for seed in dict.fromkeys(record["seed"] for record in finished):
             lines += [f"## Sample {number + 1}, seed {seed}", ""]
-            shown = {who: found[number] for (who, of), found in paths.items() if of == seed and number < len(found)}
-            for prior, path in shown.items():
+            texts = {
+                prior: files[number]
+                for (prior, run_seed), files in paths.items()
+                if run_seed == seed and number < len(files)
+            }
+            for prior, path in texts.items():
                 lines += [f"### {prior}", "", *_quoted(path.read_text(encoding="utf-8")), ""]
     return "\n".join(lines)
 
 
 def _quoted(text: str) -> list[str]:
-    """As Markdown that shows it as it is."""
+    """Lines of a Markdown code block that shows a text verbatim."""
     return [f"    {line}" for line in text.rstrip("\n").split("\n")]

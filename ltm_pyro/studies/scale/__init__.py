@@ -1,1 +1,1 @@
-"""A grid of sizes and fast steps."""
+"""Scaling study over a grid of model sizes and fast steps."""

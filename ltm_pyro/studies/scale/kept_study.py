@@ -1,4 +1,4 @@
-"""A study of scale in a folder, and shown."""
+"""Scaling study in a folder, with its tables shown at the end."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def study_scale(
     base: Mapping[str, Any],
     command: Sequence[str] = (),
 ) -> ScaleStudy:
-    """A grid of sizes and fast steps, each trained and scored, drawn against T_fast, compute and tokens.
+    """Train and score models over a grid of sizes and fast steps, and plot bounds against T_fast, compute and tokens.
 
     Args:
         fast_steps: T_fast in training.
-        thoughts: K, thoughts a layer; N_z is L x K.
+        thoughts: K, thoughts per layer; N_z is L x K.
         layers: L.
         width: D.
-        window: of self-attention, tokens.
-        inference_steps: T_fast at inference, each on all trained models; `training` is as many as in training.
-        out: the study's folder; comparisons/scale-CORPUS if left out.
-        limit: the most held-out texts to score; --train.final_sequences if left out.
-        seed: of the noise of all scoring, and of the bootstrap.
-        flops: what the laws count.
-        resume: go on with the study in --out; what is done stays.
+        window: window of self-attention, tokens.
+        inference_steps: T_fast at inference, each for all trained models; `training` is as many as in training.
+        out: folder of the study; comparisons/scale-CORPUS if left out.
+        limit: largest number of held-out texts to score; --train.final_sequences if left out.
+        seed: seed of the noise of all scoring, and of the bootstrap.
+        flops: measure of compute of the laws.
+        resume: continue the study in --out; finished runs are kept.
 
     Raises:
         InputError: as `ScaleStudy`.

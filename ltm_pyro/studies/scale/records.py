@@ -1,4 +1,4 @@
-"""Records of a study of scale: runs, means over seeds, and laws."""
+"""Records of a scaling study: runs, means over seeds, and laws."""
 
 from __future__ import annotations
 
@@ -21,60 +21,60 @@ SPENT = ("tokens", "train_seconds", "seconds_per_step")
 
 
 def scoring_of(steps: int | str) -> str:
-    """The name under which a run is scored at a T_fast of inference."""
+    """Name of the scoring at a T_fast of inference."""
     return f"inference-{steps}"
 
 
 def run_records(trials: Sequence[Trial], results: Results, inference: Sequence[int | str]) -> list[Record]:
-    """A flat record of every run at each T_fast of inference, and one of every run that has failed."""
-    found = []
+    """Flat records of every finished run at each T_fast of inference, and of every failed run."""
+    rows = []
     for trial in trials:
         result = results.get(trial.key)
         if result is None:
             continue
         about = {**_sizes(trial), "seed": trial.seed, "run": f"runs/{trial.key}", "status": result["status"]}
         if result["status"] != "done":
-            found.append({**about, "reason": result["reason"]})
+            rows.append({**about, "reason": result["reason"]})
             continue
         for steps in inference:
-            found.append({**about, **_at(trial, steps), **numbers(results, trial, scoring_of(steps))})
-    return found
+            rows.append({**about, **_at(trial, steps), **numbers(results, trial, scoring_of(steps))})
+    return rows
 
 
 def summaries(trials: Sequence[Trial], results: Results, inference: Sequence[int | str]) -> list[Record]:
-    """A flat record of every model with a run that is done, at each T_fast of inference: means over its seeds.
+    """Flat records of every model with a finished run at each T_fast of inference: means over seeds.
 
-    `..._standard_error` and `..._bits_per_byte_error` are over texts, of the mean over seeds; `..._seed_error` is over
-    seeds, NaN for one.
+    `..._standard_error` and `..._bits_per_byte_error` are errors over texts of the mean over seeds; `..._seed_error` is
+    the error over seeds, NaN for a single seed.
     """
-    return [_summary(own, results, steps) for own in _by_sizes(trials, results).values() for steps in inference]
+    return [_summary(runs, results, steps) for runs in _by_sizes(trials, results).values() for steps in inference]
 
 
 def laws(
     trials: Sequence[Trial], results: Results, inference: Sequence[int | str], compute: Compute, draws: int, seed: int
 ) -> list[Record]:
-    """A law of each bound at each T_fast of inference, or the reason why there is none.
+    """Law of each bound at each T_fast of inference, or the reason if there is none.
 
     Returns:
         Records of `inference`, `number`, `law` (a `Law`, or None) and `reason`.
     """
     from ltm_pyro.studies.scale.law import fit_law
 
-    found = []
+    fitted = []
     groups = _by_sizes(trials, results).values()
     for steps in inference:
         for number in BOUNDS:
             about: Record = {"inference": str(steps), "number": number, "law": None, "reason": ""}
             try:
-                about["law"] = fit_law([_point(own, results, steps, number, compute) for own in groups], draws, seed)
+                about["law"] = fit_law([_point(runs, results, steps, number, compute) for runs in groups], draws, seed)
             except InputError as error:
                 about["reason"] = str(error)
-            found.append(about)
-    return found
+            fitted.append(about)
+    return fitted
 
 
 def curves(trials: Sequence[Trial], results: Results, name: Callable[[Record], str]) -> list[Record]:
-    """The points of every run's learning curve, with the name of its model."""
+    """Points of every run's learning curve, with the name of its model."""
     names = {trial.variant: name(_sizes(trial)) for trial in trials}
     return [{**point, "variant": names[point["variant"]]} for point in records.curves(results, trials)]
 
@@ -88,25 +88,25 @@ def _at(trial: Trial, steps: int | str) -> Record:
 
 
 def fast_steps_of(trial: Trial, steps: int | str) -> int:
-    """A T_fast of inference as a number."""
+    """T_fast of inference as a number."""
     return int(trial.settings["fast"]["steps"] if steps == AS_TRAINED else steps)
 
 
 def _by_sizes(trials: Sequence[Trial], results: Results) -> dict[str, list[Trial]]:
-    """The trials that are done, those of one model together."""
+    """Finished trials, grouped by model."""
     groups: dict[str, list[Trial]] = {}
     for trial in done(results, trials):
         groups.setdefault(trial.variant, []).append(trial)
     return groups
 
 
-def _summary(own: Sequence[Trial], results: Results, steps: int | str) -> Record:
+def _summary(runs: Sequence[Trial], results: Results, steps: int | str) -> Record:
     scoring = scoring_of(steps)
-    flat = [numbers(results, trial, scoring) for trial in own]
-    row: Record = {**_sizes(own[0]), **_at(own[0], steps)}
-    row |= {"seeds": len(own), "sequences": flat[0]["sequences"], "draws": flat[0]["draws"]}
+    flat = [numbers(results, trial, scoring) for trial in runs]
+    row: Record = {**_sizes(runs[0]), **_at(runs[0], steps)}
+    row |= {"seeds": len(runs), "sequences": flat[0]["sequences"], "draws": flat[0]["draws"]}
     for number in NUMBERS:
-        mean = mean_score(results, own, number, scoring)
+        mean = mean_score(results, runs, number, scoring)
         row |= {f"{number}_nats_per_token": mean.nats_per_token, f"{number}_standard_error": mean.standard_error}
         row |= {
             f"{number}_bits_per_byte": mean.bits_per_byte,
@@ -119,13 +119,13 @@ def _summary(own: Sequence[Trial], results: Results, steps: int | str) -> Record
     return row | {key: statistics.fmean(record.get(key, math.nan) for record in flat) for key in (*OTHERS, *SPENT)}
 
 
-def _point(own: Sequence[Trial], results: Results, steps: int | str, number: str, compute: Compute) -> Any:
-    """A model as a law sees it."""
+def _point(runs: Sequence[Trial], results: Results, steps: int | str, number: str, compute: Compute) -> Any:
+    """Cell of a model for the fit of a law."""
     import numpy as np
 
     from ltm_pyro.studies.scale import law as scaling_law
 
-    found = [sequences(results, trial, number, scoring_of(steps)) for trial in own]
-    nats = np.array([record["nats"] for record in found])
-    spent = numbers(results, own[0], scoring_of(steps))[compute]
-    return scaling_law.Cell(spent, nats, np.asarray(found[0]["tokens"], dtype=float))
+    costs = [sequences(results, trial, number, scoring_of(steps)) for trial in runs]
+    nats = np.array([record["nats"] for record in costs])
+    spent = numbers(results, runs[0], scoring_of(steps))[compute]
+    return scaling_law.Cell(spent, nats, np.asarray(costs[0]["tokens"], dtype=float))

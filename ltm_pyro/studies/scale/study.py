@@ -1,4 +1,4 @@
-"""A grid of sizes and fast steps, each trained and scored."""
+"""Scaling study: models over a grid of sizes and fast steps, trained and scored."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from ltm_pyro.training.decoder_settings import decoder_path, is_flat
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-DRAWS = 1000  # of the bootstrap
-VALIDATIONS = 10  # along a run, for its curve
+DRAWS = 1000  # draws of the bootstrap
+VALIDATIONS = 10  # validations of a run, for its learning curve
 
 
 def defaults(steps: int) -> Settings:
-    """Default settings of the runs of a study of so many slow steps, which the base overrides."""
+    """Default settings of runs with the given number of slow steps; the base overrides them."""
     every = max(1, steps // VALIDATIONS)
     return {
         "data": {"seed": 0},
@@ -43,25 +43,26 @@ def defaults(steps: int) -> Settings:
 
 
 class ScaleStudy(Study):
-    """The study of scale: a model for each combination of sizes, scored at each T_fast of inference.
+    """Scaling study: a model for each combination of sizes, scored at each T_fast of inference.
 
     Args:
-        grid: values by dimension, as `read_grid` gives them.
-        base: settings that all models have in common: corpus, recipe, further sizes, ...
-        seeds: of weights, order and noise; the split is one for all.
-        out: the study's folder; comparisons/scale-CORPUS if None.
-        processes: runs at once, of one thread each; None: one after another in this process, with all its threads.
-        limit: the most held-out sequences that each model is scored on; `train.final_sequences` if None.
-        seed: of the noise of all scoring, which is one for all, and of the bootstrap.
-        compute: what the laws are of.
-        resume: go on with what `out` holds, be it interrupted, or with further values or seeds.
-        command: how this was asked for, to be kept.
+        grid: values by dimension, from `read_grid`.
+        base: common settings: corpus, recipe, further sizes, ...
+        seeds: seeds of weights, order and noise; the split is the same for all.
+        out: folder of the study; comparisons/scale-CORPUS if None.
+        processes: number of processes of one thread each; None runs the trials in this process, one after another,
+            with all its threads.
+        limit: largest number of held-out sequences to score; `train.final_sequences` if None.
+        seed: seed of the noise of all scoring, the same for all, and of the bootstrap.
+        compute: measure of compute of the laws.
+        resume: continue the study in `out`, which may get further values or seeds.
+        command: command that started the study, to be kept.
 
     Raises:
-        InputError: for settings or sizes that make no sense, or an `out` that exists, or was begun with others.
+        InputError: if settings or sizes are invalid, or `out` exists without `resume`, or has other settings.
     """
 
-    checkpoint = "latest"  # the best one would be chosen by the text that is scored
+    checkpoint = "latest"  # the scored text would choose the best one
     measures = ("flops",)
 
     def __init__(
@@ -99,7 +100,7 @@ class ScaleStudy(Study):
         self.begin()
 
     def plan_trials(self) -> Sequence[Trial]:
-        """All models of one seed first, so that an early end leaves whole studies of fewer seeds."""
+        """Trials, grouped by seed, so that an early end leaves complete studies of fewer seeds."""
         return [
             Trial(named(sizes), seed, key_of(sizes, seed), merged(settings, {"train.seed": seed}), about=sizes)
             for seed in self.seeds
@@ -107,21 +108,21 @@ class ScaleStudy(Study):
         ]
 
     def scorings(self, trial: Trial) -> dict[str, Scoring]:
-        """At each T_fast of inference."""
+        """Scorings at each T_fast of inference."""
         return {
             scoring_of(steps): {**self.scoring, "fast_steps": fast_steps_of(trial, steps)} for steps in self.inference
         }
 
     def to_records(self) -> list[dict[str, Any]]:
-        """A flat record of every run that has ended, at each T_fast of inference."""
+        """Flat records of all runs that have ended, at each T_fast of inference."""
         return run_records(self.trials, self.results, self.inference)
 
     def summaries(self) -> list[dict[str, Any]]:
-        """A flat record of every model at each T_fast of inference, means over seeds."""
+        """Flat records of every model at each T_fast of inference, means over seeds."""
         return summaries(self.trials, self.results, self.inference)
 
     def report(self) -> Report | None:
-        """Table, laws and figures of what there is by now."""
+        """Report with table, laws and figures of the runs so far."""
         from ltm_pyro.studies.scale.figures import draw
         from ltm_pyro.studies.scale.table import markdown, name_of
 
@@ -129,27 +130,27 @@ class ScaleStudy(Study):
         if not records:
             return None
         fitted = laws(self.trials, self.results, self.inference, self.compute, DRAWS, self.seed) if rows else []
-        done, failed = ([one for one in records if one["status"] == status] for status in ("done", "failed"))
+        done, failed = ([row for row in records if row["status"] == status] for status in ("done", "failed"))
         points = curves(self.trials, self.results, partial(name_of, among=rows))
-        told = [{**law, "law": law["law"] and law["law"].to_dict()} for law in fitted]
+        plain = [{**law, "law": law["law"] and law["law"].to_dict()} for law in fitted]
         return Report(
             table=markdown(rows, fitted, failed, self.compute),
             records=records,
-            content=finite({"summary": rows, "laws": told, "records": records, "curves": points}),
+            content=finite({"summary": rows, "laws": plain, "records": records, "curves": points}),
             draw=lambda folder: draw(rows, done, fitted, points, self.compute, folder),
         )
 
     def _completed(self, base: Mapping[str, Any]) -> Namespace:
-        whole = complete(merged(defaults(complete(base).train.steps), base))
-        whole.data.seed = whole.data.seed or 0
-        return whole
+        config = complete(merged(defaults(complete(base).train.steps), base))
+        config.data.seed = config.data.seed or 0
+        return config
 
     def _models(self) -> list[tuple[dict[str, int], Settings]]:
-        """The sizes of every model, and its settings."""
+        """Sizes and settings of every model."""
         base = as_dict(self.base)
         if not is_flat(base["decoder"]):
             path = decoder_path(base["decoder"])
-            raise InputError(f"--decoder {path}: a study of scale varies the sizes of our Decoder; leave it out")
+            raise InputError(f"--decoder {path}: a scaling study varies the sizes of the default Decoder; leave it out")
         usual = {name: value_of(base, argument) for name, (argument, _) in TRAINED.items()}
         return [(sizes, self._model(base, sizes)) for sizes in sizes_of(self.grid, usual)]
 
@@ -164,8 +165,8 @@ class ScaleStudy(Study):
             if not validate(run_parser(config), config).guide.has_density:
                 raise InputError("its guide has no density, so that there is no bound to draw: choose another --guide")
         except InputError as error:
-            told = ", ".join(f"{name} {sizes[name]}" for name in self.grid if name in sizes)
-            raise InputError(f"{told or 'the model'}: {error}") from error
+            label = ", ".join(f"{name} {sizes[name]}" for name in self.grid if name in sizes)
+            raise InputError(f"{label or 'the model'}: {error}") from error
         return as_dict(config)
 
 

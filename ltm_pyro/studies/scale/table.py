@@ -1,4 +1,4 @@
-"""A study of scale as people read it: Markdown that is also a plain terminal's table."""
+"""Tables of a scaling study, in Markdown that is also readable in a terminal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ COLUMNS = {"fast_steps": "T_fast", "thoughts": "K", "layers": "L", "width": "D",
 
 
 def markdown(rows: Sequence[Record], laws: Sequence[Record], failed: Sequence[Record], compute: str) -> str:
-    """All tables of a study.
+    """Tables of a study in Markdown.
 
     Args:
-        rows: a summary of every model at each T_fast of inference.
-        laws: as `results_of_scale.laws` gives them.
-        failed: records of runs that have failed.
-        compute: what the laws are of, `flops_per_token` or `paper_flops_per_token`.
+        rows: summaries of all models at each T_fast of inference.
+        laws: laws, from `records.laws`.
+        failed: records of failed runs.
+        compute: measure of compute of the laws, `flops_per_token` or `paper_flops_per_token`.
     """
     parts = [_numbers(rows), _cost(rows), _laws(laws, compute)] if rows else []
     if failed:
@@ -31,14 +31,14 @@ def markdown(rows: Sequence[Record], laws: Sequence[Record], failed: Sequence[Re
 
 
 def name_of(row: Mapping[str, Any], among: Sequence[Mapping[str, Any]], but: Sequence[str] = ()) -> str:
-    """A model's name by the dimensions in which some differ; the thoughts as N_z, in all layers.
+    """Name of a model by the dimensions that vary; thoughts as N_z, the number in all layers.
 
     Args:
-        row: of the model.
-        among: the rows from which it is to be told.
-        but: dimensions that are said elsewhere.
+        row: row of the model.
+        among: rows of all models.
+        but: dimensions to leave out.
     """
-    varied = [name for name in TRAINED if name not in but and len({other[name] for other in among}) > 1]
+    varied = [name for name in TRAINED if name not in but and len({model[name] for model in among}) > 1]
     parts = [
         f"N_z = {row['all_thoughts']}" if name == "thoughts" else f"{COLUMNS[name]} = {row[name]}" for name in varied
     ]
@@ -46,7 +46,7 @@ def name_of(row: Mapping[str, Any], among: Sequence[Mapping[str, Any]], but: Seq
 
 
 def fitted(law: Any) -> str:
-    """A law's equation."""
+    """Equation of a law."""
     a, b, *c = law.parameters.values()
     if law.kind == "power":
         return f"{a:.4g} {b:+.3g} (C / {law.reference:.3g})^-{c[0]:.3g}"
@@ -57,7 +57,7 @@ def _numbers(rows: Sequence[Record]) -> str:
     from ltm_pyro.evaluation.fit_check import note_on_gains
     from ltm_pyro.tables import section
 
-    one, seeds = rows[0], any(row["seeds"] > 1 for row in rows)
+    first, seeds = rows[0], any(row["seeds"] > 1 for row in rows)
     header = [*COLUMNS.values(), "N_z", "T_fast, inference", "seeds", *(NAMES[n] for n in NAMES)]
     header += ["ELBO, bits/byte", "importance-weighted, bits/byte", "KL"]
     cells = [
@@ -72,12 +72,12 @@ def _numbers(rows: Sequence[Record]) -> str:
         ]
         for row in rows
     ]
-    over = "; the second, in brackets, over seeds" if seeds else "; one seed tells nothing of the spread over seeds"
+    over = "; the second, in brackets, over seeds" if seeds else "; a single seed gives no error over seeds"
     notes = [
-        f"nats/token, lower is better; {one['sequences']:,} held-out texts, {one['draws']} draws of z each, with noise "
-        f"that nothing was fitted to. ± one standard error over texts, the same for all{over}.",
+        f"nats/token, lower is better; {first['sequences']:,} held-out texts, {first['draws']} draws of z each, with "
+        f"fresh noise. ± one standard error over texts, the same texts for all{over}.",
         "ELBO and importance-weighted: q fitted on the text. Predictive: of the second half, q fitted on the first. "
-        "Prior: nothing fitted. The checkpoint is the last, which the scored text had no part in choosing.",
+        "Prior: nothing fitted. The checkpoint is the last, so that the scored text had no part in its choice.",
     ]
     gains = {
         f"{name_of(row, rows)} with {row['inference_steps']} steps": (row["fit_gain"], row["fit_gain_error"])
@@ -88,12 +88,12 @@ def _numbers(rows: Sequence[Record]) -> str:
 
 
 def _number(row: Record, number: str, key: str, error: str, over_seeds: str) -> str:
-    from ltm_pyro.tables import number as told
+    from ltm_pyro.tables import number as digits
     from ltm_pyro.tables import with_error
 
     text = with_error(row[f"{number}_{key}"], row[f"{number}_{error}"])
     spread = row[f"{number}_{over_seeds}"]
-    return text if math.isnan(spread) else f"{text} ({told(spread)})"
+    return text if math.isnan(spread) else f"{text} ({digits(spread)})"
 
 
 def _cost(rows: Sequence[Record]) -> str:
@@ -113,8 +113,8 @@ def _cost(rows: Sequence[Record]) -> str:
         for row in first
     ]
     notes = [
-        "Training FLOPs: what torch counts in this library's loops, and (T_fast + 1)(6 N + 6 L D T). Seconds are of "
-        "one thread, beside whatever else ran."
+        "Training FLOPs: as torch counts them in this library's loops, and (T_fast + 1)(6 N + 6 L D T). Seconds are of "
+        "one thread, with other runs on the machine."
     ]
     return section("What training spends", [header, *cells], notes)
 
@@ -122,7 +122,7 @@ def _cost(rows: Sequence[Record]) -> str:
 def _laws(laws: Sequence[Record], compute: str) -> str:
     from ltm_pyro.tables import number, section
 
-    what = "spent" if compute == "flops_per_token" else "as the paper counts them"
+    measure = "spent" if compute == "flops_per_token" else "as the paper counts them"
     header = ["T_fast, inference", "number", "law, nats/token", "a", "b", "c", "left over", "of seeds", "models"]
     cells, notes = [], []
     for record in laws:
@@ -132,24 +132,25 @@ def _laws(laws: Sequence[Record], compute: str) -> str:
             notes.append(f"{NAMES[record['number']]}, T_fast at inference {where}: {record['reason']}.")
             continue
         intervals = [f"{low:.4g} to {high:.4g}" for low, high in law.intervals.values()]
-        left = [number(law.residual), number(law.noise), str(law.cells)]
-        cells.append([where, NAMES[record["number"]], fitted(law), *intervals, *["–"] * (3 - len(intervals)), *left])
+        quality = [number(law.residual), number(law.noise), str(law.cells)]
+        dashes = ["–"] * (3 - len(intervals))
+        cells.append([where, NAMES[record["number"]], fitted(law), *intervals, *dashes, *quality])
         low, high = law.intervals["b"]
         if low < 0 < high:
             notes.append(
-                f"{NAMES[record['number']]}, T_fast at inference {where}: b may be 0, so that C tells nothing."
+                f"{NAMES[record['number']]}, T_fast at inference {where}: the interval of b includes 0: no effect of C."
             )
         if law.remark:
             notes.append(f"{NAMES[record['number']]}, T_fast at inference {where}: logarithmic, since {law.remark}.")
-    title = f"Loss against training FLOPs per token, {what}"
+    title = f"Loss against training FLOPs per token, {measure}"
     if not cells:
         return "\n".join([f"## {title}", "", *notes])
-    some = next(record["law"] for record in laws if record["law"] is not None)
-    seeds = "texts and seeds" if not math.isnan(some.noise) else "texts alone: a second seed would widen them"
+    fit = next(record["law"] for record in laws if record["law"] is not None)
+    seeds = "texts and seeds" if not math.isnan(fit.noise) else "texts alone: a second seed would widen them"
     about = (
-        f"Intervals: {some.level:.0%}, of the bootstrap over {seeds}. Left over: root mean square of what the law "
-        "misses; where it is well above what seeds explain, compute alone does not say what the loss is, and the "
-        "intervals do not say how far off the law is. It holds on this grid, at equal tokens; nothing is "
-        "told of larger models."
+        f"Intervals: {fit.level:.0%}, of the bootstrap over {seeds}. Left over: root mean square of the residuals; if "
+        "it is well above the part that seeds explain, compute alone does not determine the loss, and the intervals do "
+        "not cover the misfit of the law. The law holds on this grid, at equal tokens, and says nothing about larger "
+        "models."
     )
     return section(title, [header, *cells], [about, *notes])

@@ -1,4 +1,4 @@
-"""Measures of written text beside real text: what a judge makes of it, how varied it is, how often it repeats."""
+"""Measures of generated and of real text: generative perplexity, diversity, repetition, MAUVE."""
 
 from ltm_pyro.suites.generation.bootstrap import Interval, mean_interval, ratio_interval
 from ltm_pyro.suites.generation.embedder import Embedder, mauve_score

@@ -1,4 +1,4 @@
-"""Intervals over samples."""
+"""Confidence intervals over samples, by bootstrap and jackknife."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """A number with its 95 % interval over samples; NaN where it is not known."""
+    """Number with its 95 % interval over samples; unknown values are NaN."""
 
     value: float
     low: float = math.nan
@@ -23,49 +23,49 @@ class Interval(NamedTuple):
 
 
 def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
-    """A mean, and the percentiles of means of resampled values (Efron, 1979); values that are NaN are left out."""
-    known = np.array([value for value in values if not math.isnan(value)])
-    return _resampled(lambda rows: known[rows].mean(-1), len(known), seed)
+    """Mean with its percentile bootstrap interval (Efron, 1979); NaN values are left out."""
+    finite = np.array([value for value in values if not math.isnan(value)])
+    return _resampled(lambda rows: finite[rows].mean(-1), len(finite), seed)
 
 
 def ratio_interval(above: Sequence[float], below: Sequence[float], seed: int = 0) -> Interval:
-    """exp(Σ above / Σ below), both resampled together: a perplexity, from nats and tokens by sample."""
+    """exp(Σ above / Σ below), resampled jointly: the perplexity from nats and tokens by sample."""
     nats, tokens = np.array(above, float), np.array(below, float)
     return _resampled(lambda rows: np.exp(nats[rows].sum(-1) / tokens[rows].sum(-1)), len(nats), seed)
 
 
 def mean_share_interval(values: Sequence[float]) -> Interval:
-    """A mean of shares, and Wilson's interval of as many trials as have its standard error; NaN values are left out."""
-    known = np.array([value for value in values if not math.isnan(value)])
-    if not len(known):
+    """Mean of shares with Wilson's interval for the number of trials of equal error; NaN values are left out."""
+    finite = np.array([value for value in values if not math.isnan(value)])
+    if not len(finite):
         return Interval(math.nan)
-    error = float(known.std(ddof=1) / math.sqrt(len(known))) if len(known) > 1 else 0.0
-    return Interval(float(known.mean()), *share_interval(float(known.mean()), error, len(known)))
+    error = float(finite.std(ddof=1) / math.sqrt(len(finite))) if len(finite) > 1 else 0.0
+    return Interval(float(finite.mean()), *share_interval(float(finite.mean()), error, len(finite)))
 
 
 def jackknife_interval(values: Callable[[Sequence[int]], float], count: int) -> Interval:
-    """For a number that a sample's second copy would change: its value, ± 1.96 standard errors of leaving one out.
+    """Number with its jackknife interval, ± 1.96 standard errors, for statistics that duplicates in a bootstrap bias.
 
     Args:
-        values: the number for the samples of these places.
-        count: of samples.
+        values: function from indices of samples to the number.
+        count: number of samples.
     """
-    whole, error = values(range(count)), jackknife_error(values, count)
-    return Interval(whole) if math.isnan(error) else Interval(whole, whole - 1.96 * error, whole + 1.96 * error)
+    value, error = values(range(count)), jackknife_error(values, count)
+    return Interval(value) if math.isnan(error) else Interval(value, value - 1.96 * error, value + 1.96 * error)
 
 
 def jackknife_share_interval(values: Callable[[Sequence[int]], float], count: int) -> Interval:
-    """The same for a share: Wilson's interval of as many trials as have that standard error."""
-    whole, error = values(range(count)), jackknife_error(values, count)
-    return Interval(whole) if math.isnan(error) else Interval(whole, *share_interval(whole, error, count))
+    """Share with Wilson's interval for the number of trials that has the jackknife's standard error."""
+    value, error = values(range(count)), jackknife_error(values, count)
+    return Interval(value) if math.isnan(error) else Interval(value, *share_interval(value, error, count))
 
 
 def jackknife_error(values: Callable[[Sequence[int]], float], count: int) -> float:
-    """The standard error of leaving one sample out; NaN of fewer than three."""
+    """Jackknife standard error; NaN for fewer than three samples."""
     if count < 3:
         return math.nan
-    without = np.array([values([*range(place), *range(place + 1, count)]) for place in range(count)])
-    return math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+    leave_one_out = np.array([values([*range(place), *range(place + 1, count)]) for place in range(count)])
+    return math.sqrt((count - 1) / count * float(((leave_one_out - leave_one_out.mean()) ** 2).sum()))
 
 
 def _resampled(statistic: Callable[[np.ndarray], np.ndarray], count: int, seed: int) -> Interval:

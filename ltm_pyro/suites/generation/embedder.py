@@ -1,4 +1,4 @@
-"""Texts as points, and how far two sets of them are from one another."""
+"""Embeddings of texts, and MAUVE, a similarity of two sets of embeddings."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ltm_pyro.suites.generation.judge import load_pair
 
 LONGEST = 512
 RESAMPLES = 20
-FEWEST = 8  # texts, below which there is nothing to cluster
+FEWEST = 8  # least number of texts for a clustering
 
 
 class Embedder:
-    """Any model of transformers: a text is the mean of its last hidden states.
+    """Embedder of texts by any model of transformers: the mean of the last hidden states.
 
     Args:
         spec: a name on the hub, or a local folder.
-        device: where it works.
+        device: device of the model.
 
     Raises:
-        InputError: if it cannot be loaded, or transformers is not installed.
+        InputError: if the model cannot be loaded, or transformers is not installed.
     """
 
     def __init__(self, spec: str, device: torch.device | str = "cpu") -> None:
@@ -39,12 +39,12 @@ class Embedder:
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str], batch_size: int = 8) -> np.ndarray:
-        """Points, shape (N, width)."""
-        most = min(getattr(self.model.config, "max_position_embeddings", LONGEST), LONGEST)
+        """Embeddings of texts, shape (N, width)."""
+        max_length = min(getattr(self.model.config, "max_position_embeddings", LONGEST), LONGEST)
         parts = []
-        for begun in range(0, len(texts), batch_size):
-            some = [text or " " for text in texts[begun : begun + batch_size]]
-            inputs = self.tokenizer(some, padding=True, truncation=True, max_length=most, return_tensors="pt")
+        for start in range(0, len(texts), batch_size):
+            batch = [text or " " for text in texts[start : start + batch_size]]
+            inputs = self.tokenizer(batch, padding=True, truncation=True, max_length=max_length, return_tensors="pt")
             ids, mask = inputs["input_ids"].to(self.device), inputs["attention_mask"].to(self.device)
             states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
             weights = mask[..., None].float()
@@ -53,14 +53,14 @@ class Embedder:
 
 
 def mauve_score(written: np.ndarray, real: np.ndarray, seed: int = 0) -> Interval:
-    """MAUVE of two sets of points, from 0 to 1 (Pillutla et al., 2021, arXiv 2102.01454), by the package mauve-text.
+    """MAUVE of two sets of embeddings, from 0 to 1 (Pillutla et al., 2021, arXiv 2102.01454), by package mauve-text.
 
-    Its interval is of resampled sets, 20 times, moved to where the value is: a set that holds texts twice has a lower
-    score than one that does not. Both are NaN for fewer than eight texts.
+    The interval comes from 20 resampled sets, and is shifted to the value, since duplicates in a resampled set lower
+    its score. Value and interval are NaN for fewer than eight texts.
 
     Args:
-        written, real: shapes (N, width) and (M, width).
-        seed: of clustering and resampling.
+        written, real: embeddings of shapes (N, width) and (M, width).
+        seed: seed of clustering and resampling.
 
     Raises:
         InputError: if the package is not installed.
@@ -68,33 +68,33 @@ def mauve_score(written: np.ndarray, real: np.ndarray, seed: int = 0) -> Interva
     if min(len(written), len(real)) < FEWEST:
         return Interval(math.nan)
     value = _mauve(written, real, seed)
-    choose = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
 
     def resampled(points: np.ndarray) -> np.ndarray:
-        return points[choose.integers(len(points), size=len(points))]
+        return points[generator.integers(len(points), size=len(points))]
 
-    again = [_mauve(resampled(written), resampled(real), seed) for _ in range(RESAMPLES)]
-    low, high = np.quantile(again, [0.025, 0.975]) - np.mean(again) + value
+    scores = [_mauve(resampled(written), resampled(real), seed) for _ in range(RESAMPLES)]
+    low, high = np.quantile(scores, [0.025, 0.975]) - np.mean(scores) + value
     return Interval(value, max(0.0, float(low)), min(1.0, float(high)))
 
 
 def _mauve(written: np.ndarray, real: np.ndarray, seed: int) -> float:
     mauve = import_extra("mauve", "mauve", "MAUVE")
     with _quiet():
-        found = mauve.compute_mauve(p_features=real, q_features=written, seed=seed, verbose=False)
-    return float(found.mauve)
+        result = mauve.compute_mauve(p_features=real, q_features=written, seed=seed, verbose=False)
+    return float(result.mauve)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Lets nothing be shown: the clustering warns of few points twenty times a row, some of it past Python."""
-    with contextlib.redirect_stdout(io.StringIO()), open(os.devnull, "w", encoding="utf-8") as nowhere:
-        kept = {stream: os.dup(stream) for stream in (1, 2)}
+    """Context manager that suppresses all output, also below Python: the clustering repeats its warnings."""
+    with contextlib.redirect_stdout(io.StringIO()), open(os.devnull, "w", encoding="utf-8") as sink:
+        copies = {stream: os.dup(stream) for stream in (1, 2)}
         try:
-            for stream in kept:
-                os.dup2(nowhere.fileno(), stream)
+            for stream in copies:
+                os.dup2(sink.fileno(), stream)
             yield
         finally:
-            for stream, copy in kept.items():
+            for stream, copy in copies.items():
                 os.dup2(copy, stream)
                 os.close(copy)

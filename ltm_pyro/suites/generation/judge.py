@@ -1,4 +1,4 @@
-"""Another language model, which says how likely a text is."""
+"""Judge: a causal language model for the generative perplexity of texts."""
 
 from __future__ import annotations
 
@@ -16,76 +16,79 @@ from ltm_pyro.suites.generation.sample import Sample
 
 
 class Judge:
-    """A causal language model of transformers: its generative perplexity says how likely it finds what was written.
+    """Causal language model of transformers that scores texts, for their generative perplexity.
 
-    It rewards repetition, which a judge finds likely: read it beside the entropy.
+    Generative perplexity rewards repetition, which a judge finds likely: read it together with the entropy.
 
     Args:
         spec: a name on the hub, or a local folder.
-        device: where it works.
+        device: device of the model.
 
     Raises:
-        InputError: if it cannot be loaded, or transformers is not installed.
+        InputError: if the model cannot be loaded, or transformers is not installed.
     """
 
     def __init__(self, spec: str, device: torch.device | str = "cpu") -> None:
         self.tokenizer, self.model = load_pair(spec, "AutoModelForCausalLM", "a judge")
         self.model = self.model.to(device).eval()
         self.device = device
-        known = getattr(self.model.config, "max_position_embeddings", None)
-        self.most = known or 1024
+        self.most = getattr(self.model.config, "max_position_embeddings", None) or 1024
 
     def nats(
         self, samples: Sequence[Sample], batch_size: int = 8, listen: Callable[[int], None] | None = None
     ) -> tuple[list[float], list[int]]:
-        """Negative log-likelihood of each text behind its prompt, in nats, and the judge's tokens that it is of.
+        """Negative log-likelihood of each text after its prompt, in nats, and its number of scored tokens.
 
-        What a judge is too short for is left out at the end of a text, and at the beginning of a prompt. Without a
-        prompt and without a token that begins a text, the first token is not scored. `listen` is told how many texts
-        are done.
+        To fit the judge's context, texts lose tokens at the end, and prompts at the start. Without a prompt and without
+        a BOS token, the first token is not scored. `listen` is called with the number of finished texts.
         """
         ids = [self._encode(sample) for sample in samples]
         nats, counts = [0.0] * len(ids), [0] * len(ids)
         order = sorted(range(len(ids)), key=lambda place: len(ids[place][0]))
-        for begun in range(0, len(order), batch_size):
-            places = order[begun : begun + batch_size]
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
             scored = self._score([ids[place] for place in places])
             for place, (nat, count) in zip(places, scored, strict=True):
                 nats[place], counts[place] = nat, count
             if listen is not None:
-                listen(begun + len(places))
+                listen(start + len(places))
         return nats, counts
 
     def _encode(self, sample: Sample) -> tuple[list[int], int]:
-        """Token ids, and how many of them are not scored."""
+        """Token ids, and the number of leading tokens that are not scored."""
         text = self.tokenizer.encode(sample.text, add_special_tokens=False)
         prompt = self.tokenizer.encode(sample.prompt, add_special_tokens=False) if sample.prompt else []
-        begin = self.tokenizer.bos_token_id
-        told = ([] if begin is None else [begin]) + prompt
-        text = text[: max(1, self.most - min(len(told), self.most // 2))]
-        told = told[-max(0, self.most - len(text)) :] if len(told) + len(text) > self.most else told
-        return told + text, max(1, len(told))
+        bos = self.tokenizer.bos_token_id
+        context = ([] if bos is None else [bos]) + prompt
+        text = text[: max(1, self.most - min(len(context), self.most // 2))]
+        context = context[-max(0, self.most - len(text)) :] if len(context) + len(text) > self.most else context
+        return context + text, max(1, len(context))
 
     @torch.no_grad()
     def _score(self, ids: Sequence[tuple[list[int], int]]) -> list[tuple[float, int]]:
         longest = max(len(tokens) for tokens, _ in ids)
         x = torch.zeros(len(ids), longest, dtype=torch.long)
         mask, scored = torch.zeros_like(x), torch.zeros_like(x, dtype=torch.bool)
-        for row, (tokens, told) in enumerate(ids):
+        for row, (tokens, skipped) in enumerate(ids):
             x[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
             mask[row, : len(tokens)] = 1
-            scored[row, told : len(tokens)] = True
+            scored[row, skipped : len(tokens)] = True
         x, mask, scored = x.to(self.device), mask.to(self.device), scored.to(self.device)
         logits = self.model(input_ids=x, attention_mask=mask).logits
-        found = []
-        for row, target, own in zip(logits, x, scored, strict=True):  # one text's chances at a time: large vocabularies
-            each: Tensor = cross_entropy(row[:-1].float(), target[1:], reduction="none")
-            found.append((each.double()[own[1:]].sum().item(), int(own.sum())))
-        return found
+        totals = []
+        for row, target, row_mask in zip(logits, x, scored, strict=True):  # row by row: vocabularies are large
+            nats: Tensor = cross_entropy(row[:-1].float(), target[1:], reduction="none")
+            totals.append((nats.double()[row_mask[1:]].sum().item(), int(row_mask.sum())))
+        return totals
 
 
 def load_pair(spec: str, kind: str, what: str) -> tuple[Any, Any]:
-    """A tokenizer and a model of transformers.
+    """Tokenizer and model of transformers.
+
+    Args:
+        spec: a name on the hub, or a local folder.
+        kind: class of transformers that loads the model.
+        what: role of the model in error messages.
 
     Raises:
         InputError: if they cannot be loaded, or transformers is not installed.
@@ -98,18 +101,18 @@ def load_pair(spec: str, kind: str, what: str) -> tuple[Any, Any]:
     except Exception as error:  # the library raises many unrelated types here
         reason = str(error).strip().split("\n")[0]
         raise InputError(
-            f"{spec} cannot be loaded as {what}: {type(error).__name__}: {reason}. Give a folder that transformers has "
-            "saved, or a name on the hub and a network"
+            f"{spec} cannot be loaded as {what}: {type(error).__name__}: {reason}. Give a folder saved by "
+            "transformers, or a name on the hub (needs a network connection)"
         ) from error
 
 
 @contextlib.contextmanager
 def _without_bars(logging: Any) -> Iterator[None]:
-    """Lets transformers load without its own bars, and leaves their setting as it was."""
-    shown = logging.is_progress_bar_enabled()
+    """Context manager that disables the progress bars of transformers, and restores their setting."""
+    enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if enabled:
             logging.enable_progress_bar()

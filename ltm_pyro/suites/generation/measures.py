@@ -1,4 +1,4 @@
-"""All numbers of a set of texts."""
+"""Measures of a set of texts, with intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ltm_pyro.suites.generation.judge import Judge
 from ltm_pyro.suites.generation.sample import Sample
 from ltm_pyro.suites.generation.variety import distinct, entropy, repetition, self_bleu, words
 
-MEASURES = {  # names and what tables call them
+MEASURES = {  # names, and labels in tables
     "perplexity": "generative perplexity",
     "entropy": "entropy, nats",
     "distinct_2": "distinct-2",
@@ -36,34 +36,31 @@ def measure(
     seed: int = 0,
     listen: Callable[[int], None] | None = None,
 ) -> dict[str, Interval]:
-    """All numbers that can be had of a set of texts, by the names in `MEASURES`.
+    """Measures of a set of texts by their names in `MEASURES`; those without their model are left out.
 
     Args:
         samples: the texts.
         real: other real texts, for MAUVE.
-        judge: for the generative perplexity.
-        embedder: for MAUVE.
-        seed: of the intervals.
-        listen: told how many texts the judge has done.
+        judge: judge for the generative perplexity.
+        embedder: embedder for MAUVE.
+        seed: seed of the intervals.
+        listen: called with the number of texts that the judge has scored.
     """
     texts = [sample.text for sample in samples]
-    found = {
+    intervals = {
         "entropy": mean_interval([entropy(text) for text in texts], seed),
-        "distinct_2": jackknife_share_interval(
-            lambda places: distinct([texts[place] for place in places], 2), len(texts)
-        ),
-        "distinct_4": jackknife_share_interval(
-            lambda places: distinct([texts[place] for place in places], 4), len(texts)
-        ),
+        "distinct_2": _distinct(texts, 2),
+        "distinct_4": _distinct(texts, 4),
         "self_bleu": mean_interval(self_bleu(texts), seed),
         "repetition": mean_share_interval([repetition(text) for text in texts]),
         "length": mean_interval([float(len(words(text))) for text in texts], seed),
     }
     if judge is not None:
-        found["perplexity"] = ratio_interval(*judge.nats([one for one in samples if one.text], listen=listen), seed)
+        nonempty = [sample for sample in samples if sample.text]
+        intervals["perplexity"] = ratio_interval(*judge.nats(nonempty, listen=listen), seed)
     if embedder is not None:
-        found["mauve"] = mauve_score(embedder.embed(texts), embedder.embed(real), seed)
-    return {name: found[name] for name in MEASURES if name in found}
+        intervals["mauve"] = mauve_score(embedder.embed(texts), embedder.embed(real), seed)
+    return {name: intervals[name] for name in MEASURES if name in intervals}
 
 
 def _distinct(texts: Sequence[str], n: int) -> Interval:

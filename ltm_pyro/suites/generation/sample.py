@@ -1,4 +1,4 @@
-"""A text that is to be judged."""
+"""Text with its prompt, the unit of the measures."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Sample(NamedTuple):
-    """One text.
+    """Generated or real text after an optional prompt.
 
     Attributes:
-        prompt: what it continues, real text; empty if nothing.
-        text: what was written, or is real, behind the prompt. This alone is measured.
+        prompt: real text before it; empty without a prompt.
+        text: generated or real text after the prompt, the only part that is measured.
     """
 
     prompt: str

@@ -1,4 +1,4 @@
-"""Text quality as people read it."""
+"""Table of text quality, in Markdown."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ DIGITS = {"perplexity": 1, "self_bleu": 1, "length": 0, "entropy": 2}
 
 
 def table(found: Mapping[str, Mapping[str, Interval]], counts: Mapping[str, int], missing: Sequence[str]) -> str:
-    """A row for each kind of text, a column for each number, with 95 % intervals over samples.
+    """Table with a row for each kind of text, a column for each measure, and 95 % intervals over samples.
 
     Args:
-        found: numbers by kind of text.
-        counts: samples of each kind.
-        missing: what is not there, and how to get it.
+        found: measures by kind of text.
+        counts: number of samples of each kind.
+        missing: notes on missing measures, with the remedy.
     """
-    names = [name for name in MEASURES if any(name in own for own in found.values())]
+    names = [name for name in MEASURES if any(name in intervals for intervals in found.values())]
     header = ["", *(MEASURES[name] for name in names), "samples"]
     rows = [
-        [kind, *(_cell(own.get(name), DIGITS.get(name, 3)) for name in names), str(counts[kind])]
-        for kind, own in found.items()
+        [kind, *(_cell(intervals.get(name), DIGITS.get(name, 3)) for name in names), str(counts[kind])]
+        for kind, intervals in found.items()
     ]
     notes = [
-        "In brackets 95 % intervals over samples. Read each column against the held-out rows: no number is good by "
-        "being low or high.",
-        "A judge finds repetition likely: generative perplexity below that of real text, with an entropy below its "
-        "own, is text that repeats itself. Entropy is of the words within a sample; repetition the share of its "
-        "4-grams that stood in it before; distinct-n is over all samples of a row, and falls with the amount of text.",
+        "In brackets 95 % intervals over samples. Compare each column with the held-out rows: a low or a high number "
+        "is not good in itself.",
+        "A judge finds repetition likely: generative perplexity and entropy both below those of real text indicate "
+        "text that repeats itself. Entropy is of the words within a sample; repetition is the share of a sample's "
+        "4-grams that occurred in it before; distinct-n is over all samples of a row, and falls with the amount of "
+        "text.",
         *missing,
     ]
     return section("Text quality", [header, *rows], notes)

@@ -1,4 +1,4 @@
-"""Texts of every kind that a run's quality is measured by."""
+"""Texts for the measures of quality: real, generated, prompted and interpolated."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 REAL, REAL_REST = "held-out text", "held-out text behind a prompt"
 UNPROMPTED, PROMPTED, INTERPOLATED = "written, no prompt", "written behind a prompt", "written, between two texts"
-KINDS = (REAL, UNPROMPTED, INTERPOLATED, REAL_REST, PROMPTED)  # as tables have them
-WAYS = (0.25, 0.5, 0.75)  # shares of the way between two texts, in turn
-Found = dict[str, list[dict[str, Any]]]  # by kind, a record for each text
+KINDS = (REAL, UNPROMPTED, INTERPOLATED, REAL_REST, PROMPTED)  # in the order of tables
+WAYS = (0.25, 0.5, 0.75)  # interpolation weights between two texts, in turn
+Found = dict[str, list[dict[str, Any]]]  # records of texts by kind
 
 
 class QualityTexts:
-    """Writes a run's texts of every kind, and takes real ones from what it held out.
+    """Generator of a run's texts of every kind, and of real texts from its held-out text.
 
     Args:
         run, components: a run and its trained objects.
-        sampling: how a token is drawn.
-        limit: texts of each kind.
-        tokens: the most of a text; the run's length if None.
-        prompt_tokens: of held-out text before what is prompted.
-        steps: of masked diffusion; one for each token if None.
-        batch_size: texts at once.
-        corpus_at: where the run's own corpus lies now, if it has been moved.
-        seed: of all noise.
+        sampling: sampling of tokens.
+        limit: number of texts of each kind.
+        tokens: largest number of tokens of a text; the run's length if None.
+        prompt_tokens: number of held-out tokens in a prompt.
+        steps: steps of masked diffusion; one for each token if None.
+        batch_size: texts in one batch.
+        corpus_at: path of the run's corpus, if it has been moved.
+        seed: seed of all noise.
 
     Attributes:
-        others: by kind of real text, more of it that is no sample here, to compare with.
+        others: further real texts by kind, disjoint from the samples, as references.
 
     Raises:
-        InputError: for too little held-out text, or a length that the run's texts do not have.
+        InputError: for too little held-out text, or a length that does not suit the run's texts.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class QualityTexts:
         }
 
     def _held_out(self, sequences: Any) -> tuple[list[Tensor], list[Tensor]]:
-        """Two sets of held-out texts that share none, as token ids."""
+        """Two disjoint sets of held-out texts, as token ids."""
         import torch
 
         from ltm_pyro.data import in_order
@@ -95,11 +95,11 @@ class QualityTexts:
         if count < 2:
             raise InputError(f"{self.run.folder} held out {len(rows)} texts; two sets of them need 4 or more")
         if count < self.limit:
-            say(f"{len(rows)} texts were held out: {count} of each kind are taken, not {self.limit}")
+            say(f"{len(rows)} texts were held out: there are {count} of each kind, not {self.limit}")
         return [rows[place] for place in order[:count]], [rows[place] for place in order[count : 2 * count]]
 
     def write_all(self, found: Found, folder: ComparisonFolder) -> None:
-        """Write every kind that there is not yet, batch by batch; each batch is kept."""
+        """Generate the missing texts of every kind, batch by batch; each batch is kept."""
         kinds = {UNPROMPTED: self._unprompted, PROMPTED: self._prompted, INTERPOLATED: self._interpolated}
         if self.components.model.prior is None:
             del kinds[INTERPOLATED]
@@ -112,46 +112,46 @@ class QualityTexts:
         progress = Progress(sum(sizes.values()), sum(len(found.get(kind, [])) for kind in kinds))
         try:
             for kind, write in kinds.items():
-                own = found.setdefault(kind, [])
-                while len(own) < sizes[kind]:
-                    begun, ended = len(own), min(len(own) + self.batch_size, sizes[kind])
-                    seed_torch(self.seed, list(kinds).index(kind), begun)
-                    own += self._records(write(begun, ended))
+                records = found.setdefault(kind, [])
+                while len(records) < sizes[kind]:
+                    start, stop = len(records), min(len(records) + self.batch_size, sizes[kind])
+                    seed_torch(self.seed, list(kinds).index(kind), start)
+                    records += self._records(write(start, stop))
                     folder.keep(found)
                     progress.update(sum(len(found.get(kind, [])) for kind in kinds), kind)
         finally:
             progress.clear()
-            for kind in [kind for kind, own in found.items() if not own]:
+            for kind in [kind for kind, records in found.items() if not records]:
                 del found[kind]
             folder.keep(found)
 
-    def _unprompted(self, begun: int, ended: int) -> Iterator[tuple[str, str]]:
+    def _unprompted(self, start: int, stop: int) -> Iterator[tuple[str, str]]:
         from ltm_pyro.generation import thoughts_from_prior
 
-        z = thoughts_from_prior(self.components.model, ended - begun)
-        yield from self._written(z, [""] * (ended - begun), self._ids([self.real[0][:0]] * (ended - begun)))
+        z = thoughts_from_prior(self.components.model, stop - start)
+        yield from self._written(z, [""] * (stop - start), self._ids([self.real[0][:0]] * (stop - start)))
 
-    def _prompted(self, begun: int, ended: int) -> Iterator[tuple[str, str]]:
+    def _prompted(self, start: int, stop: int) -> Iterator[tuple[str, str]]:
         from ltm_pyro.generation import thoughts_from_prompts
 
         model, guide, fast, _ = self.components
-        ids = self._ids([row[: self.prompt_tokens] for row in self.long[begun:ended]])
-        prompts = [self._split(row)[0] for row in self.long[begun:ended]]
+        ids = self._ids([row[: self.prompt_tokens] for row in self.long[start:stop]])
+        prompts = [self._split(row)[0] for row in self.long[start:stop]]
         yield from self._written(thoughts_from_prompts(model, guide, fast, ids), prompts, ids)
 
-    def _interpolated(self, begun: int, ended: int) -> Iterator[tuple[str, str]]:
+    def _interpolated(self, start: int, stop: int) -> Iterator[tuple[str, str]]:
         import torch
 
         from ltm_pyro.generation import crossing, great_circle
 
-        ends = [self._fitted([pair[side] for pair in self.pairs[begun:ended]]) for side in (0, 1)]
-        share = torch.tensor([WAYS[place % len(WAYS)] for place in range(begun, ended)], device=self.device)
-        way = crossing if getattr(self.components.model.prior, "discrete", False) else great_circle
-        ids = self._ids([self.real[0][:0]] * (ended - begun))
-        yield from self._written(way(ends[0], ends[1], share), [""] * (ended - begun), ids)
+        ends = [self._fitted([pair[side] for pair in self.pairs[start:stop]]) for side in (0, 1)]
+        share = torch.tensor([WAYS[place % len(WAYS)] for place in range(start, stop)], device=self.device)
+        path = crossing if getattr(self.components.model.prior, "discrete", False) else great_circle
+        ids = self._ids([self.real[0][:0]] * (stop - start))
+        yield from self._written(path(ends[0], ends[1], share), [""] * (stop - start), ids)
 
     def _fitted(self, rows: Sequence[Tensor]) -> Tensor:
-        """Thoughts drawn from the posterior of each text, those of equal length fitted at once."""
+        """Thoughts from the posterior of each text; texts of equal length are fitted together."""
         import torch
 
         from ltm_pyro.generation import thoughts_from_prompts
@@ -160,24 +160,24 @@ class QualityTexts:
         lengths = [len(row) for row in rows]
         z: dict[int, Tensor] = {}
         for length in sorted(set(lengths)):
-            places = [place for place, own in enumerate(lengths) if own == length]
+            places = [place for place, count in enumerate(lengths) if count == length]
             fitted = thoughts_from_prompts(model, guide, fast, self._ids([rows[place] for place in places]))
-            assert fitted is not None  # models without thoughts are not asked
+            assert fitted is not None  # models without thoughts do not interpolate
             z |= dict(zip(places, fitted, strict=True))
         return torch.stack([z[place] for place in range(len(rows))])
 
     def _written(self, z: Tensor | None, prompts: Sequence[str], ids: Tensor) -> Iterator[tuple[str, str]]:
-        """Each prompt with what was written behind it."""
+        """Prompts with their generated continuations."""
         from ltm_pyro.generation import write, write_by_diffusion
         from ltm_pyro.models import MaskedDiffusionModel
 
         model, eos_id = self.components.model, self.run.tokenizer.eos_id
         tokens = self.tokens - ids.shape[1]
         if isinstance(model, MaskedDiffusionModel):
-            written = write_by_diffusion(model, ids, tokens, self.sampling, eos_id, self.steps)
+            generated = write_by_diffusion(model, ids, tokens, self.sampling, eos_id, self.steps)
         else:
-            written = write(model, z, ids, tokens, self.sampling, eos_id)
-        yield from zip(prompts, whole_texts(self.run.tokenizer, ids, written), strict=True)
+            generated = write(model, z, ids, tokens, self.sampling, eos_id)
+        yield from zip(prompts, whole_texts(self.run.tokenizer, ids, generated), strict=True)
 
     def _ids(self, rows: Sequence[Tensor]) -> Tensor:
         import torch
@@ -185,7 +185,7 @@ class QualityTexts:
         return torch.stack(list(rows)).to(self.device)
 
     def _split(self, ids: Tensor) -> tuple[str, str]:
-        """A real text's prompt, and what stands behind it."""
+        """Prompt and continuation of a real text."""
         from ltm_pyro.data import continuation
 
         prompt, rest = ids.tolist()[: self.prompt_tokens], ids.tolist()[self.prompt_tokens :]

@@ -1,4 +1,4 @@
-"""Few-shot arithmetic in words: GSM8K (Cobbe et al., 2021, arXiv 2110.14168)."""
+"""GSM8K, few-shot arithmetic word problems (Cobbe et al., 2021, arXiv 2110.14168)."""
 
 from ltm_pyro.suites.gsm8k.answers import (
     commonest_answer,

@@ -1,4 +1,4 @@
-"""The number that an answer ends with, and when one is right."""
+"""Final number of an answer, and criteria for a right answer."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ NUMBER = re.compile(
     rf"{SPACE}?(?:{CURRENCY}|%)?(?:[ ](?!{SCALE})[^\d/]*|\.)?",
     re.ASCII | re.IGNORECASE,
 )
-LONGEST = 200  # characters of a number with what is counted; more are the digits of a model that repeats itself
+LONGEST = 200  # most characters of a number with its unit; more are digits of a model that repeats itself
 NEXT_PROBLEM = "\nQuestion:"
 
 
 def final_number(answer: str) -> Fraction | None:
-    """The number behind the first `####`: all of that line, or None if it is anything but one number.
+    """Number after the first `####`; None if the rest of that line is not a single number.
 
-    A sign, thousands set off by commas or spaces, a decimal point, an exponent and a fraction belong to the number; a
-    sign of currency or of per cent, and what is counted (`12 apples`), are left out. Nothing is read in part: `3,5`,
-    `1 2`, `1 1/2` and `3 million` are no number.
+    A sign, thousands separators (commas or spaces), a decimal point, an exponent and a fraction belong to the number;
+    currency and per cent signs, and units (`12 apples`), are ignored. The line is never read in part: `3,5`, `1 2`,
+    `1 1/2` and `3 million` give None.
     """
-    _, mark, behind = answer.partition(MARK)
-    line = behind.lstrip().partition("\n")[0].strip().translate(SIGNS)
+    _, mark, rest = answer.partition(MARK)
+    line = rest.lstrip().partition("\n")[0].strip().translate(SIGNS)
     match = NUMBER.fullmatch(line) if mark and len(line) <= LONGEST else None
     if match is None:
         return None
@@ -41,12 +41,12 @@ def final_number(answer: str) -> Fraction | None:
 
 
 def final_number_written(text: str) -> Fraction | None:
-    """`final_number` of what was written, up to where it goes on to a problem of its own."""
+    """`final_number` of a generated text, up to the next problem that the model makes up."""
     return final_number(text.partition(NEXT_PROBLEM)[0])
 
 
 def spelled(number: Fraction) -> str:
-    """A number as one writes it: whole, decimal, or as a fraction where no decimal is exact."""
+    """Text of a number: integer, decimal, or fraction if no decimal is exact."""
     if number.denominator == 1:
         return str(number.numerator)
     decimal = f"{float(number):.12g}"
@@ -54,15 +54,15 @@ def spelled(number: Fraction) -> str:
 
 
 def occurs(gold: str, text: str) -> bool:
-    """Whether the right answer's characters stand anywhere in a text: what the paper's released code counts as right.
+    """Lenient criterion of the paper's released code: True if the right answer's characters occur anywhere in a text.
 
-    It is no test of arithmetic: 5 stands in 15, in 3.5, and in the question that was copied.
+    The criterion does not test arithmetic: 5 occurs in 15, in 3.5, and in a copy of the question.
     """
     return gold in text
 
 
 def commonest_answer(numbers: Iterable[Fraction]) -> Fraction:
-    """The best guess of someone who knows the answers to other problems, and reads no question."""
+    """Most frequent answer, the best guess without reading the question."""
     return Counter(numbers).most_common(1)[0][0]
 
 

@@ -1,4 +1,4 @@
-"""Attempts at a problem, and how they are judged."""
+"""Attempts at a problem, and their judgement."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ltm_pyro.suites.gsm8k.prompts import Prompt
 
 
 class Attempted(NamedTuple):
-    """A problem, and the attempts at it.
+    """Problem with the attempts at it.
 
     Attributes:
-        prompt: as it was shown.
-        problem: it.
+        prompt: prompt of the attempts.
+        problem: the problem.
         other: another problem of the set, whose answer occurs in these texts by chance alone.
-        texts: one an attempt, without the prompt.
+        texts: generated text of each attempt, without the prompt.
     """
 
     prompt: Prompt
@@ -27,7 +27,7 @@ class Attempted(NamedTuple):
 
 
 def judged(attempted: Attempted) -> dict[str, Any]:
-    """A record: of how many attempts are right, by the number behind `####`, and by whether the answer occurs."""
+    """Record of the attempts: counts of right answers, by the number after `####` and by the lenient criterion."""
     numbers = [final_number_written(text) for text in attempted.texts]
     return {
         "attempts": len(numbers),

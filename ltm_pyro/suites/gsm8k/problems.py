@@ -1,4 +1,4 @@
-"""Problems and their answers."""
+"""Problems with their answers, and their reader."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ltm_pyro.suites.gsm8k.answers import MARK, final_number
 
 
 class Problem(NamedTuple):
-    """One problem.
+    """Word problem with its answer.
 
     Attributes:
-        question: in words.
-        answer: worked out, `#### NUMBER` at its end.
-        number: that.
+        question: text of the problem.
+        answer: worked solution, which ends in `#### NUMBER`.
+        number: that number.
     """
 
     question: str
@@ -25,22 +25,20 @@ class Problem(NamedTuple):
 
     @property
     def gold(self) -> str:
-        """The right answer as it is spelled."""
+        """Text of the right answer, without commas."""
         return self.answer.partition(MARK)[2].strip().replace(",", "")
 
 
 def read_problems(source: str, limit: int | None = None) -> list[Problem]:
-    """Read rows with the fields `question` and `answer`.
-
-    All rows are read and checked, whatever the limit is.
+    """Read problems from rows with the fields `question` and `answer`; all rows are checked, whatever the limit.
 
     Args:
         source: a file or folder, or `hf:NAME:CONFIG:SPLIT`.
-        limit: the most to return.
+        limit: largest number of problems to return.
 
     Raises:
-        InputError: if it cannot be read, has other fields, a row lacks its question or answer, or an answer has
-            anything but one number behind its `####`.
+        InputError: if the source cannot be read or has other fields, a row lacks its question or answer, or an answer
+            has anything but a single number after its `####`.
     """
     problems = [_problem(*row) for row in read_rows(source, ("question", "answer"))]
     if not problems:
@@ -55,7 +53,7 @@ def _problem(where: str, texts: tuple[str, ...]) -> Problem:
         raise InputError(f"{where} has no {lacking}: each row needs both; add it, or remove the row")
     number = final_number(answer)
     if number is None:
-        behind = answer.partition(MARK)[2].strip().partition("\n")[0][:40]
-        found = f"{behind!r} behind {MARK}, which is not one number" if behind else f"no number behind {MARK}"
-        raise InputError(f"{where}: its answer has {found}; expected one as GSM8K's have, such as `{MARK} 1,250`")
+        rest = answer.partition(MARK)[2].strip().partition("\n")[0][:40]
+        fault = f"{rest!r} behind {MARK}, which is not one number" if rest else f"no number behind {MARK}"
+        raise InputError(f"{where}: its answer has {fault}; expected a number as in GSM8K, such as `{MARK} 1,250`")
     return Problem(question, answer, number)

@@ -1,4 +1,4 @@
-"""A problem behind others that are answered."""
+"""Few-shot prompts: answered problems, then the problem to solve."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ltm_pyro.suites.gsm8k.problems import Problem
 
 
 class Prompt(NamedTuple):
-    """A prompt of a model.
+    """Few-shot prompt.
 
     Attributes:
-        tokens: ids.
-        shown: how many demonstrations there was room for.
-        cut: whether the question itself was too long, and lost its beginning.
+        tokens: token ids.
+        shown: number of demonstrations that fit.
+        cut: True if the question itself was too long, and lost its beginning.
     """
 
     tokens: list[int]
@@ -25,19 +25,19 @@ class Prompt(NamedTuple):
 def few_shot_prompt(
     demonstrations: Sequence[Problem], problem: Problem, encode: Callable[[str], Iterable[int]], room: int
 ) -> Prompt:
-    """Demonstrations, then the question; where they do not fit, the first demonstrations are left out.
+    """Prompt of demonstrations and a question; the first demonstrations are left out if they do not fit.
 
     Args:
-        demonstrations: answered.
-        problem: whose answer is asked for, and not shown.
-        encode: text to token ids.
-        room: the most tokens.
+        demonstrations: answered problems.
+        problem: the problem to solve; its answer is not shown.
+        encode: function from text to token ids.
+        room: largest number of tokens.
     """
-    asked = f"Question: {problem.question}\nAnswer:"
+    question = f"Question: {problem.question}\nAnswer:"
     for dropped in range(len(demonstrations) + 1):
-        kept = demonstrations[dropped:]
-        shown = "".join(f"Question: {one.question}\nAnswer: {one.answer}\n\n" for one in kept)
-        tokens = [int(token) for token in encode(shown + asked)]
+        fitting = demonstrations[dropped:]
+        shots = "".join(f"Question: {shot.question}\nAnswer: {shot.answer}\n\n" for shot in fitting)
+        tokens = [int(token) for token in encode(shots + question)]
         if len(tokens) <= room:
-            return Prompt(tokens, len(kept), False)
+            return Prompt(tokens, len(fitting), False)
     return Prompt(tokens[-room:], 0, True)

@@ -1,4 +1,4 @@
-"""A run's attempts at problems, behind answered ones."""
+"""Suite `gsm8k`: few-shot attempts of a run at arithmetic word problems."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 FOLDER = "evaluation/gsm8k"
 HUB = {"train": "hf:openai/gsm8k:main:train", "test": "hf:openai/gsm8k:main:test"}
 PASS_AT_K = "Problems solved by at least one of k attempts. Bars: one standard error over problems."
-SECONDS = 20.0  # between two times that what is done is kept
-Found = dict[str, list[dict[str, Any]]]  # problems by `SHOTS/PLACE`, a record each
+SECONDS = 20.0  # between two saves of the results
+Found = dict[str, list[dict[str, Any]]]  # records of problems by `SHOTS/PLACE`
 
 
 @in_range
@@ -61,7 +61,7 @@ def evaluate(
     *,
     shots: Annotated[Sequence[int], whole(0)] = (0, 5, 10),
     attempts: Annotated[int, whole(1)] = 5,
-    files: Annotated[Mapping[str, str], Argument(metavar="PART=PATH")] = {},  # nothing is written to it
+    files: Annotated[Mapping[str, str], Argument(metavar="PART=PATH")] = {},  # never modified
     limit: Limit = None,
     tokens: Annotated[int, whole(1)] = 160,
     temperature: Temperature = 1.0,
@@ -75,24 +75,24 @@ def evaluate(
     trust_code: TrustCode = False,
     command: Sequence[str] = (),
 ) -> SuiteResult:
-    """Arithmetic in words, behind a few answered problems.
+    """Measure few-shot accuracy on arithmetic word problems.
 
-    What there is when it is interrupted is shown and kept in the run's folder.
+    After an interrupt, the results so far are shown and kept in the run's folder.
 
     Args:
-        shots: demonstrations before a problem.
-        attempts: n, at each problem; pass@k is told for k up to n.
-        files: train=PATH and test=PATH in the place of the hub's: .jsonl with `question` and `answer`.
-        limit: the most problems.
-        tokens: the most to write; the rest is for the prompt.
-        batch_size: attempts at once.
-        seed: of the demonstrations and all noise.
-        resume: go on with an interrupted evaluation.
-        command: that this can be repeated by.
+        shots: numbers of demonstrations before a problem.
+        attempts: n, attempts at each problem; pass@k is reported for k up to n.
+        files: train=PATH and test=PATH instead of the hub's: .jsonl with `question` and `answer`.
+        limit: largest number of problems.
+        tokens: largest number of generated tokens; the rest of the model's length is for the prompt.
+        batch_size: attempts in one batch.
+        seed: seed of the demonstrations and of all noise.
+        resume: continue an interrupted evaluation.
+        command: command that repeats the evaluation.
         run, temperature, top_k, top_p, fast_steps, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: for a run that does not continue a prompt, or problems that are shown and asked.
+        InputError: for a run that cannot continue a prompt, or problems in both the training and the test set.
     """
     call = Call(evaluate, locals())
     sampling = Sampling(temperature, top_k, top_p)
@@ -102,23 +102,24 @@ def evaluate(
     train, test = _problems(files, limit)
     settings = {**settings_of(opened, call), "files": [f"{part}={path}" for part, path in files.items()]}
     folder = comparison_folder(opened.folder / FOLDER, call, settings, opened)
-    found: Found = folder.done() if resume else {}
+    records: Found = folder.done() if resume else {}
     folder.begin(command)
     counts = list(dict.fromkeys(shots))
     order = random.Random(seed).sample(train, min(max(counts), len(train)))
     components, _ = load(opened, checkpoint)
     suite = Attempts(opened, components.with_fast_steps(fast_steps), attempts, tokens, seed, sampling)
     try:
-        suite.attempt_all({number: order[:number] for number in counts}, test, batch_size, found, folder)
+        suite.attempt_all({number: order[:number] for number in counts}, test, batch_size, records, folder)
     except KeyboardInterrupt:
-        say(f"interrupted: {len(found)} of {len(test) * len(counts)} are done; the same command with --resume goes on")
-        _finish(folder, found, train, test, opened)
+        total = len(test) * len(counts)
+        say(f"interrupted: {len(records)} of {total} are done; the same command with --resume continues")
+        _finish(folder, records, train, test, opened)
         raise
-    return _finish(folder, found, train, test, opened)
+    return _finish(folder, records, train, test, opened)
 
 
 def _problems(files: Mapping[str, str], limit: int | None) -> tuple[list[Problem], list[Problem]]:
-    """Those that are shown and those that are asked, which share none."""
+    """Training problems for demonstrations and test problems to solve, which must be disjoint."""
     for part, path in files.items():
         if part not in HUB:
             raise InputError(f"--files {part}={path}: expected train=PATH or test=PATH")
@@ -126,20 +127,20 @@ def _problems(files: Mapping[str, str], limit: int | None) -> tuple[list[Problem
     test, train = read_problems(sources["test"], limit), read_problems(sources["train"])
     if shared := {problem.question for problem in train} & {problem.question for problem in test}:
         raise InputError(
-            f"{len(shared)} problems are in train and in test, {min(shared)[:60]!r} say: give two files that share none"
+            f"{len(shared)} problems are both in train and in test, such as {min(shared)[:60]!r}: give disjoint files"
         )
     return train, test
 
 
 class Attempts:
-    """A run's attempts at problems.
+    """Attempts of a run at problems.
 
     Args:
         run, components: a run and its trained objects.
-        count: attempts at each problem.
-        tokens: the most to write.
-        seed: of all noise.
-        sampling: how a token is drawn.
+        count: number of attempts at each problem.
+        tokens: largest number of generated tokens.
+        seed: seed of all noise.
+        sampling: sampling of tokens.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ class Attempts:
         if self.room < 1:
             raise InputError(
                 f"--tokens {tokens}: this run's texts hold {components.model.decoder.length}, the prompt "
-                "included: write less"
+                "included: give fewer"
             )
 
     def attempt_all(
@@ -162,35 +163,35 @@ class Attempts:
         found: Found,
         folder: ComparisonFolder,
     ) -> None:
-        """Attempt what has not been, prompts of one length at once; it is kept now and then, and at the end."""
-        progress, kept = Progress(len(test) * len(demonstrations), len(found)), time.monotonic()
+        """Attempt the remaining problems, prompts of equal length together; the records are saved now and then."""
+        progress, saved = Progress(len(test) * len(demonstrations), len(found)), time.monotonic()
         try:
-            for shots, shown in demonstrations.items():
+            for shots, examples in demonstrations.items():
                 todo = [place for place in range(len(test)) if _key(shots, place) not in found]
-                prompts = {p: few_shot_prompt(shown, test[p], self.run.tokenizer.encode, self.room) for p in todo}
+                prompts = {p: few_shot_prompt(examples, test[p], self.run.tokenizer.encode, self.room) for p in todo}
                 for places in _alike(prompts, max(1, batch_size // self.count)):
                     texts = self.texts([prompts[place] for place in places], (shots, places[0]))
-                    for place, own in zip(places, texts, strict=True):
-                        attempted = Attempted(prompts[place], test[place], _other(test, place), own)
+                    for place, attempts in zip(places, texts, strict=True):
+                        attempted = Attempted(prompts[place], test[place], _other(test, place), attempts)
                         found[_key(shots, place)] = [judged(attempted)]
                     progress.update(len(found), f"{shots} shots")
-                    if time.monotonic() - kept > SECONDS:
+                    if time.monotonic() - saved > SECONDS:
                         folder.keep(found)
-                        kept = time.monotonic()
+                        saved = time.monotonic()
         finally:
             progress.clear()
             folder.keep(found)
 
     def texts(self, prompts: Sequence[Prompt], place: tuple[int, ...]) -> list[list[str]]:
-        """All attempts at some problems, each with a posterior inference of its own."""
+        """Texts of all attempts at some problems, each attempt with a separate posterior inference."""
         seed_torch(self.seed, *place)
         model, guide, fast, _ = self.components
         device = next(model.parameters()).device
         ids = torch.tensor([prompt.tokens for prompt in prompts], device=device).repeat_interleave(self.count, 0)
         z = thoughts_from_prompts(model, guide, fast, ids)
-        written = write(model, z, ids, self.tokens, self.sampling, self.run.tokenizer.eos_id)
-        texts = list(whole_texts(self.run.tokenizer, ids, written))
-        return [texts[begun : begun + self.count] for begun in range(0, len(texts), self.count)]
+        generated = write(model, z, ids, self.tokens, self.sampling, self.run.tokenizer.eos_id)
+        texts = list(whole_texts(self.run.tokenizer, ids, generated))
+        return [texts[start : start + self.count] for start in range(0, len(texts), self.count)]
 
 
 def _key(shots: int, place: int) -> str:
@@ -198,27 +199,27 @@ def _key(shots: int, place: int) -> str:
 
 
 def _other(test: Sequence[Problem], place: int) -> Problem:
-    """The next problem that has another answer; the problem itself if all have one."""
+    """Next problem with a different answer; the problem itself if all answers are equal."""
     following = (test[(place + step) % len(test)] for step in range(1, len(test)))
     return next((problem for problem in following if problem.number != test[place].number), test[place])
 
 
-def _alike(prompts: dict[int, Prompt], most: int) -> Iterator[list[int]]:
-    """Places of prompts of equal length, some at once."""
+def _alike(prompts: dict[int, Prompt], batch_size: int) -> Iterator[list[int]]:
+    """Batches of indices of prompts of equal length."""
     lengths: dict[int, list[int]] = {}
     for place, prompt in prompts.items():
         lengths.setdefault(len(prompt.tokens), []).append(place)
     for places in lengths.values():
-        yield from (places[begun : begun + most] for begun in range(0, len(places), most))
+        yield from (places[start : start + batch_size] for start in range(0, len(places), batch_size))
 
 
 def _finish(
-    folder: ComparisonFolder, found: Found, train: Sequence[Problem], test: Sequence[Problem], run: Run
+    folder: ComparisonFolder, records_by_key: Found, train: Sequence[Problem], test: Sequence[Problem], run: Run
 ) -> SuiteResult:
     from ltm_pyro.plots import plot_pass_at_k, save_figure
 
     by_shots: dict[int, list[dict[str, Any]]] = {}
-    for key, (record,) in found.items():
+    for key, (record,) in records_by_key.items():
         by_shots.setdefault(int(key.partition("/")[0]), []).append(record)
     if not by_shots:
         return SuiteResult("", [], folder.path)
@@ -230,6 +231,6 @@ def _finish(
         panel = partial(plot_pass_at_k, records, names=MEASURES)
         return [path.name for path in save_figure(folder.path / "pass-at-k", [panel], PASS_AT_K)]
 
-    shown = table(by_shots, (spelled(guess), share), run.config.model == "latent-thought")
-    folder.finish(shown, records, draw)
-    return SuiteResult(shown, records, folder.path)
+    text = table(by_shots, (spelled(guess), share), run.config.model == "latent-thought")
+    folder.finish(text, records, draw)
+    return SuiteResult(text, records, folder.path)

@@ -1,1 +1,1 @@
-"""A run as a model of the LM evaluation harness."""
+"""Suite `harness`: tasks of lm-evaluation-harness on a run."""

@@ -1,4 +1,4 @@
-"""A run as lm-evaluation-harness sees a language model; imported where that is installed."""
+"""Adapter of a run to the language-model interface of lm-evaluation-harness, which must be installed."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 class HarnessModel(TemplateLM):
-    """Log-likelihoods of continuations by posterior inference on what stands before them, and generation.
+    """Language model of lm-evaluation-harness: log-likelihoods and generation by posterior inference on the context.
 
     Args:
         run, components: a run and its trained objects.
         draws: S, samples of z.
-        seed: of all noise.
-        known: answers by request, as this class has given them; they are not asked for again, and new ones added.
-        listener: told after each answer how many of the requests of one kind have theirs, and how many there are.
+        seed: seed of all noise.
+        known: cache of answers by request; new answers are added.
+        listener: called after each answer with the numbers of answered requests and of all requests of this kind.
 
     Attributes:
-        round_trip: what the tokenizer has lost of whole texts.
-        asked, cut: how many requests had a context, and how many of these contexts lost their first tokens.
+        round_trip: check of the tokenizer's losses on whole texts.
+        asked, cut: numbers of requests with a context, and of contexts that lost their first tokens.
     """
 
     def __init__(
@@ -58,8 +58,10 @@ class HarnessModel(TemplateLM):
         self.listener = listener
         self.round_trip = RoundTrip(run.tokenizer)
         self.asked = self.cut = 0
-        self._documents: list[tuple[str, int]] = []  # task and place of each request's, in the order of all requests
-        self._done = self._before = 0  # of these requests; of those before the kind that is answered now
+        self._documents: list[
+            tuple[str, int]
+        ] = []  # task and index of each request's document, in the order of requests
+        self._done = self._before = 0  # answered requests; requests of the kinds before the present one
 
     @classmethod
     def from_run(
@@ -70,17 +72,17 @@ class HarnessModel(TemplateLM):
         trust_code: bool = False,
         **settings: Any,
     ) -> HarnessModel:
-        """The model of a run's folder, for `lm_eval.simple_evaluate`.
+        """Load the model of a run's folder, for `lm_eval.simple_evaluate`.
 
         Args:
-            folder: the run's.
+            folder: folder of the run.
             checkpoint: best, latest, or a step.
-            fast_steps: fast steps of the fit; enough if None.
+            fast_steps: fast steps of the fit; the default of tables if None.
             trust_code: as in `Run.open`.
-            **settings: `draws`, `seed` and the rest, as for the class.
+            **settings: `draws`, `seed` and other arguments of the class.
 
         Raises:
-            InputError: if it is no run, or has no such checkpoint.
+            InputError: if the folder is no run, or has no such checkpoint.
         """
         run = Run.open(folder, trust_code)
         components, _ = load(run, checkpoint)
@@ -94,24 +96,25 @@ class HarnessModel(TemplateLM):
         return [int(token) for token in self.run.tokenizer.encode(string)]
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        """Tokens of both together, divided where the context ends; of each alone where a token reaches across.
+        """Tokens of context and continuation, encoded separately if a token spans their boundary.
 
-        A continuation that a merge takes tokens from would be scored in part, or, if nothing is left, be certain.
+        Otherwise such a token would be cut off the continuation, which would be scored in part, or have probability 1
+        if nothing of it is left.
         """
-        told, whole = super()._encode_pair(context, continuation)
-        if self.tok_encode(context + continuation) == told + whole:
-            return told, whole
-        moved = context[len(context.rstrip()) :]
-        return told, self.tok_encode(moved + continuation)
+        prefix, suffix = super()._encode_pair(context, continuation)
+        if self.tok_encode(context + continuation) == prefix + suffix:
+            return prefix, suffix
+        spaces = context[len(context.rstrip()) :]
+        return prefix, self.tok_encode(spaces + continuation)
 
     def answered(self) -> dict[str, int]:
-        """How many documents of each task, from its first on, have all the answers that were asked for."""
+        """Number of leading documents of each task that have all their answers."""
         waiting = set(self._documents[self._done :])
         counts: dict[str, int] = {}
-        through: set[str] = set()  # tasks of which a document waits
+        incomplete: set[str] = set()  # tasks with a waiting document
         for task, place in sorted(set(self._documents)):
-            through |= {task} if (task, place) in waiting else set()
-            counts[task] = counts.get(task, 0) + (task not in through)
+            incomplete |= {task} if (task, place) in waiting else set()
+            counts[task] = counts.get(task, 0) + (task not in incomplete)
         return counts
 
     def _begin(self, requests: Sequence[Any]) -> None:
@@ -123,88 +126,89 @@ class HarnessModel(TemplateLM):
         self.listener(done, total)
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """Continuations behind their contexts, and whether each is the likeliest."""
+        """Log-likelihoods of continuations given their contexts, each with True if it is the greedy continuation."""
         self._begin(requests)
         answers: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
         return answers
 
     def _loglikelihood_tokens(self, requests: Sequence[Any], **kwargs: Any) -> list[tuple[float, bool]]:
-        """All continuations of one context at once, under the same draws of z."""
+        """Score all continuations of a context together, under the same draws of z."""
         contexts: dict[tuple[int, ...], list[int]] = {}
         for place, ((text, _), context, _) in enumerate(requests):
             contexts.setdefault(tuple(context) if text else (), []).append(place)
         answers: dict[int, tuple[float, bool]] = {}
         for context, places in contexts.items():
-            asked = [requests[place][2] for place in places]
-            self._count_cut(len(context), self.components.model.decoder.length - max(map(len, asked)), len(places))
-            key = _key("continuations", context, *asked)
+            endings = [requests[place][2] for place in places]
+            self._count_cut(len(context), self.components.model.decoder.length - max(map(len, endings)), len(places))
+            key = _key("continuations", context, *endings)
             if key not in self.known:
-                told = self.continuations.score(context, asked)
-                self.known[key] = [{"nats": one.nats, "greedy": one.greedy} for one in told]
-            for place, one in zip(places, self.known[key], strict=True):
-                answers[place] = (one["nats"], one["greedy"])
+                scores = self.continuations.score(context, endings)
+                self.known[key] = [{"nats": score.nats, "greedy": score.greedy} for score in scores]
+            for place, answer in zip(places, self.known[key], strict=True):
+                answers[place] = (answer["nats"], answer["greedy"])
             self._tell(len(answers), len(requests))
         return [answers[place] for place in range(len(requests))]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
-        """Whole texts: exact without thoughts, else the importance-weighted bound.
+        """Log-likelihoods of whole texts: exact without thoughts, else the importance-weighted bound.
 
-        NaN for a text that its tokens do not decode to: tasks divide by its bytes or words.
+        NaN for a text that its tokens do not reproduce, since tasks divide by the text's bytes or words.
         """
         self._begin(requests)
         totals = []
         for request in requests:
             tokens = self.tok_encode(request.args[0])
-            kept = self.round_trip.add(request.args[0], np.array(tokens, dtype=np.int64))
+            is_lossless = self.round_trip.add(request.args[0], np.array(tokens, dtype=np.int64))
             key = _key("whole", tokens)
             if key not in self.known:
                 self.known[key] = [{"nats": self.continuations.whole(tokens)}]
-            totals.append(self.known[key][0]["nats"] if kept else math.nan)
+            totals.append(self.known[key][0]["nats"] if is_lossless else math.nan)
             self._tell(len(totals), len(requests))
         return totals
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        """Texts behind their contexts, up to where a task lets them end; greedy unless it says otherwise.
+        """Generate texts after their contexts, up to the task's stop strings; greedy unless the task samples.
 
-        A request that is made again, as tasks do that take a vote, has a posterior inference and draws of its own.
+        A repeated request, as in tasks with a majority vote, has a separate posterior inference and separate draws.
 
         Raises:
-            InputError: for a setting that is not followed, before anything is written.
+            InputError: for a setting that is not supported, before any text is generated.
         """
-        wanted = [GenerationSettings.read(request.args[1]) for request in requests]
+        all_settings = [GenerationSettings.read(request.args[1]) for request in requests]
         self._begin(requests)
         texts: list[str] = []
         before: Counter[str] = Counter()
-        for request, asked in zip(requests, wanted, strict=True):
-            context, settings = request.args
-            told = self.tok_encode(context)
-            kept, tokens = self._division(len(told), asked.tokens)
-            self._count_cut(len(told), kept)
-            first = _key("written", context, settings)
+        for request, settings in zip(requests, all_settings, strict=True):
+            context, arguments = request.args
+            prompt = self.tok_encode(context)
+            length, tokens = self._division(len(prompt), settings.tokens)
+            self._count_cut(len(prompt), length)
+            first = _key("written", context, arguments)
             time, before[first] = before[first], before[first] + 1
-            key = _key("written", context, settings, time) if time else first
+            key = _key("written", context, arguments, time) if time else first
             if key not in self.known:
-                self.known[key] = [{"text": self._write(told[len(told) - kept :], tokens, asked, time)}]
+                prompt = prompt[len(prompt) - length :]
+                self.known[key] = [{"text": self._write(prompt, tokens, settings, time)}]
             texts.append(self.known[key][0]["text"])
             self._tell(len(texts), len(requests))
         return texts
 
-    def _division(self, context: int, most: int) -> tuple[int, int]:
-        """How many of a context's tokens are read, and how many are written: no task takes more than half from it."""
+    def _division(self, context: int, limit: int) -> tuple[int, int]:
+        """Numbers of context tokens and of generated tokens; a long context keeps at least half of the length."""
         length = self.components.model.decoder.length
-        tokens = min(most, length - min(context, length // 2))
+        tokens = min(limit, length - min(context, length // 2))
         return min(context, length - tokens), tokens
 
-    def _write(self, told: list[int], tokens: int, settings: GenerationSettings, time: int) -> str:
+    def _write(self, prompt: list[int], tokens: int, settings: GenerationSettings, time: int) -> str:
         import torch
 
         model, guide, fast, _ = self.components
         seed_torch(self.seed, time)
         device = next(model.parameters()).device
-        ids = torch.tensor([told], dtype=torch.long, device=device)
-        z = thoughts_from_prompts(model, guide, fast, ids) if told else thoughts_from_prior(model, 1)
-        written = write(model, z, ids, tokens, settings.sampling, self.run.tokenizer.eos_id)
-        (text,) = whole_texts(self.run.tokenizer, ids, written)
+        ids = torch.tensor([prompt], dtype=torch.long, device=device)
+        z = thoughts_from_prompts(model, guide, fast, ids) if prompt else thoughts_from_prior(model, 1)
+        generated = write(model, z, ids, tokens, settings.sampling, self.run.tokenizer.eos_id)
+        (text,) = whole_texts(self.run.tokenizer, ids, generated)
         return settings.cut(text)
 
     def _count_cut(self, tokens: int, room: int, times: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The table, the records and the figure of what lm-evaluation-harness says."""
+"""Table, records and figure of the results of lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from ltm_pyro.suites.result import SuiteResult
 from ltm_pyro.tables import number, section, with_error
 from ltm_pyro.training.run import Run
 
-SHARES = ("acc", "acc_norm", "exact_match")  # of questions that are answered rightly
+SHARES = ("acc", "acc_norm", "exact_match")  # measures that are shares of right answers
 TASKS = "Scores that are shares, by task and measure. Bars: one standard error over questions."
 
 
 def finish(
     folder: ComparisonFolder, results: dict[str, Any], run: Run, draws: int, further: Sequence[str]
 ) -> SuiteResult:
-    """Write and show what the harness says.
+    """Write and show the results.
 
     Args:
-        folder: of the suite.
-        results: as `simple_evaluate` returns them.
-        run: that was asked.
+        folder: folder of the suite.
+        results: results of `simple_evaluate`.
+        run: the evaluated run.
         draws: S, samples of z for each context.
-        further: notes below the table.
+        further: further notes below the table.
     """
     from ltm_pyro.plots import plot_task_scores, save_figure
 
     records = list(_records(results))
     rows = [[r["task"], r["measure"], _value(r), str(r["shots"]), f"{r['questions']:,}"] for r in records]
     z = run.config.model == "latent-thought"
-    how = f"thoughts fitted on what stands before, mean over {draws} draws" if z else "exact"
+    method = f"thoughts fitted on the context, mean over {draws} draws" if z else "exact"
     notes = [
         "± one standard error, by lm-evaluation-harness; in brackets Wilson's 95 % interval of a share of right "
-        f"answers. Probabilities of a continuation: {how}; of a whole text: "
+        f"answers. Probabilities of a continuation: {method}; of a whole text: "
         + ("the importance-weighted bound." if z else "exact."),
         *further,
     ]
@@ -55,7 +55,7 @@ def finish(
 
 
 def _value(record: dict[str, Any]) -> str:
-    """A task's number with its error; a share of right answers with its interval."""
+    """Text of a task's number with its error, or of a share of right answers with its interval."""
     if record["measure"] not in SHARES or not record["questions"]:
         return with_error(record["value"], record["standard_error"])
     low, high = wilson(record["value"], record["questions"])
@@ -63,11 +63,11 @@ def _value(record: dict[str, Any]) -> str:
 
 
 def _records(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for task, own in results["results"].items():
-        for name, value in own.items():
+    for task, numbers in results["results"].items():
+        for name, value in numbers.items():
             measure, comma, kind = name.partition(",")
             if comma and not measure.endswith("_stderr"):
-                error = own.get(f"{measure}_stderr,{kind}")
+                error = numbers.get(f"{measure}_stderr,{kind}")
                 yield {
                     "task": task,
                     "measure": measure,

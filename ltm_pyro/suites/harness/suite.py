@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness on a run."""
+"""Suite `harness`: evaluates tasks of lm-evaluation-harness on a run."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from ltm_pyro.suites.harness.model import HarnessModel
 
 FOLDER = "evaluation/harness"
-SECONDS = 15.0  # between two times that what is done is kept
-UNFINISHED = "Interrupted: of each task its first questions alone, as many as had all their answers."
+SECONDS = 15.0  # between two saves of the answers
+UNFINISHED = "Interrupted: only the first questions of each task, up to the first without all its answers."
 Known = dict[str, list[dict[str, Any]]]  # answers by request
 
 
@@ -57,29 +57,29 @@ def evaluate(
     trust_code: TrustCode = False,
     command: Sequence[str] = (),
 ) -> SuiteResult:
-    """Tasks of lm-evaluation-harness.
+    """Evaluate tasks of lm-evaluation-harness.
 
-    What there is when it is interrupted is shown and kept in the run's folder.
+    After an interrupt, the results so far are shown and kept in the run's folder.
 
     Args:
-        tasks: by name; lm-evaluation-harness lists them.
-        include_path: a folder with tasks of your own, in YAML.
-        num_fewshot: demonstrations; the task's own if left out.
-        limit: the most questions of each task.
+        tasks: names of tasks; lm-evaluation-harness lists them.
+        include_path: a folder with your own tasks, in YAML.
+        num_fewshot: number of demonstrations; the task's default if left out.
+        limit: largest number of questions of each task.
         draws: S, samples of z for each context.
-        seed: of demonstrations and all noise.
-        resume: go on with an interrupted evaluation.
-        command: that this can be repeated by.
+        seed: seed of demonstrations and of all noise.
+        resume: continue an interrupted evaluation.
+        command: command that repeats the evaluation.
         run, fast_steps, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: if lm-evaluation-harness is not installed, for a task that it does not know, or whose data is not to
-            be had.
+        InputError: if lm-evaluation-harness is not installed, or for an unknown task, or a task whose data cannot be
+            loaded.
     """
     call = Call(evaluate, locals())
     import_extra("lm_eval", "harness", "this suite")
     opened = open_run(run, trust_code)
-    from ltm_pyro.suites.harness.model import HarnessModel  # which opens a socket as it is imported
+    from ltm_pyro.suites.harness.model import HarnessModel  # opens a socket when imported
 
     folder = comparison_folder(opened.folder / FOLDER, call, settings_of(opened, call), opened)
     known: Known = folder.done() if resume else {}
@@ -91,7 +91,7 @@ def evaluate(
     try:
         results = ask(tasks, limit)
     except KeyboardInterrupt:
-        say(f"interrupted: {len(known)} answers are kept; the same command with --resume goes on")
+        say(f"interrupted: {len(known)} answers are kept; the same command with --resume continues")
         folder.keep(known)
         if results := _so_far(model, ask):
             finish(folder, results, opened, draws, [UNFINISHED, *_cut(model)])
@@ -102,34 +102,34 @@ def evaluate(
 
 
 def _keeper(folder: ComparisonFolder, known: Known) -> Callable[[int, int], None]:
-    """A listener to answers, which shows how many there are, and keeps them now and then."""
-    kept, shown = [time.monotonic()], [Progress(0)]
+    """Listener that shows the progress of answers, and saves them now and then."""
+    saved, progress = [time.monotonic()], [Progress(0)]
 
     def listen(done: int, total: int) -> None:
-        if done <= 1 or shown[0].total != total:  # requests of another kind
-            shown[0] = Progress(total)
-        shown[0].update(done, "answers")
+        if done <= 1 or progress[0].total != total:  # requests of another kind
+            progress[0] = Progress(total)
+        progress[0].update(done, "answers")
         if done == total:
-            shown[0].clear()
-        if time.monotonic() - kept[0] > SECONDS:
-            kept[0] = time.monotonic()
+            progress[0].clear()
+        if time.monotonic() - saved[0] > SECONDS:
+            saved[0] = time.monotonic()
             folder.keep(known)
 
     return listen
 
 
 def _manager(tasks: Sequence[str], include_path: str | None) -> TaskManager:
-    """The task manager of lm-evaluation-harness.
+    """Task manager of lm-evaluation-harness.
 
     Raises:
-        InputError: for a task that it does not.
+        InputError: for a task that the manager does not know.
     """
     from lm_eval.tasks import TaskManager
 
     if include_path:
-        own = TaskManager(include_path=include_path, include_defaults=False)
-        if set(tasks) <= set(own.all_subtasks):
-            return own  # without the ten seconds in which all others are read
+        local = TaskManager(include_path=include_path, include_defaults=False)
+        if set(tasks) <= set(local.all_subtasks):
+            return local  # saves the ten seconds of reading all other tasks
     manager = TaskManager(include_path=include_path)
     unknown = [task for task in tasks if task not in manager.all_tasks]
     if unknown:
@@ -147,14 +147,14 @@ def _evaluate(
     num_fewshot: int | None,
     seed: int,
 ) -> dict[str, Any]:
-    """The results of lm-evaluation-harness.
+    """Results of lm-evaluation-harness.
 
     Raises:
-        InputError: for a task whose data is not to be had.
+        InputError: for a task whose data cannot be loaded.
     """
     from lm_eval import evaluator, simple_evaluate
 
-    evaluator.get_git_commit_hash = commit  # theirs lets git complain to the terminal where there is no repository
+    evaluator.get_git_commit_hash = commit  # the original lets git write to the terminal outside a repository
     seeds = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
     try:
         results: dict[str, Any] = simple_evaluate(
@@ -170,25 +170,25 @@ def _evaluate(
     except (ConnectionError, FileNotFoundError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
-            f"the data of {', '.join(tasks)} cannot be had: {reason}. Give a task over local files by --include_path"
+            f"the data of {', '.join(tasks)} cannot be loaded: {reason}. Give a task over local files by --include_path"
         ) from error
     return results
 
 
 def _so_far(model: HarnessModel, ask: Callable[[Sequence[str], int], dict[str, Any]]) -> dict[str, Any]:
-    """Of each task the results of as many first questions as have all their answers; empty if none has."""
+    """Results on the leading questions of each task that have all their answers; empty if there are none."""
     counts, model.listener = model.answered(), lambda done, total: None
     model.asked = model.cut = 0
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for task, count in counts.items():
         if count:
-            own = ask([task], count)
+            task_results = ask([task], count)
             for part in ("results", "n-shot", "n-samples"):
-                found.setdefault(part, {}).update(own[part])
-    return found
+                results.setdefault(part, {}).update(task_results[part])
+    return results
 
 
 def _cut(model: HarnessModel) -> list[str]:
-    """Notes on contexts that were too long, and on text that the tokenizer does not keep."""
+    """Notes on contexts that were too long, and on losses of the tokenizer."""
     cut = f"{model.cut} of {model.asked} contexts were too long, and lost their first tokens."
     return [*([cut] if model.cut else []), *filter(None, [model.round_trip.remark()])]

@@ -1,4 +1,4 @@
-"""Perplexity on the text sets that language models are compared on, nothing learned from them."""
+"""Zero-shot perplexity on standard text sets."""
 
 from ltm_pyro.suites.zero_shot.detokenise import lambada, lm1b, ptb, scientific, wikitext
 from ltm_pyro.suites.zero_shot.sets import SETS, TextSet

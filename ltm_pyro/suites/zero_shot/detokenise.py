@@ -1,9 +1,8 @@
-"""From the spelling of a text set back to that of text: the spaces and signs that its makers' tokenizer put in.
+"""De-tokenisation of text sets: removes the spaces and marks of the set's own tokenizer.
 
-A model that was trained on ordinary text would else be scored on a spelling it has never seen. The rules follow what
-is customary since Radford et al. (2019, section 3.1, "invertible de-tokenizers") and in the comparisons of discrete
-diffusion (Lou et al., 2024; Sahoo et al., 2024): perplexities are of the text as it is after them, bits per byte of its
-bytes.
+Without it, a model trained on ordinary text would be scored on a spelling that it has never seen. The rules follow
+Radford et al. (2019, section 3.1, "invertible de-tokenizers") and the comparisons of discrete diffusion (Lou et al.,
+2024; Sahoo et al., 2024). Perplexities and bits per byte are those of the text after de-tokenisation.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ WIKITEXT: Rules = (
 PTB: Rules = (
     *CLITICS,
     (r"\\/", "/"),
-    (r"\bN\b", "1"),  # numbers were taken out
+    (r"\bN\b", "1"),  # stands for any number in this set
     (r"([$#]) 1", r"\g<1>1"),
     (r"<unk>", "?"),
     (r"(?m)^ +| +$", ""),
@@ -60,10 +59,10 @@ def lm1b(text: str) -> str:
 
 
 def lambada(text: str) -> str:
-    """Straight quotes; punctuation and clitics join their words, where a file is the tokenized one."""
+    """Straight quotes; in tokenized files, punctuation and clitics join their words."""
     return _applied(LAMBADA, text)
 
 
 def scientific(text: str) -> str:
-    """The articles of arXiv and PubMed: the rules of WikiText, then those of LM1B."""
+    """Articles of arXiv and PubMed: the rules of WikiText, then those of LM1B."""
     return lm1b(wikitext(text))

@@ -1,4 +1,4 @@
-"""The text sets, where each is to be had, and how it is spelled."""
+"""Text sets with their sources and de-tokenisers."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ltm_pyro.suites.zero_shot.detokenise import lambada, lm1b, ptb, scientific,
 
 
 def as_it_is(text: str) -> str:
-    """No rule."""
+    """Identity de-tokeniser."""
     return text
 
 
 class TextSet(NamedTuple):
-    """One set.
+    """Text set for zero-shot perplexity.
 
     Attributes:
-        title: as tables name it.
-        hub: where `datasets` finds it, as `hf:NAME:CONFIG:SPLIT`: the split that comparisons in the literature score.
-        field: which holds the text.
-        detokenise: its rule.
-        source: of the set.
+        title: name in tables.
+        hub: `hf:NAME:CONFIG:SPLIT` for `datasets`, with the split that the literature scores.
+        field: field with the text.
+        detokenise: de-tokeniser of the set.
+        source: publication of the set.
     """
 
     title: str

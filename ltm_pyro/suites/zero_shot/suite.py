@@ -1,4 +1,4 @@
-"""A run scored on text sets of the field."""
+"""Suite `zero-shot`: perplexity of a run on standard text sets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 FOLDER = "evaluation/zero-shot"
 CAPTION = "Cost of each text set. Bars: one standard error over sequences. Costs: lower is better."
-Found = dict[str, list[dict[str, Any]]]  # records by a set's title
+Found = dict[str, list[dict[str, Any]]]  # records by title of the set
 
 
 @in_range
@@ -50,7 +50,7 @@ def evaluate(
     run: RunFolder,
     *,
     sets: Sequence[str] = tuple(SETS),
-    files: Annotated[Mapping[str, str], Argument(metavar="SET=PATH")] = {},  # nothing is written to it
+    files: Annotated[Mapping[str, str], Argument(metavar="SET=PATH")] = {},  # never modified
     mode: str | None = None,
     documents: Annotated[int | None, whole(1)] = None,
     limit: Limit = None,
@@ -63,33 +63,33 @@ def evaluate(
     trust_code: TrustCode = False,
     command: Sequence[str] = (),
 ) -> SuiteResult:
-    """Perplexity on the field's text sets, nothing learned from them.
+    """Measure zero-shot perplexity on standard text sets.
 
-    What there is when it is interrupted is shown and kept in the run's folder.
+    After an interrupt, the results so far are shown and kept in the run's folder.
 
     Args:
-        sets: which; all of them if left out.
-        files: a local file or folder in the place of a set's data on the hub, spelled as that is.
-        mode: windows or documents; the run's own if left out.
-        documents: the most documents to read of each set.
-        limit: the most sequences to score of each set.
-        resume: go on with an interrupted evaluation, or add sets.
-        command: that this can be repeated by.
+        sets: text sets; all if left out.
+        files: a local file or folder instead of a set's data on the hub, with the same spelling.
+        mode: windows or documents; the run's mode if left out.
+        documents: largest number of documents to read of each set.
+        limit: largest number of sequences to score of each set.
+        resume: continue an interrupted evaluation, or add sets.
+        command: command that repeats the evaluation.
         run, draws, fast_steps, batch_size, checkpoint, seed, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: for a set that there is not, a file that cannot be read, or if none of the sets can be had.
+        InputError: for an unknown set, a file that cannot be read, or if no set can be loaded.
     """
     call = Call(evaluate, locals())
     chosen = _chosen(sets, mode)
     opened = open_run(run, trust_code)
     _refuse_other(files, sets)
     folder = comparison_folder(opened.folder / FOLDER, call, settings_of(opened, call, "sets", "files"), opened)
-    found = folder.done() if resume else folder.others(SETS[name].title for name in chosen)
+    records_by_title = folder.done() if resume else folder.others(SETS[name].title for name in chosen)
     folder.begin(command)
     missing: dict[str, str] = {}
     for name, file in files.items():
-        field_of(SETS[name], file)  # before anything is scored
+        field_of(SETS[name], file)  # raises an error before any set is scored
     sizes: dict[str, Any] = {"draws": draws, "limit": limit, "batch_size": batch_size, "seed": seed}
 
     def score(sequences: Sequences) -> Evaluation:
@@ -99,13 +99,16 @@ def evaluate(
     try:
         for name in chosen:
             cut = partial(_sequences, opened, SETS[name], files.get(name), mode, documents)
-            _score(name, files.get(name), cut, score, found, missing)
-            folder.keep(found)
+            _score(name, files.get(name), cut, score, records_by_title, missing)
+            folder.keep(records_by_title)
     except KeyboardInterrupt:
-        say(f"interrupted: {len(found)} of {len(chosen)} sets are scored; go on with the same command and --resume")
-        _finish(folder, found, missing)
+        say(
+            f"interrupted: {len(records_by_title)} of {len(chosen)} sets are scored; the same command with --resume "
+            "continues"
+        )
+        _finish(folder, records_by_title, missing)
         raise
-    return _finish(folder, found, missing)
+    return _finish(folder, records_by_title, missing)
 
 
 def _chosen(sets: Sequence[str], mode: str | None) -> list[str]:
@@ -128,13 +131,13 @@ def _score(
     file: str | None,
     cut: Callable[[], Sequences],
     score: Callable[[Sequences], Evaluation],
-    found: Found,
+    records_by_title: Found,
     missing: dict[str, str],
 ) -> None:
-    """Score one set, unless it has been, or it is not to be had."""
+    """Score a set, unless it is scored already; a set that cannot be loaded is noted in `missing`."""
     title, source = SETS[name].title, file or SETS[name].hub
-    if title in found:
-        if (before := found[title][0].get("source", source)) != source:
+    if title in records_by_title:
+        if (before := records_by_title[title][0].get("source", source)) != source:
             raise InputError(f"{title} was scored from {before}, not from {source}: leave out --resume")
         return
     try:
@@ -144,14 +147,14 @@ def _score(
             raise
         missing[title] = f"{error}; as --files {name}=PATH"
         return
-    found[title] = [{**record, "source": source} for record in records_of(score(sequences))]
+    records_by_title[title] = [{**record, "source": source} for record in records_of(score(sequences))]
 
 
 def field_of(chosen: TextSet, file: str) -> str | None:
-    """The field of a local file that holds its text: the hub's, or `text`, the default.
+    """Field of a local file that holds its text: the field on the hub, or None for the default, `text`.
 
     Raises:
-        InputError: if it has neither, or its first document cannot be read.
+        InputError: if the file has neither, or its first document cannot be read.
     """
     from ltm_pyro import data
     from ltm_pyro.data.fields import NoFieldError
@@ -163,39 +166,39 @@ def field_of(chosen: TextSet, file: str) -> str | None:
             next(iter(data.Corpus(file)), None)
         except NoFieldError as error:
             raise InputError(
-                f"{error.found} Call the one to read {chosen.field!r}, as the hub does, or 'text'"
+                f"{error.found} Name the field to read {chosen.field!r}, as on the hub, or 'text'"
             ) from error
         return None
     return chosen.field
 
 
 def _sequences(run: Run, chosen: TextSet, file: str | None, mode: str | None, documents: int | None) -> Sequences:
-    """A set's text after its de-tokenisation, cut as the run's own."""
+    """Sequences of a set after de-tokenisation, cut like the run's text."""
     from ltm_pyro import data
 
     source = chosen.hub if file is None else file
     field = chosen.field if file is None else field_of(chosen, file)
-    plain = list(islice(data.Corpus(source, field), documents))
-    texts = (document._replace(text=chosen.detokenise(document.text)) for document in plain)
-    kept = [text for text in texts if text.text.strip()]
+    raw = list(islice(data.Corpus(source, field), documents))
+    texts = (document._replace(text=chosen.detokenise(document.text)) for document in raw)
+    nonempty = [document for document in texts if document.text.strip()]
     cut: Any = mode or run.config.data.mode
-    sequences = data.cut(cut, kept, run.tokenizer, run.config.data.length)
+    sequences = data.cut(cut, nonempty, run.tokenizer, run.config.data.length)
     if not len(sequences):
         raise InputError(f"{source} gives no sequence to score: it is too small")
     return sequences
 
 
-def _finish(folder: ComparisonFolder, found: Found, missing: dict[str, str]) -> SuiteResult:
+def _finish(folder: ComparisonFolder, records_by_title: Found, missing: dict[str, str]) -> SuiteResult:
     from ltm_pyro.plots import plot_text_sets, save_figure
 
-    shown = table(found, missing)
-    if not found:
-        sys.stdout.write(shown + "\n")
-        raise InputError("none of the sets could be had; give files of them, --files SET=PATH")
-    records = [{"set": title, **record} for title, own in found.items() for record in own]
+    text = table(records_by_title, missing)
+    if not records_by_title:
+        sys.stdout.write(text + "\n")
+        raise InputError("no set could be loaded; give local files, --files SET=PATH")
+    records = [{"set": title, **record} for title, group in records_by_title.items() for record in group]
 
     def draw() -> list[str]:
         return [path.name for path in save_figure(folder.path / "sets", [partial(plot_text_sets, records)], CAPTION)]
 
-    folder.finish(shown, records, draw)
-    return SuiteResult(shown, records, folder.path)
+    folder.finish(text, records, draw)
+    return SuiteResult(text, records, folder.path)

@@ -1,4 +1,4 @@
-"""Zero-shot numbers as people read them."""
+"""Table of zero-shot perplexities, in Markdown."""
 
 from __future__ import annotations
 
@@ -20,28 +20,30 @@ TIGHTEST = ("exact", "importance_weighted", "diffusion", "elbo")
 
 
 def records_of(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """A record for each number of one set."""
+    """Records of all scores on a set."""
     lost = {"lost": evaluation.lost} if evaluation.lost else {}
     return [{"number": name, **score.to_dict(), **lost} for name, score in evaluation.scores.items()]
 
 
 def table(found: Mapping[str, list[dict[str, Any]]], missing: Mapping[str, str]) -> str:
-    """A row for each set: all numbers as perplexities, the tightest bound in bits per byte, and how much was scored.
+    """Table with a row for each set: perplexities, bits per byte of the tightest bound, and number of tokens.
 
     Args:
-        found: records by the set's title, as `records_of` gives them.
-        missing: why a set is not there, and how to get it, by its title.
+        found: records by the set's title, from `records_of`.
+        missing: reason and remedy by title of each missing set.
     """
-    names = [name for name in COLUMNS if any(record["number"] == name for own in found.values() for record in own)]
+    names = [
+        name for name in COLUMNS if any(record["number"] == name for records in found.values() for record in records)
+    ]
     header = ["perplexity", *(COLUMNS[name] for name in names), "bits/byte", "tokens"]
-    rows = [_row(title, {record["number"]: record for record in own}, names) for title, own in found.items()]
+    rows = [_row(title, {record["number"]: record for record in group}, names) for title, group in found.items()]
     rows += [[title, "missing", *[""] * (len(header) - 2)] for title in missing]
     notes = [
         "Perplexity exp(Σ nats / Σ tokens), ± one standard error over sequences; predictive: of the second half of "
-        "each sequence, after its first. Bits per byte: of the tightest number there is. Tokenizers differ between "
-        "models: compare bits per byte. All of the text after the set's de-tokenisation.",
-        *(f"{title}: {own[0]['lost']}" for title, own in found.items() if own[0].get("lost")),
-        *(f"{title} is missing: {why}" for title, why in missing.items()),
+        "each sequence, given the first. Bits per byte: of the tightest bound. Tokenizers differ between models: "
+        "compare bits per byte. All numbers are of the text after the set's de-tokenisation.",
+        *(f"{title}: {group[0]['lost']}" for title, group in found.items() if group[0].get("lost")),
+        *(f"{title} is missing: {reason}" for title, reason in missing.items()),
     ]
     return "\n".join([*aligned([header, *rows]), "", *notes])
 

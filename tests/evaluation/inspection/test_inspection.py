@@ -177,8 +177,8 @@ def test_other_priors_are_refused(tiny):
     [
         (0.05, 0.01, "gain 0.0500 ± 0.0100 nats/token"),
         (-0.05, 0.01, "lose 0.0500 ± 0.0100 nats/token"),
-        (0.003, 0.002, "neither gain nor lose anything that could be told (0.0030 ± 0.0020 nats/token)"),
-        (-0.003, 0.002, "neither gain nor lose anything that could be told (-0.0030 ± 0.0020 nats/token)"),
+        (0.003, 0.002, "neither gain nor lose beyond two standard errors (0.0030 ± 0.0020 nats/token)"),
+        (-0.003, 0.002, "neither gain nor lose beyond two standard errors (-0.0030 ± 0.0020 nats/token)"),
     ],
 )
 def test_the_verdict_follows_two_standard_errors(gain, error, words):
