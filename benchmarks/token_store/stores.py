@@ -71,7 +71,7 @@ class OurStore(AbstractStore):
 
         def fill(place: Path) -> dict[str, Any]:
             with ExitStack() as files:
-                encoder = Encoder("windows", self._tokenizer, self.length, creator(place, PART, files))  # type: ignore[arg-type]
+                encoder = Encoder("windows", self._tokenizer, self.length, creator(place, PART, files))
                 for document in documents:
                     encoder.add(*document)
                 return encoder.notes()
@@ -87,7 +87,7 @@ class OurStore(AbstractStore):
         if entry is None:
             raise OSError("there is no such entry, or it is damaged")
         encoded = Encoded.load(entry.folder, PART, entry.notes)
-        return OurWindows(sequences_of("windows", encoded, self._tokenizer, self.length))  # type: ignore[arg-type]
+        return OurWindows(sequences_of("windows", encoded, self._tokenizer, self.length))
 
     @property
     def largest(self) -> Path:
