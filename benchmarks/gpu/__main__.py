@@ -26,7 +26,7 @@ from ltm_pyro.device import chosen_device, device_named
 from ltm_pyro.tables import aligned
 
 SECONDS = {"tests": 90, "equality": 45, "compiled": 140, "bf16": 45, "attention": 60, "memory": 45, "writing": 45}
-SLOWER = 4  # times as long a part may take on a CPU
+PATIENCE = {"cuda": 1.0, "cpu": 4.0}  # times its share of the time that a part may take
 USUAL = {
     "cuda": Sizes(vocabulary=8192, width=512, layers=3, heads=8, thoughts=4, window=64, length=512, batch=16),
     "cpu": Sizes(vocabulary=1024, width=64, layers=2, thoughts=2, window=16, length=128, batch=4, fast_steps=4),
@@ -63,12 +63,12 @@ class Outcome:
         }
 
 
-def outcome_of(name: str, setting: Setting, threads: int) -> Outcome:
+def outcome_of(name: str, setting: Setting, threads: int, patience: float) -> Outcome:
     """How a part ends; a difference outside its tolerance is a failure."""
     began = time.perf_counter()
     error, finding = None, Finding()
     try:
-        finding = measured(name, setting, threads, SECONDS[name] * (1 if setting.on_cuda else SLOWER))
+        finding = measured(name, setting, threads, SECONDS[name] * patience)
     except PartError as failure:
         error = str(failure)
     if finding.outside:
@@ -108,18 +108,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_for("gpu", __doc__, rounds=5)
     parser.add_argument("--device", help="cpu, cuda, cuda:1; a GPU if there is one, if left out")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument(
+        "--patience", type=float, help="times its share of the time that a part may take; 1, 4 on a CPU"
+    )
     add_sizes(parser, USUAL["cuda"])
     parser.set_defaults(out=None)
     options = parser.parse_args(arguments)
     prepare(options)
     device = device_named(options.device) if options.device else chosen_device()
-    sizes = sizes_from(options, USUAL["cuda" if device.type == "cuda" else "cpu"])
+    kind = "cuda" if device.type == "cuda" else "cpu"
+    sizes, patience = sizes_from(options, USUAL[kind]), options.patience or PATIENCE[kind]
     setting = Setting(str(device), sizes, options.rounds, options.seed)
     told = environment(device)
     print(", ".join(f"{name} {value}" for name, value in {**told, "torch": torch.__version__}.items()))
     outcomes: dict[str, Outcome] = {}
     for name in options.parts:
-        outcomes[name] = outcome_of(name, setting, torch.get_num_threads())
+        outcomes[name] = outcome_of(name, setting, torch.get_num_threads(), patience)
         tell(name, outcomes[name])
     rows = [[name, part.ending, f"{part.seconds:.0f} s"] for name, part in outcomes.items()]
     print("\n" + "\n".join(aligned([["part", "outcome", "time"], *rows], left=2)))

@@ -173,6 +173,7 @@ def test_a_part_that_takes_too_long_is_stopped_with_all_that_it_started(tmp_path
 
 def test_shares_of_the_time_leave_some_of_eight_minutes():
     assert set(command.SECONDS) == set(PARTS)
+    assert command.PATIENCE["cuda"] == 1
     assert sum(command.SECONDS.values()) <= 8 * 60 - 10
 
 
