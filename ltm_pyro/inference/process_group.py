@@ -20,14 +20,14 @@ class ProcessGroup(Protocol):
         """The terms of all processes, one after another, in the order of the batch."""
 
 
-class ShardedParameters(Protocol):
-    """Weights of which every process moves a part. All processes make every call."""
+class DistributedWeights(Protocol):
+    """Weights that several processes move together. All processes make every call."""
 
-    whole: list[nn.Parameter]
-    own: list[nn.Parameter]
+    def parameters(self) -> list[nn.Parameter]:
+        """Those that learn, each once: of shards, the whole weights from the fast loop up to `reduce`."""
 
     def reduce(self) -> None:
-        """Sum the gradients of `whole` over all processes, and hand them out in parts, to `own`."""
+        """Sum the gradients over all processes; where there are shards, each process gets its own."""
 
     def clip(self, largest: float) -> Tensor:
         """Scale all gradients so that their norm is no larger; returns the norm before."""
