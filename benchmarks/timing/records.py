@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CODE = (":(top,glob)**/*.py", ":(top,glob)**/*.yaml")  # files that the results depend on
-PLACES = ("--out", "--run", "--corpus")  # options whose values are paths of this machine
+PLACES = ("--out", "--run", "--corpus", "--against")  # options whose values are paths of this machine
 
 
 def provenance(name: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def provenance(name: str, arguments: Sequence[str]) -> dict[str, Any]:
     return {
         "benchmark": name,
         "command": ["python", "-m", f"benchmarks.{name}", *_without_places(arguments)],
-        "commit": _git("rev-parse", "--short=7", "HEAD"),
+        "commit": commit_of(HERE),
         "clean": _git("status", "--porcelain", "--", *CODE) == "",
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "pyro": version("pyro-ppl")},
         "system": f"{platform.system()} {platform.machine()}",
@@ -96,8 +96,13 @@ def _without_places(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def _git(*arguments: str) -> str | None:
-    result = subprocess.run(["git", *arguments], cwd=HERE, capture_output=True, text=True, check=False)
+def commit_of(folder: Path) -> str | None:
+    """The commit that a checkout is at; None if it is none."""
+    return _git("rev-parse", "--short=7", "HEAD", folder=folder)
+
+
+def _git(*arguments: str, folder: Path = HERE) -> str | None:
+    result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     return result.stdout.strip() if result.returncode == 0 else None
 
 

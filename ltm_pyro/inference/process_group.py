@@ -20,14 +20,14 @@ class ProcessGroup(Protocol):
         """All-gather: the terms of all processes, concatenated in the order of the batch."""
 
 
-class ShardedParameters(Protocol):
-    """Sharded weights, of which every process updates a part. All calls are collective."""
+class DistributedWeights(Protocol):
+    """Weights that several processes move together. All processes make every call."""
 
-    whole: list[nn.Parameter]
-    own: list[nn.Parameter]
+    def parameters(self) -> list[nn.Parameter]:
+        """Those that learn, each once: of shards, the whole weights from the fast loop up to `reduce`."""
 
     def reduce(self) -> None:
-        """Reduce-scatter: sum the gradients of `whole` over all processes, into the parts `own`."""
+        """Sum the gradients over all processes; where there are shards, each process gets its own."""
 
     def clip(self, largest: float) -> Tensor:
         """Clip the norm of all gradients to `largest`; returns the norm before."""

@@ -18,7 +18,7 @@ from ltm_pyro.inference.contracts import guide_of
 from ltm_pyro.inference.fused import fused
 from ltm_pyro.inference.objective import objective_for
 from ltm_pyro.inference.observers import WeightObserver
-from ltm_pyro.inference.process_group import ProcessGroup, ShardedParameters
+from ltm_pyro.inference.process_group import DistributedWeights, ProcessGroup
 from ltm_pyro.instances import require_maker, require_method
 from ltm_pyro.ranges import NOT_NEGATIVE, POSITIVE, SHARE, SHARE_BELOW_ONE, bounded, whole
 from ltm_pyro.recorded import Recorded
@@ -95,7 +95,7 @@ class SlowStep(Recorded):
         self.make_optimizer, self.observer = optimizer, observer
         self.taken = 0
         self._loss: Tensor | None = None
-        self.parts: ShardedParameters | None = None
+        self.distributed: DistributedWeights | None = None
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -128,12 +128,12 @@ class SlowStep(Recorded):
         self.optimizer = fused(
             self.make_optimizer([group for group in groups if group["params"]], lr=self.learning_rate, betas=self.betas)
         )
-        self.taken, self.parts = 0, None
+        self.taken, self.distributed = 0, None
 
-    def move_parts(self, parts: ShardedParameters) -> None:
-        """Make the optimizer anew, of the parts of the weights that this process has."""
-        self.prepare(parts.own)
-        self.parts = parts
+    def distribute(self, weights: DistributedWeights) -> None:
+        """Make the optimizer anew, of weights that several processes move together."""
+        self.prepare(weights.parameters())
+        self.distributed = weights
 
     def step(self, model: nn.Module, guide: nn.Module, x: Tensor, mask: Tensor | None = None, **kwargs: Any) -> Terms:
         """Move θ by one step, and say where the batch stood before it.
@@ -221,27 +221,25 @@ class SlowStep(Recorded):
 
         A weight that no process has a gradient for keeps none: the optimizer leaves it alone, as in a single process.
         """
-        weights = self._learning()
+        weights = self.parameters if self.distributed is None else self.distributed.parameters()
         told = torch.tensor([0.0, *(weight.grad is not None for weight in weights)]).to(loss)
         told[0] = loss
         others.add_up([told])
         for weight, somewhere in zip(weights, (told[1:] > 0).tolist(), strict=True):
             if somewhere and weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-        if self.parts is not None:
-            self.parts.reduce()
-        else:
+        if self.distributed is None:
             others.add_up([weight.grad for weight in weights if weight.grad is not None])
+        else:
+            self.distributed.reduce()
         return told[0]
 
     def _clipped(self) -> Tensor:
         """The norm of the gradient, which is clipped."""
         largest = self.clip or math.inf
-        return nn.utils.clip_grad_norm_(self.parameters, largest) if self.parts is None else self.parts.clip(largest)
-
-    def _learning(self) -> list[nn.Parameter]:
-        """The weights that get gradients from the model; the optimizer may hold parts of them."""
-        return self.parameters if self.parts is None else self.parts.whole
+        if self.distributed is None:
+            return nn.utils.clip_grad_norm_(self.parameters, largest)
+        return self.distributed.clip(largest)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs: the optimizer's state and the schedule's place."""

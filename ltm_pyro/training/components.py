@@ -34,15 +34,15 @@ class RunComponents(NamedTuple):
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters of θ by their names in `state_dict`."""
-        return dict(self._weighted().named_parameters())
+        return dict(self.module().named_parameters())
 
     def state_dict(self) -> dict[str, Any]:
         """θ by name, under `model.` and `guide.`."""
-        return self._weighted().state_dict()
+        return self.module().state_dict()
 
     def load_state_dict(self, weights: dict[str, Any]) -> None:
         """Restore θ; raises RuntimeError if names or shapes differ."""
-        self._weighted().load_state_dict(weights)
+        self.module().load_state_dict(weights)
 
     def for_tables(self, steps: int | None = None) -> RunComponents:
         """The same objects with the fast loop of `TableFit`, of `steps` steps; as many as usually suffice if None."""
@@ -56,5 +56,6 @@ class RunComponents(NamedTuple):
         """Dual-rate inference with these objects and a new slow optimizer."""
         return DualRateSVI(self.model, self.guide, self.fast, self.slow)
 
-    def _weighted(self) -> nn.ModuleDict:
+    def module(self) -> nn.ModuleDict:
+        """Model and guide as one module, which holds θ."""
         return nn.ModuleDict({"model": self.model, "guide": self.guide})

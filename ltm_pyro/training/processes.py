@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 PATIENCE = timedelta(hours=2)  # others wait while the first process validates, or reads the corpus
-BUCKET = 2**24  # numbers that travel at once: few enough not to need much memory, enough not to wait for each
-
-
-Item = TypeVar("Item")
+BUCKET = 2**24  # numbers that are taken at once: few enough not to need much memory, enough not to wait for each
 
 
 class LostProcessError(RuntimeError):
@@ -33,10 +31,7 @@ class Processes:
     """All processes of a run, as one of them sees them; a single one needs nobody and waits for nobody.
 
     Every process reads the same batches and works on slices of its own. Posteriors stay where they are. The weights
-    are the same in all: gradients are summed once per slow step, explicitly and not by `DistributedDataParallel`. That
-    sums as soon as a backward pass reaches a weight, and so only works around a module's own forward and one backward
-    pass for each of those; here a Pyro program is traced, its decoder is called by a distribution's `log_prob`, and
-    the fast loop goes back through it many times for each slow step.
+    are the same in all: `Replicas` sums their gradients once per slow step, or `Shards` where each process has a part.
 
     Every call but the properties is one that all processes must make.
 
@@ -63,20 +58,12 @@ class Processes:
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Put the sum over all processes in the place of each tensor, bit for bit the same in all of them."""
         if self.several:
-            for bucket in _buckets(tensors):
-                flat = torch.cat([tensor.flatten() for tensor in bucket])
-                with together():
-                    torch.distributed.all_reduce(flat)
-                _unpack(flat, bucket)
+            _in_place(torch.distributed.all_reduce, tensors)
 
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Put what the first process holds in the place of each tensor."""
         if self.several:
-            for bucket in _buckets(tensors):
-                flat = torch.cat([tensor.detach().flatten() for tensor in bucket])
-                with together():
-                    torch.distributed.broadcast(flat, 0)
-                _unpack(flat, bucket)
+            _in_place(partial(torch.distributed.broadcast, src=0), tensors)
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The tensors of all processes, of one shape, side by side in a new first dimension."""
@@ -125,6 +112,8 @@ class Processes:
 
     def first_unlike(self, tensors: Mapping[str, Tensor]) -> str | None:
         """The name of the first tensor that is not, bit for bit, the same in all processes; None if all are."""
+        if not tensors:
+            return None
         sums = self.gather(torch.stack([_checksum(tensor) for tensor in tensors.values()]))  # (processes, tensors)
         unlike = (sums != sums[0]).any(0).tolist()
         return next((name for name, differs in zip(tensors, unlike, strict=True) if differs), None)
@@ -167,26 +156,12 @@ def _checksum(tensor: Tensor) -> Tensor:
     return total
 
 
-def buckets(
-    items: Iterable[Item], size: Callable[[Item], int], dtype: Callable[[Item], torch.dtype]
-) -> list[list[Item]]:
-    """Groups of items that travel together, in order: of one dtype, and not much more than `BUCKET` numbers."""
-    found: list[list[Item]] = []
-    room, kind = 0, None
-    for item in items:
-        if room <= 0 or dtype(item) != kind:
-            found.append([])
-            room, kind = BUCKET, dtype(item)
-        found[-1].append(item)
-        room -= size(item)
-    return found
-
-
-def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    return buckets(tensors, Tensor.numel, lambda tensor: tensor.dtype)
-
-
 @torch.no_grad()
-def _unpack(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_(part.view_as(tensor))
+def _in_place(collective: Callable[[Tensor], object], tensors: Sequence[Tensor]) -> None:
+    """Put what a collective makes of each tensor in its place."""
+    for tensor in tensors:
+        dense = tensor.detach().contiguous()
+        with together():
+            collective(dense)
+        if not tensor.is_contiguous():
+            tensor.copy_(dense)

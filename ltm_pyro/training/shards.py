@@ -1,134 +1,160 @@
-"""Weights in parts, one for each process, and whole only while a batch is worked on."""
+"""Weights, gradients and the optimizer's state in shards, by PyTorch's FSDP2."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+from torch.optim import Optimizer
 
-from ltm_pyro.training.processes import Processes, buckets, together
+from ltm_pyro.training.processes import BUCKET, Processes, together
 
 
 class Shards:
-    """Fully sharded data parallelism around Pyro programs: weights, gradients and the optimizer's state in parts.
+    """Fully sharded data parallelism around Pyro programs, by `torch.distributed.fsdp.fully_shard`.
 
-    Between batches each process holds one part of every weight, of equal size, and the optimizer's state of that part.
-    The weights are put together once before a batch's fast loop, and taken apart after its slow step, before which the
-    summed gradients are handed out in parts. Torch's `fully_shard` does the same by hooks on a module's forward; here
-    a decoder is also called by a distribution's `log_prob`, outside any forward, so that it is done by name.
+    Between batches each process holds a shard of every weight that learns, and the optimizer's state of that shard. The
+    weights are gathered once before a batch's fast loop. After its slow pass the summed gradients are scattered.
 
-    The optimizer must treat every number by itself, as SGD, Adam and AdamW do.
+    `fully_shard` puts its hooks around the forward and the backward pass of one module. Here that module is a
+    `_Reduction`, whose passes are taken once per slow step, when all gradients are there, and not the decoder: a Pyro
+    program calls a decoder by any method, and the fast loop goes back through it many times for each slow step. So no
+    hook stands in the way of the fast loop, nothing is sent in it, and a decoder of any class will do.
+
+    FSDP2 has no shards of a single number (shape `()`): those are the same in all processes, as frozen weights are.
+
+    The optimizer must treat every number by itself, as SGD, Adam and AdamW do, and take `DTensor`s.
 
     Args:
-        parameters: all of them whole, and the same in all processes. They keep their identity.
+        module: holds all weights, whole and the same in all processes.
         processes: all of which make every call here.
-
-    Attributes:
-        whole: the parameters that learn, each once.
-        own: this process's part of each, (n, 1) of a matrix and (n,) of anything smaller: for the optimizer.
     """
 
-    def __init__(self, parameters: Iterator[nn.Parameter], processes: Processes) -> None:
-        self.processes = processes
-        self.whole = list(dict.fromkeys(parameter for parameter in parameters if parameter.requires_grad))
-        self.shapes = [parameter.shape for parameter in self.whole]
-        self.own = [nn.Parameter(self.part(parameter.detach())) for parameter in self.whole]
+    def __init__(self, module: nn.Module, processes: Processes) -> None:
+        self.module, self.processes = module, processes
+        mesh = init_device_mesh(processes.device.type, (processes.count,))
+        shared = [weight for weight in self.parameters() if weight.dim()]
+        self.reductions = [self._sharded(bucket, mesh) for bucket in _buckets(shared)]
 
-    def part(self, whole: Tensor) -> Tensor:
-        """This process's part of a tensor: a copy."""
-        part = self._in_parts(whole)[self.processes.rank].clone()
-        return part[:, None] if whole.dim() >= 2 else part
+    def parameters(self) -> list[nn.Parameter]:
+        """The weights that learn, each once: whole within `gathered`, and else this process's shards as `DTensor`s."""
+        return [weight for weight in self.module.parameters() if weight.requires_grad]
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
-        """Within, the weights are whole."""
-        self._gather()
+        """Within, the weights are whole, up to `reduce`; behind, they are in shards, and no gradient is left."""
+        with together():
+            for reduction in self.reductions:
+                reduction.unshard()
         try:
             yield
         finally:
-            self.release()
-
-    @torch.no_grad()
-    def take(self) -> None:
-        """Hold the parts of the weights as they now are, whole."""
-        for own, parameter in zip(self.own, self.whole, strict=True):
-            own.copy_(self.part(parameter))
-
-    def release(self) -> None:
-        """Let go of the whole weights and of their gradients."""
-        for parameter in self.whole:
-            parameter.grad, parameter.data = None, parameter.data.new_empty(0)
+            for weight in self.parameters():
+                weight.grad = None
+            for reduction in self.reductions:
+                reduction.reshard()
 
     def reduce(self) -> None:
-        """Sum the gradients of whole weights over all processes; each part gets its own, and no whole one stays."""
-        gradients = {place: whole.grad for place, whole in enumerate(self.whole) if whole.grad is not None}
-        for places in self._buckets(list(gradients)):
-            table = torch.cat([self._in_parts(gradients.pop(place)) for place in places], 1)  # (processes, n)
-            for place in places:
-                self.whole[place].grad = None
-            summed = torch.empty_like(table[0])
+        """Sum the gradients over all processes, and scatter them; of the weights, too, only the shards stay."""
+        self.processes.add_up([w.grad for w in self.parameters() if not w.dim() and w.grad is not None])
+        for reduction in self.reductions:
             with together():
-                torch.distributed.reduce_scatter_single(summed, table.flatten())
-            for place, part in zip(places, summed.split([self.own[p].numel() for p in places]), strict=True):
-                self.own[place].grad = part.view_as(self.own[place]).clone()
+                reduction(torch.zeros((), device=self.processes.device, requires_grad=True)).backward()
 
-    @torch.no_grad()
     def clip(self, largest: float) -> Tensor:
         """Scale the gradients so that their norm over all processes is no larger; returns the norm before."""
-        gradients = [own.grad for own in self.own if own.grad is not None]
-        square = torch.stack([gradient.square().sum() for gradient in gradients]).sum()
-        self.processes.add_up([square])
-        norm = square.sqrt()
-        for gradient in gradients:
-            gradient.mul_((largest / (norm + 1e-6)).clamp(max=1.0))
-        return norm
+        with together():
+            norm = nn.utils.clip_grad_norm_(self.parameters(), largest)
+            return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+    def replicated(self) -> dict[str, Tensor]:
+        """The state that every process has for itself: frozen weights, buffers and single numbers."""
+        return {name: value for name, value in self.module.state_dict().items() if not isinstance(value, DTensor)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The whole weights and buffers by name, on the CPU of the first process; the others get nothing."""
+        with together():
+            whole = get_model_state_dict(self.module, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        first_names: dict[nn.Parameter, str] = {}  # tied weights stay one tensor
+        for name, weight in self.module.named_parameters(remove_duplicate=False):
+            if name in whole:
+                whole[name] = whole[first_names.setdefault(weight, name)]
+        return whole
+
+    def load_state_dict(self, weights: Mapping[str, Any]) -> None:
+        """Take this process's shards of whole weights; raises RuntimeError if names or shapes differ."""
+        set_model_state_dict(self.module, dict(weights), options=StateDictOptions(full_state_dict=True))
 
     def whole_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The state of the optimizer of `own`, as that of an optimizer of the whole weights; on the CPU."""
-        return self._mapped(state, lambda value, own, shape: self._put_together(value, shape).cpu(), parts=True)
+        """The state of an optimizer of shards as that of an optimizer of the whole weights, on the CPU."""
 
-    def own_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The reverse: this process's part of a whole optimizer's state."""
-        return self._mapped(state, lambda value, own, shape: self.part(value), parts=False)
+        def whole(value: Any) -> Any:
+            return value.full_tensor().cpu() if isinstance(value, DTensor) else value
 
-    def _mapped(self, state: Mapping[str, Any], change: Callable[..., Tensor], parts: bool) -> dict[str, Any]:
-        """A state dict whose tensors of a weight's size are changed; optimizers number matrices first, as they come."""
-        order = sorted(range(len(self.own)), key=lambda place: self.own[place].dim() < 2)
-        entries = {}
-        for number, values in state["state"].items():
-            own, shape = self.own[order[number]], self.shapes[order[number]]
-            size = own.shape if parts else shape
-            entries[number] = {
-                name: change(value, own, shape)
-                if isinstance(value, Tensor) and value.shape == size and name != "step"
-                else value
-                for name, value in values.items()
-            }
+        with together():
+            entries = {number: {name: whole(v) for name, v in of.items()} for number, of in state["state"].items()}
         return {**state, "state": entries}
 
-    def _gather(self) -> None:
-        for places in self._buckets(range(len(self.own))):
-            flat = torch.cat([self.own[place].detach().flatten() for place in places])
-            table = self.processes.gather(flat)
-            for place, columns in zip(places, table.split([self.own[p].numel() for p in places], 1), strict=True):
-                self.whole[place].data = _joined(columns, self.shapes[place])
+    def own_state(self, state: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+        """The reverse: this process's shards of the state of an optimizer of the whole weights."""
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
 
-    def _put_together(self, own: Tensor, shape: torch.Size) -> Tensor:
-        return _joined(self.processes.gather(own.flatten()), shape)
+        def own(value: Any, like: Tensor) -> Any:
+            if not (isinstance(like, DTensor) and isinstance(value, Tensor) and value.shape == like.shape):
+                return value
+            return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
-    def _in_parts(self, whole: Tensor) -> Tensor:
-        """(processes, n), the last one filled up with zeros."""
-        flat, count = whole.flatten(), self.processes.count
-        return nn.functional.pad(flat, (0, -len(flat) % count)).view(count, -1)
+        entries = {
+            number: {name: own(value, weights[number]) for name, value in of.items()}
+            for number, of in state["state"].items()
+        }
+        return {**state, "state": entries}
 
-    def _buckets(self, places: Iterable[int]) -> list[list[int]]:
-        return buckets(places, lambda place: self.shapes[place].numel(), lambda place: self.own[place].dtype)
+    def _sharded(self, weights: list[nn.Parameter], mesh: DeviceMesh) -> Any:
+        """The `_Reduction` of some weights, an `FSDPModule`; they are in shards from now on."""
+        others = set(self.module.parameters()).difference(weights)
+        reduction = fully_shard(
+            _Reduction(self.module),
+            mesh=mesh,
+            reshard_after_forward=False,
+            shard_placement_fn=self._placement,
+            ignored_params=others,
+        )
+        reduction.set_gradient_divide_factor(1.0)  # a sum, and no mean
+        reduction.set_force_sum_reduction_for_comms(True)  # gloo has no other
+        return reduction
+
+    def _placement(self, weight: nn.Parameter) -> Shard:
+        """The first dimension that the processes can share equally; the first of all if there is none."""
+        return Shard(next((dim for dim, size in enumerate(weight.shape) if size % self.processes.count == 0), 0))
 
 
-def _joined(parts: Tensor, shape: torch.Size) -> Tensor:
-    """A whole tensor from its parts, (processes, n)."""
-    # contiguous also where there is a single number, of which a plain copy would keep any stride
-    return parts.flatten()[: shape.numel()].view(shape).clone(memory_format=torch.contiguous_format)
+class _Reduction(nn.Module):
+    """The pass around which `fully_shard` puts its hooks: it computes nothing, and its backward reduces gradients.
+
+    Args:
+        module: a part of this one, so that `fully_shard` finds every place where a weight is kept.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, anchor: Tensor) -> Tensor:
+        """A copy of a number that has a gradient."""
+        return anchor.clone()
+
+
+def _buckets(weights: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Weights that travel together: of one dtype, as FSDP2 wants it, and few enough not to need much memory."""
+    totals = accumulate(weight.numel() for weight in weights)
+    placed = groupby(zip(weights, totals, strict=True), lambda pair: (pair[0].dtype, pair[1] // BUCKET))
+    return [[weight for weight, _ in bucket] for _, bucket in placed]

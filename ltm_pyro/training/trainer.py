@@ -20,15 +20,17 @@ from ltm_pyro.training.interruption import Interruption
 from ltm_pyro.training.processes import Processes
 from ltm_pyro.training.randomness import random_state, remark_on_threads, restore_random_state, seed_torch
 from ltm_pyro.training.records import flat, per_token
-from ltm_pyro.training.shards import Shards
 from ltm_pyro.training.slices import count_slices, part_of, refuse_unshared
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from torch import nn
 
     from ltm_pyro.data import Batch, Batches
+    from ltm_pyro.inference.process_group import DistributedWeights
     from ltm_pyro.training.checkpoints import Checkpoint
     from ltm_pyro.training.settings import TrainSettings
+    from ltm_pyro.training.shards import Shards
     from ltm_pyro.training.storage import TrainingStorage
 
 
@@ -74,11 +76,20 @@ class Trainer:
         self.processes.share(list(components.state_dict().values()))
         self.parameters = sum(parameter.numel() for parameter in components.global_parameters())
         self.shards: Shards | None = None
-        if self.settings.shard and self.processes.several:
-            self.shards = Shards(components.global_parameters(), self.processes)
+        if self.processes.several:
             assert self.svi.slow is not None
-            self.svi.slow.move_parts(self.shards)
-            self.shards.release()
+            self.svi.slow.distribute(self._distributed(components.module()))
+
+    def _distributed(self, weights: nn.Module) -> DistributedWeights:
+        """The weights as several processes move them together, whole in each of them or in shards."""
+        if not self.settings.shard:
+            from ltm_pyro.training.replicas import Replicas
+
+            return Replicas(weights, self.processes)
+        from ltm_pyro.training.shards import Shards
+
+        self.shards = Shards(weights, self.processes)
+        return self.shards
 
     def resume(self, which: str = "latest") -> None:
         """Go on from a checkpoint; what was logged and saved after it is dropped, to be made again.
@@ -90,8 +101,7 @@ class Trainer:
             InputError: if there is none, or it is damaged or of another configuration.
         """
         path = self.storage.find(which)
-        parameters = None if self.shards else self.components.named_parameters()  # of which shards are but a part
-        checkpoint = self.storage.checkpoints.load(path, self.storage.fingerprint, parameters)
+        checkpoint = self.storage.checkpoints.load(path, self.storage.fingerprint, self.components.named_parameters())
         if "slow" not in checkpoint.state:
             raise InputError(
                 f"{self.storage.folder} holds weights alone, without the state of their optimizer: begin a run with "
@@ -113,12 +123,12 @@ class Trainer:
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Put weights, optimizer, batches and random numbers where a checkpoint has them."""
         slow = checkpoint.state["slow"]
-        with self._whole_weights():
-            self.components.load_state_dict(checkpoint.weights)
-            if self.shards is not None:
-                self.shards.take()
-                slow["optimizer"] = self.shards.own_state(slow["optimizer"])
         assert self.svi.slow is not None
+        if self.shards is None:
+            self.components.load_state_dict(checkpoint.weights)
+        else:
+            self.shards.load_state_dict(checkpoint.weights)
+            slow["optimizer"] = self.shards.own_state(slow["optimizer"], self.svi.slow.optimizer)
         self.svi.slow.load_state_dict(slow)
         self.batches.load_state_dict(checkpoint.state["batches"])
         restore_random_state(checkpoint.state["random"])
@@ -156,16 +166,17 @@ class Trainer:
         """
         assert self.svi.slow is not None
         slow = self.svi.slow.state_dict()
-        if self.shards is not None:
-            slow["optimizer"] = self.shards.whole_state(slow["optimizer"])
-        with self._whole_weights():
+        if self.shards is None:
             weights = self.components.state_dict()
             self._refuse_drift(weights)
-            if self.processes.first:
-                place = {"batches": self.batches.state_dict(), "random": random_state(), "tokens": self.tokens}
-                place["threads"] = torch.get_num_threads()
-                state, fingerprint = {"slow": slow, **place}, self.storage.fingerprint
-                self.storage.checkpoints.save(self.step, weights, state, loss, fingerprint)
+        else:
+            self._refuse_drift(self.shards.replicated())
+            weights, slow["optimizer"] = self.shards.state_dict(), self.shards.whole_state(slow["optimizer"])
+        if self.processes.first:
+            place = {"batches": self.batches.state_dict(), "random": random_state(), "tokens": self.tokens}
+            place["threads"] = torch.get_num_threads()
+            state, fingerprint = {"slow": slow, **place}, self.storage.fingerprint
+            self.storage.checkpoints.save(self.step, weights, state, loss, fingerprint)
 
     def _whole_weights(self) -> AbstractContextManager[None]:
         """Within, this process has all weights, whole."""
@@ -191,7 +202,8 @@ class Trainer:
             with self.accelerator.autocast(), self._watched(batch) as noted:
                 terms = self._learn(batch, tokens)
         except NonFiniteError as error:
-            raise self._diverged(error, batch) from error
+            with self._whole_weights():  # again, for all processes: the step has left shards
+                raise self._diverged(error, batch) from error
         self.step += 1
         self.tokens += tokens
         assert self.svi.slow is not None

@@ -135,7 +135,7 @@ def test_two_processes_with_their_weights_in_parts_go_on_where_one_has_stopped(p
 
 
 def test_a_killed_process_ends_the_others_with_one_message_and_leaves_the_checkpoints(place):
-    words = [*arguments(TINY), "--slow.optimizer", "code_for_processes.Special"]
+    words = [*arguments(TINY), "--slow.optimizer", "code_for_processes.Special", "--train.shard", "true"]
     result = launch(place, "train", "corpus.jsonl", "--run", "killed", *words, sent=signal.SIGKILL)
     assert result.returncode == 1
     told = [line for line in result.stderr.splitlines() if line.startswith("ltm: ")]

@@ -1,117 +1,306 @@
-"""Parts of weights make up the whole again, and so do the parts of an optimizer's state."""
+"""Weights that several processes move together, whole or in shards, move as those of one process do."""
 
-from types import SimpleNamespace
+import os
 
 import pytest
 import torch
+from bag_decoder import BagDecoder
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
+from worlds import LOST, in_processes
 
-from ltm_pyro.training.processes import Processes
-from ltm_pyro.training.shards import Shards, _joined
+from benchmarks.sharding.traffic import Traffic, bytes_held
+from ltm_pyro import (
+    ELBO,
+    Decoder,
+    FastLoop,
+    GaussianPrior,
+    LatentThoughtModel,
+    MeanFieldGuide,
+    MixturePrior,
+    SemiAmortisedGuide,
+    SlowStep,
+)
+from ltm_pyro.training import shards
+from ltm_pyro.training.checkpoints import Checkpoints
+from ltm_pyro.training.components import RunComponents
+from ltm_pyro.training.observers import GradientAverage
+from ltm_pyro.training.processes import LostProcessError
+from ltm_pyro.training.replicas import Replicas
+from ltm_pyro.training.shards import Shards
 
-SHAPES = [(3, 5), (7,), (), (2, 3, 1), (1,)]
+LENGTH, BATCH = 12, 4
 
 
-class World(Processes):
-    """One of several processes; `gather` finds what the others hold by asking them for the same."""
+def with_scalar(components):
+    """The components with weights of a single number, of which one takes part, a frozen one and one without use."""
+    model = components.model
+    model.temperature = nn.Parameter(torch.ones(()))
+    model.frozen = nn.Parameter(torch.ones(5), requires_grad=False)
+    model.unused = nn.Parameter(torch.ones(3))
+    unembed = model.decoder.unembed
+    model.decoder.unembed = lambda h: unembed(h) * model.temperature
+    return components
 
-    def __init__(self, rank, count):
-        super().__init__(SimpleNamespace(num_processes=count, process_index=rank, device=torch.device("cpu")))
-        self.waiting = []
 
-    def gather(self, tensor):
-        return torch.stack([tensor if rank == self.rank else self.waiting.pop(0) for rank in range(self.count)])
-
-
-def parameters():
+def transformer(width=16, **slow):
+    """A Transformer with tied embeddings, a prior that learns, and a guide whose encoder does."""
     torch.manual_seed(0)
-    return [nn.Parameter(torch.randn(shape)) for shape in SHAPES]
+    decoder = Decoder(vocabulary=30, width=width, layers=2, heads=2, thoughts=2, length=LENGTH, window=4)
+    model = LatentThoughtModel(MixturePrior(decoder.z_shape, components=3), decoder)
+    guide = SemiAmortisedGuide(decoder.z_shape, vocabulary=30, width=16, blocks=1, heads=2)
+    return RunComponents(model, guide, FastLoop(ELBO(), 2), SlowStep(ELBO(), 0.01, **slow))
 
 
-def shards_of(count):
-    return [Shards(iter(parameters()), World(rank, count)) for rank in range(count)]
+def bag(clip=0.0):
+    """A decoder of a user's own; the gradient is above 1, so that any clipping acts.
+
+    Shards are multiples of eight numbers: the kernel of AdamW rounds what is left over otherwise.
+    """
+    torch.manual_seed(0)
+    decoder = BagDecoder(32, LENGTH, size=16)
+    model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
+    guide = MeanFieldGuide(decoder.z_shape)
+    return with_scalar(RunComponents(model, guide, FastLoop(ELBO(), 2), SlowStep(ELBO(), 0.01, clip=clip)))
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 8])
-def test_parts_of_equal_size_make_up_the_whole(count):
-    shards = shards_of(count)
-    for place, whole in enumerate(parameters()):
-        parts = [one.own[place].detach() for one in shards]
-        assert len({part.shape for part in parts}) == 1
-        assert parts[0].numel() < whole.numel() / count + 1
-        assert (parts[0].dim() >= 2) == (whole.dim() >= 2)  # weight decay goes by that
-        assert torch.equal(_joined(torch.stack([part.flatten() for part in parts]), whole.shape), whole)
+def clipped():
+    return bag(clip=0.1)
 
 
-def test_each_parameter_counts_once_and_frozen_ones_stay_whole():
-    first, frozen = nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(4), requires_grad=False)
-    shards = Shards(iter([first, frozen, first]), World(0, 2))
-    assert [id(whole) for whole in shards.whole] == [id(first)]
-    shards.release()
-    assert (first.numel(), frozen.numel()) == (0, 4)
+def averaging():
+    return transformer(observer=GradientAverage())
 
 
-def test_weights_are_whole_within_and_gone_behind():
-    one, other = shards_of(2)
-    one.release()
-    one.processes.waiting = [torch.cat([part.detach().flatten() for part in other.own])]
-    with one.gathered():
-        assert all(map(torch.equal, one.whole, parameters()))
-    assert [whole.numel() for whole in one.whole] == [0] * len(SHAPES)
+X = torch.randint(2, 30, (BATCH, LENGTH), generator=torch.Generator().manual_seed(1))
 
 
-def test_what_was_loaded_whole_is_held_in_parts():
-    one, other = shards_of(2)
-    for shards in (one, other):
-        with torch.no_grad():
-            for whole in shards.whole:
-                whole.copy_(torch.arange(float(whole.numel())).view(whole.shape))
-        shards.take()
-    assert one.own[1].tolist() == [0, 1, 2, 3]
-    assert other.own[1].tolist() == [4, 5, 6, 0]
+def slices(numbers, count, step):
+    """Slices of a batch, each with noise of its own."""
+    for number in numbers:
+        torch.manual_seed(100 * step + number)
+        yield {"x": X.chunk(count)[number]}
 
 
-def test_the_state_of_an_optimizer_of_parts_is_that_of_one_of_the_whole():
-    whole = parameters()
-
-    def stepped(weights, gradients):
-        matrices = [weight for weight in weights if weight.dim() >= 2]
-        optimizer = torch.optim.AdamW([{"params": matrices}, {"params": [w for w in weights if w.dim() < 2]}])
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.grad = gradient
-        optimizer.step()
-        return optimizer.state_dict()
-
-    gradients = [torch.randn_like(weight) for weight in whole]
-    expected = stepped(whole, gradients)
-    shards = shards_of(2)
-    states = [stepped(one.own, [one.part(gradient) for gradient in gradients]) for one in shards]
-    values = [value for state in states[1]["state"].values() for name, value in state.items() if name != "step"]
-    shards[0].processes.waiting = [value.flatten() for value in values]
-    found = shards[0].whole_state(states[0])
-    assert found["param_groups"] == expected["param_groups"]
-    for number, entries in expected["state"].items():
-        assert found["state"][number].keys() == entries.keys()
-        for name, value in entries.items():
-            assert torch.equal(found["state"][number][name], value)
-    again = shards[1].own_state(expected)
-    for number, entries in states[1]["state"].items():
-        assert all(torch.equal(again["state"][number][name], value) for name, value in entries.items())
+def alone(components, count, steps=range(3)):
+    """What one process makes of all slices: weights, and the optimizer's state."""
+    svi = components.svi()
+    for step in steps:
+        svi.step_in_slices(slices(range(count), count, step), X.numel())
+    return state_of(components.state_dict(), svi.slow.optimizer.state_dict())
 
 
-@pytest.mark.parametrize("largest", [0.5, 100.0])
-def test_the_norm_is_that_of_all_parts(largest):
-    one, other = shards_of(2)
-    gradients = [torch.randn_like(whole) for whole in one.whole]
-    reference = parameters()
-    for weight, gradient in zip(reference, gradients, strict=True):
-        weight.grad = gradient.clone()
-    expected = nn.utils.clip_grad_norm_(reference, largest)
-    for shards in (one, other):
-        for own, gradient in zip(shards.own, gradients, strict=True):
-            own.grad = shards.part(gradient)
-    beside = sum(own.grad.square().sum() for own in other.own)
-    one.processes.add_up = lambda tensors: tensors[0].add_(beside)
-    torch.testing.assert_close(one.clip(largest), expected)
-    for own, weight in zip(one.own, reference, strict=True):
-        torch.testing.assert_close(own.grad, one.part(weight.grad))
+def state_of(weights, optimizer):
+    """Plain tensors by name."""
+    found = {name: weight.detach().clone() for name, weight in weights.items()}
+    found |= {(number, name): value for number, of in optimizer["state"].items() for name, value in of.items()}
+    return found
+
+
+class Joined:
+    """One of several processes that train components together."""
+
+    def __init__(self, kind, components, processes):
+        self.components, self.processes, self.svi = components, processes, components.svi()
+        self.distributed = kind(components.module(), processes)
+        self.svi.slow.distribute(self.distributed)
+
+    def learn(self, steps=range(3)):
+        for step in steps:
+            self.step(step)
+        return self
+
+    def step(self, step):
+        own = slices([self.processes.rank], self.processes.count, step)
+        if isinstance(self.distributed, Replicas):
+            return self.svi.step_in_slices(own, X.numel(), self.processes)
+        with self.distributed.gathered():
+            return self.svi.step_in_slices(own, X.numel(), self.processes)
+
+    def whole(self):
+        """Weights and the optimizer's state, as they are saved."""
+        optimizer = self.svi.slow.optimizer.state_dict()
+        if isinstance(self.distributed, Replicas):
+            return self.components.state_dict(), optimizer
+        return self.distributed.state_dict(), self.distributed.whole_state(optimizer)
+
+
+@pytest.mark.parametrize("kind", [Replicas, Shards])
+@pytest.mark.parametrize("make", [transformer, bag])
+def test_two_processes_equal_one_bit_for_bit(kind, make, monkeypatch):
+    """Weights tied, frozen, without use, of a single number, of one row; in several buckets."""
+    monkeypatch.setattr(shards, "BUCKET", 1000)
+    expected = alone(make(), 2)
+    found, _ = in_processes(2, lambda processes: state_of(*Joined(kind, make(), processes).learn().whole()))
+    assert found.keys() == expected.keys()
+    assert [name for name, value in expected.items() if not torch.equal(found[name], value)] == []
+
+
+@pytest.mark.parametrize("kind", [Replicas, Shards])
+@pytest.mark.parametrize(("count", "make"), [(2, clipped), (2, averaging), (4, transformer)])
+def test_processes_equal_one_but_for_the_order_of_sums(kind, count, make):
+    """Those of the norm, of an observer's passes, and of more than two gradients."""
+    expected = alone(make(), count)
+    found, *_ = in_processes(count, lambda processes: state_of(*Joined(kind, make(), processes).learn().whole()))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=2e-5, msg=str(name))
+
+
+@pytest.mark.parametrize("make", [transformer, bag])
+def test_one_goes_on_where_shards_have_stopped_and_shards_where_one_has(make, tmp_path):
+    """Through the files of a checkpoint, which is the same whoever has written it."""
+    expected = alone(make(), 2, range(4))
+
+    def first_half(processes):
+        weights, optimizer = Joined(Shards, make(), processes).learn(range(2)).whole()
+        if processes.first:
+            Checkpoints(tmp_path / "shards").save(2, weights, {"slow": {"optimizer": optimizer, "taken": 2}})
+
+    in_processes(2, first_half)
+    saved = Checkpoints(tmp_path / "shards").load(tmp_path / "shards" / "step-00000002")
+    components = make()
+    svi = components.svi()
+    components.load_state_dict(saved.weights)
+    svi.slow.load_state_dict(saved.state["slow"])
+    Checkpoints(tmp_path / "one").save(2, components.state_dict(), {"slow": svi.slow.state_dict()})
+    names = ("model.safetensors", "training-state.json", "training-state.safetensors")
+    for name in names:
+        one, other = (tmp_path / kind / "step-00000002" / name for kind in ("one", "shards"))
+        assert one.read_bytes() == other.read_bytes()
+    for step in range(2, 4):
+        svi.step_in_slices(slices(range(2), 2, step), X.numel())
+    after = state_of(components.state_dict(), svi.slow.optimizer.state_dict())
+    assert all(torch.equal(after[name], value) for name, value in expected.items())
+
+    def second_half(processes):
+        joined = Joined(Shards, make(), processes)
+        checkpoint = Checkpoints(tmp_path / "one").load(tmp_path / "one" / "step-00000002")
+        joined.distributed.load_state_dict(checkpoint.weights)
+        slow = checkpoint.state["slow"]
+        slow["optimizer"] = joined.distributed.own_state(slow["optimizer"], joined.svi.slow.optimizer)
+        joined.svi.slow.load_state_dict(slow)
+        return state_of(*joined.learn(range(2, 4)).whole())
+
+    found, _ = in_processes(2, second_half)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def held(processes):
+    """Bytes of weights and of the optimizer's state between batches; and of whole weights, which should have gone."""
+    joined = Joined(Shards, transformer(width=64), processes)
+    with joined.distributed.gathered():
+        whole = joined.distributed.parameters()
+    joined.learn(range(1))
+    left = sum(weight.untyped_storage().nbytes() for weight in whole if not isinstance(weight, DTensor))
+    return bytes_held(joined.components.global_parameters(), joined.svi.slow.optimizer), left
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_each_process_holds_its_share_of_weights_and_optimizer(count):
+    components = transformer(width=64)
+    svi = components.svi()
+    svi.step(X)
+    whole = bytes_held(components.global_parameters(), svi.slow.optimizer)
+    for share, left in in_processes(count, held):
+        assert share == pytest.approx(whole / count, rel=0.1)
+        assert left == 0
+
+
+def sent(processes):
+    """Bytes that travel in a fast loop, in the slow pass, and in the step."""
+    counts = {}
+    for name, make, kind in [
+        ("replicas", transformer, Replicas),
+        ("shards", transformer, Shards),
+        ("averaging", averaging, Shards),
+        ("bag", bag, Shards),
+    ]:
+        joined = Joined(kind, make(), processes).learn(range(1))
+        with joined.distributed.gathered() if kind is Shards else Traffic():
+            joined.svi.slow.begin()
+            inputs = next(slices([processes.rank], processes.count, 1))
+            with Traffic() as fast:
+                joined.svi.fit(**inputs, observers=joined.svi.observers)
+            with Traffic() as slow:
+                observers = joined.svi.weight_observers
+                terms = joined.svi.slow.gradient(
+                    joined.svi.model, joined.svi.guide, tokens=X.numel(), observers=observers, **inputs
+                )
+            with Traffic() as step:
+                joined.svi.slow.apply(terms, processes)
+        counts[name] = fast.bytes, slow.bytes, step.bytes
+    return counts
+
+
+def sent_with_hooks(processes):
+    """Bytes that travel in a fast loop whose decoder has FSDP2's own hooks, with gradients reduced in every pass."""
+    components = bag()
+    decoder = components.model.decoder
+    fully_shard(
+        decoder, mesh=init_device_mesh("cpu", (processes.count,)), ignored_params={components.model.temperature}
+    )
+    for method in ("features", "unembed", "forward"):
+        register_fsdp_forward_method(decoder, method)
+    with Traffic() as fast:
+        components.svi().fit(X.chunk(processes.count)[processes.rank])
+    return fast.bytes
+
+
+def test_nothing_is_sent_before_all_gradients_are_there():
+    for counts in in_processes(2, sent):
+        for fast, slow, step in counts.values():
+            assert (fast, slow) == (0, 0)
+            assert step > 1000
+
+
+def test_what_is_sent_within_a_fast_loop_would_be_noticed():
+    assert all(count > 0 for count in in_processes(2, sent_with_hooks))
+
+
+WAITS = {
+    "gathered": lambda distributed: distributed.gathered().__enter__(),
+    "reduce": lambda distributed: distributed.reduce(),
+    "clip": lambda distributed: distributed.clip(1.0),
+    "state_dict": lambda distributed: distributed.state_dict(),
+}
+
+
+@pytest.mark.parametrize(("kind", "place"), [(Replicas, "reduce"), *((Shards, place) for place in WAITS)])
+def test_a_process_that_dies_is_told_of_wherever_the_others_wait_for_it(kind, place):
+    def work(processes):
+        distributed = Joined(kind, bag(), processes).learn(range(1)).distributed
+        if (kind, place) == (Shards, "reduce"):
+            distributed.gathered().__enter__()
+        for weight in distributed.parameters():
+            weight.grad = torch.zeros_like(weight)
+        if not processes.first:
+            os._exit(1)
+        with pytest.raises(LostProcessError, match=r"^another process of this run has ended or does not answer \("):
+            WAITS[place](distributed)
+        return True
+
+    assert in_processes(2, work) == [True, LOST]
+
+
+@pytest.mark.parametrize("largest", [0.5, 1e4])
+def test_the_norm_is_that_of_all_shards(largest):
+    weights = [weight for weight in bag().module().parameters() if weight.requires_grad]
+    for number, weight in enumerate(weights):
+        weight.grad = torch.full_like(weight, float(number))
+    expected = nn.utils.clip_grad_norm_(weights, largest)
+
+    def clipped_gradients(processes):
+        distributed = Shards(bag().module(), processes)
+        with distributed.gathered():
+            for number, weight in enumerate(distributed.parameters()):
+                weight.grad = torch.full_like(weight, number / processes.count)
+            distributed.reduce()
+            norm = distributed.clip(largest)
+            gradients = [weight.grad for weight in distributed.parameters()]
+            return norm, [g.full_tensor() if isinstance(g, DTensor) else g for g in gradients]
+
+    for norm, gradients in in_processes(2, clipped_gradients):
+        torch.testing.assert_close(norm, expected)
+        torch.testing.assert_close(gradients, [weight.grad for weight in weights])

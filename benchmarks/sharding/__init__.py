@@ -1,0 +1,1 @@
+"""What sharding holds and sends: `python -m benchmarks.sharding`."""
