@@ -264,7 +264,7 @@ def test_learning_moves_a_schedule_on(tiny):
         (lambda: LinearSchedule(over=1.5), "over=1.5"),
         (lambda: LinearSchedule(begin=0.7, over=0.4), "sum is at most 1"),
         (lambda: LinearSchedule(begin=float("nan"), over=0.4), "begin=nan"),
-        (lambda: LinearSchedule(steps=10, over=0.4), "in slow steps .* or in shares"),
+        (lambda: LinearSchedule(steps=10, over=0.4), "slow steps .* or shares of the run"),
         (lambda: CyclicalSchedule(period=10, over=0.4), "expected one of them"),
         (lambda: CyclicalSchedule(over=0.0), "over=0.0"),
         (lambda: CyclicalSchedule(rise=0.0), "rise=0.0"),

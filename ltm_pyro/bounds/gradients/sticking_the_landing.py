@@ -20,8 +20,8 @@ class StickingTheLanding(AbstractGradient):
     def refusal(self, objective: Objective) -> str | None:
         if objective.is_function_of_weights and not objective.linear:
             return (
-                "with importance weights the score term that it leaves out has no mean of zero, so that it would be "
-                "biased; take DoublyReparameterised()"
+                "with importance weights the score term that it leaves out does not have mean zero, so that it would "
+                "be biased; take DoublyReparameterised()"
             )
         return super().refusal(objective)
 
