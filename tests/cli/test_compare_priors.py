@@ -363,7 +363,7 @@ def test_an_existing_folder_is_left_alone(whole, corpus, capsys):
     for words, message in (
         (("--out", "out"), "out is a comparison: go on with it by --resume"),
         (("--out", "other"), "other exists, or choose another --out"),
-        (("--out", "other", "--resume"), "holds nothing to go on with"),
+        (("--out", "other", "--resume"), "holds nothing to resume"),
         (("--out", "out", "--resume", "--train.draws", "3"), "out was begun with another base.train.draws (2, now 3)"),
         (("--out", "out", "--resume", "--seeds", "1", "0"), "out was begun with another split_seed"),
     ):
@@ -387,7 +387,7 @@ def test_an_existing_folder_is_left_alone(whole, corpus, capsys):
         (("--prior", "MixturePrior"), "name the priors by --priors"),
         (("--prior.components", "4"), "name the priors by --priors"),
         (("--train.seed=3",), "give the seeds by --seeds"),
-        (("--run", "here"), "every run has a folder of its own"),
+        (("--run", "here"), "every run has its own folder"),
         (("--seeds", "0", "0"), "--seeds 0 0: expected different whole numbers"),
         (("--seeds", "one"), "--seeds one: expected a whole number"),
         (("--seconds", "-1"), "--seconds -1.0: expected a positive number"),
