@@ -23,7 +23,7 @@ from ltm_pyro.training.memory import is_out_of_memory
 COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
     "evaluate": "score a run on held-out or other text: bounds, KL, perplexity",
-    "inspect": "report on a run's thoughts: the information in each, and what can be predicted from them",
+    "inspect": "report on a run's thoughts: the information in each, and what they predict of a text",
     "generate": "write text with a trained run",
     "compare": "compare runs, or bounds, guides and priors",
     "scale": "train and score a grid of sizes and fast steps; figures and a law against compute",
@@ -43,7 +43,7 @@ usage: ltm COMMAND ...          (ltm COMMAND --help lists its arguments)
 
 {chr(10).join(f"  {name:15} {summary}" for name, summary in COMMANDS.items())}
 
-Commands that run a model take --device cpu, cuda or cuda:1; if left out, a GPU is used if there is one.
+Commands that run a model take --device cpu, cuda or cuda:1; by default a GPU if there is one.
 
 To begin:
   ltm train                     trains the default model on the built-in corpus, in a few minutes

@@ -44,14 +44,14 @@ def split_blocks(blocks: Iterator[str], separator: str) -> Iterator[str]:
     parts: list[str] = []  # of the current piece
     edge = ""  # the last characters so far, which may begin a separator
     for block in blocks:
-        *ends, rest = (edge + block).split(separator)
+        *ends, remainder = (edge + block).split(separator)
         for end in ends:
             parts.append(end)
             piece, parts = "".join(parts), []
             yield piece
-        at = max(len(rest) - len(separator) + 1, 0)
-        parts.append(rest[:at])
-        edge = rest[at:]
+        at = max(len(remainder) - len(separator) + 1, 0)
+        parts.append(remainder[:at])
+        edge = remainder[at:]
     parts.append(edge)
     piece, parts = "".join(parts), []  # frees the parts before the piece is used
     yield piece

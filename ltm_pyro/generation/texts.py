@@ -63,7 +63,7 @@ class Texts:
         self.over = self.over | (self.length == self.most)
 
     def new_columns(self) -> Iterator[Tensor]:
-        """Columns of new tokens, (N,) each, up to the shortest text; synchronises host and device once."""
+        """Columns of new tokens, (N,) each, up to the shortest open text; synchronises host and device once."""
         lengths, over = torch.stack((self.length, self.over.long())).tolist()
         open_lengths = [length for length, is_over in zip(lengths, over, strict=True) if not is_over]
         self.room = self.most - min(open_lengths) if open_lengths else 0

@@ -123,9 +123,9 @@ def refuse_other_classes(config: Namespace) -> None:
 
 
 def _lay(target: Settings, key: str, value: Any) -> None:
-    first, _, rest = key.partition(".")
-    if rest:
-        value = {rest: value}
+    first, _, subpath = key.partition(".")
+    if subpath:
+        value = {subpath: value}
     before = target.get(first)
     if not isinstance(value, Mapping):
         target[first] = list(value) if isinstance(value, list | tuple) else value

@@ -125,7 +125,7 @@ class ComparisonFolder:
             before = _as_now(read_json(self.path / SETTINGS, Settings)["settings"])
             pieces = read_json(self.path / RESULTS, Results)["pieces"]
         except (InputError, KeyError) as error:
-            raise InputError(f"{self.path} holds no comparison to resume ({error}): leave out --resume") from error
+            raise InputError(f"{self.path} holds nothing to resume ({error}): leave out --resume") from error
         self._refuse(before)
         return {name: [_read(record) for record in piece] for name, piece in pieces.items()}
 

@@ -61,7 +61,7 @@ class TrainSettings:
             batches. The optimizer must work element by element, as AdamW does. Checkpoints are the same.
         start_from: another run, with whose weights this one begins: those of its last checkpoint whose names and shapes
             agree, which must include all of its decoder's. All other weights, the optimizer and the schedule start
-            anew. The tokenizer is that run's. This adds thoughts to a decoder that was trained without them.
+            anew. The tokenizer is that run's. So thoughts can be added to a decoder that was trained without them.
         seed: of the weights, the split, the order and all noise.
         evaluate_every: steps between two validations; one follows the last step in any case.
         evaluate_sequences: held-out sequences of a validation.

@@ -212,7 +212,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(monkeypatch, capsys):
         full.setattr(checkpoints, "write_tensors", full_from_step_4_on)
         assert train("corpus.jsonl", "run") == 2
     message = capsys.readouterr().err.splitlines()[-1]
-    assert_says(message, "step 4 could not be written", "No space left", "step-00000003, is untouched", "then resume")
+    assert_says(message, "step 4 could not be written", "No space left", "step-00000003, is intact", "then resume")
     assert checkpoint("run").step == 3
     assert ltm("train", "--resume", "run") == 0
 

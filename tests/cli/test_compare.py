@@ -126,7 +126,7 @@ def test_quick_is_smaller_and_yields_to_what_is_said():
         (("bounds", "--toy", "finite-mixture", "--sizes.repeats", "1"), "repeats=1: expected 2 or more"),
         (("bounds", "--toy", "finite-mixture", "--parts", "gradient"), "expected some of tightness"),
         (("bounds", "--toy", "finite-mixture", "--learning_passes", "9"), "a toy has no corpus"),
-        (("bounds", "--toy", "finite-mixture", "--resume"), "holds nothing to go on with"),
+        (("bounds", "--toy", "finite-mixture", "--resume"), "holds nothing to resume"),
         (("bounds", "--toy", "finite-mixture", "--limit", "0"), "--limit 0: expected 1 or more"),
         (("bounds", "--toy", "finite-mixture", "--sequences", "8"), "--sequences is --limit now"),
     ],

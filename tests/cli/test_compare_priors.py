@@ -387,7 +387,7 @@ def test_an_existing_folder_is_left_alone(whole, corpus, capsys):
         (("--prior", "MixturePrior"), "name the priors by --priors"),
         (("--prior.components", "4"), "name the priors by --priors"),
         (("--train.seed=3",), "give the seeds by --seeds"),
-        (("--run", "here"), "every run has a folder of its own"),
+        (("--run", "here"), "every run has its own folder"),
         (("--seeds", "0", "0"), "--seeds 0 0: expected different whole numbers"),
         (("--seeds", "one"), "--seeds one: expected a whole number"),
         (("--seconds", "-1"), "--seconds -1.0: expected a positive number"),

@@ -58,7 +58,7 @@ def test_it_trains_evaluates_writes_and_is_shared(run, capsys):
     assert ltm("inspect", run, "--limit", "4", "--detail", "0") == 0
     capsys.readouterr()
     assert ltm("inspect", run, "--limit", "4") == 2
-    assert "--detail 4: a MyDecoder says nothing of its attention to thoughts" in capsys.readouterr().err
+    assert "--detail 4: a MyDecoder does not report its attention to thoughts" in capsys.readouterr().err
     assert ltm("push", run, "hf:someone/thoughts", "--to_folder", "shared") == 0
     card = Path("shared/README.md").read_text()
     assert "MyDecoder(size=4, thoughts=2)" in card

@@ -101,7 +101,7 @@ def test_what_was_measured_of_another_checkpoint_is_not_gone_on_with(run, files,
     assert evaluate(run, *words, "--checkpoint", str(first)) == 0
     assert evaluate(run, *words, "--checkpoint", "latest", "--resume") == 2
     told = capsys.readouterr().err
-    assert f"zero-shot-draws-2-step-{last} holds nothing to go on with" in told
+    assert f"zero-shot-draws-2-step-{last} holds nothing to resume" in told
     assert evaluate(run, *words, "--checkpoint", str(first), "--resume") == 0
 
 

@@ -196,7 +196,7 @@ def test_a_resume_with_another_number_of_threads_says_so(run, capsys, monkeypatc
     monkeypatch.setattr(Checkpoints, "load", loaded)
     assert ltm("train", "--resume", run / "checkpoints/step-00000004") == 0
     err = capsys.readouterr().err
-    assert ("OMP_NUM_THREADS=5 gives the same" in err) == bool(remark)
+    assert ("OMP_NUM_THREADS=5 gives equal bits" in err) == bool(remark)
     assert remark in err
 
 

@@ -48,7 +48,7 @@ def test_without_copies_the_split_is_what_it_always_was():
 
 
 def test_one_text_many_times_cannot_be_divided():
-    with pytest.raises(InputError, match="one text, 3 times over"):
+    with pytest.raises(InputError, match="one text, repeated 3 times"):
         split([Document("the same words", f"{i}") for i in range(3)], 0.3)
 
 

@@ -132,5 +132,5 @@ def test_what_cannot_be_spelled_is_left_alone():
 
 def test_a_tokenizer_that_still_forges_one_is_named(monkeypatch):
     monkeypatch.setattr("ltm_pyro.data.tokenizer.without_special_names", lambda backend, names: backend)
-    with pytest.raises(InputError, match=r"reads '</s>' in a text as its special token"):
+    with pytest.raises(InputError, match=r"encodes '</s>' in a text as its special token"):
         Tokenizer(unigram()).encode("ab</s>cd")

@@ -327,7 +327,7 @@ def test_a_disk_that_fails_leaves_the_last_checkpoint(two, monkeypatch, broken, 
         str(checkpoints.folder),
         "step 3",
         os.strerror(number),
-        f"{good.name}, is untouched",
+        f"{good.name}, is intact",
         "Free some space",
     ):
         assert part in message
@@ -342,7 +342,7 @@ def test_a_file_that_grows_past_the_limit_leaves_the_last_checkpoint(two):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-        with pytest.raises(InputError, match=f"{os.strerror(errno.EFBIG)}.*{good.name}, is untouched"):
+        with pytest.raises(InputError, match=f"{os.strerror(errno.EFBIG)}.*{good.name}, is intact"):
             checkpoints.save(3, {"w": torch.zeros(100_000)}, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -360,7 +360,7 @@ def test_a_failed_replacement_leaves_the_one_that_was_there(two, monkeypatch):
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail_for_the_new_one)
-    with pytest.raises(InputError, match="is untouched"):
+    with pytest.raises(InputError, match="is intact"):
         checkpoints.save(2, {"w": torch.ones(1)}, {})
     assert names(checkpoints) == ["step-00000001", "step-00000002"]
     assert is_whole(checkpoints, good)

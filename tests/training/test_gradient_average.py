@@ -136,7 +136,7 @@ def test_what_it_does_not_go_with_is_refused():
     ):
         svi_of(tiny, ChiUpper(2), 1, ELBO()).step(tiny.x)
     tiny.guide = SemiAmortisedGuide(tiny.decoder.z_shape, 30, through="refinement").double()
-    with pytest.raises(InputError, match=r"GradientAverage does not go with SemiAmortisedGuide, .*through='own'"):
+    with pytest.raises(InputError, match=r"GradientAverage does not work with SemiAmortisedGuide, .*through='own'"):
         svi_of(tiny, ELBO(), 1).step(tiny.x)
     assert all(weight.grad is None for weight in tiny.model.parameters())
 
