@@ -19,7 +19,7 @@ FOLLOWED = [
 ]
 REFUSED = [
     ({"num_beams": 4}, "num_beams=4: this setting is not supported"),
-    ({"repetition_penalty": 1.2}, "repetition_penalty=1.2.*or give 1, which does nothing"),
+    ({"repetition_penalty": 1.2}, "repetition_penalty=1.2.*or give 1, which has no effect"),
     ({"min_p": 0.1}, "min_p=0.1"),
     ({"max_length": 20}, "max_length=20: this setting is not supported, only until, max_gen_toks"),
     ({"a_new_one": 3}, "a_new_one=3"),
