@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from benchmarks.timing.child import set_up
 from benchmarks.timing.sizes import Sizes
 
 ROOT = Path(__file__).parents[2]
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
 MOST = 4000  # characters of what a part says when it fails
 PARTS: dict[str, Callable[[Setting], Finding]] = {
     "tests": marked.measure,
@@ -52,20 +54,24 @@ def measured(name: str, setting: Setting, threads: int, seconds: float) -> Findi
 
 
 def last_line(command: Sequence[str], seconds: float) -> str:
-    """The last line that a command prints.
+    """The last line that a command prints; kernels are compiled into a cache of its own, and forgotten with it.
+
+    One that is stopped would leave half a kernel in the cache that is shared, on which the next one fails.
 
     Raises:
         PartError: it failed, printed nothing, or took longer; what it left running is ended too.
     """
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as process:
-        try:
-            printed, said = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            raise PartError(f"stopped after {seconds:.0f} seconds, its share of the time") from error
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as cache:
+        own: dict[str, Any] = {"cwd": ROOT, "env": {**os.environ, CACHE: cache}, "start_new_session": True}
+        with subprocess.Popen(command, **own, **pipes) as process:
+            try:
+                printed, said = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                raise PartError(f"stopped after {seconds:.0f} seconds, its share of the time") from error
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
         raise PartError(f"ended with {process.returncode}: {said.strip().replace(str(ROOT), '.')[-MOST:]}")
     if not printed.strip():

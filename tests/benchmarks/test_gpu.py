@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -157,6 +158,8 @@ def test_a_part_that_fails_says_why():
     with pytest.raises(PartError, match=r"(?s)ended with 1: .*ZeroDivisionError"):
         last_line([sys.executable, "-c", "print(1); 1 / 0"], 60)
     assert last_line([sys.executable, "-c", "print(1); print(2)"], 60) == "2"
+    cache = last_line([sys.executable, "-c", "import os; print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"], 60)
+    assert not Path(cache).exists()  # half a kernel of a part that was stopped is not left to the next
     with pytest.raises(PartError, match="printed nothing"):
         last_line([sys.executable, "-c", ""], 60)
 
