@@ -98,7 +98,12 @@ def test_the_help_is_the_docstring_and_what_arguments_share(capsys):
         command(["--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "usage: ltm measure RUN [CORPUS] [--ARGUMENT VALUE ...] Measure a run." in told
-    for part in ("S (type: int, default: 16)", "--files KIND=PATH", "smaller sizes, for a first look", "of all noise"):
+    for part in (
+        "S (type: int, default: 16)",
+        "--files KIND=PATH",
+        "smaller sizes, for a first look",
+        "seed of all random numbers",
+    ):
         assert part in told
     assert "repeated" not in told
 

@@ -149,7 +149,7 @@ def components(prior=None, guide=EmptyGuide):
 @pytest.mark.parametrize("prior", [CodebookPrior, ExemplarPrior])
 def test_a_prior_that_looks_at_whole_batches_is_refused(prior):
     refuse_unshared(components(prior), slices=1, processes=1)
-    with pytest.raises(InputError, match=rf"{prior.__name__} needs .* 2 slices: .*--train.accumulate 1"):
+    with pytest.raises(InputError, match=rf"{prior.__name__} needs .* 2 slices here: .*--train.accumulate 1"):
         refuse_unshared(components(prior), slices=2, processes=1)
 
 
