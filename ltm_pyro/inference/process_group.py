@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ltm_pyro.bounds import Terms
 
@@ -31,3 +32,6 @@ class DistributedWeights(Protocol):
 
     def clip(self, largest: float) -> Tensor:
         """Clip the norm of all gradients to `largest`; returns the norm before."""
+
+    def step(self, optimizer: Optimizer) -> None:
+        """Take the optimizer's step on the weights as this process has them."""

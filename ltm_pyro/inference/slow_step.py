@@ -213,7 +213,10 @@ class SlowStep(Recorded):
             raise NonFiniteError(what, terms)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.taken)
-        self.optimizer.step()
+        if self.distributed is None:
+            self.optimizer.step()
+        else:
+            self.distributed.step(self.optimizer)
         self.taken += 1
 
     def _synchronised(self, loss: Tensor, others: ProcessGroup) -> Tensor:

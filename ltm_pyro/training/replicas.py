@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributed import GradBucket
 from torch.futures import Future
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
 
 from ltm_pyro.training.processes import Processes, together
 
@@ -47,6 +48,10 @@ class Replicas:
     def clip(self, largest: float) -> Tensor:
         """Scale the gradients so that their norm is no larger; returns the norm before."""
         return nn.utils.clip_grad_norm_(self.parameters(), largest)
+
+    def step(self, optimizer: Optimizer) -> None:
+        """Take the optimizer's step, the same in all processes."""
+        optimizer.step()
 
 
 class _Reduction(nn.Module):

@@ -15,6 +15,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.optim import Optimizer
 
+from ltm_pyro.errors import InputError
 from ltm_pyro.training.processes import BUCKET, Processes, together
 
 
@@ -74,6 +75,22 @@ class Shards:
         with together():
             norm = nn.utils.clip_grad_norm_(self.parameters(), largest)
             return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+    def step(self, optimizer: Optimizer) -> None:
+        """Take the optimizer's step on the shards.
+
+        Raises:
+            InputError: if it does not take `DTensor`s.
+        """
+        try:
+            optimizer.step()
+        except (NotImplementedError, RuntimeError) as error:
+            if "DTensor" not in str(error):
+                raise
+            raise InputError(
+                f"{type(optimizer).__name__} does not go with --train.shard true, where weights are DTensors: make its "
+                f"state by torch.zeros_like of a weight, or take another optimizer ({str(error).splitlines()[0]})"
+            ) from error
 
     def replicated(self) -> dict[str, Tensor]:
         """The state that every process has for itself: frozen weights, buffers and single numbers."""

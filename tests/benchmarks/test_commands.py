@@ -9,21 +9,24 @@ from benchmarks.compare.__main__ import main as compare
 from benchmarks.generation.__main__ import main as generation
 from benchmarks.memory.__main__ import main as memory
 from benchmarks.scaling.__main__ import main as scaling
+from benchmarks.sharding.__main__ import main as sharding
 from benchmarks.threads.__main__ import main as threads
 from benchmarks.tokens.__main__ import main as tokens
 from benchmarks.training.__main__ import main as training
 
+KINDS = ("whole", "shards")
 RUNS = {
     "training": (training, [], ["ours / (a)", "ours / (b)", "share of peak"]),
     "tokens": (tokens, [], ["training, the best option"]),
     "scaling": (scaling, ["--plain"], ["ours: power of T", "(a) plain: power of T"]),
     "generation": (generation, ["--batches", "1", "3"], ["ours / recomputing, batch 1", "ours / recomputing, batch 3"]),
     "memory": (memory, ["--threads", "1"], ["ours / (a)"]),
+    "sharding": (sharding, ["--processes", "2"], [f"this, 2 processes, {kind}, held / its share" for kind in KINDS]),
     "threads": (threads, ["--busy", "0", "1", "--steps", "1"], ["30,000 looks / the runtime's own, beside nothing"]),
 }
 
 
-SLOW = ("memory", "tokens")  # several processes, and a training
+SLOW = ("memory", "sharding", "tokens")  # several processes, and a training
 
 
 @pytest.fixture

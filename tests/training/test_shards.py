@@ -1,6 +1,9 @@
 """Weights that several processes move together, whole or in shards, move as those of one process do."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,6 +26,7 @@ from ltm_pyro import (
     SemiAmortisedGuide,
     SlowStep,
 )
+from ltm_pyro.errors import InputError
 from ltm_pyro.training import shards
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.components import RunComponents
@@ -31,6 +35,7 @@ from ltm_pyro.training.processes import LostProcessError
 from ltm_pyro.training.replicas import Replicas
 from ltm_pyro.training.shards import Shards
 
+ROOT = Path(__file__).parents[2]
 LENGTH, BATCH = 12, 4
 
 
@@ -192,6 +197,7 @@ def held(processes):
     joined = Joined(Shards, transformer(width=64), processes)
     with joined.distributed.gathered():
         whole = joined.distributed.parameters()
+        assert sum(weight.untyped_storage().nbytes() for weight in whole) > 1e5
     joined.learn(range(1))
     left = sum(weight.untyped_storage().nbytes() for weight in whole if not isinstance(weight, DTensor))
     return bytes_held(joined.components.global_parameters(), joined.svi.slow.optimizer), left
@@ -282,6 +288,35 @@ def test_a_process_that_dies_is_told_of_wherever_the_others_wait_for_it(kind, pl
         return True
 
     assert in_processes(2, work) == [True, LOST]
+
+
+class Plain(torch.optim.AdamW):
+    """An optimizer that knows nothing of `DTensor`s."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight.grad += torch.zeros(weight.shape)
+
+
+def test_an_optimizer_that_does_not_take_shards_is_refused():
+    def work(processes):
+        components = bag()
+        components.slow.make_optimizer = Plain
+        with pytest.raises(InputError, match=r"^Plain does not go with --train.shard true, where weights are DTensors"):
+            Joined(Shards, components, processes).learn(range(1))
+
+    in_processes(2, work)
+
+
+def test_weights_of_a_single_process_ask_for_no_engine():
+    code = (
+        "import sys, ltm_pyro.training.trainer\n"
+        "print([name for name in ('shards', 'replicas') if f'ltm_pyro.training.{name}' in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("largest", [0.5, 1e4])
