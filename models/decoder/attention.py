@@ -83,6 +83,8 @@ class CrossAttention(_Heads):
 
     def attend(self, queries: Tensor, thoughts: tuple[Tensor, Tensor]) -> tuple[Tensor, torch.Size]:
         """The thoughts' values as each query weighs them, (N, H, T, D/H), and the dimensions that are N."""
-        leading = torch.broadcast_shapes(queries.shape[:-3], thoughts[0].shape[:-3])
+        own, leading = queries.shape[:-3], thoughts[0].shape[:-3]
+        if leading[-len(own) :] != own:
+            leading = torch.broadcast_shapes(own, leading)
         q, k, v = (t.expand(*leading, *t.shape[-3:]).reshape(-1, *t.shape[-3:]) for t in (queries, *thoughts))
         return scaled_dot_product_attention(q, k, v), leading

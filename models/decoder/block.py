@@ -7,7 +7,7 @@ from torch.nn.functional import scaled_dot_product_attention, silu
 
 from ltm_pyro.models.decoder.attention import CrossAttention, SelfAttention
 from ltm_pyro.models.decoder.flexible import FlexibleWindow
-from ltm_pyro.models.decoder.held import HeldAnswer, HeldFeedForward, HeldLookBack, HeldQueries, are_held
+from ltm_pyro.models.decoder.held import HeldAnswer, HeldFeedForward, HeldLookBack, HeldQueries, HeldThoughts, are_held
 from ltm_pyro.models.decoder.norm import RMSNorm
 
 EPSILON = 1e-5  # of every RMSNorm
@@ -56,6 +56,13 @@ class Block(nn.Module):
     ) -> Tensor:
         h = self.self_attend(h, table, mask)
         return self.cross_attend(h, self.queries(h, table), thoughts)
+
+    def thoughts(self, z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of this layer's thoughts, (..., H, K, D/H) each, from z, (..., K, D)."""
+        attention = self.cross_attention
+        if are_held((attention, attention.key, attention.value), KINDS, z):
+            return HeldThoughts.apply(z, attention, table)
+        return attention.keys_values(z, table)
 
     def self_attend(self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None) -> Tensor:
         """Self-attention to the recent past."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import silu
+from torch.nn.functional import linear, silu
 from torch.nn.modules import module as modules
 
 from ltm_pyro.models.decoder.norm import RMSNorm, normalised, slope_through_norm
@@ -21,7 +21,6 @@ from ltm_pyro.models.decoder.rotary import rotate
 
 PLAIN = (nn.Linear, RMSNorm)  # whose weights say all that they do
 PRECISIONS = (torch.float32, torch.float64)
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def are_held(parts: Iterable[nn.Module], kinds: Collection[type], h: Tensor) -> bool:
@@ -40,17 +39,22 @@ def are_held(parts: Iterable[nn.Module], kinds: Collection[type], h: Tensor) -> 
     if torch.is_autocast_enabled("cpu") or _are_all_modules_watched():
         return False
     learning = torch.is_grad_enabled()
-    return all(type(part) in kinds and _is_plain(part, h.dtype, learning) for part in parts)
+    for part in parts:
+        if type(part) not in kinds or not _is_plain(part.__dict__, h.dtype, learning):
+            return False
+    return True
 
 
-def _is_plain(part: nn.Module, dtype: torch.dtype, learning: bool) -> bool:
-    own = part.__dict__
+def _is_plain(own: dict[str, Any], dtype: torch.dtype, learning: bool) -> bool:
+    """Whether a module, of these attributes, holds ordinary weights alone, and has no hooks."""
+    if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+        return False
     for weight in own["_parameters"].values():
         if weight is None:
             continue  # a linear map's bias
         if type(weight) is not nn.Parameter or weight.dtype != dtype or (learning and weight.requires_grad):
             return False  # no quantised or sharded tensor, and none that learns
-    return not any(own[name] for name in HOOKS)
+    return True
 
 
 def _are_all_modules_watched() -> bool:
@@ -88,6 +92,23 @@ class HeldLookBack(torch.autograd.Function):
         slope += torch.mm(_rows(k), weights[1])
         slope += torch.mm(_rows(q), weights[0])
         return slope_through_norm(slope.view_as(h), h, gain, inverse), None, None, None, None
+
+
+class HeldThoughts(torch.autograd.Function):
+    """Keys and values of a layer's thoughts, (..., H, K, D/H) each, from z, (..., K, D)."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, heads: Any, table: Tensor) -> tuple[Tensor, Tensor]:
+        key, value = heads.key.weight, heads.value.weight
+        ctx.save_for_backward(key, value, table)
+        return rotate(heads.split(linear(z, key)), table), heads.split(linear(z, value))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        key, value, table = ctx.saved_tensors
+        k, v = (x.transpose(-3, -2).flatten(-2) for x in (_rotate_back(outer[0], table), outer[1]))
+        return torch.matmul(v, value).add_(torch.matmul(k, key)), None, None
 
 
 class HeldQueries(torch.autograd.Function):
