@@ -1,8 +1,8 @@
 """Sublayers of a block while its weights are held, each a single node of the graph with its derivative written down.
 
 A fast step goes through the decoder for the gradient of z alone. For one or two texts the kernels have so little to do
-that the nodes, views and copies between them cost as much. The functions here run the kernels of `Block`, in their order
-and on the same numbers: values and gradients are the same to the last digit.
+that the nodes, views and copies between them cost as much. The functions here run the kernels of `Block`, in their
+order and on the same numbers: values and gradients are the same to the last digit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from torch.nn.modules import module as modules
 from ltm_pyro.models.decoder.norm import RMSNorm, normalised, slope_through_norm
 from ltm_pyro.models.decoder.rotary import rotate
 
-PLAIN = (nn.Linear, RMSNorm)  # whose weights say all that they do
 PRECISIONS = (torch.float32, torch.float64)
 
 
@@ -39,22 +38,21 @@ def are_held(parts: Iterable[nn.Module], kinds: Collection[type], h: Tensor) -> 
     if torch.is_autocast_enabled("cpu") or _are_all_modules_watched():
         return False
     learning = torch.is_grad_enabled()
-    for part in parts:
-        if type(part) not in kinds or not _is_plain(part.__dict__, h.dtype, learning):
-            return False
-    return True
+    return all(type(part) in kinds and _is_plain(part.__dict__, h.dtype, learning) for part in parts)
 
 
 def _is_plain(own: dict[str, Any], dtype: torch.dtype, learning: bool) -> bool:
-    """Whether a module, of these attributes, holds ordinary weights alone, and has no hooks."""
+    """Whether a module, of these attributes, has its class's forward, no hooks, no bias, and an ordinary weight."""
     if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
         return False
-    for weight in own["_parameters"].values():
-        if weight is None:
-            continue  # a linear map's bias
-        if type(weight) is not nn.Parameter or weight.dtype != dtype or (learning and weight.requires_grad):
-            return False  # no quantised or sharded tensor, and none that learns
-    return True
+    if "forward" in own or own.get("_compiled_call_impl") is not None:
+        return False
+    parameters = own["_parameters"]
+    if not parameters:
+        return True  # attention and SwiGLU, whose weights are their children's
+    weight = parameters.get("weight")  # None where it is parametrised
+    plain = type(weight) is nn.Parameter and weight.dtype == dtype  # no quantised or sharded tensor
+    return plain and parameters.get("bias") is None and not (learning and weight.requires_grad)
 
 
 def _are_all_modules_watched() -> bool:
@@ -71,7 +69,7 @@ class HeldLookBack(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, norm: RMSNorm, heads: Any, table: Tensor, block: int | None) -> Any:
         n, inverse = normalised(h, norm.weight, norm.eps)
-        rows, shape = n.view(-1, n.shape[-1]), (-1, h.shape[-2], heads.heads, h.shape[-1] // heads.heads)
+        rows, shape = n.reshape(-1, n.shape[-1]), (-1, h.shape[-2], heads.heads, h.shape[-1] // heads.heads)
         weights = (heads.query.weight, heads.key.weight, heads.value.weight)
         q, k, v = (torch.mm(rows, weight.T).view(shape).transpose(1, 2) for weight in weights)  # (N, H, T, D/H)
         q, k = rotate(q, table), rotate(k, table)
@@ -117,7 +115,7 @@ class HeldQueries(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, norm: RMSNorm, heads: Any, table: Tensor) -> Tensor:
         n, inverse = normalised(h, norm.weight, norm.eps)
-        q = torch.mm(n.view(-1, n.shape[-1]), heads.query.weight.T).view_as(n)
+        q = torch.mm(n.reshape(-1, n.shape[-1]), heads.query.weight.T).view(n.shape)
         ctx.save_for_backward(h, inverse, norm.weight, table, heads.query.weight)
         return rotate(heads.split(q), table)
 
@@ -162,7 +160,7 @@ class HeldFeedForward(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, norm: RMSNorm, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
         n, inverse = normalised(h, norm.weight, norm.eps)
-        rows = n.view(-1, n.shape[-1])
+        rows = n.reshape(-1, n.shape[-1])
         gated, raised = torch.mm(rows, gate.T), torch.mm(rows, up.T)
         opened = silu(gated)
         ctx.save_for_backward(h, inverse, norm.weight, gate, up, down, gated, opened, raised)
@@ -215,4 +213,3 @@ def _fold(slopes: Tensor) -> Tensor:
     total = own.clone(memory_format=torch.contiguous_format)
     total[:, :-1] += before[:, 1:]
     return total.flatten(1, 2)
-
