@@ -46,8 +46,9 @@ def save(
     caption: str = "",
     more: Mapping[str, Any] | None = None,
     height: float = 2.8,
+    stem: str | None = None,
 ) -> Path:
-    """Write `<name>.json` and `<name>.png` into a folder; returns the path of the first.
+    """Write `<stem>.json` and `<stem>.png` into a folder; returns the path of the first.
 
     Args:
         folder: folder of the files, created if missing.
@@ -58,15 +59,16 @@ def save(
         caption: caption of the figure.
         more: further entries of the record.
         height: height of a panel, inches.
+        stem: stem of the files' names; the benchmark's name if None.
     """
     from ltm_pyro.plots.saving import save_figure
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
+    path = folder / f"{stem or name}.json"
     record = {**provenance(name, arguments), "measures": [measure.record() for measure in measures], **(more or {})}
     path.write_text(json.dumps(_rounded(record), indent=2) + "\n", encoding="utf-8")
     if panels:
-        for figure in save_figure(folder / name, panels, caption, height):
+        for figure in save_figure(folder / (stem or name), panels, caption, height):
             if figure.suffix == ".svg":
                 figure.unlink()
     return path

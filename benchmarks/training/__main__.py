@@ -6,6 +6,8 @@ matrices alone, at the rate at which this machine multiplies large ones. All do 
 
 from __future__ import annotations
 
+import argparse
+import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
@@ -33,10 +35,10 @@ def ours(decoder: Decoder, steps: int) -> DualRateSVI:
     return DualRateSVI(model, MeanFieldGuide(decoder.z_shape), FastLoop(ELBO(), steps), SlowStep(ELBO()))
 
 
-def contestants(sizes: Sizes, compiled: bool = False) -> dict[str, Callable[[], Any]]:
-    """A training step of each, on copies of one decoder and the same texts."""
-    decoder, x = sizes.decoder(), sizes.texts()
-    loops: dict[str, Any] = {
+def loops(sizes: Sizes, compiled: bool = False) -> dict[str, Any]:
+    """The loops, on copies of one decoder."""
+    decoder = sizes.decoder()
+    made: dict[str, Any] = {
         PLAIN: PlainLoop(PlainDecoder(decoder), sizes.fast_steps),
         LEAN: LeanLoop(deepcopy(decoder), sizes.fast_steps),
         OURS: ours(deepcopy(decoder), sizes.fast_steps),
@@ -44,8 +46,38 @@ def contestants(sizes: Sizes, compiled: bool = False) -> dict[str, Callable[[], 
     if compiled:
         other = deepcopy(decoder)
         other.compile_passes()
-        loops[COMPILED] = ours(other, sizes.fast_steps)
-    return {name: partial(loop.step, x) for name, loop in loops.items()}
+        made[COMPILED] = ours(other, sizes.fast_steps)
+    return made
+
+
+def contestants(sizes: Sizes, compiled: bool = False) -> dict[str, Callable[[], Any]]:
+    """A training step of each, on the same texts."""
+    made, x = loops(sizes, compiled), sizes.texts()
+    return {name: partial(loop.step, x) for name, loop in made.items()}
+
+
+def of_batches(sizes: Sizes, sequences: Sequence[int]) -> dict[str, Callable[[], Any]]:
+    """A training step, and its fast loop alone, of each loop at each number of sequences."""
+    runs: dict[str, Callable[[], Any]] = {}
+    for count in sequences:
+        here = sizes._replace(batch=count)
+        x = here.texts()
+        for name, loop in loops(here).items():
+            runs[f"{name}, {count}"] = partial(loop.step, x)
+            runs[f"{name}, {count}, fast loop"] = partial(loop.fit, x)
+    return runs
+
+
+def measures_of_batches(seconds: Seconds, sequences: Sequence[int]) -> list[Measure]:
+    """Of ours against the others at each number of sequences; twice as fast as a plain loop is aimed at."""
+    found = []
+    for count in sequences:
+        for part, target in (("", 2.0), (", fast loop", None)):
+            mine = seconds[f"{OURS}, {count}{part}"]
+            plain, lean = (seconds[f"{name}, {count}{part}"] for name in (PLAIN, LEAN))
+            found.append(times_as_fast(f"ours / (a), {count}{part}", plain, mine, target))
+            found.append(times_as_fast(f"ours / (b), {count}{part}", lean, mine))
+    return found
 
 
 def measures(seconds: Seconds, sizes: Sizes, peak_flops: float) -> list[Measure]:
@@ -76,13 +108,18 @@ def rates(seconds: Seconds, sizes: Sizes, peak_flops: float) -> list[Measure]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write `training.json` and `training.png`."""
+    """Write `training.json` and `training.png`, or `batches.json`."""
     parser = parser_for("training", __doc__)
     parser.add_argument("--compile", action="store_true", help="compiled passes too, on which the first round waits")
+    parser.add_argument("--sequences", type=int, nargs="+", metavar="N", help="a table of these batch sizes instead")
+    parser.add_argument("--cpu_time", action="store_true", help="with --sequences: seconds of the process on its cores")
     add_sizes(parser)
     options = parser.parse_args(arguments)
     prepare(options)
     sizes = sizes_from(options)
+    if options.sequences:
+        _compare_batches(options, sizes, arguments_of(arguments))
+        return
     peak = LargeProduct(64 if options.quick else 1536)
     runs = contestants(sizes, options.compile)
     runs[PEAK] = peak
@@ -92,6 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     panels = [bars(tokens[:-1], "tokens/s"), bars(found, "ratio, or share")]
     record = {"options": given(options), "sizes": sizes._asdict(), "seconds": seconds}
     save(options.out, "training", arguments_of(arguments), [*found, *tokens], panels, CAPTION, record, 2.6)
+
+
+def _compare_batches(options: argparse.Namespace, sizes: Sizes, arguments: Sequence[str]) -> None:
+    """Write `batches.json`."""
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    seconds = alternate(of_batches(sizes, options.sequences), options.rounds, clock=clock)
+    found = measures_of_batches(seconds, options.sequences)
+    report(found)
+    record = {"options": given(options), "sizes": sizes._asdict(), "seconds": seconds}
+    save(options.out, "training", arguments, found, more=record, stem="batches")
 
 
 if __name__ == "__main__":

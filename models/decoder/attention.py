@@ -77,7 +77,14 @@ class CrossAttention(_Heads):
 
     def forward(self, queries: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
         """The answers to `queries`, shape (B, T, D); thoughts with leading particles S give (S, B, T, D)."""
-        leading = torch.broadcast_shapes(queries.shape[:-3], thoughts[0].shape[:-3])
+        attended, leading = self.attend(queries, thoughts)
+        answers = self.merge(attended)
+        return answers.view(*leading, *answers.shape[-2:])
+
+    def attend(self, queries: Tensor, thoughts: tuple[Tensor, Tensor]) -> tuple[Tensor, torch.Size]:
+        """The thoughts' values as each query weighs them, (N, H, T, D/H), and the dimensions that are N."""
+        own, leading = queries.shape[:-3], thoughts[0].shape[:-3]
+        if leading[-len(own) :] != own:
+            leading = torch.broadcast_shapes(own, leading)
         q, k, v = (t.expand(*leading, *t.shape[-3:]).reshape(-1, *t.shape[-3:]) for t in (queries, *thoughts))
-        attended = self.merge(scaled_dot_product_attention(q, k, v))
-        return attended.view(*leading, *attended.shape[-2:])
+        return scaled_dot_product_attention(q, k, v), leading

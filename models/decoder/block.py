@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import scaled_dot_product_attention, silu
 
 from ltm_pyro.models.decoder.attention import CrossAttention, SelfAttention
 from ltm_pyro.models.decoder.flexible import FlexibleWindow
+from ltm_pyro.models.decoder.held import HeldAnswer, HeldFeedForward, HeldLookBack, HeldQueries, HeldThoughts, are_held
 from ltm_pyro.models.decoder.norm import RMSNorm
 
 EPSILON = 1e-5  # of every RMSNorm
@@ -27,6 +28,9 @@ class FeedForward(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         return self.down(silu(self.gate(h)) * self.up(h))
+
+
+KINDS = frozenset((nn.Linear, RMSNorm, SelfAttention, CrossAttention, FeedForward))  # whose weights say what they do
 
 
 class Block(nn.Module):
@@ -53,16 +57,45 @@ class Block(nn.Module):
         h = self.self_attend(h, table, mask)
         return self.cross_attend(h, self.queries(h, table), thoughts)
 
+    def thoughts(self, z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of this layer's thoughts, (..., H, K, D/H) each, from z, (..., K, D)."""
+        attention = self.cross_attention
+        if are_held((attention, attention.key, attention.value), KINDS, z):
+            return HeldThoughts.apply(z, attention, table)
+        return attention.keys_values(z, table)
+
     def self_attend(self, h: Tensor, table: Tensor, mask: Tensor | FlexibleWindow | None) -> Tensor:
         """Self-attention to the recent past."""
-        return h + self.self_attention(self.norm_1(h), table, mask)
+        norm, attention = self.norm_1, self.self_attention
+        if isinstance(mask, FlexibleWindow) or not are_held((norm, attention, *attention.children()), KINDS, h):
+            return h + attention(norm(h), table, mask)
+        banded = mask is not None and mask.dim() == 3
+        q, k, v = HeldLookBack.apply(h, norm, attention, table, mask.shape[1] if banded else None)
+        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask[None, : q.shape[1]] if banded else mask)
+        heads = attention.heads if banded else None
+        return HeldAnswer.apply(h, attended, attention.output.weight, h.shape[:-2], heads)
 
     def queries(self, h: Tensor, table: Tensor) -> Tensor | None:
         """Queries of the cross-attention; None in a block without thoughts."""
-        return self.cross_attention.queries(self.norm_2(h), table) if self.thinks else None
+        if not self.thinks:
+            return None
+        norm, attention = self.norm_2, self.cross_attention
+        if are_held((norm, attention, attention.query), KINDS, h):
+            return HeldQueries.apply(h, norm, attention, table)
+        return attention.queries(norm(h), table)
 
     def cross_attend(self, h: Tensor, queries: Tensor | None, thoughts: tuple[Tensor, Tensor] | None) -> Tensor:
         """Cross-attention to this layer's thoughts, then the feed-forward."""
         if queries is not None and thoughts is not None:
-            h = h + self.cross_attention(queries, thoughts)
-        return h + self.feed_forward(self.norm_3(h))
+            h = self._answer(h, queries, thoughts)
+        norm, forward = self.norm_3, self.feed_forward
+        if are_held((norm, forward, *forward.children()), KINDS, h):
+            return HeldFeedForward.apply(h, norm, forward.gate.weight, forward.up.weight, forward.down.weight)
+        return h + forward(norm(h))
+
+    def _answer(self, h: Tensor, queries: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
+        attention = self.cross_attention
+        if not are_held((attention, attention.output), KINDS, h):
+            return h + attention(queries, thoughts)
+        attended, leading = attention.attend(queries, thoughts)
+        return HeldAnswer.apply(h, attended, attention.output.weight, leading, None)

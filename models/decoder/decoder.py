@@ -216,7 +216,7 @@ class Decoder(AbstractDecoder):
         if z is None:
             raise InputError(f"z is missing: this decoder attends to thoughts of shape (L, K, D) = {self.z_shape}")
         return [
-            block.cross_attention.keys_values(z_l, self.thought_rotary)
+            block.thoughts(z_l, self.thought_rotary)
             for block, z_l in zip(self.blocks, (z * self.thought_scale).unbind(-3), strict=True)
         ]
 

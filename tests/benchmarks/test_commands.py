@@ -60,6 +60,19 @@ def test_a_compiled_decoder_takes_part(tmp_path, capsys, monkeypatch):
     assert "compiled / (a): " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [[], ["--cpu_time"]])
+def test_a_table_of_batch_sizes(words, tmp_path, capsys):
+    training(["--quick", "--sequences", "1", "3", "--out", str(tmp_path), *words])
+    record = json.loads((tmp_path / "batches.json").read_text(encoding="utf-8"))
+    names = {measure["name"] for measure in record["measures"]}
+    assert names == {
+        f"ours / ({other}), {count}{part}" for other in "ab" for count in (1, 3) for part in ("", ", fast loop")
+    }
+    assert record["command"][:3] == ["python", "-m", "benchmarks.training"]
+    assert len(record["seconds"]["(a) plain, 3"]) == 2
+    assert "ours / (a), 3: " in capsys.readouterr().out
+
+
 @pytest.mark.slow  # a step of 76M parameters
 def test_a_recipe_is_measured_by_itself(tmp_path, capsys):
     memory(["--quick", "--recipe", "large", "--threads", "1", "--steps", "1", "--out", str(tmp_path)])
