@@ -18,7 +18,7 @@ LOST = object()  # in the place of a result: the process has ended before it had
 
 
 def in_processes(count, work, seconds=60):
-    """What `work(processes)` returns in each of so many processes, in their order.
+    """Results of `work(processes)` in each of so many processes, in their order.
 
     Args:
         count: of processes.

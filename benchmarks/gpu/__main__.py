@@ -1,4 +1,4 @@
-"""What only a GPU can show, in less than eight minutes: tests, equality with the CPU, speeds, and memory.
+"""Checks that need a GPU, in less than eight minutes: tests, equality with the CPU, speeds, and memory.
 
 Each part has a process and a share of the time of its own; one that fails says why, and the others go on. On a CPU the
 parts say what they skip, and do the rest at small sizes. The exit status is 1 if a part failed or a difference is
@@ -35,7 +35,7 @@ USUAL = {
 
 @dataclass
 class Outcome:
-    """How a part ended.
+    """Outcome of a part.
 
     Attributes:
         finding: empty if it failed.
@@ -64,7 +64,7 @@ class Outcome:
 
 
 def outcome_of(name: str, setting: Setting, threads: int, patience: float) -> Outcome:
-    """How a part ends; a difference outside its tolerance is a failure."""
+    """Run a part; a difference outside its tolerance is a failure."""
     began = time.perf_counter()
     error, finding = None, Finding()
     try:

@@ -20,7 +20,7 @@ ALONE = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # these tests nee
 
 
 def measure(setting: Setting) -> Finding:
-    """How many passed; one that fails is outside the tolerance of none, and the tests' own words are printed."""
+    """Numbers of passed and failed tests, of which none may fail; pytest's own report is printed."""
     if not setting.on_cuda:
         return Finding(skipped=[f"{len(files_with_mark())} files have tests marked `cuda`: there is no CUDA device"])
     return outcome_of(["-m", "cuda", *map(str, files_with_mark())])
@@ -32,7 +32,7 @@ def files_with_mark() -> list[Path]:
 
 
 def outcome_of(arguments: Sequence[str]) -> Finding:
-    """What pytest finds.
+    """Outcome of pytest.
 
     Args:
         arguments: of pytest.

@@ -1,1 +1,1 @@
-"""What sharding holds and sends: `python -m benchmarks.sharding`."""
+"""Traffic and memory of sharded training: `python -m benchmarks.sharding`."""

@@ -1,4 +1,4 @@
-"""What each of several processes sends in a slow step and holds behind it, with whole weights and with shards.
+"""Bytes that each of several processes sends in a slow step and holds after it, with whole weights and with shards.
 
 `--against CHECKOUT` measures the library in another checkout beside this one.
 """

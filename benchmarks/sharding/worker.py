@@ -40,7 +40,7 @@ def trainer_of(sizes: dict[str, int], shard: bool, seed: int) -> Any:
 
 
 def measure(tree: str, sizes: dict[str, int], shard: bool, threads: int, seed: int) -> dict[str, list[int]]:
-    """What each process sends in a step, and within its fast loop, and holds behind it: bytes, by rank.
+    """Bytes that each process sends in a step and within its fast loop, and holds after the step, by rank.
 
     Args:
         tree: the checkout whose `ltm_pyro` is measured.

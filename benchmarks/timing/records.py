@@ -120,5 +120,5 @@ def _rounded(value: Any) -> Any:
 
 
 def arguments_of(given: Sequence[str] | None) -> list[str]:
-    """Given arguments, or those of the command line."""
+    """The given arguments, or those of the command line."""
     return list(sys.argv[1:] if given is None else given)

@@ -21,7 +21,7 @@ TEXTS = "texts.npz"  # the documents that are repeated
 
 
 def asked(work: str, **told: Any) -> dict[str, Any]:
-    """What a new process answers: `built` or `opened`, by name, with its arguments."""
+    """Answer of a new process: `built` or `opened`, by name, with its arguments."""
     command = [sys.executable, "-m", "benchmarks.token_store.child", json.dumps({"work": work, **told})]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -41,7 +41,7 @@ def verdicts(store: AbstractStore) -> dict[str, str]:
 
 
 def noticed(store: AbstractStore) -> str:
-    """When a store says that it is damaged, if its windows in the middle and at the end are read."""
+    """The moment at which a store notices damage, if its windows in the middle and at the end are read."""
     try:
         windows = store.open()
     except Exception:

@@ -95,7 +95,7 @@ class OurStore(AbstractStore):
 
     @property
     def _tokenizer(self) -> Any:
-        """What the store asks of a tokenizer: nothing that a text goes through."""
+        """The part of a tokenizer that the store needs, without encoding."""
 
         class Ends(NamedTuple):
             begin: int

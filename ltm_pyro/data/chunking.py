@@ -20,7 +20,7 @@ WORDS = {"BertPreTokenizer", "Metaspace", "Whitespace", "WhitespaceSplit"}  # wh
 
 
 class Gaps(NamedTuple):
-    """Where a tokenizer treats what stands on both sides separately.
+    """Gaps: places at which a tokenizer encodes both sides independently.
 
     Attributes:
         pattern: the white space before which it may be cut.
@@ -36,7 +36,7 @@ BETWEEN_WORDS = Gaps(re.compile(r"(?<=[A-Za-z0-9]) (?=[A-Za-z0-9])"), forced=Fal
 
 
 def gaps_of(backend: tokenizers.Tokenizer) -> Gaps | None:
-    """Where a tokenizer is known to treat what stands before and after a white space separately; None if nowhere.
+    """Gaps at white space where a tokenizer is known to encode both sides independently; None if there are none.
 
     The byte-level tokenizers of GPT-2's kind do, `train_tokenizer`'s among them: they split text by a pattern before
     anything else, and one white space between two others is always the start of what the pattern finds. Where offsets

@@ -63,7 +63,7 @@ def _chunk_nats(rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
 
 
 def _chunk_size(rows: Tensor, weight: Tensor) -> int:
-    """How many rows' logits are computed at once."""
+    """Number of rows whose logits are computed at once."""
     return max(FEWEST, min(MOST, LOGITS.get(rows.device.type, LOGITS["cuda"]) // len(weight)))
 
 

@@ -19,7 +19,7 @@ def chunks(request, monkeypatch):
 
 @pytest.fixture(params=["fused", "recomputed"])
 def way(request, monkeypatch):
-    """How logits of a learning weight are computed: by torch's own function, where there is one, or in chunks."""
+    """Method for a weight that learns: torch's own function, where there is one, or chunks."""
     if request.param == "recomputed":
         monkeypatch.setattr(cross_entropy, "FUSED", None)
     elif cross_entropy.FUSED is None:

@@ -90,7 +90,7 @@ def slices(numbers, count, step):
 
 
 def alone(components, count, steps=range(3)):
-    """What one process makes of all slices: weights, and the optimizer's state."""
+    """Weights and optimizer state of one process that works through all slices."""
     svi = components.svi()
     for step in steps:
         svi.step_in_slices(slices(range(count), count, step), X.numel())
