@@ -21,6 +21,7 @@ else:
     CHUNK = LinearCrossEntropyOptions(batch_chunk_size=256)  # the automatic chunk is several times slower on a CPU
     FUSED = partial(linear_cross_entropy, reduction="none", options=CHUNK)
 
+LEARNING = 256  # rows at once, at least, where the weight learns: each chunk has a gradient as large as the weight
 LOGITS = {"cpu": 2**20, "cuda": 2**26}  # at once: on a CPU as many as stay in its cache
 FEWEST, MOST = 64, 4096  # rows at once
 
@@ -50,7 +51,7 @@ def token_nats(rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
 
 def _recomputed(rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """Log-probabilities by activation checkpointing: no more than one chunk's logits are held, in either pass."""
-    size = _chunk_size(rows, weight)
+    size = max(LEARNING, _chunk_size(rows, weight))
     chunks = zip(rows.split(size), targets.split(size), strict=True)
     settings: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
     return torch.cat([checkpoint(_chunk_nats, h, weight, x, **settings) for h, x in chunks])

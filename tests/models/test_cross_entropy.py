@@ -13,8 +13,8 @@ N, D, V = 150, 6, 11
 @pytest.fixture(params=[64, 150, 7])
 def chunks(request, monkeypatch):
     """So many rows at once, so that their number does not divide N."""
-    monkeypatch.setattr(cross_entropy, "FEWEST", 1)
-    monkeypatch.setattr(cross_entropy, "MOST", request.param)
+    for name, rows in (("LEARNING", 1), ("FEWEST", 1), ("MOST", request.param)):
+        monkeypatch.setattr(cross_entropy, name, rows)
 
 
 @pytest.fixture(params=["fused", "recomputed"])
@@ -81,8 +81,8 @@ def test_both_ways_agree_to_rounding(monkeypatch):
 
 @pytest.mark.parametrize("held", [True, False])
 def test_no_more_than_a_chunk_of_logits_is_held(held, way, monkeypatch):
-    monkeypatch.setattr(cross_entropy, "FEWEST", 1)
-    monkeypatch.setattr(cross_entropy, "MOST", 8)
+    for name, rows in (("LEARNING", 8), ("FEWEST", 1), ("MOST", 8)):
+        monkeypatch.setattr(cross_entropy, name, rows)
     rows, weight = torch.randn(2000, 4, requires_grad=True), torch.randn(50, 4, requires_grad=not held)
     kept = []
     with LargestTensor() as largest:
