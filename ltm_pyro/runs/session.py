@@ -103,6 +103,7 @@ class Session:
 
         Raises:
             DivergedError: at a NaN or an infinity.
+            LostProcessError: if another process has gone.
         """
         import pyro
 
@@ -112,6 +113,9 @@ class Session:
         self.progress = Progress(self.settings.steps, self.trainer.step)
         try:
             return self.trainer.train()
+        except LostProcessError:
+            self.draws = False  # its message comes first: a launcher soon ends those that are left
+            raise
         finally:
             self.progress.clear()
             if self.trainer.processes.first:
@@ -157,11 +161,12 @@ class Session:
 
     def _draw(self) -> None:
         """Draw the run as it is; a figure that cannot be drawn ends no training."""
+        if not self.draws:
+            return
         from ltm_pyro.runs.figures import draw_learning
 
         try:
-            if self.draws:
-                draw_learning(self.run)
+            draw_learning(self.run)
         except Exception as error:
             self.draws = False  # said once
             say(f"The learning curve was not drawn, and training goes on: {error}")
