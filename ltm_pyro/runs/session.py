@@ -105,6 +105,7 @@ class Session:
 
         Raises:
             DivergedError: at a NaN or an infinity.
+            LostProcessError: if another process has gone.
         """
         import pyro
 
@@ -114,6 +115,9 @@ class Session:
         self.progress = Progress(self.settings.steps, self.trainer.step)
         try:
             return self.trainer.train()
+        except LostProcessError:
+            self.draws = False  # its message comes first: a launcher soon ends those that are left
+            raise
         finally:
             self.progress.clear()
             if self.trainer.processes.first:
@@ -159,11 +163,12 @@ class Session:
 
     def _draw(self) -> None:
         """Draw the learning curve so far; an error does not stop training."""
+        if not self.draws:
+            return
         from ltm_pyro.runs.figures import draw_learning
 
         try:
-            if self.draws:
-                draw_learning(self.run)
+            draw_learning(self.run)
         except Exception as error:
             self.draws = False  # so that the message comes once
             say(f"The learning curve was not drawn, and training goes on: {error}")
