@@ -60,7 +60,7 @@ class Block(nn.Module):
     def thoughts(self, z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of this layer's thoughts, (..., H, K, D/H) each, from z, (..., K, D)."""
         attention = self.cross_attention
-        if are_held((attention, attention.key, attention.value), KINDS, z):
+        if are_held((attention, *attention.children()), KINDS, z):
             return HeldThoughts.apply(z, attention, table)
         return attention.keys_values(z, table)
 
@@ -69,10 +69,11 @@ class Block(nn.Module):
         norm, attention = self.norm_1, self.self_attention
         if isinstance(mask, FlexibleWindow) or not are_held((norm, attention, *attention.children()), KINDS, h):
             return h + attention(norm(h), table, mask)
-        banded = mask is not None and mask.dim() == 3
-        q, k, v = HeldLookBack.apply(h, norm, attention, table, mask.shape[1] if banded else None)
-        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask[None, : q.shape[1]] if banded else mask)
-        heads = attention.heads if banded else None
+        block, heads = None, None
+        if mask is not None and mask.dim() == 3:
+            block, heads, mask = mask.shape[1], attention.heads, mask[None, : -(-h.shape[-2] // mask.shape[1])]
+        q, k, v = HeldLookBack.apply(h, norm, attention, table, block)
+        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return HeldAnswer.apply(h, attended, attention.output.weight, h.shape[:-2], heads)
 
     def queries(self, h: Tensor, table: Tensor) -> Tensor | None:
@@ -80,7 +81,7 @@ class Block(nn.Module):
         if not self.thinks:
             return None
         norm, attention = self.norm_2, self.cross_attention
-        if are_held((norm, attention, attention.query), KINDS, h):
+        if are_held((norm, attention, *attention.children()), KINDS, h):
             return HeldQueries.apply(h, norm, attention, table)
         return attention.queries(norm(h), table)
 
@@ -95,7 +96,7 @@ class Block(nn.Module):
 
     def _answer(self, h: Tensor, queries: Tensor, thoughts: tuple[Tensor, Tensor]) -> Tensor:
         attention = self.cross_attention
-        if not are_held((attention, attention.output), KINDS, h):
+        if not are_held((attention, *attention.children()), KINDS, h):
             return h + attention(queries, thoughts)
         attended, leading = attention.attend(queries, thoughts)
         return HeldAnswer.apply(h, attended, attention.output.weight, leading, None)

@@ -150,3 +150,24 @@ def test_autocast_another_precision_and_global_hooks_call_the_modules():
     block.requires_grad_()
     with torch.no_grad():
         assert are_held(parts, blocks.KINDS, h)
+
+
+class Silent(nn.Module):
+    """Attention to thoughts of a user's own, without weights."""
+
+    def queries(self, h, table):
+        return h
+
+    def keys_values(self, z, table):
+        return z, z
+
+    def forward(self, queries, thoughts):
+        return torch.zeros_like(queries)
+
+
+def test_attention_of_one_s_own_needs_no_maps_of_ours():
+    decoder = Decoder(vocabulary=20, width=16, layers=1, heads=2, thoughts=2, length=12).requires_grad_(False)
+    decoder.blocks[0].cross_attention = Silent()
+    x = torch.randint(20, (1, 12))
+    nats = [decoder.token_log_prob(x, torch.randn(1, *decoder.z_shape)) for _ in range(2)]
+    assert torch.equal(*nats)
