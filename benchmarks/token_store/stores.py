@@ -98,8 +98,8 @@ class OurStore(AbstractStore):
         """The part of a tokenizer that the store needs, without encoding."""
 
         class Ends(NamedTuple):
-            begin: int
-            end: int
+            bos_id: int
+            eos_id: int
             pad: int
             vocabulary: int
 

@@ -23,7 +23,7 @@ from ltm_pyro.training.memory import is_out_of_memory
 COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
     "evaluate": "score a run on held-out or other text: bounds, KL, perplexity",
-    "inspect": "report on a run's thoughts: the information in each, and what they predict of a text",
+    "inspect": "report on a run's thoughts: the information in each, and in all of them",
     "generate": "write text with a trained run",
     "compare": "compare runs, or bounds, guides and priors",
     "scale": "train and score a grid of sizes and fast steps; figures and a law against compute",

@@ -263,7 +263,7 @@ class TestDamagedRuns:
 def test_resuming_takes_nothing_else(refused, run):
     message = refused("train", "--resume", "run", "--train.steps", "9")
     assert_says(message, "been moved: leave out --train.steps 9", "--config run/config.yaml")
-    assert_says(refused("train", "corpus.jsonl", "--resume=run"), "drop corpus.jsonl")
+    assert_says(refused("train", "corpus.jsonl", "--resume=run"), "leave out corpus.jsonl")
     assert_says(refused("train", "--resume"), "--resume", "expected one argument")
 
 
@@ -302,7 +302,7 @@ def test_resuming_without_a_record_of_the_data(refused, run):
         ("generate RUN --topp 0.5", ["Did you mean --top_p"]),
         ("generate RUN --samples 0", ["--samples 0: expected 1 or more"]),
         ("generate RUN --tokens 0", ["--tokens 0: expected 1 or more"]),
-        ("generate RUN --tokens 17", ["this run's texts hold 16", "--tokens"]),
+        ("generate RUN --tokens 17", ["texts of this run have at most 16", "--tokens"]),
         ("generate RUN --seed 9999999999999", ["--seed 9999999999999: expected 4294967295 or less"]),
         ("generate RUN --seed -1", ["--seed -1: expected 0 or more"]),
         ("generate RUN --checkpoint last", ["no checkpoint 'last'"]),
@@ -315,7 +315,7 @@ def test_using_a_run(refused, trained, words, parts):
 
 def test_a_prompt_that_is_too_long_or_no_text(refused, trained, capsys):
     message = refused("generate", trained, "--prompt", "the people " * 20)
-    assert_says(message, "the prompt is", "hold 16", "Shorten the prompt")
+    assert_says(message, "the prompt has 161 tokens", "have at most 16", "Shorten the prompt")
     assert_says(refused("generate", trained, "--prompt", "caf\udce9"), "not UTF-8 at character 3")
 
 

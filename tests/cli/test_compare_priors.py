@@ -248,7 +248,7 @@ def test_a_prior_that_fails_is_reported_and_the_rest_goes_on(corpus, capsys):
     assert "is not finite" in failed
     assert "EnergyPrior(limit=null), seed 0: " in failed
     assert "unknown normaliser" in failed
-    assert "There are no differences: my_code.Shifted --slow.learning_rate 1e20" in out
+    assert "There are no differences: the reference, my_code.Shifted --slow.learning_rate 1e20, has no numbers." in out
     assert "| LaplacePrior" in out
     assert "| my_code.Shifted " in out
     assert "Traceback" not in err

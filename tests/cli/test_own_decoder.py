@@ -195,7 +195,7 @@ class Thoughtful(MyDecoder):
             "--decoder NoBase: its __init__ must begin with super().__init__(z_shape, vocabulary, length",
         ),
         (["wrong.Half"], "--decoder Half: this is an abstract class, without features"),
-        (["wrong.Thoughtful", "--model", "autoregressive"], "--decoder Thoughtful takes no argument `thoughts`"),
+        (["wrong.Thoughtful", "--model", "autoregressive"], "--decoder Thoughtful has no argument `thoughts`"),
         (["wrong.Other"], "module 'wrong' has no attribute 'Other'"),
         (["nowhere.MyDecoder"], "No module named 'nowhere'"),
         (["Nonesuch"], "--decoder Nonesuch: this is no class that derives from AbstractDecoder. Known: "),

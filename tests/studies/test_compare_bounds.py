@@ -425,7 +425,7 @@ def test_every_name_makes_sense_and_unknown_ones_have_near_matches():
     assert isinstance(named_estimators(["kl0.5"])[0].at(1), KLWeighted)
     with pytest.raises(InputError, match="unknown estimator 'iwae-dregs': did you mean iwae-dreg"):
         named_estimators(["iwae-dregs"])
-    with pytest.raises(InputError, match="it is StickingTheLanding"):
+    with pytest.raises(InputError, match="it equals StickingTheLanding"):
         named_estimators(["elbo-dreg"])
     with pytest.raises(InputError, match="cannot be imported"):
         named_estimators(["ltm_pyro.Nothing"])

@@ -321,7 +321,7 @@ def test_usage_is_a_running_mean_of_probabilities():
     other = CodeUsage(3, decay=0.5)
     other.load_state_dict(usage.state_dict())
     assert torch.equal(other.frequencies, usage.frequencies)
-    with pytest.raises(InputError, match="expected 4"):
+    with pytest.raises(InputError, match="q has 4 codes in its last dimension: expected 3"):
         usage.add(torch.ones(2, 4))
 
 

@@ -323,7 +323,7 @@ def test_a_density_says_which_bounds_it_serves():
     for exact in (Density.EXACT, Density.UNBIASED):
         assert exact.refusal(linear=False, upper=True) is None
     assert Density.BELOW.refusal(**weighed) is None
-    assert "from above" in Density.BELOW.refusal(linear=False, upper=True)
+    assert "no upper bound" in Density.BELOW.refusal(linear=False, upper=True)
     assert Density.BELOW_IN_THE_MEAN.refusal(**linear) is None
     assert "no bound at all" in Density.BELOW_IN_THE_MEAN.refusal(**weighed)
     assert "no perplexity" in Density.UNNORMALISED.refusal(**linear)
