@@ -325,5 +325,5 @@ def test_a_density_says_which_bounds_it_serves():
     assert Density.BELOW.refusal(**weighed) is None
     assert "no upper bound" in Density.BELOW.refusal(linear=False, upper=True)
     assert Density.BELOW_IN_THE_MEAN.refusal(**linear) is None
-    assert "no bound at all" in Density.BELOW_IN_THE_MEAN.refusal(**weighed)
+    assert "a mean of weights is no bound" in Density.BELOW_IN_THE_MEAN.refusal(**weighed)
     assert "no perplexity" in Density.UNNORMALISED.refusal(**linear)
