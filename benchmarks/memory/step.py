@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +11,10 @@ from typing import Any, NamedTuple
 from benchmarks.reference.decoder import PlainDecoder
 from benchmarks.reference.loop import PlainLoop
 from benchmarks.timing.child import set_up
+from benchmarks.timing.process import answer_of
 from benchmarks.timing.sizes import QUICK, Sizes
 from benchmarks.training.__main__ import ours
 
-ROOT = Path(__file__).parents[2]
 LOOPS = ("plain", "ours", "recompute")
 
 
@@ -46,15 +45,11 @@ def peak_of(loop: str, sizes: Sizes, steps: int, threads: int, seed: int) -> Pea
         threads, seed: of torch.
     """
     what = json.dumps({"loop": loop, "sizes": sizes, "steps": steps, "threads": threads, "seed": seed})
-    command = [sys.executable, "-m", "benchmarks.memory.step", what]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{loop}: the process that was to be measured ended with {done.returncode}\n{done.stderr}")
-    return Peak(*json.loads(done.stdout.splitlines()[-1]))
+    return Peak(*answer_of(["-m", "benchmarks.memory.step", what], loop))
 
 
 def measure(loop: str, sizes: Sizes, steps: int) -> Peak:
-    """The same in this process."""
+    """The peak of training steps in this process."""
     small = QUICK._replace(layers=1)
     training_loop(loop, small).step(small.texts())  # what a first step imports is not what steps take
     training, x = training_loop(loop, sizes), sizes.texts()

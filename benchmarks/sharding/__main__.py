@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import torch
 from benchmarks.timing.figures import bars
 from benchmarks.timing.measures import Measure
 from benchmarks.timing.options import parser_for, prepare
+from benchmarks.timing.process import answer_of
 from benchmarks.timing.records import arguments_of, commit_of, given, report, save
 from benchmarks.timing.sizes import Sizes, add_sizes, sizes_from
 
@@ -29,11 +28,8 @@ def counts_of(tree: Path, sizes: Sizes, count: int, shard: bool, **process: int)
     """Bytes of each process, of so many that train together."""
     what = json.dumps({"tree": str(tree), "sizes": sizes._asdict(), "shard": shard, **process})
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
-    command = [sys.executable, *launch, "-m", "--", "benchmarks.sharding.worker", what]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{count} processes that were to be measured ended with {done.returncode}\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    counts: Counts = answer_of([*launch, "-m", "--", "benchmarks.sharding.worker", what], f"{count} processes")
+    return counts
 
 
 def measures(name: str, counts: Counts, share: float) -> list[Measure]:

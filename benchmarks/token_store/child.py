@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,19 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.timing.process import answer_of
 from benchmarks.token_store.stores import STORES, AbstractStore, TokenizedDocument
 
-ROOT = Path(__file__).parents[2]
 TEXTS = "texts.npz"  # the documents that are repeated
 
 
 def asked(work: str, **told: Any) -> dict[str, Any]:
     """Answer of a new process: `built` or `opened`, by name, with its arguments."""
-    command = [sys.executable, "-m", "benchmarks.token_store.child", json.dumps({"work": work, **told})]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{work}: the process that was to be measured ended with {done.returncode}\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    answer: dict[str, Any] = answer_of(["-m", "benchmarks.token_store.child", json.dumps({"work": work, **told})], work)
+    return answer
 
 
 def store_in(folder: str | Path, name: str, length: int) -> AbstractStore:
