@@ -16,13 +16,13 @@ from ltm_pyro.training.processes import Processes, together
 class Replicas:
     """Data parallelism around Pyro programs, by `torch.nn.parallel.DistributedDataParallel`.
 
-    It sums gradients in the backward pass that follows a forward pass of its own, and lets any other be. Here it wraps
-    a `_Reduction`, whose passes are taken once per slow step, when all gradients are there, and not the decoder: a Pyro
-    program calls a decoder by any method, and the fast loop goes back through it many times for each slow step.
+    The wrapper sums gradients only in the backward pass of its own forward pass. Here it wraps a `_Reduction` instead of
+    the decoder, because a Pyro program calls any method of a decoder, and the fast loop runs many backward passes for
+    each slow step. The passes of the `_Reduction` run once per slow step, when all gradients exist.
 
     Args:
-        module: holds all weights, the same in all processes.
-        processes: all of which make every call here.
+        module: module with all weights, the same in all processes.
+        processes: group of processes; every method here is collective.
     """
 
     def __init__(self, module: nn.Module, processes: Processes) -> None:
@@ -55,7 +55,7 @@ class Replicas:
 
 
 class _Reduction(nn.Module):
-    """A module whose passes compute nothing, and whose backward pass comes by every weight.
+    """Module with empty passes, whose backward pass reaches every weight.
 
     Args:
         weights: that learn.
