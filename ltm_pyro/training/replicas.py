@@ -16,9 +16,9 @@ from ltm_pyro.training.processes import Processes, together
 class Replicas:
     """Data parallelism around Pyro programs, by `torch.nn.parallel.DistributedDataParallel`.
 
-    The wrapper sums gradients only in the backward pass of its own forward pass. Here it wraps a `_Reduction` instead of
-    the decoder, because a Pyro program calls any method of a decoder, and the fast loop runs many backward passes for
-    each slow step. The passes of the `_Reduction` run once per slow step, when all gradients exist.
+    The wrapper sums gradients only in the backward pass of its own forward pass. Here it wraps a `_Reduction` instead
+    of the decoder, because a Pyro program calls any method of a decoder, and the fast loop runs many backward passes
+    for each slow step. The passes of the `_Reduction` run once per slow step, when all gradients exist.
 
     Args:
         module: module with all weights, the same in all processes.

@@ -26,9 +26,9 @@ class Shards:
     weights are gathered once before a batch's fast loop. After its slow pass the summed gradients are scattered.
 
     `fully_shard` puts its hooks around the forward and the backward pass of one module. Here that module is a
-    `_Reduction` instead of the decoder, because a Pyro program calls any method of a decoder, and the fast loop runs many
-    backward passes for each slow step. The passes of the `_Reduction` run once per slow step, when all gradients exist. So
-    the fast loop has no hooks and sends nothing, and the decoder may be of any class.
+    `_Reduction` instead of the decoder, because a Pyro program calls any method of a decoder, and the fast loop runs
+    many backward passes for each slow step. The passes of the `_Reduction` run once per slow step, when all gradients
+    exist. So the fast loop has no hooks and sends nothing, and the decoder may be of any class.
 
     FSDP2 has no shards of a single number (shape `()`): those are the same in all processes, as frozen weights are.
 
