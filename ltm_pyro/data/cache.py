@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-VARIABLE = "LTM_CACHE"
-NOWHERE = ("none", "")
+from ltm_pyro.files.cache_folder import cache_folder
+
 HEADER = "header.json"
 OURS = re.compile(r"[0-9a-f]{32}\.\w+\.unfinished")
 BLOCK = 2**20  # bytes at once
@@ -64,13 +64,8 @@ class Cache:
             setting: a folder, or `none` or nothing at all; if left out, `$LTM_CACHE` says it, else the folder is
                 `$XDG_CACHE_HOME/ltm_pyro`, else `~/.cache/ltm_pyro`.
         """
-        asked = os.environ.get(VARIABLE) or None if setting is None else setting
-        if asked in NOWHERE:
-            return None
-        try:
-            return cls(Path(asked).expanduser() if asked else _usual_folder())
-        except RuntimeError:  # there is no home
-            return None
+        folder = cache_folder(setting)
+        return None if folder is None else cls(folder)
 
     def find(self, key: str) -> Entry | None:
         """The entry of a key; None if there is none, or it is damaged."""
@@ -137,11 +132,6 @@ class Cache:
 def key_of(*parts: str) -> str:
     """A key that differs wherever one of the parts does."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def _usual_folder() -> Path:
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "ltm_pyro"
 
 
 def _seal(path: Path, sync: bool = False) -> list[int]:

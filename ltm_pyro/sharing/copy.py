@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.data.cache import NOWHERE
 from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import open_regular, read_json
+from ltm_pyro.files.cache_folder import NOWHERE
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.held_out import CORPUS, DATA

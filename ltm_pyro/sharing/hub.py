@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.errors import InputError
+from ltm_pyro.hub_errors import hub_errors_explained
 from ltm_pyro.sharing.copy import CONTENTS
 
 
@@ -51,7 +50,7 @@ def publish(folder: Path, repository: RepositoryName, *, private: bool, message:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    with _explained(f"{PREFIX}{repository} could not be written"):
+    with hub_errors_explained(f"{PREFIX}{repository} could not be written"):
         api.create_repo(str(repository), private=private, exist_ok=True)
         commit = api.upload_folder(
             repo_id=str(repository), folder_path=folder, commit_message=message, delete_patterns="checkpoints/*"
@@ -72,48 +71,6 @@ def fetch(repository: RepositoryName, folder: Path, revision: str | None = None)
     """
     from huggingface_hub import snapshot_download
 
-    with _explained(f"{PREFIX}{repository} could not be read"):
+    with hub_errors_explained(f"{PREFIX}{repository} could not be read"):
         snapshot_download(str(repository), revision=revision, local_dir=folder, allow_patterns=list(CONTENTS))
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub's own notes on the download
-
-
-@contextmanager
-def _explained(failure: str) -> Iterator[None]:
-    """Context manager that turns errors of the hub into InputError with a remedy."""
-    from huggingface_hub import errors
-
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise InputError(
-            f"{failure}: access to it is restricted. Ask for it on the hub, then `hf auth login`"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise InputError(f"{failure}: it has no such revision. Name a branch, a tag or a commit of it") from error
-    except errors.RepositoryNotFoundError as error:
-        raise InputError(
-            f"{failure}: the hub has no such repository, or you have no access to it. Check the name, and log in by "
-            "`hf auth login` or $HF_TOKEN"
-        ) from error
-    except errors.HfHubHTTPError as error:
-        code = error.response.status_code
-        remedy = (
-            "log in by `hf auth login` or $HF_TOKEN, with the right to write"
-            if code in (401, 403)
-            else "try again later"
-        )
-        raise InputError(f"{failure}: the hub answered {code} ({_first_line(error)}): {remedy}") from error
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
-        raise InputError(
-            f"{failure}: {_first_line(error)}. Check the network, $HF_ENDPOINT and $HF_HUB_OFFLINE"
-        ) from error
-    except InputError:
-        raise
-    except Exception as error:  # of any library involved: connections, disks, answers that do not parse
-        raise InputError(
-            f"{failure}: {type(error).__name__}: {_first_line(error)}. Check the network and the disk"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".") or "no reason given"

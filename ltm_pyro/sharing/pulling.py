@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files.new_folder import made_aside
 from ltm_pyro.sharing.hub import RepositoryName, fetch
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.class_paths import NamedClass
 from ltm_pyro.training.consent import foreign_classes
-from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.run import CONFIG, Run, refuse_existing, run_parser
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.files.new_folder import made_aside
 from ltm_pyro.runs.arguments import Argument, Checkpoint, RunFolder, TrustCode
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import open_run
@@ -14,7 +15,6 @@ from ltm_pyro.sharing.card import model_card
 from ltm_pyro.sharing.copy import write_copy
 from ltm_pyro.sharing.hub import RepositoryName, publish
 from ltm_pyro.training.checkpoints import step_of
-from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.run import Run
 from ltm_pyro.version import __version__
 

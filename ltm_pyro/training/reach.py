@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ltm_pyro.data.cache import NOWHERE
+from ltm_pyro.files.cache_folder import NOWHERE
 
 
 def without_reach(values: dict[str, Any]) -> list[str]:

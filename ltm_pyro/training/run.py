@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_json, read_text, refuse_links, validate, write_text
+from ltm_pyro.files.new_folder import made_aside
 from ltm_pyro.models import AbstractDecoder, Decoder
 from ltm_pyro.training.build import RunComponents, add_arguments, build, fingerprint
 from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
@@ -20,7 +21,6 @@ from ltm_pyro.training.decoder_arguments import decoder_class
 from ltm_pyro.training.decoder_settings import decoder_path
 from ltm_pyro.training.metrics_log import MetricsLog
 from ltm_pyro.training.missing_values import missing_value
-from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.own_runs import remember
 from ltm_pyro.training.parse_errors import explain
 from ltm_pyro.training.stubs import look_for_stubs_here

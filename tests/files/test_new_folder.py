@@ -2,7 +2,7 @@
 
 import pytest
 
-from ltm_pyro.training.new_folder import made_aside
+from ltm_pyro.files.new_folder import made_aside
 
 
 def test_it_is_there_at_the_end_and_not_before(tmp_path):

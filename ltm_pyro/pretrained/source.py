@@ -1,0 +1,160 @@
+"""The source of a pretrained model: its files on this machine, their hash, and the licence that they state."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ltm_pyro.errors import InputError
+from ltm_pyro.files import read_json, read_text
+from ltm_pyro.hub_errors import hub_errors_explained
+from ltm_pyro.optional import import_extra
+
+HUB = "hf:"
+CONFIG, CARD, GGUF = "config.json", "README.md", ".gguf"
+FILES = ("*.safetensors", "*.safetensors.index.json", CONFIG, "tokenizer*", "*.model", "vocab*", "merges.txt", CARD)
+SETTINGS_BYTES, CARD_BYTES = 2**24, 2**22
+BLOCK = 2**22  # bytes hashed at once
+UNKNOWN = "unknown"
+LICENCE = re.compile(r"license:[ \t]*['\"]?([\w.+-]{1,64})")
+
+
+class PretrainedSource(NamedTuple):
+    """A pretrained model on this machine.
+
+    Attributes:
+        name: the name by which it was asked for: of the hub, or an absolute path.
+        revision: the commit of the hub; None for a folder or a file.
+        folder: the folder of its files.
+        weights: the files of its weights: safetensors, or one GGUF file.
+    """
+
+    name: str
+    revision: str | None
+    folder: Path
+    weights: tuple[Path, ...]
+
+    @property
+    def is_gguf(self) -> bool:
+        return self.weights[0].suffix == GGUF
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights' file; of several files, that of their sums in the order of their names."""
+        sums = [_sum_of(str(path), *_state(path)) for path in self.weights]
+        return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
+
+    @property
+    def licence(self) -> str:
+        """The licence that the model's card or its GGUF file states; `unknown` without one."""
+        if self.is_gguf:
+            return _licence_of_gguf(self.weights[0])
+        try:
+            head = read_text(self.folder / CARD, CARD_BYTES, follow=True).partition("\n---")[0]
+        except InputError:  # a folder without a card
+            return UNKNOWN
+        match = LICENCE.search(head) if head.startswith("---") else None
+        return match[1] if match else UNKNOWN
+
+    def require(self, sha256: str | None, argument: str) -> None:
+        """Refuse weights other than the expected ones.
+
+        Args:
+            sha256: of the expected weights; None accepts any.
+            argument: what names the model, for the message.
+
+        Raises:
+            InputError: if the weights have another hash.
+        """
+        if sha256 is not None and sha256 != self.sha256:
+            raise InputError(
+                f"{argument} {self.name} has other weights (sha256 {self.sha256[:12]}…) than those that this run was "
+                f"trained on (sha256 {sha256[:12]}…): give the place of the original ones, or train anew"
+            )
+
+
+def find_source(name: str, revision: str | None = None, argument: str = "--decoder.name") -> PretrainedSource:
+    """The source of a folder that transformers saved, a `.gguf` file, or a name on the Hugging Face hub.
+
+    Of the hub, only settings, tokenizer and safetensors are fetched: nothing that could be executed.
+
+    Args:
+        name: a path, or NAME or hf:NAME on the hub.
+        revision: a branch, a tag or a commit on the hub.
+        argument: what gave the name, for messages.
+
+    Raises:
+        InputError: if there is no such model, it has no safetensors, or it needs code of its own.
+    """
+    if not name:
+        raise InputError(f"{argument} is empty: expected a folder, a .gguf file or a name on the hub")
+    path = Path(name).expanduser()
+    if name.startswith(HUB) or not path.exists():
+        if not name.startswith(HUB) and (path.suffix == GGUF or path.is_absolute() or name.startswith((".", "~"))):
+            raise InputError(f"{argument} {name}: there is no such file or folder. Check the path")
+        return _of_hub(name.removeprefix(HUB), revision, argument)
+    if revision is not None:
+        raise InputError(f"{argument} {name} is a path, which has no revision {revision!r}: leave the revision out")
+    if path.is_file():
+        if path.suffix != GGUF:
+            raise InputError(f"{argument} {name}: expected a folder, a .gguf file or a name on the hub")
+        return PretrainedSource(str(path.absolute()), None, path.absolute().parent, (path.absolute(),))
+    return _of_folder(str(path.absolute()), None, path.absolute(), argument)
+
+
+def _of_hub(name: str, revision: str | None, argument: str) -> PretrainedSource:
+    from huggingface_hub import snapshot_download
+
+    with hub_errors_explained(f"{argument} {name} is no folder here, and could not be fetched from the hub"):
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+    return _of_folder(name, folder.name, folder, argument)  # a snapshot's folder has the name of its commit
+
+
+def _of_folder(name: str, revision: str | None, folder: Path, argument: str) -> PretrainedSource:
+    converted = sorted(folder.glob(f"*{GGUF}"))
+    if not (folder / CONFIG).is_file():
+        if len(converted) == 1:
+            return PretrainedSource(str(converted[0]), revision, folder, (converted[0],))
+        several = f": name one of {', '.join(path.name for path in converted)}" if converted else ""
+        raise InputError(f"{argument} {name} has no {CONFIG}, as a folder saved by transformers has{several}")
+    _refuse_own_code(read_json(folder / CONFIG, dict[str, Any], SETTINGS_BYTES, follow=True), name, argument)
+    weights = tuple(sorted(folder.glob("*.safetensors")))
+    if not weights:
+        raise InputError(
+            f"{argument} {name} has no weights as .safetensors, and no others are opened, as pickles execute code: "
+            "save it again by transformers' save_pretrained"
+        )
+    return PretrainedSource(name, revision, folder, weights)
+
+
+def _refuse_own_code(settings: Mapping[str, Any], name: str, argument: str) -> None:
+    if settings.get("auto_map"):
+        raise InputError(
+            f"{argument} {name} needs code of its own (trust_remote_code), which is not executed: take a model whose "
+            "architecture transformers has"
+        )
+
+
+def _state(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _sum_of(path: str, size: int, changed: int) -> str:
+    """SHA-256 of a file; its size and time of change are part of the key under which the sum is remembered."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            total.update(block)
+    return total.hexdigest()
+
+
+def _licence_of_gguf(path: Path) -> str:
+    reader = import_extra("gguf", "pretrained", "a .gguf file").GGUFReader(path)
+    field = reader.get_field("general.license")
+    return UNKNOWN if field is None else str(field.contents())
