@@ -16,6 +16,7 @@ from ltm_pyro.models.abstract import AbstractModel as AbstractModel
 from ltm_pyro.models.autoregressive import AutoregressiveModel as AutoregressiveModel
 from ltm_pyro.models.decoder import AbstractDecoder as AbstractDecoder
 from ltm_pyro.models.decoder import Decoder as Decoder
+from ltm_pyro.models.decoder import PretrainedDecoder as PretrainedDecoder
 from ltm_pyro.models.latent_thought import LatentThoughtModel as LatentThoughtModel
 from ltm_pyro.models.masked_diffusion import MaskedDiffusionModel as MaskedDiffusionModel
 from ltm_pyro.models.masked_sequence import MaskedSequence as MaskedSequence

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ltm_pyro.cli.class_arguments import given, read
 from ltm_pyro.errors import InputError
 from ltm_pyro.models import AbstractDecoder, Decoder
+from ltm_pyro.runs.config import recipe
 from ltm_pyro.training.class_paths import checked_arguments
 from ltm_pyro.training.consent import consented
 from ltm_pyro.training.decoder_arguments import OPTION, decoder_class
@@ -30,11 +31,6 @@ class Choice(NamedTuple):
 
     cls: type[AbstractDecoder]
     named: bool = False
-
-    @property
-    def anew(self) -> bool:
-        """True if the decoder's arguments in a recipe do not apply to this class."""
-        return self.named or self.cls is not Decoder
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         """The words without the one that names the class, for the parser of this class."""
@@ -59,7 +55,7 @@ USUAL = Choice(Decoder)
 
 
 def chosen_decoder(argv: Sequence[str], trust_code: bool) -> Choice:
-    """The class of `--decoder CLASS`; else that of the last file with a decoder; else `Decoder`.
+    """The class of `--decoder CLASS`; else that of the last file with a decoder; else that of the recipe.
 
     A class named by the words is imported; a class named by a file needs consent.
 
@@ -73,7 +69,12 @@ def chosen_decoder(argv: Sequence[str], trust_code: bool) -> Choice:
         if settings := {name: value for name, value in read(path).items() if name.split(".")[0] == "decoder"}:
             consent = consented(run_parser(), settings, Path(path), trust_code)
             return Choice(_imported(consent.values["decoder"]))
-    return USUAL
+    return Choice(_imported(recipe(named_recipe(argv)).get("decoder")))
+
+
+def named_recipe(argv: Sequence[str]) -> str:
+    """The recipe that the words name; `tiny` if they name none."""
+    return ["tiny", *given(argv, "--recipe")][-1]
 
 
 def _imported(decoder: Any) -> type[AbstractDecoder]:

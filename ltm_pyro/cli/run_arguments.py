@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import add_device, parse
-from ltm_pyro.cli.class_arguments import files_as_text, given, named_classes, names_own_code, without_overruled_shares
-from ltm_pyro.cli.decoder_argv import USUAL, Choice, chosen_decoder
+from ltm_pyro.cli.class_arguments import files_as_text, named_classes, names_own_code, without_overruled_shares
+from ltm_pyro.cli.decoder_argv import USUAL, Choice, chosen_decoder, named_recipe
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.arguments import TRUST
 from ltm_pyro.runs.config import Settings, as_dict, merged, recipe, recipes, refuse_other_classes, value_of, without
 from ltm_pyro.runs.loading import say_once
 from ltm_pyro.training.consent import consented, look_in
+from ltm_pyro.training.decoder_arguments import decoder_class
+from ltm_pyro.training.decoder_pinning import with_tokenizer_of_decoder
+from ltm_pyro.training.decoder_settings import decoder_path
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.run import new_run_parser
 from ltm_pyro.training.start_from import with_tokenizer_of_start
@@ -51,7 +54,7 @@ def configured(argv: Sequence[str], defaults: Mapping[str, Any] | None = None) -
     config = parse(parser, decoder.argv(files_as_text(_files_first(argv), check_file)))
     if missing := missing_value(config):
         raise InputError(f"--{missing} null: expected a value; leave the argument out for its default")
-    config = with_tokenizer_of_start(config)
+    config = with_tokenizer_of_decoder(with_tokenizer_of_start(config))
     start_only = {name: config.pop(name, None) for name in HERE_ONLY}
     if custom:
         refuse_other_classes(config)
@@ -119,12 +122,18 @@ def _parser(argv: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
 
 def _recipe_values(argv: Sequence[str], decoder: Choice) -> dict[str, Any]:
     """The recipe's values by argument, which all other arguments override."""
-    values = without_overruled_shares(recipe(["tiny", *given(argv, "--recipe")][-1]), argv)
-    return _by_argument(without(values, "decoder") if decoder.anew else values)
+    values = without_overruled_shares(recipe(named_recipe(argv)), argv)
+    applies = not decoder.named and decoder_class(decoder_path(values.get("decoder"))) is decoder.cls
+    return _by_argument(values if applies else without(values, "decoder"))
 
 
 def _by_argument(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by argument: those of a group have dotted names, a class is one value."""
     single = {name: of for name, of in settings.items() if not isinstance(of, dict) or "class_path" in of}
-    groups = {name: of for name, of in settings.items() if name not in single}
+    if "decoder" in single:  # whose class is the parser's own
+        spec = single.pop("decoder")
+        single |= {f"decoder.init_args.{key}": value for key, value in spec.get("init_args", {}).items()}
+    groups = {name: of for name, of in settings.items() if name not in single and name != "decoder"} | {
+        name: of for name, of in settings.items() if name == "decoder" and "class_path" not in of
+    }
     return single | {f"{name}.{key}": value for name, of in groups.items() for key, value in of.items()}

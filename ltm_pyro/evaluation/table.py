@@ -6,6 +6,7 @@ import math
 
 from ltm_pyro.evaluation.evaluator import Evaluation
 from ltm_pyro.evaluation.score import Score
+from ltm_pyro.evaluation.twins import HALF, TWIN
 from ltm_pyro.tables import aligned, with_error
 
 HEADER = ("", "nats/token", "bits/byte", "perplexity")
@@ -70,8 +71,22 @@ def _notes(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
         notes.append("No ELBO and no importance weights: q has no density, so that there is no bound on log p(x).")
     if evaluation.fit is not None:
         notes.append(evaluation.fit.note)
+    notes += _gains_over_twins(evaluation)
     if baseline is not None:
         notes += _baseline_fit(baseline) + _differences(evaluation, baseline)
+    return notes
+
+
+def _gains_over_twins(evaluation: Evaluation) -> list[str]:
+    """Paired differences to the decoder's twins, of the tightest bound and of the second halves."""
+    scores, notes = evaluation.scores, []
+    ours = {"": scores.get("importance_weighted"), HALF: scores.get("predictive")}
+    for name, twin in ((name, score) for name, score in scores.items() if name.startswith(TWIN)):
+        half = HALF if name.endswith(HALF) else ""
+        if (score := ours[half]) is not None:
+            gain, error = twin.minus(score)
+            label = name.removeprefix(TWIN)
+            notes.append(f"Gain over {label}: {_with_error(f'{gain:+.4f}', f'{error:.4f}')} nats/token (paired).")
     return notes
 
 

@@ -9,6 +9,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.runs.names import did_you_mean
 from ltm_pyro.training.build import RECIPES
 from ltm_pyro.training.class_paths import checked_arguments
+from ltm_pyro.training.decoder_pinning import with_tokenizer_of_decoder
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.parse_errors import explain
 from ltm_pyro.training.run import UNREADABLE, USUAL, parse_settings, run_parser
@@ -87,7 +88,7 @@ def complete(settings: Mapping[str, Any]) -> Namespace:
         raise InputError(explain(parser, error)) from error
     if missing:
         raise InputError(f"{missing} is None: expected a value; leave the argument out for its default")
-    return with_tokenizer_of_start(config)
+    return with_tokenizer_of_decoder(with_tokenizer_of_start(config))
 
 
 def as_dict(config: Namespace) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from ltm_pyro.training.run import Run
 if TYPE_CHECKING:
     import torch
 
-    from ltm_pyro.data import Sequences
+    from ltm_pyro.data import Batch, Sequences
     from ltm_pyro.evaluation import Evaluation
     from ltm_pyro.training.build import RunComponents
 
@@ -79,15 +80,19 @@ def score_run(
     """The four numbers of a loaded run on some sequences, with a progress line."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation import Evaluator
+    from ltm_pyro.evaluation.twins import with_twins
 
     model, guide, fast, _ = components
     total = min(len(sequences), limit or len(sequences))
     options = {"fixed_noise": fixed_noise, "protocol_steps": run.config.fast.steps, "check_fit": check_fit}
     numbers = Evaluator(model, guide, fast, draws, seed, **options)
     progress = Progress(total)
-    batches = (batch.to(device) for batch in in_order(sequences, batch_size, total))
+
+    def batches() -> Iterator[Batch]:
+        return (batch.to(device) for batch in in_order(sequences, batch_size, total))
+
     try:
-        scored = numbers.evaluate(batches, lambda done: progress.update(done, f"scoring {run.folder}"))
-        return replace(scored, lost=sequences.lost)
+        scored = numbers.evaluate(batches(), lambda done: progress.update(done, f"scoring {run.folder}"))
+        return replace(with_twins(scored, model, fast, batches), lost=sequences.lost)
     finally:
         progress.clear()

@@ -16,6 +16,7 @@ from ltm_pyro.runs.session import Session
 from ltm_pyro.training.build import build, validate
 from ltm_pyro.training.checkpoints import step_named
 from ltm_pyro.training.data_module import DataModule, DataRecord, corpus_of, prepare_data
+from ltm_pyro.training.decoder_pinning import refuse_other_tokenizer
 from ltm_pyro.training.given_text import refuse_given
 from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
 from ltm_pyro.training.launch import launched
@@ -72,6 +73,7 @@ def begin(
     from ltm_pyro.training.randomness import seed_everything
 
     config = with_absolute_paths(config)
+    refuse_other_tokenizer(config, material.tokenizer)
     seed_everything(config.train.seed)
     components = build(run_parser(config), config, material.tokenizer.vocabulary, material.tokenizer.bos_id)
     if start is not None:

@@ -206,10 +206,18 @@ def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
         config.decoder.pop(name, None)
     if config.decoder.get("inner") is None:  # an earlier version had no such argument
         config.decoder.pop("inner", None)
+    _forget_places(config.decoder.get("init_args"))
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + read_bytes(tokenizer_file, TOKENIZER_BYTES)
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _forget_places(arguments: Namespace | None) -> None:
+    """Remove the name of pretrained weights from a class's arguments if their hash is there, so that they may move."""
+    if arguments is not None and arguments.get("sha256") is not None:
+        for name in ("name", "revision", "recompute"):
+            arguments.pop(name, None)
 
 
 def _whole(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -186,6 +187,20 @@ class AbstractDecoder(Recorded, nn.Module, ABC):
         positions = cache.append(tokens).clamp_max(self.length - 1)  # those beyond the end are forgotten again
         h = self.features(cache.tokens[:, : self.length], cache.z)  # (N, T, C)
         return self.unembed(h.gather(1, positions[..., None].expand(-1, -1, h.shape[-1])))
+
+    @classmethod
+    def tokenizer_of(cls, arguments: Mapping[str, Any]) -> str | None:
+        """The tokenizer of a decoder with these arguments, as `data.tokenizer` names it; None if it takes any."""
+        return None
+
+    @classmethod
+    def pinned(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Constructor arguments that identify all weights from elsewhere, for a run's configuration."""
+        return dict(arguments)
+
+    def twins(self) -> dict[str, AbstractDecoder]:
+        """Decoders without thoughts that belong beside this one in every table, by the label of their rows."""
+        return {}
 
     def attention_on_thoughts(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*B L K D"]) -> Tensor:
         """Share of each token's attention that each thought of a layer has, mean over heads, shape (B, L, K, T).
