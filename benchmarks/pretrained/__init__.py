@@ -1,0 +1,1 @@
+"""Pretrained decoders: their cost, and the experiment of docs/pretrained.md."""
