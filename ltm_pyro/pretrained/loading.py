@@ -65,7 +65,8 @@ def load_model(source: PretrainedSource, kind: str, dtype: torch.dtype, argument
             f"{argument} {source.name} lacks weights of a {type(model).__name__} ({missing[0]}, {len(missing)} in "
             "all): it is another kind of model, or damaged"
         )
-    return model.eval()
+    loaded: nn.Module = model.eval()
+    return loaded
 
 
 def tokenizer_folder(source: PretrainedSource, argument: str) -> Path:
@@ -110,7 +111,7 @@ def _convert(source: PretrainedSource, folder: Path, argument: str) -> None:
     vars(model)["is_quantized"] = False
     try:
         with made_aside(folder) as aside, _quiet(transformers):
-            _save(transformers, model, aside)
+            _save(model, aside)
             tokenizer.save_pretrained(aside)
     except OSError as error:
         if not folder.is_dir():  # another process may have made it meanwhile
@@ -120,7 +121,7 @@ def _convert(source: PretrainedSource, folder: Path, argument: str) -> None:
             ) from error
 
 
-def _save(transformers: Any, model: nn.Module, folder: Path) -> None:
+def _save(model: Any, folder: Path) -> None:
     plain = type(model)(model.config)
     plain.load_state_dict(model.state_dict())
     plain.save_pretrained(folder, safe_serialization=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,7 +49,8 @@ class PretrainedBody(nn.Module):
         if not {"inputs_embeds", "past_key_values"} <= set(accepted):
             raise InputError(f"{name} is a {type(body).__name__}, which {WITHOUT_CACHE}")
         self.takes_positions = "position_ids" in accepted
-        self.body, self.embedding = body, embedding
+        self.body: Any = body
+        self.embedding = embedding
         self.tied = head.weight is embedding.weight
         self.head = None if self.tied else head
         bias = getattr(head, "bias", None)
@@ -65,6 +68,7 @@ class PretrainedBody(nn.Module):
         freeze(self)
         self.layers = _layers_of(body, self.config)
         self.through: list[Layer] = []
+        self.shown: list[Tensor] | None = None
         if recompute:
             self._wrap(None)
         self.eval()
@@ -109,14 +113,35 @@ class PretrainedBody(nn.Module):
             mask: added to the attention's scores, shape (N or 1, 1, T, keys); None for causal attention.
         """
         options: dict[str, Any] = {"position_ids": positions} if self.takes_positions else {}
-        for layer in self.through:
-            layer.thoughts = (
-                None if inserted.thoughts is None or layer.place is None else inserted.thoughts[layer.place]
-            )
+        if self.shown is not None:
+            options["output_attentions"] = True
+        self._hand_out(inserted.thoughts)
         output = self.body(
             inputs_embeds=embeddings, past_key_values=cache, use_cache=False, attention_mask=mask, **options
         )
-        return output.last_hidden_state
+        self._hand_out(None)
+        if self.shown is not None:
+            self.shown.extend(output.attentions)
+        h: Tensor = output.last_hidden_state
+        return h
+
+    @contextmanager
+    def showing_attention(self) -> Iterator[list[Tensor]]:
+        """Context manager with a list, to which a pass adds each layer's attention, shape (N, H, T, keys)."""
+        shown: list[Tensor] = []
+        usual = self.config._attn_implementation
+        self.body.set_attn_implementation("eager")  # the only one that keeps its shares
+        self.shown = shown
+        try:
+            yield shown
+        finally:
+            self.shown = None
+            self.body.set_attn_implementation(usual)
+
+    def _hand_out(self, thoughts: tuple[Tensor, ...] | None) -> None:
+        """Give each adapter's thoughts to the layer behind it, as transformers hands nothing of ours to its layers."""
+        for layer in self.through:
+            layer.thoughts = None if thoughts is None or layer.place is None else thoughts[layer.place]
 
     @torch.no_grad()
     def sizes(self, begin: int, places: int) -> BodySizes:
@@ -129,7 +154,7 @@ class PretrainedBody(nn.Module):
         embeddings = self.embedding(tokens)
         cache = import_extra("transformers", "pretrained", "a pretrained decoder").DynamicCache()
         self(embeddings, Inserted(), cache)
-        pairs = [(getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers]
+        pairs: list[Any] = [(getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers]
         if len(pairs) != len(self.layers) or any(k is None or v is None or k.shape != v.shape for k, v in pairs):
             raise InputError(f"{self.name} is a {type(self.body).__name__}, which {WITHOUT_CACHE}")
         states = torch.stack([torch.stack((k[0], v[0])) for k, v in pairs])[..., :places, :]

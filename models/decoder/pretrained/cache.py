@@ -23,7 +23,7 @@ def prefix_cache(pairs: list[tuple[Tensor, Tensor]]) -> Any:
     """
     library = import_extra("transformers", "pretrained", "a pretrained decoder").cache_utils
 
-    class PrefixLayer(library.DynamicLayer):  # type: ignore[name-defined, misc]
+    class PrefixLayer(library.DynamicLayer):  # type: ignore[name-defined]
         def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
             return torch.cat((self.keys, key_states), -2), torch.cat((self.values, value_states), -2)
 

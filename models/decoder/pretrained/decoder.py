@@ -18,7 +18,7 @@ from ltm_pyro.models.decoder.modes import refuse_unknown_mode
 from ltm_pyro.models.decoder.pretrained.body import PretrainedBody
 from ltm_pyro.models.decoder.pretrained.cache import PretrainedCache, additive_mask, growing_cache, prefix_cache
 from ltm_pyro.models.decoder.pretrained.injections import Inserted, make_injection
-from ltm_pyro.models.decoder.pretrained.injections.choice import NONE, PLACED, parts_of, places_of
+from ltm_pyro.models.decoder.pretrained.injections.choice import NONE, PLACED, Joined, parts_of, places_of
 from ltm_pyro.pretrained import PretrainedSource, find_source, load_model
 from ltm_pyro.pretrained.loading import read_config, tokenizer_folder
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded, whole
@@ -79,6 +79,8 @@ class PretrainedDecoder(AbstractDecoder):
     Raises:
         InputError: for a model that cannot be found, loaded or used, or sizes that do not fit it.
     """
+
+    injection: Joined
 
     @bounded(
         length=whole(1),
@@ -219,9 +221,36 @@ class PretrainedDecoder(AbstractDecoder):
 
     def twins(self) -> dict[str, AbstractDecoder]:
         """The same decoder with z = 0, and the frozen model itself, both without thoughts."""
-        options = {"length": self.length, "bos_id": self.bos_id, "window": self.window, "dtype": self.dtype}
-        frozen = PretrainedDecoder(self.source.name, injection=NONE, revision=self.source.revision, **options)
+        frozen = PretrainedDecoder(
+            self.source.name,
+            None,
+            self.length,
+            self.bos_id,
+            NONE,
+            window=self.window,
+            dtype=self.dtype,
+            revision=self.source.revision,
+        )
         return {"z = 0, the same adapters": AtZero(self), "the frozen model": frozen.to(self.device)}
+
+    @property
+    def has_attention_on_thoughts(self) -> bool:  # type: ignore[override]
+        """Whether its thoughts stand at positions before the text, to which tokens attend."""
+        return self.injection.places > 0
+
+    def attention_on_thoughts(self, tokens: Int[Tensor, "*B T"], z: Float[Tensor, "*B L K D"]) -> Tensor:
+        """Share of each token's attention that each thought has, shape (B, L, K, T).
+
+        It is the mean over heads, and over layers too where all layers share the thoughts.
+        """
+        if not self.has_attention_on_thoughts:
+            return super().attention_on_thoughts(tokens, z)
+        shape, thoughts = tokens.shape, slice(self.injection.places - self.z_shape[1], self.injection.places)
+        with self.body.showing_attention() as shown:
+            self._features(tokens.reshape(-1, shape[-1]), z.reshape(-1, *self.z_shape))
+        shares = torch.stack([layer.mean(1)[:, -shape[-1] :, thoughts] for layer in shown], 1)  # (N, layers, T, K)
+        shares = shares if self.z_shape[0] > 1 else shares.mean(1, keepdim=True)
+        return shares.transpose(-2, -1).view(*shape[:-1], *self.z_shape[:2], shape[-1])
 
     def compile_passes(self, mode: str = "default") -> None:
         refuse_unknown_mode(mode)
@@ -235,7 +264,7 @@ class PretrainedDecoder(AbstractDecoder):
         """Insertion of the thoughts of N texts, in the dtype of the body."""
         if z is None and self.z_shape[1]:
             raise InputError(f"z is missing: this decoder reads thoughts of shape (L, K, D) = {self.z_shape}")
-        inserted: Inserted = self.injection(z if self.z_shape[1] else None, rows)
+        inserted = self.injection(z if self.z_shape[1] else None, rows)
         dtype = self.body.dtype
         return Inserted(
             inserted.keys_values and [(k.to(dtype), v.to(dtype)) for k, v in inserted.keys_values],

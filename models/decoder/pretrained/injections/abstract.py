@@ -45,7 +45,8 @@ class Inserted(NamedTuple):
 
     def merged(self, other: Inserted) -> Inserted:
         """Both insertions; no field may be set in both."""
-        return Inserted(*(ours if theirs is None else theirs for ours, theirs in zip(self, other, strict=True)))
+        set_there = {name: value for name, value in other._asdict().items() if value is not None}
+        return self._replace(**set_there)
 
 
 class AbstractInjection(nn.Module, ABC):

@@ -48,7 +48,7 @@ def make_injection(
     scale: float,
     per_layer: bool,
     every: int,
-) -> AbstractInjection:
+) -> Joined:
     """The module of an injection; arguments as those of the injections.
 
     Raises:

@@ -22,6 +22,8 @@ class EmbeddingInjection(AbstractInjection):
         scale: the factor α on z.
     """
 
+    spread: Tensor
+
     def __init__(self, sizes: BodySizes, thoughts: int, width: int, scale: float) -> None:
         super().__init__()
         self.alpha = scale

@@ -33,6 +33,8 @@ class PrefixInjection(AbstractInjection):
         per_layer: True if each layer reads thoughts of its own, z of shape (layers, K, D).
     """
 
+    spread: Tensor
+
     def __init__(
         self, sizes: BodySizes, thoughts: int, width: int, constant: int, scale: float, per_layer: bool
     ) -> None:

@@ -24,6 +24,8 @@ class PromptInjection(AbstractInjection):
         scale: the factor α on z.
     """
 
+    spread: Tensor
+
     def __init__(self, sizes: BodySizes, thoughts: int, width: int, constant: int, scale: float) -> None:
         super().__init__()
         self.places, self.width, self.alpha = constant + thoughts, sizes.width, scale
