@@ -37,7 +37,9 @@ def read_config(source: PretrainedSource, argument: str) -> Any:
         return transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False, **options)
 
 
-def load_model(source: PretrainedSource, kind: str, dtype: torch.dtype, argument: str) -> nn.Module:
+def load_model(
+    source: PretrainedSource, kind: str, dtype: torch.dtype, argument: str, unused: tuple[str, ...] = ()
+) -> nn.Module:
     """A model with its weights, in evaluation mode, on the CPU. torch's random state is unchanged.
 
     Args:
@@ -45,6 +47,7 @@ def load_model(source: PretrainedSource, kind: str, dtype: torch.dtype, argument
         kind: the class of transformers that loads it, such as `AutoModelForCausalLM`.
         dtype: of the weights.
         argument: what named the model, for messages.
+        unused: parts of the model that the caller does not use, whose weights may be missing.
 
     Raises:
         InputError: if transformers does not know the model, its weights do not fit, or memory is too small.
@@ -59,13 +62,25 @@ def load_model(source: PretrainedSource, kind: str, dtype: torch.dtype, argument
         model, report = loader.from_pretrained(
             folder, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
         )
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
+    missing = sorted(name for name in report["missing_keys"] if name.split(".")[0] not in unused)
+    if missing:
         raise InputError(
             f"{argument} {source.name} lacks weights of a {type(model).__name__} ({missing[0]}, {len(missing)} in "
             "all): it is another kind of model, or damaged"
         )
     return model.eval()
+
+
+def load_tokenizer(source: PretrainedSource, argument: str) -> Any:
+    """The model's own tokenizer, as transformers has it.
+
+    Raises:
+        InputError: if it has none that transformers loads without code of its own.
+    """
+    transformers = import_extra("transformers", EXTRA, "a pretrained model")
+    folder, options = _place(source, argument)
+    with _quiet(transformers), _explained(source, argument):
+        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
 
 
 def tokenizer_folder(source: PretrainedSource, argument: str) -> Path:
@@ -120,7 +135,7 @@ def _convert(source: PretrainedSource, folder: Path, argument: str) -> None:
             ) from error
 
 
-def _save(transformers: Any, model: nn.Module, folder: Path) -> None:
+def _save(transformers: Any, model: Any, folder: Path) -> None:
     plain = type(model)(model.config)
     plain.load_state_dict(model.state_dict())
     plain.save_pretrained(folder, safe_serialization=True)

@@ -28,7 +28,7 @@ from ltm_pyro.contracts import (
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.components import RunComponents
 
-LIBRARIES = ("ltm_pyro", "torch", "pyro", "zuko")
+LIBRARIES = ("ltm_pyro", "torch", "pyro", "zuko", "transformers")
 TEXTS = 3
 
 
