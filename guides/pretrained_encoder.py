@@ -37,6 +37,9 @@ class PretrainedEncoder(AbstractEncoder):
     once: embeddings are remembered in memory, as float32 by a hash of the scored tokens. Each text is embedded by
     itself, so that its embedding does not depend on the batch in which it comes first.
 
+    In Python, ``AmortisedGuide(z_shape, encoder=PretrainedEncoder("all-MiniLM-L6-v2"))``; outside of a run
+    ``guide.attach_tokenizer(tokenizer)`` comes before the first batch.
+
     Args:
         name: a folder that transformers saved, or NAME or hf:NAME on the Hugging Face hub.
         revision: a branch, a tag or a commit on the hub.
@@ -49,10 +52,6 @@ class PretrainedEncoder(AbstractEncoder):
     Raises:
         InputError: if there is no such encoder here, or it has other weights, needs code of its own, or reads no text;
             from `forward`, if the encoder belongs to no guide, or has no tokenizer.
-
-    Example:
-        >>> guide = AmortisedGuide(z_shape, encoder=PretrainedEncoder("all-MiniLM-L6-v2"))  # doctest: +SKIP
-        >>> guide.attach_tokenizer(tokenizer)  # doctest: +SKIP
     """
 
     head: nn.Linear | None
@@ -142,7 +141,9 @@ class PretrainedEncoder(AbstractEncoder):
     def _texts(self, x: Tensor, mask: Tensor | None) -> list[str]:
         """The text of the scored tokens of each row."""
         assert self._tokenizer is not None
-        rows = x if mask is None else [row[scored] for row, scored in zip(x, mask, strict=True)]
+        rows = list(x.cpu())
+        if mask is not None:
+            rows = [row[scored] for row, scored in zip(rows, mask.cpu(), strict=True)]
         return [self._tokenizer.value.decode(row.tolist()) for row in rows]
 
     def extra_repr(self) -> str:

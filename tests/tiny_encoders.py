@@ -28,9 +28,20 @@ def save_encoder(folder, kind="bert", seed=0, special=True, **config):
         with torch.no_grad():
             for weight in model.parameters():
                 weight.add_(0.2 * torch.randn_like(weight))  # else all states are nearly the same
-        model.save_pretrained(folder)
+        save_quietly(model, folder)
     save_tokenizer(folder, special)
     return folder
+
+
+def save_quietly(model, folder):
+    """Save a model without the progress bar of transformers, which would stand among the messages that a test reads."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        model.save_pretrained(folder)
+    finally:
+        logging.enable_progress_bar()
 
 
 def save_tokenizer(folder, special=True):

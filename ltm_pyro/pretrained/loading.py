@@ -22,6 +22,7 @@ from ltm_pyro.pretrained.source import PretrainedSource
 EXTRA = "pretrained"
 CONVERTED = "pretrained"  # the folder of converted models in the cache
 TOKENIZER = "tokenizer.json"
+TOKENIZERS = (TOKENIZER, "*.model", "vocab.*")  # files of a tokenizer, any of which suffices
 UNPACKED = 6  # float32 weights are about this many times the size of a GGUF file
 
 
@@ -79,6 +80,11 @@ def load_tokenizer(source: PretrainedSource, argument: str) -> Any:
     """
     transformers = import_extra("transformers", EXTRA, "a pretrained model")
     folder, options = _place(source, argument)
+    if not options and not any(path for kind in TOKENIZERS for path in Path(folder).glob(kind)):
+        raise InputError(  # transformers would make one without words
+            f"{argument} {source.name} comes without a tokenizer ({', '.join(TOKENIZERS)}): restore the one that "
+            "belongs to the model"
+        )
     with _quiet(transformers), _explained(source, argument):
         return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
 
