@@ -72,7 +72,7 @@ class PretrainedEncoder(AbstractEncoder):
             raise InputError(f"learns={learns!r}: expected 'head' or 'all'")
         source = find_source(name, revision, NAME)
         source.require(sha256, NAME)
-        self.learns = learns
+        self.learns, self.capacity = learns, capacity
         self.embedding = TextEmbedding(source, pooling, frozen=learns == "head", argument=NAME)
         self.head = None
         self._store = [PosteriorStore(capacity)]  # a list, so that it is in no state dict
@@ -109,6 +109,7 @@ class PretrainedEncoder(AbstractEncoder):
 
     def attach_tokenizer(self, tokenizer: SupportsDecode) -> None:
         self._tokenizer = _Shared(tokenizer)
+        self._store = [PosteriorStore(self.capacity)]  # what another tokenizer made of the ids is forgotten
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.head is None:

@@ -26,6 +26,7 @@ from ltm_pyro import (
 from ltm_pyro.guides.pretrained_encoder import NAME
 from ltm_pyro.pretrained import find_source
 from ltm_pyro.testing import check_guide
+from ltm_pyro.training.own_classes import is_own
 from ltm_pyro.training.run import Run
 
 GUIDES = (AmortisedGuide, SemiAmortisedGuide)
@@ -244,6 +245,27 @@ def test_a_copy_has_the_same_tokenizer_and_a_state_dict_has_none(guide_class, ti
     other = guide_of(tiny, encoders["bert"], guide_class)
     other.load_state_dict(guide.state_dict())
     assert torch.equal(moments_of(other, tiny, tiny.x), moments_of(guide, tiny, tiny.x))
+
+
+def test_another_tokenizer_makes_other_texts_of_the_same_ids(tiny, encoders):
+    encoder = guide_of(tiny, encoders["bert"]).reader.encoder
+    before = encoder(tiny.x)[0]
+
+    class Others:
+        def decode(self, ids):
+            return " ".join("peace" if number % 2 else "war" for number in ids)
+
+    encoder.attach_tokenizer(Others())
+    assert (encoder(tiny.x)[0] - before).abs().max() > 1e-2
+    encoder.attach_tokenizer(Words())
+    assert torch.equal(encoder(tiny.x)[0], before)
+
+
+def test_it_counts_as_the_librarys_own_class(tiny, encoders):
+    """The contracts of a user's classes need not be checked for it."""
+    guide = guide_of(tiny, encoders["bert"])
+    assert not is_own(guide)
+    assert is_own(AmortisedGuide(tiny.decoder.z_shape, encoder=ReadsAll(guide.reader.encoder)))
 
 
 def test_a_memory_hands_the_tokenizer_on(tiny, encoders):
