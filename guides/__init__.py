@@ -9,6 +9,7 @@ if __name__ != "ltm_pyro.guides":
 from typing import TYPE_CHECKING
 
 from ltm_pyro.guides.abstract import AbstractGuide as AbstractGuide
+from ltm_pyro.guides.abstract_encoder import AbstractEncoder as AbstractEncoder
 from ltm_pyro.guides.amortised import AmortisedGuide as AmortisedGuide
 from ltm_pyro.guides.autoguide import AutoGuideAdapter as AutoGuideAdapter
 from ltm_pyro.guides.categorical import CategoricalGuide as CategoricalGuide
@@ -25,6 +26,7 @@ from ltm_pyro.guides.map import MAPGuide as MAPGuide
 from ltm_pyro.guides.matrix_normal import MatrixNormalGuide as MatrixNormalGuide
 from ltm_pyro.guides.mean_field import MeanFieldGuide as MeanFieldGuide
 from ltm_pyro.guides.memory import MemoryGuide as MemoryGuide
+from ltm_pyro.guides.pretrained_encoder import PretrainedEncoder as PretrainedEncoder
 from ltm_pyro.guides.semi_amortised import SemiAmortisedGuide as SemiAmortisedGuide
 from ltm_pyro.guides.straight_through import StraightThroughGuide as StraightThroughGuide
 from ltm_pyro.guides.svgd import SVGDGuide as SVGDGuide

@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.guides.abstract_encoder import SupportsDecode
 from ltm_pyro.guides.moments import moments
 from ltm_pyro.instances import checked_shape
 from ltm_pyro.recorded import Recorded
@@ -67,6 +68,13 @@ class AbstractGuide(Recorded, nn.Module, ABC):
     @property
     def family(self) -> str:
         return type(self).__name__
+
+    def attach_tokenizer(self, tokenizer: SupportsDecode) -> None:
+        """Hook called once with the run's tokenizer, before `prepare`: for guides whose encoder reads text.
+
+        Args:
+            tokenizer: from token ids to text; it must enter neither `parameters()` nor the state dict.
+        """
 
     def prepare(self, vocabulary: int) -> None:
         """Hook called once with the vocabulary size V, before any batch: for guides with a text encoder."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.abstract_encoder import SupportsDecode
 from ltm_pyro.guides.posterior_encoder import PosteriorEncoder
 from ltm_pyro.ranges import bounded, whole
 
@@ -26,8 +27,8 @@ class AmortisedGuide(AbstractGuide):
         z_shape: (L, K, D).
         vocabulary: V, for the encoder; with 0, `prepare` makes the encoder.
         width, blocks, heads: of the encoder.
-        encoder: an encoder of your own instead, a module whose forward takes x and mask, (B, T) each, and returns the
-            shifts of mean and log-scale, (B, L, K, D) each, relative to the prior; see `TextEncoder`.
+        encoder: another encoder instead: a `PretrainedEncoder`, or a module of your own whose forward takes x and mask,
+            (B, T) each, and returns the shifts of mean and log-scale, (B, L, K, D) each, relative to the prior.
 
     Raises:
         InputError: for sizes that do not fit together.
@@ -57,6 +58,9 @@ class AmortisedGuide(AbstractGuide):
     @property
     def family(self) -> str:
         return "MeanFieldGuide"
+
+    def attach_tokenizer(self, tokenizer: SupportsDecode) -> None:
+        self.reader.attach_tokenizer(tokenizer)
 
     def prepare(self, vocabulary: int) -> None:
         self.reader.prepare(vocabulary)

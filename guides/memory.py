@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.abstract_encoder import SupportsDecode
 from ltm_pyro.guides.mean_field import MeanFieldGuide
 from ltm_pyro.guides.posterior_store import PosteriorStore
 from ltm_pyro.instances import require_maker
@@ -88,6 +89,9 @@ class MemoryGuide(AbstractGuide):
     @property
     def family(self) -> str:
         return self.guide.family
+
+    def attach_tokenizer(self, tokenizer: SupportsDecode) -> None:
+        self.guide.attach_tokenizer(tokenizer)
 
     def prepare(self, vocabulary: int) -> None:
         self.guide.prepare(vocabulary)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.guides.abstract_encoder import AbstractEncoder, SupportsDecode
 from ltm_pyro.guides.encoder import TextEncoder
 from ltm_pyro.guides.moments import moments
 from ltm_pyro.instances import require_instance
@@ -49,8 +50,15 @@ class PosteriorEncoder(nn.Module):
             require_instance("encoder", encoder, nn.Module, "TextEncoder(z_shape, vocabulary)")
         self.own = encoder is not None
         self.encoder = encoder
+        if isinstance(encoder, AbstractEncoder):
+            encoder.prepare(z_shape)
         if vocabulary:
             self.prepare(vocabulary)
+
+    def attach_tokenizer(self, tokenizer: SupportsDecode) -> None:
+        """Hand the run's tokenizer to an encoder that reads text."""
+        if isinstance(self.encoder, AbstractEncoder):
+            self.encoder.attach_tokenizer(tokenizer)
 
     def prepare(self, vocabulary: int) -> None:
         """Construct the encoder, unless it is the user's own."""

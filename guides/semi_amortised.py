@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.abstract import AbstractGuide
+from ltm_pyro.guides.abstract_encoder import SupportsDecode
 from ltm_pyro.guides.mean_field import MeanFieldGuide
 from ltm_pyro.guides.posterior_encoder import PosteriorEncoder
 from ltm_pyro.ranges import bounded, whole
@@ -70,6 +71,9 @@ class SemiAmortisedGuide(AbstractGuide):
 
     def set_unrolled(self, unrolled: Any) -> None:
         self._unrolled = unrolled
+
+    def attach_tokenizer(self, tokenizer: SupportsDecode) -> None:
+        self.reader.attach_tokenizer(tokenizer)
 
     def prepare(self, vocabulary: int) -> None:
         self.reader.prepare(vocabulary)

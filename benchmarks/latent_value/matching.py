@@ -9,6 +9,7 @@ import torch
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.build import build
 from ltm_pyro.training.run import run_parser
+from ltm_pyro.training.stand_in_tokenizer import StandInTokenizer
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -20,7 +21,7 @@ WITHIN = 0.02
 def parameters_of(config: Namespace, vocabulary: int) -> int:
     """Number of parameters of a configuration's model with its prior; a guide's encoder generates no text."""
     with torch.device("meta"):
-        model = build(run_parser(config), config, vocabulary, bos_id=0).model
+        model = build(run_parser(config), config, StandInTokenizer(vocabulary)).model
     return sum(parameter.numel() for parameter in model.parameters())
 
 

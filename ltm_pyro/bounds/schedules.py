@@ -8,7 +8,7 @@ from typing import Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.instances import require_instance
-from ltm_pyro.ranges import FINITE, SHARE_ABOVE_ZERO, SHARE_BELOW_ONE, bounded, whole
+from ltm_pyro.ranges import FINITE, SHARE, SHARE_ABOVE_ZERO, SHARE_BELOW_ONE, bounded, whole
 from ltm_pyro.recorded import Recorded
 
 
@@ -102,7 +102,7 @@ class LinearSchedule(AbstractSchedule):
 
 
 class CyclicalSchedule(AbstractSchedule):
-    """Cyclical ramps: in each cycle a linear rise, then a constant (Fu et al., 2019, arXiv 1903.10145).
+    """Cyclical ramps: in each cycle a rest, a linear rise, then a constant (Fu et al., 2019, arXiv 1903.10145).
 
     Args:
         low, high: the two ends.
@@ -110,13 +110,22 @@ class CyclicalSchedule(AbstractSchedule):
         rise: fraction of a cycle that the rise takes.
         cycles: number of cycles, after which the value stays at `high`.
         over: share of the run that all cycles take, above 0 up to 1, instead of `period`.
+        rest: fraction of a cycle before the rise, at `low`; with the rise at most 1.
 
     Raises:
         InputError: for a period or number of cycles that is not positive, a fraction outside 0 to 1, or both `period`
             and `over`.
     """
 
-    @bounded(low=FINITE, high=FINITE, period=whole(1), rise=SHARE_ABOVE_ZERO, cycles=whole(1), over=SHARE_ABOVE_ZERO)
+    @bounded(
+        low=FINITE,
+        high=FINITE,
+        period=whole(1),
+        rise=SHARE_ABOVE_ZERO,
+        cycles=whole(1),
+        over=SHARE_ABOVE_ZERO,
+        rest=SHARE,
+    )
     def __init__(
         self,
         low: float = 0.0,
@@ -125,18 +134,21 @@ class CyclicalSchedule(AbstractSchedule):
         rise: float = 0.5,
         cycles: int = 4,
         over: float | None = None,
+        rest: float = 0.0,
     ) -> None:
         _refuse_non_finite(low=low, high=high)
+        if not 0 <= rest <= 1 - rise + 1e-9:
+            raise InputError(f"rest={rest}, rise={rise}: expected fractions of a cycle whose sum is at most 1")
         if over is not None and (period is not None or not 0 < over <= 1):
             raise InputError(f"period={period}, over={over}: expected one of them, the latter above 0 up to 1")
-        self.low, self.high, self.rise, self.cycles, self.over = low, high, rise, cycles, over
+        self.low, self.high, self.rise, self.cycles, self.over, self.rest = low, high, rise, cycles, over, rest
         self.period = 1000 if period is None else period
         if not 1 <= self.period < math.inf or not 1 <= cycles < math.inf or not 0 < rise <= 1:
             raise InputError(f"period={period}, cycles={cycles}, rise={rise}: expected 1 or more, and above 0 up to 1")
         self._placed = over is None
 
     def duration(self) -> int:
-        return math.ceil(self.period * (self.cycles - 1 + self.rise))
+        return math.ceil(self.period * (self.cycles - 1 + self.rest + self.rise))
 
     def spread_over(self, steps: int | None) -> None:
         if self.over is None:
@@ -150,7 +162,7 @@ class CyclicalSchedule(AbstractSchedule):
         if not self._placed and step:
             raise InputError(f"{self!r} needs the length of the run: `spread_over` tells it")
         cycle, position = divmod(step, self.period)
-        progress = 1.0 if cycle >= self.cycles else min(1.0, position / (self.rise * self.period))
+        progress = 1.0 if cycle >= self.cycles else min(1.0, max(0.0, position / self.period - self.rest) / self.rise)
         return self.low + progress * (self.high - self.low)
 
     def lowest(self) -> float:

@@ -16,8 +16,8 @@ from ltm_pyro.runs.config import Settings, as_dict, merged, recipe, recipes, ref
 from ltm_pyro.runs.loading import say_once
 from ltm_pyro.training.consent import consented, look_in
 from ltm_pyro.training.decoder_arguments import decoder_class
-from ltm_pyro.training.decoder_pinning import with_tokenizer_of_decoder
 from ltm_pyro.training.decoder_settings import decoder_path
+from ltm_pyro.training.decoder_tokenizer import with_tokenizer_of_decoder
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.run import new_run_parser
 from ltm_pyro.training.start_from import with_tokenizer_of_start

@@ -3,5 +3,6 @@
 from ltm_pyro.pretrained.freezing import freeze
 from ltm_pyro.pretrained.loading import load_model
 from ltm_pyro.pretrained.source import PretrainedSource, find_source
+from ltm_pyro.pretrained.text_embedding import TextEmbedding
 
-__all__ = ["PretrainedSource", "find_source", "freeze", "load_model"]
+__all__ = ["PretrainedSource", "TextEmbedding", "find_source", "freeze", "load_model"]

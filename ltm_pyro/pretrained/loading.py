@@ -22,6 +22,7 @@ from ltm_pyro.pretrained.source import PretrainedSource
 EXTRA = "pretrained"
 CONVERTED = "pretrained"  # the folder of converted models in the cache
 TOKENIZER = "tokenizer.json"
+TOKENIZERS = (TOKENIZER, "*.model", "vocab.*")  # files of a tokenizer, any of which suffices
 UNPACKED = 6  # float32 weights are about this many times the size of a GGUF file
 
 
@@ -37,7 +38,9 @@ def read_config(source: PretrainedSource, argument: str) -> Any:
         return transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False, **options)
 
 
-def load_model(source: PretrainedSource, kind: str, dtype: torch.dtype, argument: str) -> nn.Module:
+def load_model(
+    source: PretrainedSource, kind: str, dtype: torch.dtype, argument: str, unused: tuple[str, ...] = ()
+) -> nn.Module:
     """A model with its weights, in evaluation mode, on the CPU. torch's random state is unchanged.
 
     Args:
@@ -45,6 +48,7 @@ def load_model(source: PretrainedSource, kind: str, dtype: torch.dtype, argument
         kind: the class of transformers that loads it, such as `AutoModelForCausalLM`.
         dtype: of the weights.
         argument: what named the model, for messages.
+        unused: parts of the model that the caller does not use, whose weights may be missing.
 
     Raises:
         InputError: if transformers does not know the model, its weights do not fit, or memory is too small.
@@ -59,14 +63,31 @@ def load_model(source: PretrainedSource, kind: str, dtype: torch.dtype, argument
         model, report = loader.from_pretrained(
             folder, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
         )
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
+    missing = sorted(name for name in report["missing_keys"] if name.split(".")[0] not in unused)
+    if missing:
         raise InputError(
             f"{argument} {source.name} lacks weights of a {type(model).__name__} ({missing[0]}, {len(missing)} in "
             "all): it is another kind of model, or damaged"
         )
     loaded: nn.Module = model.eval()
     return loaded
+
+
+def load_tokenizer(source: PretrainedSource, argument: str) -> Any:
+    """The model's own tokenizer, as transformers has it.
+
+    Raises:
+        InputError: if it has none that transformers loads without code of its own.
+    """
+    transformers = import_extra("transformers", EXTRA, "a pretrained model")
+    folder, options = _place(source, argument)
+    if not options and not any(path for kind in TOKENIZERS for path in Path(folder).glob(kind)):
+        raise InputError(  # transformers would make one without words
+            f"{argument} {source.name} comes without a tokenizer ({', '.join(TOKENIZERS)}): restore the one that "
+            "belongs to the model"
+        )
+    with _quiet(transformers), _explained(source, argument):
+        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
 
 
 def tokenizer_folder(source: PretrainedSource, argument: str) -> Path:

@@ -60,6 +60,22 @@ class PretrainedSource(NamedTuple):
         match = LICENCE.search(head) if head.startswith("---") else None
         return match[1] if match else UNKNOWN
 
+    def pinned(self, arguments: Mapping[str, Any], argument: str) -> dict[str, Any]:
+        """Constructor arguments that name these weights from any folder and at any time: those that a run records.
+
+        A path is absolute, a revision of the hub is a commit, and the hash of the weights is given.
+
+        Args:
+            arguments: with `name`, and perhaps `revision` and `sha256`.
+            argument: what names the model, for the message.
+
+        Raises:
+            InputError: if the weights have another hash than the arguments say.
+        """
+        self.require(arguments.get("sha256"), argument)
+        name = self.name if self.revision is None else HUB + self.name  # else a folder here may have the name
+        return {**arguments, "name": name, "revision": self.revision, "sha256": self.sha256}
+
     def require(self, sha256: str | None, argument: str) -> None:
         """Refuse weights other than the expected ones.
 

@@ -9,7 +9,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.runs.names import did_you_mean
 from ltm_pyro.training.build import RECIPES
 from ltm_pyro.training.class_paths import checked_arguments
-from ltm_pyro.training.decoder_pinning import with_tokenizer_of_decoder
+from ltm_pyro.training.decoder_tokenizer import with_tokenizer_of_decoder
 from ltm_pyro.training.missing_values import missing_value
 from ltm_pyro.training.parse_errors import explain
 from ltm_pyro.training.run import UNREADABLE, USUAL, parse_settings, run_parser

@@ -69,7 +69,7 @@ def timed_steps(config: Namespace, material: DataModule) -> tuple[Take, int]:
     accelerator = train.make_accelerator(Path(), config)
     seed_everything(config.train.seed)
     tokenizer = material.tokenizer
-    components = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id).to(accelerator.device)
+    components = build(run_parser(config), config, tokenizer).to(accelerator.device)
     components.model.train()
     if config.compile:
         components.model.compile_passes(config.compile)

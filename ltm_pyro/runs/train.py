@@ -16,10 +16,11 @@ from ltm_pyro.runs.session import Session
 from ltm_pyro.training.build import build, validate
 from ltm_pyro.training.checkpoints import step_named
 from ltm_pyro.training.data_module import DataModule, DataRecord, corpus_of, prepare_data
-from ltm_pyro.training.decoder_pinning import refuse_other_tokenizer
+from ltm_pyro.training.decoder_tokenizer import refuse_other_tokenizer
 from ltm_pyro.training.given_text import refuse_given
 from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
 from ltm_pyro.training.launch import launched
+from ltm_pyro.training.pinning import pinned
 from ltm_pyro.training.places import with_absolute_paths
 from ltm_pyro.training.processes import PATIENCE, Processes
 from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def start(folder: Path, config: Namespace, trust_code: bool = False) -> int:
-    refuse_existing(folder, with_absolute_paths(config))
+    refuse_existing(folder, pinned(with_absolute_paths(config)))
     with RunLock(folder) as lock:
         return _train(folder, config, lock, trust_code)
 
@@ -72,10 +73,10 @@ def begin(
     """
     from ltm_pyro.training.randomness import seed_everything
 
-    config = with_absolute_paths(config)
+    config = pinned(with_absolute_paths(config))
     refuse_other_tokenizer(config, material.tokenizer)
     seed_everything(config.train.seed)
-    components = build(run_parser(config), config, material.tokenizer.vocabulary, material.tokenizer.bos_id)
+    components = build(run_parser(config), config, material.tokenizer)
     if start is not None:
         say(start.hand_over(components))
     if not accelerator.is_main_process:

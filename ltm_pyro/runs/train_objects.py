@@ -23,6 +23,7 @@ from ltm_pyro.training.data_module import DataModule, DataRecord
 from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
 from ltm_pyro.training.held_out import DATA
+from ltm_pyro.training.pinning import pinned
 from ltm_pyro.training.processes import Processes
 from ltm_pyro.training.randomness import seed_everything
 from ltm_pyro.training.run import Run, is_unbegun, refuse_existing, run_parser
@@ -80,8 +81,9 @@ def train(
     require_instance("fast", fast, FastLoop, "FastLoop(ELBO()); the order is model, guide, fast, slow")
     require_instance("slow", slow, SlowStep, "SlowStep(ELBO())")
     components, folder = RunComponents(model, guide, fast, slow), Path(folder)
-    config = _config(components, batches, settings or {})
+    config = pinned(_config(components, batches, settings or {}))
     material = _material(model, batches, validation, tokenizer, config)
+    guide.attach_tokenizer(material.tokenizer)
     config.data.mode = "windows" if material.training.fixed else "documents"
     config.data.vocabulary = material.tokenizer.vocabulary
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -94,7 +96,7 @@ def train(
 
 def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Tokenizer) -> None:
     """Refuse objects that their description does not rebuild, or that break a contract."""
-    rebuilt = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id)
+    rebuilt = build(run_parser(config), config, tokenizer)
     refuse_unlike(components, rebuilt)
     dry_run(rebuilt, config.data.length)
 

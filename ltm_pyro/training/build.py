@@ -32,10 +32,14 @@ from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
 from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.parse_errors import refusal_within
+from ltm_pyro.training.pinning import without_places
 from ltm_pyro.training.settings import DataSettings, TrainSettings
+from ltm_pyro.training.stand_in_tokenizer import StandInTokenizer
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+
+    from ltm_pyro.data import Tokenizer
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 TOKENIZER_BYTES = 2**27
@@ -110,16 +114,16 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         action.required = action.required and action.dest not in ("fast.bound", "slow.bound")
 
 
-def build(parser: ArgumentParser, config: Namespace, vocabulary: int, bos_id: int) -> RunComponents:
+def build(parser: ArgumentParser, config: Namespace, tokenizer: Tokenizer | StandInTokenizer) -> RunComponents:
     """Build the objects that a parsed configuration describes.
 
     Args:
         parser: one with the arguments of `add_arguments`.
         config: the parsed configuration.
-        vocabulary: V, of the run's tokenizer.
-        bos_id: the token id before a text.
+        tokenizer: of the run.
     """
     refuse_outside({"thought_width": config.thought_width}, {"thought_width": whole(1)})
+    vocabulary, bos_id = tokenizer.vocabulary, tokenizer.bos_id
     refuse_weights_beyond_memory(config, vocabulary)
     built = _instantiate(parser, config)
     thoughtless = config.model != "latent-thought"
@@ -138,6 +142,7 @@ def build(parser: ArgumentParser, config: Namespace, vocabulary: int, bos_id: in
     layers, thoughts, width = decoder.z_shape
     prior = made("--prior", built.prior, (layers, thoughts, config.thought_width or width))
     guide = made("--guide", built.guide, prior.z_shape)
+    guide.attach_tokenizer(tokenizer)
     guide.prepare(vocabulary)
     if prior.discrete != guide.discrete:
         kind = "one-hot" if prior.discrete else "continuous"
@@ -161,7 +166,7 @@ def _instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
 
 
 def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
-    """Build the components once with a vocabulary of two, so that errors show before any work is done.
+    """Build the components once with a stand-in for the tokenizer, so that errors show before any work is done.
 
     Args:
         parser, config: as for `build`.
@@ -176,7 +181,7 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
     refuse_batch_beyond_memory(config)
     for name in ("prior", "guide"):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
-    components = build(parser, config, vocabulary=2, bos_id=0)
+    components = build(parser, config, StandInTokenizer())
     try:
         components.svi()
         fast_optimizer = components.fast.optimizer(
@@ -201,23 +206,15 @@ def _refuse_abstract(argument: str, class_path: str) -> None:
 
 def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
     """Hash of everything that determines the weights of a run: its classes, sizes and tokenizer."""
-    config = config.clone()
+    config = without_places(config)
     for name in ("recompute", "initial_scale"):  # these shape no weight
         config.decoder.pop(name, None)
     if config.decoder.get("inner") is None:  # an earlier version had no such argument
         config.decoder.pop("inner", None)
-    _forget_places(config.decoder.get("init_args"))
     names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + read_bytes(tokenizer_file, TOKENIZER_BYTES)
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _forget_places(arguments: Namespace | None) -> None:
-    """Remove the name of pretrained weights from a class's arguments if their hash is there, so that they may move."""
-    if arguments is not None and arguments.get("sha256") is not None:
-        for name in ("name", "revision", "recompute"):
-            arguments.pop(name, None)
 
 
 def _whole(value: Any) -> Any:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ltm_pyro.bounds import AbstractGradient, AbstractObjective
-from ltm_pyro.guides import AbstractGuide
+from ltm_pyro.guides import AbstractEncoder, AbstractGuide
 from ltm_pyro.inference import WeightObserver
 from ltm_pyro.models import AbstractDecoder, AbstractPrior
 from ltm_pyro.training.removed_arguments import refusal_of
@@ -21,6 +21,7 @@ FAMILIES = {
     "decoder": AbstractDecoder,
     "prior": AbstractPrior,
     "guide": AbstractGuide,
+    "encoder": AbstractEncoder,
     "bound": AbstractObjective,
     "objective": AbstractObjective,
     "gradient": AbstractGradient,
@@ -33,6 +34,10 @@ KINDS |= {"list": "a list, as [a,b]", "tuple": "a list, as [a,b]"}
 LAYER = re.compile(
     r"Parser key \"(?P<key>[\w.]+)\"(?: element \d+)?: |Type \S*Callable.*? a callable class: |"
     r"Problem with given class_path '\S+': "
+)
+OR_NONE = re.compile(  # of an argument that takes an object of a class, or nothing
+    r"Does not validate against any of the Union subtypes Subtypes: \[<class '[\w.]+'>, <class 'NoneType'>\] "
+    r"Errors: - (?P<inner>Problem with given class_path .*) - Expected a <class 'NoneType'> Given value type: "
 )
 NO_OPTION = re.compile(r"(?:Group '(?P<group>[\w.]+)' does not accept option|Option) '(?P<option>[\w.]+)'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
@@ -89,9 +94,10 @@ def _innermost(message: str) -> Complaint:
         message, class_path = message[: match.start()], match[1]
     if inside := re.search(r"given class_path '([\w.]+)'", message):
         class_path = inside[1]
-    while layer := LAYER.match(message):
-        keys += [layer["key"]] if layer["key"] else []
-        message = message[layer.end() :]
+    while layer := LAYER.match(message) or OR_NONE.match(message):
+        parts = layer.groupdict()
+        keys += [parts["key"]] if parts.get("key") else []
+        message = parts.get("inner") or message[layer.end() :]
     value = re.search(r"\.? (?:Got|Given) value: (.*?)\.?$", message)
     reason = message[: value.start()] if value else message
     return Complaint(".".join(keys), reason.rstrip("."), value[1] if value else "", class_path)

@@ -1,4 +1,4 @@
-"""Places in a run's configuration, written so that the run can be opened from any folder."""
+"""Absolute paths in a run's configuration, so that the run can be opened from any folder."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.decoder_pinning import with_pinned_decoder
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 
 def with_absolute_paths(config: Namespace) -> Namespace:
-    """A copy of a configuration in which the paths that exist are absolute, and weights from elsewhere are pinned."""
-    config = with_pinned_decoder(config.clone())
+    """A copy of a configuration in which the paths that exist are absolute."""
+    config = config.clone()
     if config.get("corpus"):
         config["corpus"] = ",".join(map(_absolute, _parts(config)))
     for name in ("data.tokenizer", "data.cache", "train.start_from"):

@@ -227,7 +227,7 @@ class Run:
 
     def build(self) -> RunComponents:
         """The run's objects with initial weights."""
-        return build(run_parser(self.config), self.config, self.tokenizer.vocabulary, self.tokenizer.bos_id)
+        return build(run_parser(self.config), self.config, self.tokenizer)
 
     def load(self, which: str = "best") -> RunComponents:
         """The run's objects with the weights of a checkpoint, in evaluation mode.

@@ -51,7 +51,7 @@ class Start(NamedTuple):
             InputError: naming the first weight that does not fit.
         """
         tokenizer = self.run.tokenizer
-        parameters = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id).named_parameters()
+        parameters = build(run_parser(config), config, tokenizer).named_parameters()
         faults = _unlike(self.run.config.decoder, config.decoder)
         for name, weight in self.weights.items():
             if name.startswith(DECODER) and not _fits(name, weight, parameters):

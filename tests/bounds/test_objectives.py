@@ -29,6 +29,7 @@ from ltm_pyro.bounds.info_vae import squared_mmd
 from ltm_pyro.models.exact import LinearGaussian
 from ltm_pyro.training.build import build
 from ltm_pyro.training.run import run_parser
+from ltm_pyro.training.stand_in_tokenizer import StandInTokenizer
 
 OBJECTIVES = [KLWeighted(0.5), FreeBits(), TargetCapacity(), InfoVAE(), FixedNoise()]
 every_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
@@ -67,7 +68,7 @@ def test_their_type_says_that_they_are_no_bounds(objective, fitted):
 def test_tables_fit_the_posterior_to_a_bound_instead(objective):
     parser = run_parser()
     name = type(objective).__name__
-    components = build(parser, parser.parse_args([*arguments(TINY), "--fast.bound", name]), vocabulary=270, bos_id=0)
+    components = build(parser, parser.parse_args([*arguments(TINY), "--fast.bound", name]), StandInTokenizer(270))
     assert type(components.fast.bound) is type(objective)
     assert isinstance(components.with_fast_steps(5).fast.bound, ELBO)
 

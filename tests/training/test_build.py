@@ -12,6 +12,7 @@ from ltm_pyro.studies.defaults import default_guides
 from ltm_pyro.training.build import RECIPES, build, fingerprint, validate
 from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.run import run_parser
+from ltm_pyro.training.stand_in_tokenizer import StandInTokenizer
 
 
 def parsed(*words, **settings):
@@ -20,7 +21,7 @@ def parsed(*words, **settings):
 
 
 def built(config, vocabulary=30):
-    return build(run_parser(), config, vocabulary, bos_id=1)
+    return build(run_parser(), config, StandInTokenizer(vocabulary, bos_id=1))
 
 
 def test_sizes_and_settings_arrive_where_they_belong():
@@ -65,7 +66,7 @@ def test_the_joined_loop_trains_all_global_parameters():
 def test_the_recipes_have_the_papers_sizes(name, millions, layers, thoughts, steps):
     config = run_parser().parse_path(RECIPES / f"{name}.yaml")
     with torch.device("meta"):
-        components = build(run_parser(), config, config.data.vocabulary, bos_id=0)
+        components = build(run_parser(), config, StandInTokenizer(config.data.vocabulary))
     count = sum(parameter.numel() for parameter in components.global_parameters())
     assert count == pytest.approx(millions * 1e6, rel=0.02)
     found_layers, per_layer, width = components.model.decoder.z_shape

@@ -144,7 +144,7 @@ class GuideStudy:
         seed_everything(self.seed)
         try:
             config = complete(merged(as_dict(self.run.config), variant.change))
-            built = build(run_parser(config), config, tokenizer.vocabulary, tokenizer.bos_id)
+            built = build(run_parser(config), config, tokenizer)
             dry_run(built, config.data.length, learns=False)
         except InputError as error:
             raise InputError(f"--guides {variant}: {error}") from error

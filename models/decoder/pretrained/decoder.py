@@ -216,8 +216,7 @@ class PretrainedDecoder(AbstractDecoder):
     @classmethod
     def pinned(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
         source = find_source(arguments.get("name") or "", arguments.get("revision"), ARGUMENT)
-        source.require(arguments.get("sha256"), ARGUMENT)
-        return {**arguments, "name": source.name, "revision": source.revision, "sha256": source.sha256}
+        return source.pinned(arguments, ARGUMENT)
 
     def twins(self) -> dict[str, AbstractDecoder]:
         """The same decoder with z = 0, and the frozen model itself, both without thoughts."""

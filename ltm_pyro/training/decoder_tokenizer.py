@@ -1,4 +1,4 @@
-"""The weights from elsewhere that a run's decoder stands on: identified in its configuration, with their tokenizer."""
+"""The tokenizer that a decoder of pretrained weights was trained with."""
 
 from __future__ import annotations
 
@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from ltm_pyro.data import Tokenizer
-
-
-def with_pinned_decoder(config: Namespace) -> Namespace:
-    """The configuration, changed in place, with a decoder whose arguments identify all weights from elsewhere.
-
-    Raises:
-        InputError: if these weights are not there, or others than the configuration names.
-    """
-    if not is_flat(config.decoder):
-        arguments = decoder_class(decoder_path(config.decoder)).pinned(_arguments(config))
-        config.decoder["init_args"] = type(config)(**arguments)
-    return config
 
 
 def with_tokenizer_of_decoder(config: Namespace) -> Namespace:
