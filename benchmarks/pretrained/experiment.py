@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.pretrained.corpora import CORPORA, write_corpora
 from benchmarks.pretrained.wheels import minilm, smollm2
+from ltm_pyro.data import text_sequences
 from ltm_pyro.tables import aligned
 
 RESULTS = Path(__file__).parent / "results" / "experiment"
@@ -36,6 +37,8 @@ class Sizes(NamedTuple):
     fast_steps: int = 4
     test: int = 64
     draws: int = 8
+    table_steps: int = 8
+    checked: int = 4
 
 
 class Arm(NamedTuple):
@@ -113,12 +116,21 @@ def train(trial: Trial, work: Path, sizes: Sizes) -> float:
 def score(trial: Trial, work: Path, sizes: Sizes) -> dict[str, Any]:
     """Costs of every test sequence under a trial's run and its twins, in nats, with the sizes of the sequences."""
     import ltm_pyro
+    from ltm_pyro.runs.scoring import score_run
 
     lines = (work / f"{trial.corpus}-test.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(line)["text"] for line in lines[: sizes.test]]
     run = ltm_pyro.load(work / "runs" / trial.name)
     begun = time.perf_counter()
-    evaluation = run.evaluate(texts, draws=sizes.draws, batch_size=8)
+    evaluation = score_run(
+        run.run,
+        run.components.with_fast_steps(sizes.table_steps),
+        run.device,
+        text_sequences("documents", texts, run.tokenizer, LENGTH).sequences,
+        draws=sizes.draws,
+        batch_size=16,
+        check_fit=sizes.checked,
+    )
     any_score = next(iter(evaluation.scores.values()))
     return {
         "nats": {name: score.nats.tolist() for name, score in evaluation.scores.items()},
@@ -129,6 +141,7 @@ def score(trial: Trial, work: Path, sizes: Sizes) -> dict[str, Any]:
             "bytes": evaluation.scores["predictive"].bytes.tolist(),
         },
         "kl": evaluation.kl_per_token,
+        "fit": "" if evaluation.fit is None else evaluation.fit.note,
         "seconds": time.perf_counter() - begun,
         "parameters": sum(weight.numel() for weight in run.components.global_parameters()),
     }

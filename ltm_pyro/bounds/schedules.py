@@ -137,14 +137,14 @@ class CyclicalSchedule(AbstractSchedule):
         rest: float = 0.0,
     ) -> None:
         _refuse_non_finite(low=low, high=high)
-        if not 0 <= rest <= 1 - rise + 1e-9:
-            raise InputError(f"rest={rest}, rise={rise}: expected fractions of a cycle whose sum is at most 1")
         if over is not None and (period is not None or not 0 < over <= 1):
             raise InputError(f"period={period}, over={over}: expected one of them, the latter above 0 up to 1")
         self.low, self.high, self.rise, self.cycles, self.over, self.rest = low, high, rise, cycles, over, rest
         self.period = 1000 if period is None else period
         if not 1 <= self.period < math.inf or not 1 <= cycles < math.inf or not 0 < rise <= 1:
             raise InputError(f"period={period}, cycles={cycles}, rise={rise}: expected 1 or more, and above 0 up to 1")
+        if not 0 <= rest <= 1 - rise + 1e-9:
+            raise InputError(f"rest={rest}, rise={rise}: expected fractions of a cycle whose sum is at most 1")
         self._placed = over is None
 
     def duration(self) -> int:
@@ -162,7 +162,8 @@ class CyclicalSchedule(AbstractSchedule):
         if not self._placed and step:
             raise InputError(f"{self!r} needs the length of the run: `spread_over` tells it")
         cycle, position = divmod(step, self.period)
-        progress = 1.0 if cycle >= self.cycles else min(1.0, max(0.0, position / self.period - self.rest) / self.rise)
+        risen = max(0.0, position - self.rest * self.period)
+        progress = 1.0 if cycle >= self.cycles else min(1.0, risen / (self.rise * self.period))
         return self.low + progress * (self.high - self.low)
 
     def lowest(self) -> float:

@@ -268,6 +268,8 @@ def test_learning_moves_a_schedule_on(tiny):
         (lambda: LinearSchedule(steps=10, over=0.4), "slow steps .* or shares of the run"),
         (lambda: CyclicalSchedule(period=10, over=0.4), "expected one of them"),
         (lambda: CyclicalSchedule(over=0.0), "over=0.0"),
+        (lambda: CyclicalSchedule(rest=0.6, rise=0.5), "whose sum is at most 1"),
+        (lambda: FreeBits(kl_weight=-1.0), "kl_weight=-1.0"),
         (lambda: CyclicalSchedule(rise=0.0), "rise=0.0"),
         (lambda: CyclicalSchedule(period=0), "period=0"),
     ],
@@ -275,3 +277,23 @@ def test_learning_moves_a_schedule_on(tiny):
 def test_settings_out_of_range_are_refused_by_name(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_a_cycle_may_rest_before_it_rises():
+    """Optimus' cycle: half of it 0, a quarter rising, a quarter 1."""
+    schedule = CyclicalSchedule(period=8, rest=0.5, rise=0.25, cycles=1)
+    assert [schedule.at(step) for step in range(10)] == [0, 0, 0, 0, 0, 0.5, 1, 1, 1, 1]
+    assert schedule.duration() == 6
+
+
+def test_free_bits_count_their_kl_with_a_weight(fitted):
+    toy, guide, x = fitted
+    terms = {}
+    for weight in (0.0, 0.5, 1.0):
+        torch.manual_seed(0)
+        terms[weight] = FreeBits(0.1, kl_weight=weight).terms(toy, guide, x).objective
+    torch.testing.assert_close(terms[0.5], (terms[0.0] + terms[1.0]) / 2)
+    assert (terms[0.0] > terms[1.0]).all()
+    risen = FreeBits(kl_weight=CyclicalSchedule(period=4, rise=0.5))
+    risen.begin(1)
+    assert risen.kl_weight == 0.5
