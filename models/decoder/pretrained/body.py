@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +70,7 @@ class PretrainedBody(nn.Module):
         self.layers = _layers_of(body, self.config)
         self.through: list[Layer] = []
         self.shown: list[Tensor] | None = None
+        self.compiled: Callable[..., Any] | None = None
         if recompute:
             self._wrap(None)
         self.eval()
@@ -90,6 +92,17 @@ class PretrainedBody(nn.Module):
     def longest(self) -> int | None:
         """Number of positions that the model knows; None if it states none."""
         return getattr(self.config, "max_position_embeddings", None)
+
+    def compile_passes(self, mode: str) -> None:
+        """Let `torch.compile` make the pass over a text; writing, whose cache grows, stays as it is."""
+        compiled = torch.compile(self.body.forward, mode=mode)
+
+        def run(**inputs: Any) -> Any:
+            with catch_warnings():  # tensors of the cache are no leaves, of which the compiler asks the gradient
+                filterwarnings("ignore", message="The .grad attribute of a Tensor")
+                return compiled(**inputs)
+
+        self.compiled = run
 
     def adapt(self, injection: CrossAttentionInjection) -> None:
         """Let gated adapters act before the layers that the injection names; the body does not hold them."""
@@ -116,9 +129,8 @@ class PretrainedBody(nn.Module):
         if self.shown is not None:
             options["output_attentions"] = True
         self._hand_out(inserted.thoughts)
-        output = self.body(
-            inputs_embeds=embeddings, past_key_values=cache, use_cache=False, attention_mask=mask, **options
-        )
+        run = self.body if self.compiled is None or not torch.is_grad_enabled() else self.compiled
+        output = run(inputs_embeds=embeddings, past_key_values=cache, use_cache=False, attention_mask=mask, **options)
         self._hand_out(None)
         if self.shown is not None:
             self.shown.extend(output.attentions)

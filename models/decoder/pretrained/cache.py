@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -21,19 +22,26 @@ def prefix_cache(pairs: list[tuple[Tensor, Tensor]]) -> Any:
     Args:
         pairs: of every layer, (N, H, P, E) each.
     """
+    cache, prefix_layer = _classes()
+    layers = []
+    for keys, values in pairs:
+        layer = prefix_layer()
+        layer.lazy_initialization(keys, values)
+        layer.keys, layer.values = keys, values
+        layers.append(layer)
+    return cache(layers=layers)
+
+
+@lru_cache
+def _classes() -> tuple[Any, Any]:
+    """The cache of transformers, and a layer of it to which reading adds nothing."""
     library = import_extra("transformers", "pretrained", "a pretrained decoder").cache_utils
 
     class PrefixLayer(library.DynamicLayer):  # type: ignore[name-defined]
         def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
             return torch.cat((self.keys, key_states), -2), torch.cat((self.values, value_states), -2)
 
-    layers = []
-    for keys, values in pairs:
-        layer = PrefixLayer()
-        layer.lazy_initialization(keys, values)
-        layer.keys, layer.values = keys, values
-        layers.append(layer)
-    return library.Cache(layers=layers)
+    return library.Cache, PrefixLayer
 
 
 def growing_cache(pairs: list[tuple[Tensor, Tensor]] | None) -> Any:

@@ -253,7 +253,7 @@ class PretrainedDecoder(AbstractDecoder):
 
     def compile_passes(self, mode: str = "default") -> None:
         refuse_unknown_mode(mode)
-        self._features = torch.compile(self._features, mode=mode)  # type: ignore[method-assign]
+        self.body.compile_passes(mode)
 
     def _embeddings(self, tokens: Tensor, inserted: Inserted) -> Tensor:
         embeddings = self.body.embedding(tokens)
