@@ -37,7 +37,8 @@ def table(records: Sequence[Record]) -> list[tuple[str, ...]]:
     for (corpus, window, seed), group in sorted(groups.items(), key=str):
         constant = next((record for record in group if record["trial"]["arm"]["name"] == CONSTANT), None)
         where = (corpus, str(window or "all"), str(seed))
-        rows.append((*where, *_frozen(group[0], constant)))
+        with_twins = [record for record in group if FROZEN in record["nats"]]
+        rows += [(*where, *_frozen(record, constant)) for record in with_twins[:1]]
         for record in sorted(group, key=lambda record: str(record["trial"]["arm"]["name"])):
             rows.append((*where, *_arm(record, constant)))
     return rows

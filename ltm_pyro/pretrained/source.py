@@ -60,6 +60,11 @@ class PretrainedSource(NamedTuple):
         match = LICENCE.search(head) if head.startswith("---") else None
         return match[1] if match else UNKNOWN
 
+    @property
+    def place(self) -> str:
+        """The name by which the model is found again: an absolute path, or hf:NAME on the hub."""
+        return self.name if self.revision is None else HUB + self.name  # else a folder here may have the name
+
     def pinned(self, arguments: Mapping[str, Any], argument: str) -> dict[str, Any]:
         """Constructor arguments that name these weights from any folder and at any time: those that a run records.
 
@@ -73,8 +78,7 @@ class PretrainedSource(NamedTuple):
             InputError: if the weights have another hash than the arguments say.
         """
         self.require(arguments.get("sha256"), argument)
-        name = self.name if self.revision is None else HUB + self.name  # else a folder here may have the name
-        return {**arguments, "name": name, "revision": self.revision, "sha256": self.sha256}
+        return {**arguments, "name": self.place, "revision": self.revision, "sha256": self.sha256}
 
     def require(self, sha256: str | None, argument: str) -> None:
         """Refuse weights other than the expected ones.

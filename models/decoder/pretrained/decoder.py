@@ -221,7 +221,7 @@ class PretrainedDecoder(AbstractDecoder):
     def twins(self) -> dict[str, AbstractDecoder]:
         """The same decoder with z = 0, and the frozen model itself, both without thoughts."""
         frozen = PretrainedDecoder(
-            self.source.name,
+            self.source.place,
             None,
             self.length,
             self.bos_id,
