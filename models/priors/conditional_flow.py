@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ltm_pyro.errors import InputError
 from ltm_pyro.instances import checked_shape
 from ltm_pyro.models.priors.distribution import ThoughtDistribution
+from ltm_pyro.models.priors.gaussian_head import LOG_SIGMA_LIMIT
 from ltm_pyro.models.priors.spline_flow import spline_layers
 from ltm_pyro.ranges import POSITIVE, bounded, whole
 
@@ -20,14 +21,16 @@ class ConditionalFlow(nn.Module):
     r"""Conditional spline flow p(z | c): the density of a text's thoughts given a context, a vector a text.
 
     .. math:: p(z \mid c) = \mathcal{N}(f_c(z); 0, I) \left|\det \frac{\partial f_c}{\partial z}\right|, \qquad
-              f_c(z) = f_{M,c} \circ \dots \circ f_{1,c}\left(\frac{z - m}{s}\right)
+              f_c(z) = f_{M,c} \circ \dots \circ f_{1,c}\left(e^{-W c} \left(\frac{z - m}{s} - V c\right)\right)
 
-    The layers are those of `SplineFlowPrior`, whose networks read c beside the dimensions that a layer keeps. `m` and
-    `s`, mean and scale of each dimension, are 0 and 1 until `standardise` sets them, so that p(z | c) starts close to
-    N(m, s²) for every c. The density is exact. It is fitted to posteriors after training (the invertible conditional
-    VAE of Zhang et al., 2023, arXiv 2312.13208); it is no prior to train with, since no model passes a context on.
-    A context that is zero for every text makes the same flow one without a condition. `ConditionedPrior` is the prior
-    at a single context.
+    The layers f are those of `SplineFlowPrior`, whose networks read c beside the dimensions that a layer keeps. Before
+    them an affine map moves each dimension linearly in c, which few texts suffice to fit. `m` and `s`, mean and scale
+    of each dimension, are 0 and 1 until `standardise` sets them. V, W and the networks' weights of c are zero at the
+    start, so that p(z | c) starts close to N(m, s²) and does not depend on c. The density is exact.
+
+    The flow is fitted to posteriors after training (the invertible conditional VAE of Zhang et al., 2023, arXiv
+    2312.13208); it is no prior to train with, since no model passes a context on. A context that is zero for every text
+    makes the same flow one without a condition. `ConditionedPrior` is the prior at a single context.
 
     Args:
         z_shape: (L, K, D).
@@ -60,6 +63,8 @@ class ConditionalFlow(nn.Module):
         self.z_shape: tuple[int, int, int] = checked_shape(z_shape)
         self.context = context
         self.flow = spline_layers(self.z_shape, transforms, hidden, bins, bound, context)
+        self.affine = nn.Linear(context, 2 * math.prod(self.z_shape), bias=False)
+        nn.init.zeros_(self.affine.weight)
         self.register_buffer("mean", torch.zeros(self.z_shape))
         self.register_buffer("scale", torch.ones(self.z_shape))
 
@@ -87,13 +92,17 @@ class ConditionalFlow(nn.Module):
             raise InputError(
                 f"the context is {shape}: expected a tensor of shape (..., {self.context}), a vector a text"
             )
-        log_scale = self.scale.log().sum()
+        context = context.to(self.mean.dtype)
+        shift, raw = self.affine(context).unflatten(-1, (2, *self.z_shape)).unbind(-4)
+        mean = self.mean + self.scale * shift
+        log_scale = self.scale.log() + LOG_SIGMA_LIMIT * torch.tanh(raw / LOG_SIGMA_LIMIT)
 
         def log_density(z: Tensor) -> Tensor:
-            return self.flow.log_density((z - self.mean) / self.scale, context) - log_scale
+            standard = (z - mean) * (-log_scale).exp()
+            return self.flow.log_density(standard, context) - log_scale.sum((-3, -2, -1))
 
         def draw(shape: torch.Size) -> Tensor:
-            return self.mean + self.scale * self.flow.draw(shape, context)
+            return mean + log_scale.exp() * self.flow.draw(shape, context)
 
         return ThoughtDistribution(self.z_shape, log_density, draw, batch_shape=context.shape[:-1])
 

@@ -22,7 +22,8 @@ class Flow(nn.Module):
 
     Each layer keeps every second one of the L K D dimensions and transforms the others elementwise, by maps whose
     parameters a network computes from those kept; the next layer swaps the two halves. f starts close to the identity.
-    A conditional flow's networks read a context c too, so that f and the density depend on it.
+    A conditional flow's networks read a context c too, so that f and the density depend on it; at the start they do
+    not, since the weights of c are zero.
 
     Args:
         z_shape: (L, K, D).
@@ -58,6 +59,9 @@ class Flow(nn.Module):
         ]
         for coupling in couplings:  # one dimension without a context has no network, only the parameters of a map
             shrink(coupling.phi if features == 1 and not context else coupling.hyper[-1])
+            if context:
+                with torch.no_grad():
+                    coupling.hyper[0].weight[:, -context:] = 0.0
         self.transform = zuko.lazy.LazyComposedTransform(*couplings)
 
     def log_density(self, z: Tensor, context: Tensor | None = None) -> Tensor:
