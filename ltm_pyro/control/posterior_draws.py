@@ -100,4 +100,4 @@ def _mean(q: Any) -> Tensor:
         mean: Tensor = q.mean
     except (NotImplementedError, AttributeError):
         mean = q.sample(torch.Size([MEAN_DRAWS])).mean(0)
-    return mean
+    return mean.detach()
