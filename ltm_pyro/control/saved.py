@@ -80,6 +80,11 @@ def control_folder(run: Path, field: str) -> Path:
     return run / FOLDER / name
 
 
+def draws_folder(run: Path, side: str) -> Path:
+    """The folder of the kept draws of a side of the corpus, `training` or `held-out`."""
+    return run / FOLDER / f".draws-{side}"
+
+
 def save_control(folder: Path, prior: ControlPrior, record: ControlRecord, table: str) -> Path:
     """Write a control, in the place of an earlier one; returns the path of its table.
 

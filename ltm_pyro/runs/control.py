@@ -24,9 +24,10 @@ from ltm_pyro.control import (
     save_control,
 )
 from ltm_pyro.control.conditions import ThoughtCondition
+from ltm_pyro.control.kept_draws import keep_draws, kept_draws, key_of
 from ltm_pyro.control.posterior_draws import refuse_uncontrollable
 from ltm_pyro.control.prior import Condition
-from ltm_pyro.control.saved import ControlRecord, control_folder, weights_of
+from ltm_pyro.control.saved import ControlRecord, Weights, control_folder, draws_folder, weights_of
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.priors import Density
 from ltm_pyro.optional import import_zuko
@@ -156,7 +157,8 @@ def control(
     kind = condition or _condition(corpus.training.values, attribute)
     corpus, about = _known(corpus, attribute, kind)
     sides = corpus.training, corpus.held_out
-    fitter = _PosteriorFit(opened, components, device, batch_size, draws, seed)
+    weights = weights_of(opened.find(checkpoint))
+    fitter = _PosteriorFit(opened, components, device, weights, batch_size, draws, seed)
     posteriors = [fitter.draw(text, name) for text, name in zip(sides, ("training", "held-out"), strict=True)]
     names = sorted(set(sides[0].values)) if kind == "values" else []
     conditions = [names_of(text.values, names) if names else fitter.thoughts(text.values) for text in sides]
@@ -171,7 +173,7 @@ def control(
         "condition": kind,
         "values": names,
         "sizes": {"context": context, "transforms": transforms, "hidden": hidden, "bins": bins},
-        "weights": weights_of(opened.find(checkpoint)),
+        "weights": weights,
         "settings": call.without("run", "trust_code"),
         "results": {"gain": gain.to_dict(), "fit": {name: part._asdict() for name, part in fitted.parts.items()}},
         "versions": versions(),
@@ -190,21 +192,40 @@ def names_of(values: list[str], names: list[str]) -> Tensor:
 
 
 class _PosteriorFit:
-    """Fits of q with a progress line.
+    """Fits of q with a progress line; draws are kept in the run's folder for a later call.
 
     Args:
         run, components, device: the run, its trained objects and their device.
+        weights: identity of the weights.
         batch_size, draws, seed: arguments of `control`.
     """
 
     def __init__(
-        self, run: Run, components: RunComponents, device: torch.device, batch_size: int, draws: int, seed: int
+        self,
+        run: Run,
+        components: RunComponents,
+        device: torch.device,
+        weights: Weights,
+        batch_size: int,
+        draws: int,
+        seed: int,
     ) -> None:
         self.run, self.components, self.device = run, components, device
         self.batch_size, self.draws, self.seed = batch_size, draws, seed
+        self.settings = {"weights": weights["sha256"], "steps": components.fast.steps, "draws": draws}
+        self.settings |= {"batch_size": batch_size, "seed": seed}
 
     def draw(self, text: LabelledText, name: str) -> PosteriorDraws:
         """Draws of the posteriors of a text's chosen sequences, in their order."""
+        folder, key = draws_folder(self.run.folder, name), key_of(text.sequences, text.rows, self.settings)
+        if (kept := kept_draws(folder, key)) is not None:
+            say(f"The posteriors of {len(text.rows):,} {name} texts are those of an earlier call")
+            return kept
+        draws = self._drawn(text, name)
+        keep_draws(folder, key, draws)
+        return draws
+
+    def _drawn(self, text: LabelledText, name: str) -> PosteriorDraws:
         model, guide, fast, _ = self.components
         progress, size = Progress(len(text.rows)), self.batch_size
         starts = range(0, len(text.rows), size)

@@ -103,11 +103,30 @@ def test_a_repeated_fit_gives_the_same_numbers(run, moody):
     assert ours == theirs
 
 
+def test_an_interrupted_fit_goes_on_from_the_posteriors_of_before(run, moody, capsys, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    shutil.rmtree(run / "control")
+    words = ("control", "run", "--attribute", "mood", *FEW)
+    with monkeypatch.context() as patch:
+        patch.setattr("ltm_pyro.runs.control.fit_control", interrupted)
+        assert ltm(*words) == 130
+    assert controls_of(run) == {}
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr("ltm_pyro.runs.control.draw_posteriors", interrupted)  # not called again
+        assert ltm(*words) == 0
+        assert "The posteriors of 32 training texts are those of an earlier call" in capsys.readouterr().err
+        assert ltm(*words, "--checkpoint", "4") == 130  # those of other weights are not taken
+    assert (run / "control/mood/table.md").read_text() == (moody / "control/mood/table.md").read_text()
+
+
 def test_another_seed_replaces_the_control(run, moody):
     assert ltm("control", "run", "--attribute", "mood", "--seed", "1", *FEW) == 0
     assert (run / "control/mood/table.md").read_text() != (moody / "control/mood/table.md").read_text()
     assert list(controls_of(run)) == ["mood"]
-    assert [path.name for path in (run / "control").iterdir()] == ["mood"]
+    assert [path.name for path in (run / "control").iterdir() if path.name[0] != "."] == ["mood"]
 
 
 def test_each_value_has_thoughts_of_its_own(run, monkeypatch):
