@@ -150,24 +150,26 @@ def control(
     import_zuko()
     opened = open_run(run, trust_code)
     components, device = load(opened, checkpoint)
-    components = components.with_fast_steps(fast_steps)
     refuse_uncontrollable(components.model, components.guide, opened.folder)
     corpus = labelled_corpus(opened, held_out_text(opened, corpus_at), attribute, limit, held_out_limit, seed)
     _refuse_too_little(corpus.training, attribute)
     kind = condition or _condition(corpus.training.values, attribute)
     corpus, about = _known(corpus, attribute, kind)
-    sides = corpus.training, corpus.held_out
+    training, held_out, _ = corpus
     weights = weights_of(opened.find(checkpoint))
-    fitter = _PosteriorFit(opened, components, device, weights, batch_size, draws, seed)
-    posteriors = [fitter.draw(text, name) for text, name in zip(sides, ("training", "held-out"), strict=True)]
-    names = sorted(set(sides[0].values)) if kind == "values" else []
-    conditions = [names_of(text.values, names) if names else fitter.thoughts(text.values) for text in sides]
+    fits = _PosteriorFit(opened, components.with_fast_steps(fast_steps), device, weights, batch_size, draws, seed)
+    posteriors = fits.draw(training, "training"), fits.draw(held_out, "held-out")
+    names = sorted(set(training.values)) if kind == "values" else []
+    if names:
+        conditions = _numbers(training.values, names), _numbers(held_out.values, names)
+    else:  # by the fit that every later call has too
+        conditions = _thoughts(opened, components, device, training.values, held_out.values, batch_size)
     sizes = FlowSizes(context, transforms, hidden, bins)
     prior = _initial(kind, posteriors[0].z.shape[2:], conditions[0], len(names), sizes, seed).to(device)
-    split = _split(sides[0], posteriors[0], conditions[0], seed)
+    split = _split(training, posteriors[0], conditions[0], seed)
     fitted = _fitted(prior, *split, FlowFit(epochs=epochs, learning_rate=learning_rate), seed)
-    of_values = fitted.given, conditions[1]
-    gain = measure_gain(posteriors[1], sides[1].texts, of_values, fitted.without, sides[1].values, seed)
+    known = fitted.given, conditions[1]
+    gain = measure_gain(posteriors[1], held_out.texts, known, fitted.without, held_out.values, seed)
     record: ControlRecord = {
         "field": attribute,
         "condition": kind,
@@ -179,16 +181,29 @@ def control(
         "versions": versions(),
     }
     unit = "window" if opened.config.data.mode == "windows" else "text"
-    own = components.model.prior
-    if own is not None and own.density is not Density.EXACT:
-        about.append("The run's own prior is a bound or an estimate, so that differences to p(z) compare bounds.")
-    return Controlled(opened, fitted.given, gain, record, unit, about)
+    return Controlled(opened, fitted.given, gain, record, unit, [*about, *_remark_on_prior(components)])
 
 
-def names_of(values: list[str], names: list[str]) -> Tensor:
-    """Numbers of values among sorted names, shape (M,)."""
+def _numbers(values: list[str], names: list[str]) -> Tensor:
+    """The numbers of values among sorted names, shape (M,)."""
     number = {name: i for i, name in enumerate(names)}
     return torch.tensor([number[value] for value in values])
+
+
+def _thoughts(
+    run: Run, components: RunComponents, device: torch.device, training: list[str], held_out: list[str], batch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Posterior means of the values of both sides, each value fitted once, (M, L, K, D) each."""
+    names = sorted({*training, *held_out})
+    means = value_thoughts(run, components, device, names, batch_size)
+    return means[_numbers(training, names)], means[_numbers(held_out, names)]
+
+
+def _remark_on_prior(components: RunComponents) -> list[str]:
+    prior = components.model.prior
+    if prior is None or prior.density is Density.EXACT:
+        return []
+    return ["The run's own prior is a bound or an estimate, so that differences to p(z) compare bounds."]
 
 
 class _PosteriorFit:
@@ -238,12 +253,6 @@ class _PosteriorFit:
             return draw_posteriors(model, guide, fast, batches, self.draws, self.seed, listen)
         finally:
             progress.clear()
-
-    def thoughts(self, values: list[str]) -> Tensor:
-        """Posterior means of values, each fitted once, (M, L, K, D)."""
-        names = sorted(set(values))
-        means = value_thoughts(self.run, self.components, self.device, names, self.batch_size)
-        return means[names_of(values, names)]
 
 
 def _refuse_too_little(training: LabelledText, attribute: str) -> None:
