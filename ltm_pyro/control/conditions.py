@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+NEGLIGIBLE = 1e-3  # deviation along a principal axis, relative to the first
+
 
 class ValueCondition(nn.Module):
     """One learned context for each of V values; values without one have no context.
@@ -25,7 +27,7 @@ class ValueCondition(nn.Module):
 
 
 class ThoughtCondition(nn.Module):
-    """Contexts of any text: a learned linear map of the posterior mean of its thoughts, standardised.
+    """Contexts of any text: a learned linear map of the posterior mean of its thoughts.
 
     Args:
         z_shape: (L, K, D).
@@ -33,26 +35,30 @@ class ThoughtCondition(nn.Module):
     """
 
     mean: Tensor
-    scale: Tensor
 
     def __init__(self, z_shape: tuple[int, int, int], width: int) -> None:
         super().__init__()
         size = z_shape[0] * z_shape[1] * z_shape[2]
-        self.linear = nn.Linear(size, width)
+        self.linear = nn.Linear(size, width, bias=False)
         self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("scale", torch.ones(()))
 
     @torch.no_grad()
-    def standardise(self, means: Tensor) -> None:
-        """Centre posterior means, shape (N, L, K, D), and divide them by one scale for all dimensions."""
-        flat = means.flatten(-3)
+    def start_at(self, means: Tensor) -> None:
+        """Start at the first C principal axes of posterior means, shape (N, L, K, D), with unit variance along each.
+
+        Axes along which the means do not vary, such as the last ones of few different values, have no weight.
+        """
+        flat = means.flatten(1)
         self.mean.copy_(flat.mean(0))
-        scale = (flat - self.mean).square().mean().sqrt()
-        self.scale.copy_(scale if scale > 0 else torch.ones_like(scale))
+        _, singular, axes = torch.linalg.svd(flat - self.mean, full_matrices=False)
+        deviations = singular / max(len(flat) - 1, 1) ** 0.5
+        count = int((deviations > NEGLIGIBLE * deviations.max()).sum().clamp(max=len(self.linear.weight)))
+        self.linear.weight.zero_()
+        self.linear.weight[:count] = axes[:count] / deviations[:count, None]
 
     def forward(self, means: Tensor) -> Tensor:
         """Contexts, shape (..., C), of posterior means, shape (..., L, K, D)."""
-        contexts: Tensor = self.linear((means.flatten(-3) - self.mean) / self.scale)
+        contexts: Tensor = self.linear(means.flatten(-3) - self.mean)
         return contexts
 
 

@@ -19,7 +19,7 @@ from ltm_pyro.models.priors import ConditionalFlow
 
 AT_ONCE = 1024  # draws whose density is computed at once
 CHECKED = 4  # draws of each calibration text
-AFFINE_FASTER = 5.0  # the learning rate of the affine part, relative to that of the splines
+AFFINE_RATE, MOMENTUM = 8e-3, 0.9  # of SGD for the affine part; the rate is for one dimension of the context
 LARGEST_NORM = 10.0  # of a gradient
 
 
@@ -30,14 +30,14 @@ class FlowFit:
     Args:
         epochs: the most passes over the texts; each takes another draw of each text's posterior.
         batch_size: texts in a batch of the flow.
-        learning_rate: of AdamW at the start; it falls to zero along a cosine.
+        learning_rate: of AdamW for the splines at the start; it falls to zero along a cosine.
         patience: epochs without a better likelihood of the calibration texts after which the part ends.
     """
 
     epochs: int = 200
     batch_size: int = 128
-    learning_rate: float = 2e-3
-    patience: int = 20
+    learning_rate: float = 5e-4
+    patience: int = 30
 
 
 class Texts(NamedTuple):
@@ -85,7 +85,9 @@ def fit_control(
     r"""Fit p(z | value) by maximum likelihood of draws of posteriors, in three parts.
 
     1. The flow without a condition, from the moments of the draws: the best prior of this form for all values alike.
-    2. From there, the condition and the affine part of the flow, whose parameters are few.
+    2. From there, the condition and the affine part of the flow, by gradient descent with momentum. Its steps are
+       proportional to the gradient, so that dimensions that tell nothing of the value stay where they are, whereas
+       those of Adam would move all dimensions alike.
     3. From there, everything.
 
     Each part keeps the weights of the epoch with the highest likelihood of the calibration texts, its start included.
@@ -109,32 +111,33 @@ def fit_control(
     flow.standardise(fitting.z.flatten(0, 1))
     without = ControlPrior(NoCondition(flow.context).to(device), flow)
     ascend = partial(_ascend, fitting=fitting, calibration=calibration, settings=settings, seed=seed)
-    fits = {"without": ascend(without, flow.parameters(), listener=partial(listener, "without a condition"))}
+    adam = partial(torch.optim.AdamW, lr=settings.learning_rate)
+    descent = partial(torch.optim.SGD, lr=AFFINE_RATE / flow.context, momentum=MOMENTUM)
+    fits = {"without": ascend(without, flow.flow.parameters(), adam, listener=partial(listener, "without a condition"))}
     given = ControlPrior(condition, deepcopy(flow))
     affine = [*condition.parameters(), *given.flow.affine.parameters()]
-    faster = settings.learning_rate * AFFINE_FASTER
-    fits["affine"] = ascend(given, affine, listener=partial(listener, "affine"), learning_rate=faster)
-    fits["all"] = ascend(given, given.parameters(), listener=partial(listener, "everything"))
+    fits["affine"] = ascend(given, affine, descent, listener=partial(listener, "affine"))
+    fits["all"] = ascend(given, given.parameters(), adam, listener=partial(listener, "everything"))
     return FittedControl(given, without, fits)
 
 
 def _ascend(
     prior: ControlPrior,
     parameters: Iterable[nn.Parameter],
+    make_optimizer: Callable[..., torch.optim.Optimizer],
     fitting: Texts,
     calibration: Texts,
     settings: FlowFit,
     seed: int,
     listener: Callable[[int], None],
-    learning_rate: float | None = None,
 ) -> Fitted:
     """One part of the fit: ascend the likelihood along some parameters."""
     learning = list(parameters)
     prior.requires_grad_(False)
     for parameter in learning:
         parameter.requires_grad_(True)
-    rate = learning_rate or settings.learning_rate
-    optimizer = torch.optim.AdamW(learning, rate)
+    optimizer = make_optimizer(learning)
+    rate = optimizer.param_groups[0]["lr"]
     generator = torch.Generator().manual_seed(seed)
     best = start = _likelihood(prior, calibration)
     state, kept, epoch = deepcopy(prior.state_dict()), 0, 0

@@ -114,7 +114,7 @@ def control(
     held_out_limit: Annotated[int, whole(1)] = 256,
     batch_size: BatchSize = 32,
     epochs: Annotated[int, whole(1)] = 200,
-    learning_rate: Annotated[float, POSITIVE] = 2e-3,
+    learning_rate: Annotated[float, POSITIVE] = 5e-4,
     context: Annotated[int, whole(1)] = 16,
     transforms: Annotated[int, whole(1)] = 4,
     hidden: Annotated[int, whole(1)] = 64,
@@ -134,7 +134,7 @@ def control(
         limit: the most training sequences to which q is fitted, chosen at random by the seed.
         held_out_limit: the most held-out sequences that are scored.
         epochs: the most passes of the flow over the draws, in each of the three parts of its fit.
-        learning_rate: of the flow.
+        learning_rate: of the flow's networks.
         context: width of the context of a value.
         transforms: coupling layers of the flow.
         hidden: width of the flow's networks.
@@ -305,7 +305,7 @@ def _initial(
         torch.manual_seed(seed)
         prior = new_prior(kind, (layers, thoughts, width), values, sizes)
     if isinstance(prior.condition, ThoughtCondition):
-        prior.condition.standardise(conditions)
+        prior.condition.start_at(conditions)
     return prior
 
 
