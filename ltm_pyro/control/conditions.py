@@ -11,6 +11,8 @@ NEGLIGIBLE = 1e-3  # deviation along a principal axis, relative to the first
 class ValueCondition(nn.Module):
     """One learned context for each of V values; values without one have no context.
 
+    The contexts start orthogonal as far as C allows, with a second moment of 1 along each axis that they span.
+
     Args:
         values: V.
         width: C, the width of a context.
@@ -19,6 +21,7 @@ class ValueCondition(nn.Module):
     def __init__(self, values: int, width: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(values, width)
+        nn.init.orthogonal_(self.embedding.weight, values**0.5)
 
     def forward(self, values: Tensor) -> Tensor:
         """Contexts, shape (..., C), of values by their numbers, int64 (...)."""

@@ -19,7 +19,7 @@ from ltm_pyro.models.priors import ConditionalFlow
 
 AT_ONCE = 1024  # draws whose density is computed at once
 CHECKED = 4  # draws of each calibration text
-AFFINE_RATE, MOMENTUM = 8e-3, 0.9  # of SGD for the affine part; the rate is for one dimension of the context
+AFFINE_RATE, MOMENTUM = 2e-3, 0.9  # of gradient descent for the affine part, on contexts of unit variance
 LARGEST_NORM = 10.0  # of a gradient
 
 
@@ -112,7 +112,7 @@ def fit_control(
     without = ControlPrior(NoCondition(flow.context).to(device), flow)
     ascend = partial(_ascend, fitting=fitting, calibration=calibration, settings=settings, seed=seed)
     adam = partial(torch.optim.AdamW, lr=settings.learning_rate)
-    descent = partial(torch.optim.SGD, lr=AFFINE_RATE / flow.context, momentum=MOMENTUM)
+    descent = partial(torch.optim.SGD, lr=AFFINE_RATE, momentum=MOMENTUM)
     fits = {"without": ascend(without, flow.flow.parameters(), adam, listener=partial(listener, "without a condition"))}
     given = ControlPrior(condition, deepcopy(flow))
     affine = [*condition.parameters(), *given.flow.affine.parameters()]

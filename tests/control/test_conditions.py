@@ -14,6 +14,15 @@ def test_each_value_has_a_context_of_its_own():
     assert not torch.equal(contexts[0], contexts[1])
 
 
+def test_contexts_of_values_start_with_the_same_variance_along_each_axis():
+    for values, width in ((3, 5), (4, 4), (9, 4)):
+        contexts = ValueCondition(values, width).embedding.weight.detach()
+        moments = torch.linalg.eigvalsh(contexts.T @ contexts / values)
+        spanned = min(values, width)
+        torch.testing.assert_close(moments[-spanned:], torch.ones(spanned))
+        torch.testing.assert_close(moments[:-spanned], torch.zeros(width - spanned), atol=1e-5, rtol=0)
+
+
 def test_contexts_of_thoughts_start_on_the_axes_along_which_values_differ():
     means = torch.zeros(200, *SHAPE, dtype=torch.float64)
     means[:, 0, 1, 2] = 5 + 3 * torch.randn(200)

@@ -133,7 +133,7 @@ def test_dimensions_that_tell_nothing_do_not_drown_one_that_tells():
     (values, draws), (more, others), (unseen, held_out) = (wide(count) for count in (300, 100, 200))
     flow = ConditionalFlow((1, 4, 8), 4, transforms=1, hidden=8, bins=4)
     sides = Texts(draws.z, values), Texts(others.z, more)
-    fit = fit_control(ValueCondition(2, 4), flow, *sides, FlowFit(epochs=40, patience=8))
+    fit = fit_control(ValueCondition(2, 4), flow, *sides, FlowFit(epochs=60, batch_size=64, patience=15))
     gain = measure_gain(held_out, range(200), (fit.given, unseen), fit.without, [str(v) for v in unseen.tolist()])
     assert gain.of_condition[0] > 0.4  # of the entropy, 0.69, at most
     assert gain.of_condition[0] > 8 * gain.of_condition[1]
