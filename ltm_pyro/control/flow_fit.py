@@ -19,7 +19,7 @@ from ltm_pyro.models.priors import ConditionalFlow
 
 AT_ONCE = 1024  # draws whose density is computed at once
 CHECKED = 4  # draws of each calibration text
-AFFINE_RATE, MOMENTUM = 2e-3, 0.9  # of gradient descent for the affine part, on contexts of unit variance
+AFFINE_RATE, MOMENTUM = 8e-3, 0.9  # of gradient descent for the affine part, on contexts of mean square 1
 LARGEST_NORM = 10.0  # of a gradient
 
 
@@ -82,13 +82,14 @@ def fit_control(
     seed: int = 0,
     listener: Callable[[str, int], None] = lambda part, epoch: None,
 ) -> FittedControl:
-    r"""Fit p(z | value) by maximum likelihood of draws of posteriors, in three parts.
+    r"""Fit p(z | value) by maximum likelihood of draws of posteriors, in three or four parts.
 
     1. The flow without a condition, from the moments of the draws: the best prior of this form for all values alike.
     2. From there, the condition and the affine part of the flow, by gradient descent with momentum. Its steps are
        proportional to the gradient, so that dimensions that tell nothing of the value stay where they are, whereas
        those of Adam would move all dimensions alike.
     3. From there, everything.
+    4. If the third part moved the weights: the flow without a condition once more, so that it is trained for as long.
 
     Each part keeps the weights of the epoch with the highest likelihood of the calibration texts, its start included.
     So a condition that tells nothing leaves the flow without a condition as it is, instead of adding the noise of
@@ -112,12 +113,17 @@ def fit_control(
     without = ControlPrior(NoCondition(flow.context).to(device), flow)
     ascend = partial(_ascend, fitting=fitting, calibration=calibration, settings=settings, seed=seed)
     adam = partial(torch.optim.AdamW, lr=settings.learning_rate)
-    descent = partial(torch.optim.SGD, lr=AFFINE_RATE, momentum=MOMENTUM)
-    fits = {"without": ascend(without, flow.flow.parameters(), adam, listener=partial(listener, "without a condition"))}
+    with torch.no_grad():  # the noise of the gradients grows with each axis that contexts span
+        square = condition(fitting.values).square().sum(-1).mean().clamp(min=1.0).item()
+    descent = partial(torch.optim.SGD, lr=AFFINE_RATE / square, momentum=MOMENTUM)
+    marginal = partial(ascend, without, list(flow.flow.parameters()), adam)
+    fits = {"without": marginal(listener=partial(listener, "without a condition"))}
     given = ControlPrior(condition, deepcopy(flow))
     affine = [*condition.parameters(), *given.flow.affine.parameters()]
     fits["affine"] = ascend(given, affine, descent, listener=partial(listener, "affine"))
     fits["all"] = ascend(given, given.parameters(), adam, listener=partial(listener, "everything"))
+    if fits["all"].epoch:
+        fits["again"] = marginal(listener=partial(listener, "without a condition, again"))
     return FittedControl(given, without, fits)
 
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 CALIBRATION = 0.2  # share of the training texts that stop the fit
 FEW_VALUES, TEXTS_PER_VALUE = 64, 4  # the most values, and the least mean number of texts, with a context for each
 LEAST_TEXTS = 5
-PARTS = 3  # of the flow's fit
+PARTS = 4  # of the flow's fit, at most
 
 
 class Controlled(NamedTuple):
@@ -133,7 +133,7 @@ def control(
             text, so that any text can be given; if left out, values where they are few.
         limit: the most training sequences to which q is fitted, chosen at random by the seed.
         held_out_limit: the most held-out sequences that are scored.
-        epochs: the most passes of the flow over the draws, in each of the three parts of its fit.
+        epochs: the most passes of the flow over the draws, in each part of its fit.
         learning_rate: of the flow's networks.
         context: width of the context of a value.
         transforms: coupling layers of the flow.

@@ -89,6 +89,9 @@ def test_the_flow_is_selected_by_the_calibration_texts_alone(measured):
     for part in fit.parts.values():
         assert part.best >= part.start
         assert 0 <= part.epoch <= part.epochs <= QUICK.epochs
+    assert ("again" in fit.parts) is bool(fit.parts["all"].epoch)
+    if "again" in fit.parts:
+        assert fit.parts["again"].start == pytest.approx(fit.parts["without"].best, abs=1e-9)
     assert fit.parts["affine"].start == pytest.approx(fit.parts["without"].best, abs=1e-9)
     assert fit.parts["all"].start == pytest.approx(fit.parts["affine"].best, abs=1e-9)
 
