@@ -10,6 +10,7 @@ from ltm_pyro.runs.config import merged, recipe
 from ltm_pyro.runs.loading import open_run
 from ltm_pyro.runs.train_objects import train
 from ltm_pyro.runs.trained import Posteriors, TrainedRun
+from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.run import CONFIG
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def load(
         source = _fetched(str(source), folder)
     run, target = open_run(source, trust_code), chosen_device() if device is None else device_named(device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # modules draw weights before these are read
-        return TrainedRun(run, run.load(checkpoint).to(target), target)
+        step = str(step_of(run.find(checkpoint)))  # which is the best one may change while the run is trained further
+        return TrainedRun(run, run.load(step).to(target), target, step)
 
 
 def _fetched(spec: str, folder: Path | str | None) -> Path:

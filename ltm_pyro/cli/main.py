@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "score a run on held-out or other text: bounds, KL, perplexity",
     "inspect": "report on a run's thoughts: the information in each, and in all of them",
     "generate": "write text with a trained run",
+    "control": "let a field of the corpus, such as a label, control a run's thoughts",
     "compare": "compare runs, or bounds, guides and priors",
     "scale": "train and score a grid of sizes and fast steps; figures and a law against compute",
     "plot": "draw the learning curves of several runs",
@@ -34,7 +35,7 @@ COMMANDS = {
     "import-weights": "make a run from weights of the paper's released code",
 }
 
-ON_A_DEVICE = ("train", "evaluate", "inspect", "generate", "compare", "scale", "serve")
+ON_A_DEVICE = ("train", "evaluate", "inspect", "generate", "control", "compare", "scale", "serve")
 OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 GREETING = f"""ltm {__version__}: Latent Thought Models as Pyro programs.

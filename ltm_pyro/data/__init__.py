@@ -11,6 +11,7 @@ from ltm_pyro.data.cutting import TextSequences, cut, documents, text_sequences,
 from ltm_pyro.data.divided import DividedCorpus, fingerprint
 from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
+from ltm_pyro.data.field_values import field_values
 from ltm_pyro.data.id_sequences import id_sequences, id_tokenizer, parted
 from ltm_pyro.data.sequences import Batch, Sequences
 from ltm_pyro.data.split import divide, split
@@ -36,6 +37,7 @@ __all__ = [
     "divide",
     "divide_by_name",
     "documents",
+    "field_values",
     "fingerprint",
     "id_sequences",
     "id_tokenizer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ltm_pyro.data.document import Document
-from ltm_pyro.data.fields import NoFieldError
+from ltm_pyro.data.fields import Convert, NoFieldError, as_text
 from ltm_pyro.data.files import read_files
 from ltm_pyro.data.hub import PREFIX, parse_hub_name, read_hub
 from ltm_pyro.data.remarks import Remarks
@@ -43,6 +43,7 @@ class Corpus:
 
     Args:
         spec, field: as `read_corpus` takes them.
+        convert: the text of a field's value; `as_value` reads labels, which may be numbers.
 
     Attributes:
         remarks: messages about files that were skipped or are ambiguous; complete once the corpus has been read.
@@ -51,8 +52,13 @@ class Corpus:
         InputError: as `read_corpus`, in part while iterating.
     """
 
-    def __init__(self, spec: Source | Sequence[Source] | None = None, field: str | None = None) -> None:
-        self._sources, self._field = sources_of(spec), field
+    def __init__(
+        self,
+        spec: Source | Sequence[Source] | None = None,
+        field: str | None = None,
+        convert: Convert = as_text,
+    ) -> None:
+        self._sources, self._field, self._convert = sources_of(spec), field, convert
         self._remarks = Remarks()
         self._kept: list[Document] | None = None
 
@@ -80,12 +86,12 @@ class Corpus:
         paths = [source for source in self._sources if source != BUILT_IN and not source.startswith(PREFIX)]
         if self._field is not None and self._sources == [BUILT_IN]:
             raise NoFieldError(f"the built-in corpus has no field {self._field!r}.", "Leave --data.field out")
-        if BUILT_IN in self._sources:
+        if BUILT_IN in self._sources and self._convert is as_text:  # its documents have no other field
             yield from read_sotu()
         if paths:
-            yield from read_files(paths, self._field, self._remarks)
+            yield from read_files(paths, self._field, self._remarks, self._convert)
         for source in hub:
-            yield from read_hub(source, self._field)
+            yield from read_hub(source, self._field, self._convert)
 
 
 def describe(spec: Source | Sequence[Source] | None = None) -> str:

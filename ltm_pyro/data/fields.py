@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, time
 from itertools import islice
 from typing import Any
 
@@ -14,8 +15,10 @@ DEFAULT_FIELD = "text"
 MOST_NAMES = 20  # of the fields that a message lists
 LONGEST_NAME = 60
 HALF_PAIR = re.compile("[\ud800-\udfff]")
+MISSING = "\0"  # the value of a field that is null or empty
 
 FieldPath = tuple[str, ...]  # the names that lead to a field, from the outside in
+Convert = Callable[[object, str], str]  # the text of a field's value, from the value and its place
 
 
 class NoFieldError(InputError):
@@ -24,14 +27,18 @@ class NoFieldError(InputError):
     Args:
         found: the place and its fields.
         remedy: the last sentence of the message.
+        names: of the existing fields.
 
     Attributes:
         found: the message without its remedy, for a caller with another one.
+        names: as the argument.
     """
 
-    def __init__(self, found: str, remedy: str = "Name the one to read: --data.field NAME") -> None:
+    def __init__(
+        self, found: str, remedy: str = "Name the one to read: --data.field NAME", names: Sequence[str] = ()
+    ) -> None:
         super().__init__(f"{found} {remedy}")
-        self.found = found
+        self.found, self.names = found, names
 
 
 def find_field(fields: Mapping[str, Any], field: str | None, where: str) -> FieldPath:
@@ -51,7 +58,8 @@ def find_field(fields: Mapping[str, Any], field: str | None, where: str) -> Fiel
     name = DEFAULT_FIELD if field is None else field
     path = next(_paths(fields, name), None)
     if path is None:
-        raise NoFieldError(f"{where} has no field {name!r}. Its fields: {listed(fields)}.")
+        found = f"{where} has no field {name!r}. Its fields: {listed(fields)}."
+        raise NoFieldError(found, names=list(islice(_names(fields), MOST_NAMES)))
     return path
 
 
@@ -89,7 +97,7 @@ def listed(fields: Mapping[str, Any]) -> str:
     return ", ".join([*names[:MOST_NAMES], *["..."] * (len(names) > MOST_NAMES)]) or "none"
 
 
-def row_text(row: object, field: str | None, where: str) -> str:
+def row_text(row: object, field: str | None, where: str, convert: Convert | None = None) -> str:
     """The text of one row of JSON: the row itself if it is a string and no field is given, else its field."""
     if isinstance(row, str) and field is None:
         return as_text(row, where)
@@ -102,7 +110,7 @@ def row_text(row: object, field: str | None, where: str) -> str:
         within = value_at(row, path[:depth])
         if isinstance(within, JsonObject) and within.pairs:
             refuse_twice([name for name, _ in within.pairs], name, where)
-    return as_text(value_at(row, path), f"{where}, field {'.'.join(path)!r}")
+    return (convert or as_text)(value_at(row, path), f"{where}, field {'.'.join(path)!r}")
 
 
 def as_text(value: object, where: str) -> str:
@@ -123,6 +131,23 @@ def as_text(value: object, where: str) -> str:
             "which is not Unicode text. Remove it or write the whole character"
         )
     return value.replace("\r\n", "\n")
+
+
+def as_value(value: object, where: str) -> str:
+    """A field's value as a label: text without white space around it, a number, a truth value or a date as text.
+
+    Null, NaN and empty text are `MISSING`.
+
+    Raises:
+        InputError: if the value is of another type.
+    """
+    if value is None or value != value:
+        return MISSING
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float, date, time)):
+        return str(value)
+    return as_text(value, where).strip() or MISSING
 
 
 def holds_text(fields: Mapping[str, Any], field: str | None) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.encodings import refusal_of_format
-from ltm_pyro.data.fields import NoFieldError
+from ltm_pyro.data.fields import Convert, NoFieldError, as_text
 from ltm_pyro.data.folders import Identity, entries_below, identity, kind_of, once
 from ltm_pyro.data.readers import READERS, read_plain
 from ltm_pyro.data.remarks import Remarks
@@ -18,7 +18,10 @@ from ltm_pyro.errors import InputError
 
 
 def read_files(
-    paths: Iterable[str | os.PathLike[str]], field: str | None = None, remarks: Remarks | None = None
+    paths: Iterable[str | os.PathLike[str]],
+    field: str | None = None,
+    remarks: Remarks | None = None,
+    convert: Convert = as_text,
 ) -> Iterator[Document]:
     """The documents of files and folders, in the given order; folders are sorted, and no file is read twice.
 
@@ -29,6 +32,7 @@ def read_files(
         paths: files and folders.
         field: the field that holds the text; it does not apply to plain text among files with fields.
         remarks: collects messages about files that were skipped or are ambiguous.
+        convert: the text of a field's value.
     """
     remarks = remarks or Remarks()
     files_of = {Path(path): find_files(Path(path).expanduser(), remarks) for path in paths}
@@ -40,7 +44,7 @@ def read_files(
         for file, key in ((file.absolute(), identity(file)) for file in files):
             if key not in filled:
                 filled[key] = False
-                for document in _read_file(file, root, field, remarks):
+                for document in _read_file(file, root, field, remarks, convert):
                     filled[key] = True
                     yield document
         if not any(filled[identity(file)] for file in files):
@@ -96,10 +100,10 @@ def _refuse_field_of_plain(files: list[Path], field: str | None) -> None:
         raise NoFieldError(f"{files[0]} is plain text and has no field {field!r}.", "Leave --data.field out")
 
 
-def _read_file(file: Path, root: str, field: str | None, remarks: Remarks) -> Iterator[Document]:
+def _read_file(file: Path, root: str, field: str | None, remarks: Remarks, convert: Convert) -> Iterator[Document]:
     name = file.relative_to(root).as_posix()
     try:
-        for place, text in READERS[file.suffix.lower()](file, field, remarks):
+        for place, text in READERS[file.suffix.lower()](file, field, remarks, convert):
             if text.strip():
                 yield Document(text, name + place, name + place)
     except MemoryError as error:

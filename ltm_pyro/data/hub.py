@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ltm_pyro.data.document import Document
-from ltm_pyro.data.fields import as_text, find_field, value_at
+from ltm_pyro.data.fields import Convert, as_text, find_field, value_at
 from ltm_pyro.errors import InputError
 
 PREFIX = "hf:"
@@ -38,7 +38,7 @@ def parse_hub_name(spec: str) -> HubName:
     return HubName(name, config or None, split or "train")
 
 
-def read_hub(spec: str, field: str | None = None) -> Iterator[Document]:
+def read_hub(spec: str, field: str | None = None, convert: Convert = as_text) -> Iterator[Document]:
     """The rows of a data set on the hub, one document each, without empty rows; they are read from disk as needed.
 
     Raises:
@@ -51,7 +51,7 @@ def read_hub(spec: str, field: str | None = None) -> Iterator[Document]:
     groups = rows.select_columns([path[0]]).iter(batch_size=ROWS)
     empty = True
     for row, value in enumerate(value for group in groups for value in group[path[0]]):
-        text = as_text(value_at(value, path[1:]), f"{source}, row {row}, field {name!r}")
+        text = convert(value_at(value, path[1:]), f"{source}, row {row}, field {name!r}")
         if text.strip():
             empty = False
             yield Document(text, f"{spec}:{row}", f"{spec}:{row}")

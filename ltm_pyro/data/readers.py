@@ -1,9 +1,9 @@
 """Readers of file formats, one for each.
 
-A reader takes a path, the field that holds the text, and the remarks to which it adds ambiguities. It yields
-``(place, text)`` for every document in the file; ``place`` is a suffix of the file's name: empty, or ``:3`` for line or
-row 3. Files are read in blocks, so that they may be larger than memory; a single document is in memory at once, and so
-is a ``.json``, which is one value.
+A reader takes a path, the field that holds the text, the remarks to which it adds ambiguities, and a conversion of
+the field's values, `as_text` unless another is given. It yields ``(place, text)`` for every document in the file;
+``place`` is a suffix of the file's name: empty, or ``:3`` for line or row 3. Files are read in blocks, so that they may
+be larger than memory; a single document is in memory at once, and so is a ``.json``, which is one value.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.data.encodings import refusal_of_format
 from ltm_pyro.data.fields import (
+    Convert,
     ambiguity,
     as_text,
     find_field,
@@ -38,21 +39,28 @@ ROWS = 1000  # the most rows of a table read at once
 SHIFTED = "its rows have more values than its first line has names"
 TABLE_BYTES = 2**24  # of a table read at once, roughly
 
-Reader = Callable[[Path, "str | None", Remarks], Iterator["tuple[str, str]"]]
+Reader = Callable[..., Iterator["tuple[str, str]"]]  # of a path, a field, remarks and a conversion
 
 
-def read_plain(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
-    """Read plain text: one document, or several separated by ``<|endoftext|>``."""
+def read_plain(
+    path: Path, field: str | None, remarks: Remarks, convert: Convert = as_text
+) -> Iterator[tuple[str, str]]:
+    """Read plain text: one document, or several separated by ``<|endoftext|>``.
+
+    Plain text has no fields: a conversion other than `as_text` converts null for each document.
+    """
     parts = split_blocks(read_blocks(path), SEPARATOR)
     first, second = next(parts), next(parts, None)
     if second is None:
-        yield "", first
+        yield "", first if convert is as_text else convert(None, str(path))
         return
     for number, part in enumerate(chain((first, second), parts), start=1):
-        yield f":{number}", part.strip("\n")
+        yield f":{number}", part.strip("\n") if convert is as_text else convert(None, str(path))
 
 
-def read_json_lines(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
+def read_json_lines(
+    path: Path, field: str | None, remarks: Remarks, convert: Convert = as_text
+) -> Iterator[tuple[str, str]]:
     """Read JSON lines: a string or an object per line; lines end with LF, CRLF or CR."""
     # Not splitlines(): it splits at U+2028 too, which JSON strings may contain. They cannot contain a CR.
     blocks = (block.replace("\r", "\n") for block in read_blocks(path))
@@ -61,10 +69,10 @@ def read_json_lines(path: Path, field: str | None, remarks: Remarks) -> Iterator
         if line.strip():
             row = parse_json(line, path, first_line=number)
             _note_ambiguity(row, field, path, remarks)
-            yield f":{number}", row_text(row, field, f"{path}, line {number}")
+            yield f":{number}", row_text(row, field, f"{path}, line {number}", convert)
 
 
-def read_json(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
+def read_json(path: Path, field: str | None, remarks: Remarks, convert: Convert = as_text) -> Iterator[tuple[str, str]]:
     """Read one JSON value: a list of strings or objects, one object, or an object from title to text (or to an object).
 
     An object is one document if it has the given field, or ``text`` if none is given. Otherwise it is a mapping from
@@ -73,14 +81,14 @@ def read_json(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple
     value = parse_json(read_text(path) or "null", path)
     if isinstance(value, JsonObject) and not _maps_titles(value, field):
         remarks.add(path, f"one object, read as one document, its field {'text' if field is None else field!r}")
-        yield "", row_text(value, field, str(path))
+        yield "", row_text(value, field, str(path), convert)
         return
     for place, row in _entries(value, path, remarks):
         _note_ambiguity(row, field, path, remarks)
-        yield f":{place}", row_text(row, field, f"{path}, entry {place!r}")
+        yield f":{place}", row_text(row, field, f"{path}, entry {place!r}", convert)
 
 
-def read_csv(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
+def read_csv(path: Path, field: str | None, remarks: Remarks, convert: Convert = as_text) -> Iterator[tuple[str, str]]:
     """Read comma-separated values with a line of column names; one document per row."""
     import pandas
 
@@ -96,13 +104,15 @@ def read_csv(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[
             numbers = count(1)
             for values in _csv_values(table, column):
                 for value, number in zip(values, numbers):  # noqa: B905  # `numbers` continues with the next rows
-                    yield f":{number}", as_text(value, f"{path}, row {number}, column {names[column]!r}")
+                    yield f":{number}", convert(value, f"{path}, row {number}, column {names[column]!r}")
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as error:
         shifted = f": {SHIFTED}" if "Expected" in str(error) else ""
         raise InputError(f"{path} does not parse as CSV: {str(error).strip()}{shifted}") from error
 
 
-def read_parquet(path: Path, field: str | None, remarks: Remarks) -> Iterator[tuple[str, str]]:
+def read_parquet(
+    path: Path, field: str | None, remarks: Remarks, convert: Convert = as_text
+) -> Iterator[tuple[str, str]]:
     """Read Parquet; one document per row."""
     import pyarrow
     from pyarrow import parquet
@@ -118,7 +128,7 @@ def read_parquet(path: Path, field: str | None, remarks: Remarks) -> Iterator[tu
             column_path = find_field(fields, field, str(path))
             refuse_twice(file.schema_arrow.names, column_path[0], str(path))
             for number, value in enumerate(_parquet_values(file, column_path), start=1):
-                yield f":{number}", as_text(value, f"{path}, row {number}, column {'.'.join(column_path)!r}")
+                yield f":{number}", convert(value, f"{path}, row {number}, column {'.'.join(column_path)!r}")
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             refusal = None if head.startswith(b"PAR1") else refusal_of_format(path, head)
             raise refusal or InputError(f"{path} does not parse as Parquet: {error}") from error

@@ -53,6 +53,9 @@ DiffusionSteps = Annotated[
     int | None, Argument("steps of masked diffusion; if left out, one for each token, which is exact"), whole(1)
 ]
 
+Given = Annotated[str | None, Argument(metavar="VALUE")]
+Attribute = Annotated[str | None, Argument(metavar="FIELD")]
+
 Out = Annotated[str | None, Argument("the results' folder")]
 Quick = Annotated[bool, Argument("smaller sizes, for a first look", alone=True)]
 Seeds = Annotated[Sequence[int], Argument("seeds of weights, order and noise: every variant is trained with each")]

@@ -11,9 +11,11 @@ from ltm_pyro.generation import Sampling
 from ltm_pyro.models import MaskedDiffusionModel
 from ltm_pyro.ranges import in_range, whole
 from ltm_pyro.runs.arguments import (
+    Attribute,
     BatchSize,
     Checkpoint,
     DiffusionSteps,
+    Given,
     RunFolder,
     Seed,
     Temperature,
@@ -23,6 +25,7 @@ from ltm_pyro.runs.arguments import (
 )
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.draft import Draft, load_draft
+from ltm_pyro.runs.given import components_given
 from ltm_pyro.runs.loading import load, open_run
 from ltm_pyro.runs.writing import BATCH_SIZE, stream, texts
 from ltm_pyro.training.build import RunComponents
@@ -34,6 +37,8 @@ def generate(
     run: RunFolder,
     *,
     prompt: str = "",
+    given: Given = None,
+    attribute: Attribute = None,
     samples: Annotated[int, whole(1)] = 1,
     tokens: Annotated[int | None, whole(1)] = None,
     temperature: Temperature = 1.0,
@@ -51,6 +56,8 @@ def generate(
 
     Args:
         prompt: the text to continue: q is fitted on it, then z is held; if left out, z is drawn from the prior.
+        given: a value of the field that a control of the run was fitted to: z is then of p(z | value).
+        attribute: this field, if the run has controls of several.
         samples: number of texts, each with its own thoughts.
         tokens: the most to write; as many as the sequence length allows if left out.
         seed: seed of thoughts and tokens.
@@ -68,6 +75,7 @@ def generate(
     components, _ = load(opened, checkpoint)
     draft_run = None if draft is None else load_draft(opened, draft, ahead, trust_code)
     _refuse_unfit(components, draft_run, steps)
+    components = components_given(opened, components, checkpoint, given, attribute)
     seed_everything(seed)  # after loading, so that z is the same with a draft and without
     request = (prompt, tokens, sampling, draft_run, steps)
     if samples == 1:

@@ -14,7 +14,18 @@ from torch.distributions import Distribution
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import in_range, whole
-from ltm_pyro.runs.arguments import BatchSize, Draws, FastSteps, Limit, Seed, Temperature, TopK, TopP
+from ltm_pyro.runs.arguments import (
+    Attribute,
+    BatchSize,
+    Draws,
+    FastSteps,
+    Given,
+    Limit,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
+)
 from ltm_pyro.runs.config import Settings, as_dict
 from ltm_pyro.training.run import Run
 
@@ -73,6 +84,7 @@ class TrainedRun:
         run: the run.
         components: its objects with trained weights, and the fast loop of the tables.
         device: the device of the objects.
+        checkpoint: the name of the checkpoint that the weights are of, as `Run.find` takes it.
 
     Attributes:
         model: p(x, z).
@@ -80,8 +92,8 @@ class TrainedRun:
         fast: fits q as tables do: `fast.fit(model, guide, **batch.inputs)`.
     """
 
-    def __init__(self, run: Run, components: RunComponents, device: torch.device) -> None:
-        self.run, self.components, self.device = run, components, device
+    def __init__(self, run: Run, components: RunComponents, device: torch.device, checkpoint: str = "best") -> None:
+        self.run, self.components, self.device, self.checkpoint = run, components, device, checkpoint
         self.model: AbstractModel = components.model
         self.guide: AbstractGuide = components.guide
         self.fast: FastLoop = components.fast
@@ -225,6 +237,8 @@ class TrainedRun:
         self,
         prompt: str = "",
         *,
+        given: Given = None,
+        attribute: Attribute = None,
         samples: Annotated[int, whole(1)] = 1,
         tokens: Annotated[int | None, whole(1)] = None,
         temperature: Temperature = 1.0,
@@ -236,19 +250,23 @@ class TrainedRun:
 
         Args:
             prompt: the text to continue: q is fitted on it, then z is held; if empty, z is drawn from the prior.
+            given: a value of the field that a control of the run was fitted to: z is then of p(z | value).
+            attribute: this field, if the run has controls of several.
             samples: number of texts, each with its own thoughts.
             tokens: the most to write; as many as the sequence length allows if None.
             temperature, top_k, top_p: as for `ltm_pyro.generation.Sampling`.
             seed: of thoughts and tokens; the global random state is left unchanged.
 
         Raises:
-            InputError: if the prompt is too long.
+            InputError: if the prompt is too long, or the run has no control that knows the value.
         """
         from ltm_pyro.generation import Sampling
+        from ltm_pyro.runs.given import components_given
         from ltm_pyro.runs.writing import write_samples
 
         sampling = Sampling(temperature, top_k, top_p)
-        return write_samples(self.run, self.components, samples, seed, prompt, tokens, sampling)
+        components = components_given(self.run, self.components, self.checkpoint, given, attribute)
+        return write_samples(self.run, components, samples, seed, prompt, tokens, sampling)
 
     def learning_figure(self) -> Figure:
         """The run's learning curve against tokens: bound, log-likelihood and KL."""

@@ -12,7 +12,7 @@ from ltm_pyro.training.given_text import GIVEN, content, read_held_out, refuse_g
 from ltm_pyro.training.places import refuse_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from jsonargparse import Namespace
 
@@ -93,6 +93,11 @@ class RunText:
         refuse_given(self.run.folder, self.saved)
         data = self.run.config.data
         return self._divided.cut(data.mode, self.run.tokenizer, data.length).training
+
+    def sides(self) -> Iterator[tuple[Document, bool]]:
+        """Each document of the corpus as it is now, with its side (True: held out)."""
+        refuse_given(self.run.folder, self.saved)
+        return self.division.sides(self._divided.outline.same(self._divided.corpus))
 
     def _rule(self) -> Rule:
         from ltm_pyro import data

@@ -8,6 +8,7 @@ from ltm_pyro.models.priors.code_usage import CodeReset as CodeReset
 from ltm_pyro.models.priors.code_usage import CodeUsage as CodeUsage
 from ltm_pyro.models.priors.code_usage import reset_dead_codes as reset_dead_codes
 from ltm_pyro.models.priors.codebook import CodebookPrior as CodebookPrior
+from ltm_pyro.models.priors.conditional_flow import ConditionalFlow as ConditionalFlow
 from ltm_pyro.models.priors.coupling_flow import CouplingFlowPrior as CouplingFlowPrior
 from ltm_pyro.models.priors.density import Density as Density
 from ltm_pyro.models.priors.diffusion import DiffusionPrior as DiffusionPrior

@@ -1,4 +1,4 @@
-"""A normalizing flow of coupling layers over a flattened z."""
+"""A normalizing flow of coupling layers over a flattened z, with or without a context."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Flow(nn.Module):
 
     Each layer keeps every second one of the L K D dimensions and transforms the others elementwise, by maps whose
     parameters a network computes from those kept; the next layer swaps the two halves. f starts close to the identity.
+    A conditional flow's networks read a context c too, so that f and the density depend on it; at the start they do
+    not, since the weights of c are zero.
 
     Args:
         z_shape: (L, K, D).
@@ -29,6 +31,7 @@ class Flow(nn.Module):
         hidden: width of each network's two hidden layers.
         univariate: constructor of the map of one dimension from its parameters; zeros give the identity.
         shapes: the shapes of these parameters.
+        context: C, the width of c; 0 for a flow without one.
 
     Raises:
         InputError: if there are no layers, or hidden is not positive.
@@ -41,6 +44,7 @@ class Flow(nn.Module):
         hidden: int,
         univariate: Callable[..., Any],
         shapes: Sequence[tuple[int, ...]],
+        context: int = 0,
     ) -> None:
         super().__init__()
         if layers < 1 or hidden < 1:
@@ -50,23 +54,26 @@ class Flow(nn.Module):
         sizes = {"univariate": univariate, "shapes": shapes, "hidden_features": (hidden, hidden), "activation": nn.SiLU}
         held = torch.arange(features) % 2 == 1
         couplings = [
-            zuko.flows.coupling.GeneralCouplingTransform(features, mask=held if layer % 2 else ~held, **sizes)
+            zuko.flows.coupling.GeneralCouplingTransform(features, context, held if layer % 2 else ~held, **sizes)
             for layer in range(layers)
         ]
-        for coupling in couplings:  # with a single dimension there is no network, only the parameters of a map
-            shrink(coupling.phi if features == 1 else coupling.hyper[-1])
+        for coupling in couplings:  # one dimension without a context has no network, only the parameters of a map
+            shrink(coupling.phi if features == 1 and not context else coupling.hyper[-1])
+            if context:
+                with torch.no_grad():
+                    coupling.hyper[0].weight[:, -context:] = 0.0
         self.transform = zuko.lazy.LazyComposedTransform(*couplings)
 
-    def log_density(self, z: Tensor) -> Tensor:
-        """log p(z), shape (...) from z of shape (..., L, K, D)."""
-        noise, log_determinant = self.transform().call_and_ladj(z.flatten(-3))
+    def log_density(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(z), shape (...) from z of shape (..., L, K, D); with a context, shape (..., C), log p(z | c)."""
+        noise, log_determinant = self.transform(context).call_and_ladj(z.flatten(-3))
         return Normal(0.0, 1.0).log_prob(noise).sum(-1) + log_determinant
 
-    def draw(self, shape: torch.Size) -> Tensor:
-        """Samples, shape (*shape, L, K, D)."""
+    def draw(self, shape: torch.Size, context: Tensor | None = None) -> Tensor:
+        """Samples, shape (*shape, L, K, D); a context's leading dimensions are the last ones of `shape`."""
         like = next(self.parameters())
         noise = torch.randn(*shape, math.prod(self.z_shape), dtype=like.dtype, device=like.device)
-        return self.transform().inv(noise).unflatten(-1, self.z_shape)
+        return self.transform(context).inv(noise).unflatten(-1, self.z_shape)
 
     def __repr__(self) -> str:  # zuko's own draws random numbers, which would change later samples
         return f"Flow({len(self.transform.transforms)} coupling layers)"

@@ -40,12 +40,8 @@ class SplineFlowPrior(AbstractPrior):
         self, z_shape: tuple[int, int, int], transforms: int = 4, hidden: int = 64, bins: int = 8, bound: float = 5.0
     ) -> None:
         super().__init__(z_shape)
-        if bins < 2 or not bound > 0:
-            raise InputError(f"bins={bins}, bound={bound}: expected two bins or more, and a positive bound")
         self.transforms, self.hidden, self.bins, self.bound = transforms, hidden, bins, bound
-        spline = partial(import_zuko().transforms.MonotonicRQSTransform, bound=bound)
-        shapes = ((bins,), (bins,), (bins - 1,))  # widths, heights, and slopes between the pieces
-        self.flow = Flow(self.z_shape, transforms, hidden, spline, shapes)
+        self.flow = spline_layers(self.z_shape, transforms, hidden, bins, bound)
 
     def forward(self) -> ThoughtDistribution:
         return ThoughtDistribution(self.z_shape, self.flow.log_density, self.flow.draw)
@@ -53,3 +49,18 @@ class SplineFlowPrior(AbstractPrior):
     def extra_repr(self) -> str:
         sizes = f"transforms={self.transforms}, hidden={self.hidden}, bins={self.bins}, bound={self.bound:g}"
         return f"z_shape={self.z_shape}, {sizes}"
+
+
+def spline_layers(
+    z_shape: tuple[int, int, int], transforms: int, hidden: int, bins: int, bound: float, context: int = 0
+) -> Flow:
+    """The flow of a `SplineFlowPrior`, by its arguments; with a context of width C its density is log p(z | c).
+
+    Raises:
+        InputError: if zuko is not installed, or a size is not positive.
+    """
+    if bins < 2 or not bound > 0:
+        raise InputError(f"bins={bins}, bound={bound}: expected two bins or more, and a positive bound")
+    spline = partial(import_zuko().transforms.MonotonicRQSTransform, bound=bound)
+    shapes = ((bins,), (bins,), (bins - 1,))  # widths, heights, and slopes between the pieces
+    return Flow(z_shape, transforms, hidden, spline, shapes, context)

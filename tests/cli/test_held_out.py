@@ -78,6 +78,7 @@ def test_what_is_left_of_it_is_scored_under_a_name_that_says_so(run, sides, caps
 COMMANDS = {
     "evaluate": ("evaluate", "run", *FEW),
     "inspect": ("inspect", "run", *FEW),
+    "control": ("control", "run", "--attribute", "label"),
     "compare models": ("compare", "models", "run", "other", *FEW),
     "compare bounds": ("compare", "bounds", "run", "--quick"),
     "compare guides": ("compare", "guides", "run", "--quick", "--guides", "MeanFieldGuide"),

@@ -12,6 +12,7 @@ COMMANDS = {  # by its module, or the suite, the words before its options
     "compare_bounds": ["compare", "bounds", "nowhere"],
     "compare_guides": ["compare", "guides", "nowhere"],
     "compare_models": ["compare", "models", "nowhere", "elsewhere"],
+    "control": ["control", "nowhere", "--attribute", "label"],
     "evaluate": ["evaluate", "nowhere"],
     "generate": ["generate", "nowhere"],
     "import_weights": ["import-weights", "nowhere"],
