@@ -15,8 +15,8 @@ import numpy as np
 from ltm_pyro.control.posterior_draws import PosteriorDraws
 from ltm_pyro.data import Sequences
 from ltm_pyro.errors import InputError
+from ltm_pyro.files.new_folder import made_aside
 from ltm_pyro.training.manifest import fault, write_manifest
-from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.state_files import load_state, save_state
 
 LARGEST = 2**30  # bytes of draws that are kept

@@ -16,11 +16,11 @@ from typing_extensions import TypedDict
 from ltm_pyro.control.prior import Condition, ControlPrior, FlowSizes, new_prior
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import finite, read_json
+from ltm_pyro.files.new_folder import made_aside
 from ltm_pyro.training.checkpoints import WEIGHTS as CHECKPOINT_WEIGHTS
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.fitting_weights import refuse_non_finite, refuse_other_weights
 from ltm_pyro.training.manifest import MANIFEST, MANIFEST_BYTES, Manifest, fault, write_manifest
-from ltm_pyro.training.new_folder import made_aside
 from ltm_pyro.training.state_files import read_tensors, write_tensors
 
 FOLDER, WEIGHTS, RECORD, TABLE = "control", "flow.safetensors", "control.json", "table.md"
