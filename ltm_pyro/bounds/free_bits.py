@@ -26,8 +26,9 @@ class FreeBits(AbstractNonBound):
 
     Args:
         nats: λ, of each group.
-        kl_weight: β, 0 or more; or a schedule over the slow steps. With `nats=0.5` and a `CyclicalSchedule` the gradient
-            is that of Optimus (Li et al., 2020, arXiv 2004.04092, section 3.3), whose code leaves terms below λ out.
+        kl_weight: β, 0 or more; or a schedule over the slow steps. With `nats=0.5` and a `CyclicalSchedule` the
+            gradient is that of Optimus (Li et al., 2020, arXiv 2004.04092, section 3.3), whose code leaves terms below
+            λ out.
         per: the groups: single `dimension`s of z, or all thoughts of a `layer`.
         particles: S.
         at_once: as in `AbstractObjective`.

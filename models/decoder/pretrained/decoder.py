@@ -118,7 +118,7 @@ class PretrainedDecoder(AbstractDecoder):
             thoughts = constant = 0
         elif not thoughts and not (constant and set(PLACED) & set(parts)):
             injection = NONE  # nothing is left to insert
-        source = find_source(name, revision, ARGUMENT)
+        source = find_source(name, revision, ARGUMENT, sha256)
         source.require(sha256, ARGUMENT)
         config = read_config(source, ARGUMENT)
         _refuse_unfit(source, config, vocabulary, length, places_of(injection, thoughts, constant))
@@ -210,18 +210,16 @@ class PretrainedDecoder(AbstractDecoder):
 
     @classmethod
     def tokenizer_of(cls, arguments: Mapping[str, Any]) -> str | None:
-        source = find_source(arguments.get("name") or "", arguments.get("revision"), ARGUMENT)
-        return str(tokenizer_folder(source, ARGUMENT))
+        return str(tokenizer_folder(_source_of(arguments), ARGUMENT))
 
     @classmethod
     def pinned(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        source = find_source(arguments.get("name") or "", arguments.get("revision"), ARGUMENT)
-        return source.pinned(arguments, ARGUMENT)
+        return _source_of(arguments).pinned(arguments, ARGUMENT)
 
     def twins(self) -> dict[str, AbstractDecoder]:
         """The same decoder with z = 0, and the frozen model itself, both without thoughts."""
         frozen = PretrainedDecoder(
-            self.source.name,
+            self.source.place,
             None,
             self.length,
             self.bos_id,
@@ -307,6 +305,10 @@ class AtZero(AbstractDecoder):
 
 
 NO_END = 2**62
+
+
+def _source_of(arguments: Mapping[str, Any]) -> PretrainedSource:
+    return find_source(arguments.get("name") or "", arguments.get("revision"), ARGUMENT, arguments.get("sha256"))
 
 
 def _refuse_unfit(source: PretrainedSource, config: Any, vocabulary: int | None, length: int, places: int) -> None:
