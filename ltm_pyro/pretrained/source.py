@@ -116,7 +116,10 @@ def find_source(
         InputError: if there is no such model, it has no safetensors, or it needs code of its own.
     """
     if not name:
-        raise InputError(f"{argument} is empty: expected a folder, a .gguf file or a name on the hub")
+        raise InputError(
+            f"{argument} is missing: give a folder saved by transformers, a .gguf file, or the name of a model on the "
+            "Hugging Face hub"
+        )
     path = Path(name).expanduser()
     if name.startswith(HUB) or not path.exists():
         if not name.startswith(HUB) and (path.suffix == GGUF or path.is_absolute() or name.startswith((".", "~"))):
@@ -154,8 +157,8 @@ def _of_folder(name: str, revision: str | None, folder: Path, argument: str) -> 
     if not (folder / CONFIG).is_file():
         if len(converted) == 1:
             return PretrainedSource(str(converted[0]), revision, folder, (converted[0],))
-        several = f": name one of {', '.join(path.name for path in converted)}" if converted else ""
-        raise InputError(f"{argument} {name} has no {CONFIG}, as a folder saved by transformers has{several}")
+        others = f"name one of {', '.join(path.name for path in converted)}" if converted else "check the path"
+        raise InputError(f"{argument} {name} has no {CONFIG}, as a folder saved by transformers has: {others}")
     _refuse_own_code(read_json(folder / CONFIG, dict[str, Any], SETTINGS_BYTES, follow=True), name, argument)
     if (folder / ADAPTER).exists():
         raise InputError(

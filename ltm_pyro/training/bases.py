@@ -102,7 +102,7 @@ def _licence(arguments: Any) -> str:
 
 
 def _hashed(spec: Any, name: str) -> Iterator[tuple[str, Any]]:
-    arguments = spec.get("init_args", spec) if hasattr(spec, "get") else None
+    arguments: Any = spec.get("init_args", spec) if hasattr(spec, "get") else None
     if not hasattr(arguments, "get"):
         return
     if isinstance(arguments.get("sha256"), str) and isinstance(arguments.get("name"), str):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from cli.test_compare_guides import TINY as FEW_STEPS
 from pretrained_models import causal_model, moved, pretrained, save, text_tokenizer
 from runs import PRETRAINED, checkpoint, ltm, metrics, train_pretrained
 from safetensors import safe_open
-from cli.test_compare_guides import TINY as FEW_STEPS
 
 import ltm_pyro
 from ltm_pyro import ELBO, FastLoop, GaussianPrior, LatentThoughtModel, MeanFieldGuide, PretrainedDecoder, SlowStep

@@ -125,7 +125,7 @@ class PretrainedDecoder(AbstractDecoder):
         model = load_model(source, "AutoModelForCausalLM", getattr(torch, dtype), ARGUMENT)
         if learns == "all":
             model = _own_copy(model)
-        body = PretrainedBody(model, source.name, learns, rank, recompute)
+        body = PretrainedBody(model, f"{ARGUMENT} {source.name}", learns, rank, recompute)
         begin = _begin_of(source, config) if bos_id is None else bos_id
         sizes = body.sizes(begin, places_of(injection, thoughts, constant))
         made = make_injection(injection, sizes, thoughts, thought_width, constant, thought_scale, per_layer, every)
