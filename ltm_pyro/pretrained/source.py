@@ -18,7 +18,8 @@ HUB = "hf:"
 CONFIG, CARD, GGUF = "config.json", "README.md", ".gguf"
 ADAPTER = "adapter_config.json"  # of peft: transformers would load the model that it names
 KERNELS = ("attn_implementation", "experts_implementation")  # OWNER/NAME as their value is compiled code of the hub
-FILES = ("*.safetensors", "*.safetensors.index.json", CONFIG, "tokenizer*", "*.model", "vocab*", "merges.txt", CARD)
+INDICES = "*.safetensors.index.json"
+FILES = ("*.safetensors", INDICES, CONFIG, "tokenizer*", "*.model", "vocab*", "merges.txt", CARD)
 SETTINGS_BYTES, CARD_BYTES = 2**24, 2**22
 BLOCK = 2**22  # bytes hashed at once
 UNKNOWN = "unknown"
@@ -171,7 +172,18 @@ def _of_folder(name: str, revision: str | None, folder: Path, argument: str) -> 
             f"{argument} {name} has no weights as .safetensors, and no others are opened, as pickles execute code: "
             "save it again by transformers' save_pretrained"
         )
+    for index in folder.glob(INDICES):
+        _refuse_files_elsewhere(index, {path.name for path in weights}, f"{argument} {name}")
     return PretrainedSource(name, revision, folder, weights)
+
+
+def _refuse_files_elsewhere(index: Path, known: set[str], model: str) -> None:
+    """Refuse an index of weights that names files which are not part of the model's hash."""
+    content = read_json(index, dict[str, Any], SETTINGS_BYTES, follow=True)
+    places = content.get("weight_map")
+    files = set(map(str, places.values())) if isinstance(places, dict) else set()
+    if others := sorted(files - known):
+        raise InputError(f"{model}: its {index.name} names {others[0]}, which is no .safetensors of that folder")
 
 
 def _refuse_own_code(settings: Mapping[str, Any], name: str, argument: str) -> None:
