@@ -162,6 +162,18 @@ def test_a_base_that_was_moved_is_found_by_its_new_name(corpus, capsys):
         assert ltm(*words) == 0
 
 
+def test_a_run_begins_with_the_adapters_of_another_on_the_same_base(run, corpus, base, capsys):
+    words = ["--train.start_from", "run"]
+    assert train_pretrained(corpus, "next", base, *words, **SHORT, slow__learning_rate=1e-12) == 0
+    assert "Beginning with run after step 6: " in capsys.readouterr().err
+    taken, given = checkpoint("next").weights, checkpoint("run").weights
+    assert all(torch.allclose(weight, given[name]) for name, weight in taken.items() if "injection" in name)
+    other = pretrained(Path.cwd())
+    assert train_pretrained(corpus, "third", other, *words, **SHORT) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "--train.start_from run: its decoder does not fit: it stands on another pretrained model there" in message
+
+
 # ---- recipes and arguments
 
 
