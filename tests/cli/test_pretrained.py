@@ -195,7 +195,7 @@ def test_recipes_with_a_pretrained_encoder_train(recipe, corpus, base, encoders)
         ["--decoder.injection", "cross-attention", "--decoder.every", "1"],
         ["--train.precision", "bf16"],
         ["--decoder.dtype", "bfloat16"],
-        pytest.param(["--compile"], marks=pytest.mark.slow),
+        pytest.param(["--compile"], marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
     ],
     ids=lambda words: " ".join(words[:2]),
 )
