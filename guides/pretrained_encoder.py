@@ -69,7 +69,7 @@ class PretrainedEncoder(AbstractEncoder):
         super().__init__()
         if learns not in ("head", "all"):
             raise InputError(f"learns={learns!r}: expected 'head' or 'all'")
-        source = find_source(name, revision, NAME)
+        source = find_source(name, revision, NAME, sha256)
         source.require(sha256, NAME)
         self.learns, self.capacity = learns, capacity
         self.embedding = TextEmbedding(source, pooling, frozen=learns == "head", argument=NAME)
@@ -86,7 +86,7 @@ class PretrainedEncoder(AbstractEncoder):
         Raises:
             InputError: if there is no such encoder here, or its weights have another hash than the arguments say.
         """
-        source = find_source(arguments["name"], arguments.get("revision"), NAME)
+        source = find_source(arguments["name"], arguments.get("revision"), NAME, arguments.get("sha256"))
         return source.pinned(arguments, NAME)
 
     def prepare(self, z_shape: tuple[int, int, int]) -> None:

@@ -26,6 +26,8 @@ def hub_errors_explained(failure: str) -> Iterator[None]:
             f"{failure}: the hub has no such repository, or you have no access to it. Check the name, and log in by "
             "`hf auth login` or $HF_TOKEN"
         ) from error
+    except errors.HFValidationError as error:
+        raise InputError(f"{failure}: that is no name of a repository. Expected NAME or OWNER/NAME") from error
     except errors.HfHubHTTPError as error:
         code = error.response.status_code
         remedy = (

@@ -94,3 +94,13 @@ def comparison(folder, name):
     """The one folder of a comparison: its name begins so, and further says with which settings it was made."""
     (found,) = (folder / "comparisons").glob(f"{name}*")
     return found
+
+
+PRETRAINED = {name: value for name, value in TINY.items() if not name.startswith(("decoder.", "data.voc", "fast.opt"))}
+
+
+def train_pretrained(corpus, folder, base, *words, recipe="pretrained", **settings):
+    """`ltm train` on a tiny pretrained decoder; settings as those of `train`. Returns the exit code."""
+    changed = {name.replace("__", "."): value for name, value in settings.items()}
+    named = ["--recipe", recipe, "--decoder.name", base, "--run", folder]
+    return ltm("train", corpus, *named, *arguments({**PRETRAINED, **changed}), *words)

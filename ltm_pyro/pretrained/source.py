@@ -16,7 +16,10 @@ from ltm_pyro.optional import import_extra
 
 HUB = "hf:"
 CONFIG, CARD, GGUF = "config.json", "README.md", ".gguf"
-FILES = ("*.safetensors", "*.safetensors.index.json", CONFIG, "tokenizer*", "*.model", "vocab*", "merges.txt", CARD)
+ADAPTER = "adapter_config.json"  # of peft: transformers would load the model that it names
+KERNELS = ("attn_implementation", "experts_implementation")  # OWNER/NAME as their value is compiled code of the hub
+INDICES = "*.safetensors.index.json"
+FILES = ("*.safetensors", INDICES, CONFIG, "tokenizer*", "*.model", "vocab*", "merges.txt", CARD)
 SETTINGS_BYTES, CARD_BYTES = 2**24, 2**22
 BLOCK = 2**22  # bytes hashed at once
 UNKNOWN = "unknown"
@@ -41,6 +44,11 @@ class PretrainedSource(NamedTuple):
     @property
     def is_gguf(self) -> bool:
         return self.weights[0].suffix == GGUF
+
+    @property
+    def place(self) -> str:
+        """The name that finds this model from any folder: an absolute path, or hf:NAME, as a folder may be NAME."""
+        return self.name if self.revision is None else HUB + self.name
 
     @property
     def sha256(self) -> str:
@@ -97,7 +105,9 @@ class PretrainedSource(NamedTuple):
             )
 
 
-def find_source(name: str, revision: str | None = None, argument: str = "--decoder.name") -> PretrainedSource:
+def find_source(
+    name: str, revision: str | None = None, argument: str = "--decoder.name", sha256: str | None = None
+) -> PretrainedSource:
     """The source of a folder that transformers saved, a `.gguf` file, or a name on the Hugging Face hub.
 
     Of the hub, only settings, tokenizer and safetensors are fetched: nothing that could be executed.
@@ -106,16 +116,20 @@ def find_source(name: str, revision: str | None = None, argument: str = "--decod
         name: a path, or NAME or hf:NAME on the hub.
         revision: a branch, a tag or a commit on the hub.
         argument: what gave the name, for messages.
+        sha256: of the weights that are looked for, for messages.
 
     Raises:
         InputError: if there is no such model, it has no safetensors, or it needs code of its own.
     """
     if not name:
-        raise InputError(f"{argument} is empty: expected a folder, a .gguf file or a name on the hub")
+        raise InputError(
+            f"{argument} is missing: give a folder saved by transformers, a .gguf file, or the name of a model on the "
+            "Hugging Face hub"
+        )
     path = Path(name).expanduser()
     if name.startswith(HUB) or not path.exists():
         if not name.startswith(HUB) and (path.suffix == GGUF or path.is_absolute() or name.startswith((".", "~"))):
-            raise InputError(f"{argument} {name}: there is no such file or folder. Check the path")
+            raise InputError(f"{argument} {name}: there is no such file or folder. {_remedy(argument, sha256)}")
         return _of_hub(name.removeprefix(HUB), revision, argument)
     if revision is not None:
         raise InputError(f"{argument} {name} is a path, which has no revision {revision!r}: leave the revision out")
@@ -124,6 +138,16 @@ def find_source(name: str, revision: str | None = None, argument: str = "--decod
             raise InputError(f"{argument} {name}: expected a folder, a .gguf file or a name on the hub")
         return PretrainedSource(str(path.absolute()), None, path.absolute().parent, (path.absolute(),))
     return _of_folder(str(path.absolute()), None, path.absolute(), argument)
+
+
+def _remedy(argument: str, sha256: str | None) -> str:
+    if sha256 is None:
+        return "Check the path"
+    where = argument.removeprefix("--").rpartition(".")[0]
+    return (
+        f"The weights of this run have the sha256 {sha256[:12]}…: write their place into its config.yaml, as `name` of "
+        f"{where}, or give it to ltm pull by --base"
+    )
 
 
 def _of_hub(name: str, revision: str | None, argument: str) -> PretrainedSource:
@@ -139,19 +163,44 @@ def _of_folder(name: str, revision: str | None, folder: Path, argument: str) -> 
     if not (folder / CONFIG).is_file():
         if len(converted) == 1:
             return PretrainedSource(str(converted[0]), revision, folder, (converted[0],))
-        several = f": name one of {', '.join(path.name for path in converted)}" if converted else ""
-        raise InputError(f"{argument} {name} has no {CONFIG}, as a folder saved by transformers has{several}")
+        others = f"name one of {', '.join(path.name for path in converted)}" if converted else "check the path"
+        raise InputError(f"{argument} {name} has no {CONFIG}, as a folder saved by transformers has: {others}")
     _refuse_own_code(read_json(folder / CONFIG, dict[str, Any], SETTINGS_BYTES, follow=True), name, argument)
+    if (folder / ADAPTER).exists():
+        raise InputError(
+            f"{argument} {name} holds an adapter of peft, {ADAPTER}, which stands on another model: merge both by its "
+            "merge_and_unload, and save the result"
+        )
     weights = tuple(sorted(folder.glob("*.safetensors")))
     if not weights:
         raise InputError(
             f"{argument} {name} has no weights as .safetensors, and no others are opened, as pickles execute code: "
             "save it again by transformers' save_pretrained"
         )
+    for index in folder.glob(INDICES):
+        _refuse_files_elsewhere(index, {path.name for path in weights}, f"{argument} {name}")
     return PretrainedSource(name, revision, folder, weights)
 
 
+def _refuse_files_elsewhere(index: Path, known: set[str], model: str) -> None:
+    """Refuse an index of weights that names files which are not part of the model's hash."""
+    content = read_json(index, dict[str, Any], SETTINGS_BYTES, follow=True)
+    places = content.get("weight_map")
+    files = set(map(str, places.values())) if isinstance(places, dict) else set()
+    if others := sorted(files - known):
+        raise InputError(f"{model}: its {index.name} names {others[0]}, which is no .safetensors of that folder")
+
+
 def _refuse_own_code(settings: Mapping[str, Any], name: str, argument: str) -> None:
+    kernels = [str(value) for key, value in settings.items() if key.lstrip("_").startswith(KERNELS) and value]
+    if any("/" in value for value in kernels):
+        raise InputError(
+            f"{argument} {name} asks for compiled code of the hub ({kernels[0]}), which is not executed: remove "
+            f"attn_implementation from its {CONFIG}"
+        )
+    for inner in settings.values():
+        if isinstance(inner, dict):  # settings of a part, such as text_config
+            _refuse_own_code(inner, name, argument)
     if settings.get("auto_map"):
         raise InputError(
             f"{argument} {name} needs code of its own (trust_remote_code), which is not executed: take a model whose "

@@ -27,6 +27,16 @@ def open_run(folder: PathLike[str] | str, trust_code: bool = False) -> Run:
     return run
 
 
+def say_bases(run: Run) -> None:
+    """Print what pretrained models a run that was made elsewhere makes this process read."""
+    if not run.own:
+        for base in run.bases:
+            say_once(
+                f"{run.folder} was not made on this machine; reading the pretrained model that it names as its "
+                f"{base['part']}: {base['name']}"
+            )
+
+
 @lru_cache
 def say_once(remark: str) -> None:
     """Print a remark about a file or a run, once in a process; nothing if it is empty."""
@@ -38,6 +48,7 @@ def load(run: Run, which: str) -> tuple[RunComponents, torch.device]:
     """The run's objects with the weights of the checkpoint `which`, as in `Run.load`, and their device."""
     import pyro
 
+    say_bases(run)
     pyro.enable_validation(False)  # its checks look at the device many times a step
     device = chosen_device()
     return run.load(which).to(device), device

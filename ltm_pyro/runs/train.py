@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.device import chosen_device, is_chosen
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
-from ltm_pyro.runs.loading import open_run
+from ltm_pyro.runs.loading import open_run, say_bases
 from ltm_pyro.runs.session import Session
 from ltm_pyro.training.build import build, validate
 from ltm_pyro.training.checkpoints import step_named
@@ -142,6 +142,7 @@ def _go_on(run: Run, checkpoint: str, place: str | None) -> int:
     if place is not None and accelerator.is_main_process:
         moved = with_absolute_paths(config)["corpus"]
         run.write(DATA, json.dumps({**saved, CORPUS: moved}, indent=2) + "\n")
+    say_bases(run)
     seed_everything(run.config.train.seed)
     return Session(run, run.build(), material, accelerator).carry_out(resume=checkpoint)
 

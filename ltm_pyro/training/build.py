@@ -182,6 +182,11 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
     for name in ("prior", "guide"):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
     components = build(parser, config, StandInTokenizer())
+    if next(components.global_parameters(), None) is None:
+        raise InputError(
+            f"nothing learns in this run: --decoder {type(components.model.decoder).__name__} is frozen, and has no "
+            "thoughts. Give it learned positions by --decoder.constant 1 or more, or --decoder.learns lora or all"
+        )
     try:
         components.svi()
         fast_optimizer = components.fast.optimizer(

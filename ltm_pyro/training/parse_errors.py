@@ -42,6 +42,7 @@ OR_NONE = re.compile(  # of an argument that takes an object of a class, or noth
 NO_OPTION = re.compile(r"(?:Group '(?P<group>[\w.]+)' does not accept option|Option) '(?P<option>[\w.]+)'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 WRONG_CLASS = re.compile(r"Import path (\S+) does not correspond|Expected '(\S+)' to be a subclass")
+REQUIRED = re.compile(r"[Tt]he following arguments are required: ([\w, ]+)")
 ABSTRACT = re.compile(r"Expected an instantiatable class, but (\S+) is abstract")
 
 
@@ -123,6 +124,9 @@ def _no_class(complaint: Complaint, family: type) -> str:
         value, reason = missing[1], f"there is no such {complaint.key.rsplit('.', 1)[-1]}"
     elif reason == "this is the path of none":
         reason = f"this is no class that derives from {family.__name__}"
+    elif required := REQUIRED.search(reason):
+        options = " and ".join(f"--{complaint.key}.{name}" for name in required[1].split(", "))
+        return _sentences(f"--{complaint.key} {value}: give {options} too, which has no default")
     elif wrong := WRONG_CLASS.match(reason):
         value = wrong[1] or wrong[2]
         reason = f"this is no {family.__name__}; a class of your own derives from ltm_pyro.{family.__name__}"

@@ -14,6 +14,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_json, read_text, refuse_links, validate, write_text
 from ltm_pyro.files.new_folder import made_aside
 from ltm_pyro.models import AbstractDecoder, Decoder
+from ltm_pyro.training.bases import BASES, Base, bases_of, recorded
 from ltm_pyro.training.build import RunComponents, add_arguments, build, fingerprint
 from ltm_pyro.training.checkpoints import STATE, Checkpoints, read_info, step_named
 from ltm_pyro.training.consent import LARGEST, Consented, consented, read_arguments
@@ -91,6 +92,8 @@ def _bare_parser(decoder: type[AbstractDecoder]) -> ArgumentParser:
 class Run:
     """A run: a folder with config.yaml, tokenizer.json, data.json, metrics.jsonl, checkpoints/, samples/, evaluation/.
 
+    With pretrained parts it has base.json too, which says what they are; their frozen weights are not in the folder.
+
     Use `Run.create` for a new run and `Run.open` for an existing one.
 
     Args:
@@ -157,6 +160,8 @@ class Run:
         for name, text in {**further, CONFIG: run_parser(self.config).dump(self.config, skip_unset=False)}.items():
             write_text(folder / name, text)
         tokenizer.save(folder / TOKENIZER)
+        if bases := recorded(self.config):
+            write_text(folder / BASES, bases)
 
     @classmethod
     def open(cls, folder: Path | str, trust_code: bool = False) -> Run:
@@ -219,6 +224,11 @@ class Run:
         if not (self.folder / TOKENIZER).is_file():
             raise InputError(f"{self.folder / TOKENIZER} is missing: restore it from a copy")
         return Tokenizer.load(str(self.folder / TOKENIZER))
+
+    @cached_property
+    def bases(self) -> list[Base]:
+        """The pretrained models that the run needs besides its own folder; none of them is looked for here."""
+        return bases_of(self.folder, self.config)
 
     @cached_property
     def fingerprint(self) -> str:

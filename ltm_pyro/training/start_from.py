@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.training.bases import parts_with_base
 from ltm_pyro.training.build import RunComponents, build
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.decoder_settings import decoder_path, is_flat
+from ltm_pyro.training.pinning import pinned
 from ltm_pyro.training.run import Run, run_parser
 
 if TYPE_CHECKING:
@@ -51,11 +53,11 @@ class Start(NamedTuple):
             InputError: naming the first weight that does not fit.
         """
         tokenizer = self.run.tokenizer
-        parameters = build(run_parser(config), config, tokenizer).named_parameters()
-        faults = _unlike(self.run.config.decoder, config.decoder)
+        state = build(run_parser(config), config, tokenizer).state_dict()
+        faults = _unlike(self.run.config.decoder, config.decoder) + _other_base(self.run.config, config)
         for name, weight in self.weights.items():
-            if name.startswith(DECODER) and not _fits(name, weight, parameters):
-                expected = f"{tuple(parameters[name].shape)} here" if name in parameters else "does not exist here"
+            if name.startswith(DECODER) and not _fits(name, weight, state):
+                expected = f"{tuple(state[name].shape)} here" if name in state else "does not exist here"
                 faults.append(f"{name.removeprefix(DECODER)} is {tuple(weight.shape)} there and {expected}")
         if faults:
             more = f", and {len(faults) - 1} more like it" if len(faults) > 1 else ""
@@ -116,8 +118,17 @@ def _unlike(theirs: Namespace, ours: Namespace) -> list[str]:
     return [f"heads is {theirs.heads} there and {ours.heads} here"]
 
 
-def _fits(name: str, weight: Tensor, parameters: Mapping[str, Tensor]) -> bool:
-    return name in parameters and parameters[name].shape == weight.shape
+def _other_base(theirs: Namespace, ours: Namespace) -> list[str]:
+    """The difference between the pretrained models that two decoders stand on."""
+    their_sums, our_sums = (
+        {arguments["sha256"] for part, arguments in parts_with_base(config) if part == "decoder"}
+        for config in (theirs, pinned(ours))
+    )
+    return [] if their_sums == our_sums else ["it stands on another pretrained model there"]
+
+
+def _fits(name: str, weight: Tensor, state: Mapping[str, Tensor]) -> bool:
+    return name in state and state[name].shape == weight.shape
 
 
 def _count(parameters: Iterable[Tensor]) -> str:

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 from forked import Forked
-from runs import train, write_corpus
+from pretrained_models import causal_model, save, text_tokenizer
+from runs import train, train_pretrained, write_corpus
 
 from ltm_pyro.studies import runner as trial_runner
 
@@ -35,6 +36,22 @@ def reference(shelf, corpus):
     """The autoregressive run beside it, on the same text."""
     assert train(corpus, shelf / "reference", model="autoregressive") == 0
     return shelf / "reference"
+
+
+@pytest.fixture(scope="session")
+def base(shelf):
+    """A tiny causal language model, most of whose weights are embeddings, with a card that states its licence."""
+    tokenizer = text_tokenizer()
+    place = save(causal_model("Llama", 8 * tokenizer.vocabulary, max_position_embeddings=64), shelf / "base", tokenizer)
+    (place / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A tiny model\n")
+    return place
+
+
+@pytest.fixture(scope="session")
+def on_pretrained(shelf, corpus, base):
+    """A run by the recipe `pretrained`; tests read it, and copy it before they change it."""
+    assert train_pretrained(corpus, shelf / "on-pretrained", base) == 0
+    return shelf / "on-pretrained"
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from subprocess import CompletedProcess
 import pytest
 from forked import Forked
 from hub_stand_in import TOKEN, hub
-from runs import TINY, checkpoint, ltm, train
+from pretrained_models import pretrained
+from runs import PRETRAINED, TINY, arguments, checkpoint, ltm, train
 
 from ltm_pyro.training.run import Run
 
@@ -191,3 +192,27 @@ def test_a_pickle_beside_a_run_is_not_fetched(server, run):
     server.files(NAME).update({"pytorch_model.bin": b"pickle", "checkpoints/step-00000006/x.pkl": b"pickle"})
     assert on_line(server, "pull", f"hf:{NAME}", "--run", "theirs").returncode == 0
     assert not [asked for asked in server.asked if asked.endswith((".bin", ".pkl"))]
+
+
+def test_a_base_of_the_hub_is_fetched_by_its_commit(server, here, corpus, tmp_path_factory):
+    """Trained, shared and used elsewhere; a later commit of the base changes nothing, and nothing else is fetched."""
+    files = {path.name: path.read_bytes() for path in pretrained(tmp_path_factory.mktemp("base")).iterdir()}
+    files |= {"README.md": b"---\nlicense: apache-2.0\n---\n", "pytorch_model.bin": b"pickle", "mine.py": b"code"}
+    server.commits["someone/base"] = [files]
+    short = {**PRETRAINED, "train.steps": 2, "train.save_every": 2, "train.evaluate_every": 2}
+    words = ["--recipe", "pretrained", "--decoder.name", "someone/base", "--run", "run", *arguments(short)]
+    made = on_line(server, "train", str(corpus), *words)
+    assert made.returncode == 0, made.stderr
+    (record,) = Run.open("run").bases
+    assert (record["name"], record["revision"], record["licence"]) == ("hf:someone/base", f"{0:040x}", "apache-2.0")
+    assert not [asked for asked in server.asked if asked.endswith((".bin", ".py"))]
+    assert on_line(server, "push", "run", f"hf:{NAME}").returncode == 0
+    card = server.files(NAME)["README.md"].decode()
+    assert "base_model: someone/base" in card
+    server.commits["someone/base"].append({**files, "model.safetensors": b"other"})
+    pulled = on_line(server, "pull", f"hf:{NAME}", "--run", "theirs")
+    assert "which is fetched from the hub when the run is first used" in pulled.stderr
+    shutil.rmtree("hub-home")
+    used = on_line(server, "generate", "theirs")
+    assert used.returncode == 0, used.stderr
+    assert "reading the pretrained model that it names as its decoder: hf:someone/base" in used.stderr

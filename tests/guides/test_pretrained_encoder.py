@@ -373,7 +373,7 @@ def _faulty(fault, folder):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], "--guide.encoder ltm_pyro.PretrainedEncoder: the following arguments are required: name"),
+        ([], "--guide.encoder ltm_pyro.PretrainedEncoder: give --guide.encoder.name too, which has no default"),
         (["--guide.encoder.poling", "mean"], "takes no argument 'poling'. Did you mean --guide.encoder.pooling?"),
     ],
 )

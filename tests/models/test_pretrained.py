@@ -337,7 +337,7 @@ def test_the_begin_of_the_bias_is_the_model_behind_its_own_begin_tokens(folders)
 
 
 REFUSALS = {
-    "": "is empty",
+    "": "is missing: give a folder",
     "no/such/folder/here": "could not be fetched from the hub",
     "/no/such/folder": "there is no such file or folder",
     "a-name-of-the-hub": "could not be fetched from the hub",

@@ -118,14 +118,14 @@ class PretrainedDecoder(AbstractDecoder):
             thoughts = constant = 0
         elif not thoughts and not (constant and set(PLACED) & set(parts)):
             injection = NONE  # nothing is left to insert
-        source = find_source(name, revision, ARGUMENT)
+        source = find_source(name, revision, ARGUMENT, sha256)
         source.require(sha256, ARGUMENT)
         config = read_config(source, ARGUMENT)
         _refuse_unfit(source, config, vocabulary, length, places_of(injection, thoughts, constant))
         model = load_model(source, "AutoModelForCausalLM", getattr(torch, dtype), ARGUMENT)
         if learns == "all":
             model = _own_copy(model)
-        body = PretrainedBody(model, source.name, learns, rank, recompute)
+        body = PretrainedBody(model, f"{ARGUMENT} {source.name}", learns, rank, recompute)
         begin = _begin_of(source, config) if bos_id is None else bos_id
         sizes = body.sizes(begin, places_of(injection, thoughts, constant))
         made = make_injection(injection, sizes, thoughts, thought_width, constant, thought_scale, per_layer, every)
@@ -210,13 +210,11 @@ class PretrainedDecoder(AbstractDecoder):
 
     @classmethod
     def tokenizer_of(cls, arguments: Mapping[str, Any]) -> str | None:
-        source = find_source(arguments.get("name") or "", arguments.get("revision"), ARGUMENT)
-        return str(tokenizer_folder(source, ARGUMENT))
+        return str(tokenizer_folder(_source_of(arguments), ARGUMENT))
 
     @classmethod
     def pinned(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        source = find_source(arguments.get("name") or "", arguments.get("revision"), ARGUMENT)
-        return source.pinned(arguments, ARGUMENT)
+        return _source_of(arguments).pinned(arguments, ARGUMENT)
 
     def twins(self) -> dict[str, AbstractDecoder]:
         """The same decoder with z = 0, and the frozen model itself, both without thoughts."""
@@ -307,6 +305,10 @@ class AtZero(AbstractDecoder):
 
 
 NO_END = 2**62
+
+
+def _source_of(arguments: Mapping[str, Any]) -> PretrainedSource:
+    return find_source(arguments.get("name") or "", arguments.get("revision"), ARGUMENT, arguments.get("sha256"))
 
 
 def _refuse_unfit(source: PretrainedSource, config: Any, vocabulary: int | None, length: int, places: int) -> None:
