@@ -31,7 +31,7 @@ from ltm_pyro.pretrained import PretrainedSource, find_source
 from ltm_pyro.pretrained.loading import read_config
 
 PARTS = ("scoring", "step", "memory")
-FAST, FULL = "fast step", "training step of transformers"
+FAST, FULL, RECOMPUTED = "fast step", "training step of transformers", "fast step, recomputing"
 SIZES = {"batch": 4, "length": 128, "memory_batch": 8, "memory_length": 256}
 QUICK = {"batch": 2, "length": 16, "memory_batch": 2, "memory_length": 64}
 
@@ -50,11 +50,12 @@ def scoring(name: str, x: torch.Tensor, rounds: int) -> tuple[Seconds, list[Meas
 
 
 def steps(name: str, x: torch.Tensor, rounds: int) -> tuple[Seconds, list[Measure]]:
-    """Seconds of a fast step and of a training step on all weights."""
-    fast, full = FastStep(decoder_of(name, "prefix", x.shape[1]), x), FullStep(model_of(name), x)
-    seconds = alternate({FAST: fast, FULL: full}, rounds)
-    ratios = quotients(seconds[FAST], seconds[FULL])
-    return seconds, [Measure(f"{FAST} / {FULL}", ratios, 0.75, least=False)]
+    """Seconds of a fast step, also with layers that are computed again, and of a training step on all weights."""
+    fast, recomputed = (FastStep(decoder_of(name, "prefix", x.shape[1], recompute=again), x) for again in (False, True))
+    full = FullStep(model_of(name), x)
+    seconds = alternate({FAST: fast, RECOMPUTED: recomputed, FULL: full}, rounds)
+    measures = [Measure(f"{FAST} / {FULL}", quotients(seconds[FAST], seconds[FULL]), 0.75, least=False)]
+    return seconds, [*measures, Measure(f"{RECOMPUTED} / {FULL}", quotients(seconds[RECOMPUTED], seconds[FULL]))]
 
 
 def memory(name: str, rounds: int, **process: int) -> tuple[dict[str, list[Peak]], list[Measure]]:
@@ -115,7 +116,7 @@ def _measure(options: argparse.Namespace, source: PretrainedSource, sizes: dict[
     record = {"options": given(options), "sizes": {**sizes, "vocabulary": vocabulary}, "seconds": seconds}
     record["model"] = {"name": Path(source.name).name, "sha256": source.sha256}
     record["peaks"] = {name: [peak._asdict() for peak in column] for name, column in peaks.items()}
-    shown = [measure for measure in measures if measure.target is not None]
+    shown = [measure for measure in measures if measure.unit == "times"]
     panels = [bars(shown, "share of transformers'")]
     save(options.out, "pretrained", words, measures, panels, CAPTION, record, 0.25 * len(shown) + 0.7)
 
