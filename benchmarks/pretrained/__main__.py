@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
@@ -30,30 +31,31 @@ from ltm_pyro.models.decoder.pretrained.decoder import ARGUMENT, Precision
 from ltm_pyro.pretrained import PretrainedSource, find_source
 from ltm_pyro.pretrained.loading import read_config
 
+Clock = Callable[[], float]
 PARTS = ("scoring", "step", "memory")
 FAST, FULL, RECOMPUTED = "fast step", "training step of transformers", "fast step, recomputing"
 SIZES = {"batch": 4, "length": 128, "memory_batch": 8, "memory_length": 256}
 QUICK = {"batch": 2, "length": 16, "memory_batch": 2, "memory_length": 64}
 
 
-def scoring(name: str, x: torch.Tensor, rounds: int) -> tuple[Seconds, list[Measure]]:
+def scoring(name: str, x: torch.Tensor, rounds: int, clock: Clock) -> tuple[Seconds, list[Measure]]:
     """Seconds of scoring by both, at each precision."""
     seconds: Seconds = {}
     measures = []
     for dtype in get_args(Precision):
         both = Scoring(name, x, dtype)
         ours, theirs = f"scoring, {dtype}, ours", f"scoring, {dtype}, transformers"
-        seconds |= alternate({ours: both.ours, theirs: both.theirs}, rounds)
+        seconds |= alternate({ours: both.ours, theirs: both.theirs}, rounds, clock=clock)
         ratios = quotients(seconds[ours], seconds[theirs])
         measures.append(Measure(f"scoring, {dtype}: ours / transformers", ratios, 1.05, least=False))
     return seconds, measures
 
 
-def steps(name: str, x: torch.Tensor, rounds: int) -> tuple[Seconds, list[Measure]]:
+def steps(name: str, x: torch.Tensor, rounds: int, clock: Clock) -> tuple[Seconds, list[Measure]]:
     """Seconds of a fast step, also with layers that are computed again, and of a training step on all weights."""
     fast, recomputed = (FastStep(decoder_of(name, "prefix", x.shape[1], recompute=again), x) for again in (False, True))
     full = FullStep(model_of(name), x)
-    seconds = alternate({FAST: fast, RECOMPUTED: recomputed, FULL: full}, rounds)
+    seconds = alternate({FAST: fast, RECOMPUTED: recomputed, FULL: full}, rounds, clock=clock)
     measures = [Measure(f"{FAST} / {FULL}", quotients(seconds[FAST], seconds[FULL]), 0.75, least=False)]
     return seconds, [*measures, Measure(f"{RECOMPUTED} / {FULL}", quotients(seconds[RECOMPUTED], seconds[FULL]))]
 
@@ -86,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = parser_for("pretrained", __doc__, rounds=3)
     parser.add_argument("--name", help="a folder, a .gguf file, or a name on the Hugging Face hub; default SmolLM2")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
+    parser.add_argument("--cpu_time", action="store_true", help="seconds of the process on its cores")
     for size, value in SIZES.items():
         parser.add_argument(f"--{size}", type=int, metavar="N", help=f"default {value}")
     options = parser.parse_args(arguments)
@@ -99,12 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _measure(options: argparse.Namespace, source: PretrainedSource, sizes: dict[str, int], words: list[str]) -> None:
     vocabulary = read_config(source, ARGUMENT).get_text_config().vocab_size
     x = torch.randint(vocabulary, (sizes["batch"], sizes["length"]))
+    clock = time.process_time if options.cpu_time else time.perf_counter
     seconds: Seconds = {}
     peaks: dict[str, list[Peak]] = {}
     measures = []
     for part, run in (("scoring", scoring), ("step", steps)):
         if part in options.parts:
-            times, ratios = run(source.name, x, options.rounds)
+            times, ratios = run(source.name, x, options.rounds, clock)
             seconds |= times
             measures += [*ratios, *(rate(name, x.numel(), column) for name, column in times.items())]
     if "memory" in options.parts:
