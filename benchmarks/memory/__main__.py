@@ -14,11 +14,12 @@ import torch
 import yaml
 
 import ltm_pyro
-from benchmarks.memory.step import LOOPS, Peak, peak_of
+from benchmarks.memory.step import LOOPS, peak_of
 from benchmarks.timing.figures import CAPTION, bars
 from benchmarks.timing.measures import Measure, quotients
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.records import arguments_of, given, report, save
+from benchmarks.timing.resident import Peak
 from benchmarks.timing.sizes import Sizes, add_sizes, sizes_from
 
 RECIPES = Path(ltm_pyro.__file__).parent / "recipes"

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.reference.decoder import PlainDecoder
 from benchmarks.reference.loop import PlainLoop
 from benchmarks.timing.child import set_up
 from benchmarks.timing.process import answer_of
+from benchmarks.timing.resident import Peak, most_bytes, now_bytes
 from benchmarks.timing.sizes import QUICK, Sizes
 from benchmarks.training.__main__ import ours
 
 LOOPS = ("plain", "ours", "recompute")
-
-
-class Peak(NamedTuple):
-    """Bytes that a process occupied.
-
-    Attributes:
-        before: with the weights made, and no step taken.
-        most: at any time until the last step was taken.
-    """
-
-    before: int
-    most: int
-
-    @property
-    def step(self) -> int:
-        """Peak memory of the steps alone, in bytes."""
-        return self.most - self.before
 
 
 def peak_of(loop: str, sizes: Sizes, steps: int, threads: int, seed: int) -> Peak:
@@ -53,10 +35,10 @@ def measure(loop: str, sizes: Sizes, steps: int) -> Peak:
     small = QUICK._replace(layers=1)
     training_loop(loop, small).step(small.texts())  # what a first step imports is not what steps take
     training, x = training_loop(loop, sizes), sizes.texts()
-    before = _now()
+    before = now_bytes()
     for _ in range(steps):
         training.step(x)
-    return Peak(before, max(before, _most()))
+    return Peak(before, max(before, most_bytes()))
 
 
 def training_loop(loop: str, sizes: Sizes, device: str = "cpu") -> Any:
@@ -65,25 +47,6 @@ def training_loop(loop: str, sizes: Sizes, device: str = "cpu") -> Any:
     if loop == "plain":
         return PlainLoop(PlainDecoder(decoder).to(device), sizes.fast_steps)
     return ours(decoder, sizes.fast_steps)
-
-
-def _most() -> int:
-    """The most that this process has occupied; not what its parent had when it was made, which `ru_maxrss` may be."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _unit()
-    return next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-
-
-def _now() -> int:
-    pages = Path("/proc/self/statm")
-    if not pages.exists():  # no such place but on Linux: the most so far, which is close
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _unit()
-    return int(pages.read_text().split()[1]) * resource.getpagesize()
-
-
-def _unit() -> int:
-    return 1 if sys.platform == "darwin" else 1024
 
 
 def _main(what: str) -> None:

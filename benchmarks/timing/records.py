@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CODE = (":(top,glob)**/*.py", ":(top,glob)**/*.yaml")  # files that the results depend on
-PLACES = ("--out", "--run", "--corpus", "--against")  # options whose values are paths of this machine
+PLACES = ("--out", "--run", "--corpus", "--against", "--name")  # options whose values are paths of this machine
 
 
 def provenance(name: str, arguments: Sequence[str]) -> dict[str, Any]:

