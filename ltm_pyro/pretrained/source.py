@@ -68,11 +68,6 @@ class PretrainedSource(NamedTuple):
         match = LICENCE.search(head) if head.startswith("---") else None
         return match[1] if match else UNKNOWN
 
-    @property
-    def place(self) -> str:
-        """The name by which the model is found again: an absolute path, or hf:NAME on the hub."""
-        return self.name if self.revision is None else HUB + self.name  # else a folder here may have the name
-
     def pinned(self, arguments: Mapping[str, Any], argument: str) -> dict[str, Any]:
         """Constructor arguments that name these weights from any folder and at any time: those that a run records.
 
