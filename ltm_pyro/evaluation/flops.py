@@ -7,6 +7,7 @@ time, are left out.
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ltm_pyro.inference import DualRateSVI, FastLoop, SlowStep
 from ltm_pyro.models import AbstractDecoder, AbstractModel, Decoder, MaskedDiffusionModel
+from ltm_pyro.pretrained import frozen_weights
 
 ATEN = torch.ops.aten
 TEXTS = 2  # texts of the count; masked diffusion takes more, since its masked share is random
@@ -25,15 +27,15 @@ def paper_flops_per_token(decoder: AbstractDecoder, fast_steps: int) -> float:
 
     .. math:: (T_{fast} + 1)\,(6 N + 6\, L\, D\, T)
 
-    with N all parameters, the embedding once, L and D those of the thoughts: forward, backward and weight gradients in
-    every pass, and causal attention over the whole text, T / 2 keys for each query, whatever the window. The formula
-    gives the paper's 4.07, 5.52 and 32.2 G for its three models. An autoregressive model has no fast steps.
+    with N all weights, frozen ones too, the embedding once, L and D those of the thoughts: forward, backward and weight
+    gradients in every pass, and causal attention over the whole text, T / 2 keys for each query, whatever the window.
+    The formula gives the paper's 4.07, 5.52 and 32.2 G for its three models. An autoregressive model has no fast steps.
 
     Args:
         decoder: the model's decoder, on any device, `meta` included.
         fast_steps: T_fast.
     """
-    parameters = sum(parameter.numel() for parameter in decoder.parameters())
+    parameters = sum(weight.numel() for weight in chain(decoder.parameters(), frozen_weights(decoder)))
     layers, _, width = decoder.z_shape
     return (fast_steps + 1) * (6.0 * parameters + 6.0 * layers * width * decoder.length)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+NAMES = "frozen_names"  # attribute of a module: the names of its own frozen weights
 
 
 def freeze(module: nn.Module) -> None:
@@ -16,3 +20,10 @@ def freeze(module: nn.Module) -> None:
             if not weight.requires_grad:
                 del part._parameters[name]
                 part.register_buffer(name, weight.detach(), persistent=False)
+                vars(part).setdefault(NAMES, set()).add(name)
+
+
+def frozen_weights(module: nn.Module) -> Iterator[Tensor]:
+    """The weights that `freeze` has turned into buffers, each once."""
+    weights = (getattr(part, name) for part in module.modules() for name in sorted(vars(part).get(NAMES, ())))
+    yield from {id(weight): weight for weight in weights}.values()

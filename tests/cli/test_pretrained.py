@@ -15,6 +15,7 @@ from safetensors import safe_open
 import ltm_pyro
 from ltm_pyro import ELBO, FastLoop, GaussianPrior, LatentThoughtModel, MeanFieldGuide, PretrainedDecoder, SlowStep
 from ltm_pyro.data import in_order
+from ltm_pyro.evaluation.flops import paper_flops_per_token
 from ltm_pyro.evaluation.twins import HALF, TWIN
 from ltm_pyro.runs.loading import load
 from ltm_pyro.serving import DemoService
@@ -130,6 +131,14 @@ def test_two_seeds_differ(corpus, base, run):
     assert train_pretrained(corpus, "other", base, train__seed=1) == 0
     one, other = (checkpoint(name).weights for name in ("run", "other"))
     assert any((weight != other[name]).any() for name, weight in one.items())
+
+
+def test_frozen_weights_count_among_those_that_a_token_passes(on_pretrained, base):
+    decoder = Run.open(on_pretrained).load().model.decoder
+    own = sum(weight.numel() for weight in transformers.AutoModelForCausalLM.from_pretrained(base).parameters())
+    adapters = sum(weight.numel() for weight in decoder.parameters())
+    layers, _, width = decoder.z_shape
+    assert paper_flops_per_token(decoder, 0) == 6 * (own + adapters) + 6 * layers * width * decoder.length
 
 
 # ---- the base
