@@ -292,8 +292,8 @@ print(f"KL {terms.kl.mean():.2f} nats/text")
 #
 # For any q, with z₀ = 0 a fixed value,
 #
-# $$\mathrm{ELBO} - \log p(x \mid z_0) = \underbrace{\mathbb{E}_q \log p(x \mid z) - \log p(x \mid z_0)}_{\text{gain}}
-# - \underbrace{\mathrm{KL}(q \,\|\, p)}_{\text{price}}.$$
+# $$\mathrm{ELBO} - \log p(x \mid z_0) = \underbrace{\mathbb{E}_q \log p(x \mid z) - \log p(x \mid z_0)}_{\text{gain}} -
+# \underbrace{\mathrm{KL}(q \,\|\, p)}_{\text{price}}.$$
 #
 # What all texts share costs nothing: the bias holds it, once for all. Only what distinguishes this text from others is
 # left for z, and of that only what the model's own context does not tell soon anyway: after a few tokens, the frozen
@@ -362,7 +362,7 @@ plt.show()
 # with the z of the fit that did not pay for its KL. Each token is the most likely one.
 
 # %%
-beginning = torch.as_tensor(tokenizer.encode("My fellow Americans, tonight I"))[None]
+beginning = torch.as_tensor(tokenizer.encode("My fellow Americans, tonight I")[:8])[None]
 writers = {"frozen model": (AutoregressiveModel(frozen), None)}
 writers |= {f"z of text {row}, by the ELBO": (model, z_fitted[row : row + 1]) for row in (0, 1)}
 writers["z of text 0, without the KL"] = (model, z_unpaid)

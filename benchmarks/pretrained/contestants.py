@@ -26,7 +26,7 @@ def model_of(name: str, dtype: Precision = "float32") -> Any:
 
 
 def inputs_of(x: Tensor) -> Tensor:
-    """What a decoder reads to predict texts: token 0, and all tokens but the last."""
+    """Input tokens from which texts are predicted: token 0, and all tokens but the last."""
     return torch.cat((torch.zeros_like(x[:, :1]), x[:, :-1]), 1)
 
 
