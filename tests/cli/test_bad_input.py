@@ -104,7 +104,7 @@ def assert_says(message, *parts):
             "--recipe smal",
             [
                 "unknown recipe 'smal': did you mean 'small'?",
-                "large, masked-diffusion, medium, small, thoughts, tiny, vae",
+                "large, llama-vae, masked-diffusion, medium, optimus, pretrained, small, thoughts, tiny, vae",
             ],
         ),
         ("--config nowhere.yaml", ["--config", "nowhere.yaml"]),

@@ -1,19 +1,35 @@
 """Every recipe describes a run that can be built."""
 
 import pytest
+from pretrained_models import pretrained
+from tiny_encoders import save_encoder
 
 from ltm_pyro.cli.run_arguments import configured
-from ltm_pyro.runs.config import recipes
+from ltm_pyro.runs.config import recipe, recipes
 from ltm_pyro.training.build import validate
 from ltm_pyro.training.run import run_parser
 
 NAMES = recipes()
 
 
+@pytest.fixture(scope="module", name="bases")
+def _bases(tmp_path_factory):
+    """Words that name a tiny pretrained decoder and a tiny pretrained encoder."""
+    place = tmp_path_factory.mktemp("bases")
+    return {"--decoder.name": str(pretrained(place)), "--guide.encoder.name": str(save_encoder(place / "encoder"))}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_recipe_can_be_built(name):
-    config, _ = configured(["--recipe", name, "--decoder.layers", "2", "--data.length", "16"])
-    assert validate(run_parser(), config).fast.steps == config.fast.steps
+def test_a_recipe_can_be_built(name, bases):
+    settings = recipe(name)
+    words = ["--recipe", name, "--data.length", "16"]
+    if "class_path" not in settings.get("decoder", {}):
+        words += ["--decoder.layers", "2"]
+    else:
+        words += ["--decoder.name", bases["--decoder.name"]]
+        words += ["--guide.encoder.name", bases["--guide.encoder.name"]] if "guide" in settings else []
+    config, _ = configured(words)
+    assert validate(run_parser(config), config).fast.steps == config.fast.steps
 
 
 def test_the_recipe_of_thoughts_is_what_was_measured():
