@@ -53,7 +53,9 @@ def scoring(name: str, x: torch.Tensor, rounds: int, clock: Clock) -> tuple[Seco
 
 def steps(name: str, x: torch.Tensor, rounds: int, clock: Clock) -> tuple[Seconds, list[Measure]]:
     """Seconds of a fast step, also with layers that are computed again, and of a training step on all weights."""
-    fast, recomputed = (FastStep(decoder_of(name, "prefix", x.shape[1], recompute=again), x) for again in (False, True))
+    fast, recomputed = (
+        FastStep(decoder_of(name, "prefix", x.shape[1], recompute=parts), x) for parts in ("feed-forward", "layers")
+    )
     full = FullStep(model_of(name), x)
     seconds = alternate({FAST: fast, RECOMPUTED: recomputed, FULL: full}, rounds, clock=clock)
     measures = [Measure(f"{FAST} / {FULL}", quotients(seconds[FAST], seconds[FULL]), 0.75, least=False)]

@@ -48,7 +48,7 @@ def _step_of(contestant: str, name: str, length: int) -> tuple[Callable[[Tensor]
     if contestant == THEIRS:
         model: Any = model_of(name)
         return partial(GradientOfInputs, model), model.config.vocab_size
-    decoder = decoder_of(name, "prefix", length, recompute=contestant == RECOMPUTE)
+    decoder = decoder_of(name, "prefix", length, recompute="layers" if contestant == RECOMPUTE else "feed-forward")
     return partial(FastStep, decoder), decoder.vocabulary
 
 

@@ -86,7 +86,14 @@ def test_every_injection_keeps_the_contract_of_a_decoder(folders, kind, injectio
 
 @pytest.mark.parametrize(
     "options",
-    [{"window": 3}, {"recompute": True}, {"constant": 2}, {"per_layer": True}, {"learns": "lora"}, {"learns": "all"}],
+    [
+        {"window": 3},
+        {"recompute": "layers"},
+        {"constant": 2},
+        {"per_layer": True},
+        {"learns": "lora"},
+        {"learns": "all"},
+    ],
     ids=str,
 )
 def test_every_option_keeps_the_contract_of_a_decoder(folders, options):
@@ -283,13 +290,46 @@ def test_attention_on_thoughts_is_what_tokens_attend_to(folders):
 def test_recomputed_layers_give_the_same_gradients(folders):
     for injection in ("prefix", "cross-attention"):
         slopes = []
-        for recompute in (False, True):
+        for recompute in ("none", "feed-forward", "layers"):
             torch.manual_seed(0)
             made = decoder(folders["Llama"], injection, recompute=recompute)
             made.token_log_prob(torch.arange(T)[None] % V, torch.ones(1, *made.z_shape)).sum().backward()
             slopes.append([weight.grad for weight in made.parameters()])
-        for kept, again in zip(*slopes, strict=True):
-            torch.testing.assert_close(kept, again)
+        for kept, *again in zip(*slopes, strict=True):
+            for slope in again:
+                torch.testing.assert_close(kept, slope)
+
+
+def held(made):
+    """Numbers that a pass keeps for its backward pass, frozen weights left out."""
+    weights, kept = {weight.untyped_storage().data_ptr() for weight in made.body.buffers()}, {}
+
+    def count(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes() // tensor.element_size()
+        return tensor
+
+    z = torch.randn(4, *made.z_shape, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        nats = made.token_log_prob(torch.zeros(4, T, dtype=torch.long), z)
+    assert nats.requires_grad
+    return sum(size for place, size in kept.items() if place not in weights)
+
+
+def test_what_is_computed_again_is_not_kept(folders):
+    kept = {name: held(decoder(folders["Llama"], recompute=name)) for name in ("none", "feed-forward", "layers")}
+    assert kept["none"] > kept["feed-forward"] > kept["layers"]
+    assert held(decoder(folders["Llama"])) == kept["feed-forward"], "the default"
+    with pytest.raises(InputError, match="recompute='half': expected none, feed-forward, layers"):
+        decoder(folders["Llama"], recompute="half")
+
+
+def test_a_copy_that_recomputes_has_weights_of_its_own(folders):
+    made = decoder(folders["Llama"], recompute="layers")
+    copy, x, z = deepcopy(made), torch.randint(V, (1, T)), torch.randn(1, *made.z_shape)
+    expected = copy.token_log_prob(x, z)
+    for weight in made.body.buffers():
+        weight.zero_()
+    torch.testing.assert_close(copy.token_log_prob(x, z), expected)
 
 
 def test_half_precision_stays_near_and_scores_in_float32(folders):

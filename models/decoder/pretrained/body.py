@@ -11,11 +11,11 @@ from warnings import catch_warnings, filterwarnings
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
-from torch.utils.checkpoint import checkpoint
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder.pretrained.injections import BodySizes, Inserted
 from ltm_pyro.models.decoder.pretrained.injections.cross_attention import CrossAttentionInjection
+from ltm_pyro.models.decoder.pretrained.recomputing import recompute_parts
 from ltm_pyro.optional import import_extra
 from ltm_pyro.pretrained import freeze
 
@@ -33,13 +33,13 @@ class PretrainedBody(nn.Module):
         learns: `adapters` freezes all its weights, `lora` adds low-rank matrices to each linear layer, `all` freezes
             none.
         rank: of the low-rank matrices.
-        recompute: keep no layer's activations for the backward pass, and compute them again there.
+        recompute: see `recompute_parts`.
 
     Raises:
         InputError: for a model without a cache, or one whose logits are no linear map of its hidden states.
     """
 
-    def __init__(self, model: Any, name: str, learns: str, rank: int, recompute: bool) -> None:
+    def __init__(self, model: Any, name: str, learns: str, rank: int, recompute: str) -> None:
         super().__init__()
         self.name, self.config = name, model.config
         body = model.get_decoder()
@@ -71,8 +71,7 @@ class PretrainedBody(nn.Module):
         self.through: list[Layer] = []
         self.shown: list[Tensor] | None = None
         self.compiled: Callable[..., Any] | None = None
-        if recompute:
-            self._wrap(None)
+        recompute_parts(self.layers, recompute)
         self.eval()
 
     def train(self, mode: bool = True) -> PretrainedBody:
@@ -106,7 +105,10 @@ class PretrainedBody(nn.Module):
 
     def adapt(self, injection: CrossAttentionInjection) -> None:
         """Let gated adapters act before the layers that the injection names; the body does not hold them."""
-        self._wrap(injection)
+        for place, number in enumerate(injection.before):
+            layer = self.layers[number] = Layer(self.layers[number], place)
+            vars(layer)["adapter"] = injection.adapters[place]  # past the registration: the injection holds it
+            self.through.append(layer)
 
     def forward(
         self,
@@ -153,7 +155,7 @@ class PretrainedBody(nn.Module):
     def _hand_out(self, thoughts: tuple[Tensor, ...] | None) -> None:
         """Give each adapter's thoughts to the layer behind it, as transformers hands nothing of ours to its layers."""
         for layer in self.through:
-            layer.thoughts = None if thoughts is None or layer.place is None else thoughts[layer.place]
+            layer.thoughts = None if thoughts is None else thoughts[layer.place]
 
     @torch.no_grad()
     def sizes(self, begin: int, places: int) -> BodySizes:
@@ -173,17 +175,6 @@ class PretrainedBody(nn.Module):
         scale = float(self.embedding.weight.float().square().mean().sqrt())
         return BodySizes(len(pairs), embeddings.shape[-1], embeddings[0, 0].clone(), states, scale)
 
-    def _wrap(self, injection: CrossAttentionInjection | None) -> None:
-        """Put layers behind wrappers: all of them to recompute, those with an adapter to adapt."""
-        before = injection.before if injection is not None else range(len(self.layers))
-        for place, number in enumerate(before):
-            layer = self.layers[number]
-            if not isinstance(layer, Layer):
-                layer = self.layers[number] = Layer(layer, recompute=injection is None)
-                self.through.append(layer)
-            if injection is not None:
-                layer.place, vars(layer)["adapter"] = place, injection.adapters[place]
-
     @torch.no_grad()
     def _refuse_other_logits(self, model: Any) -> None:
         """Refuse a model that scales or caps its logits: its likelihood would not be that of its hidden states."""
@@ -200,24 +191,17 @@ class PretrainedBody(nn.Module):
 
 
 class Layer(nn.Module):
-    """A layer of the body behind a gated adapter, or one that is computed again in the backward pass."""
+    """A layer of the body behind a gated adapter."""
 
-    def __init__(self, layer: nn.Module, recompute: bool) -> None:
+    adapter: Any
+
+    def __init__(self, layer: nn.Module, place: int) -> None:
         super().__init__()
-        self.layer, self.recompute = layer, recompute
-        self.place: int | None = None
+        self.layer, self.place = layer, place
         self.thoughts: Tensor | None = None
-        self.adapter: Any = None  # set past the module's own registration: the injection holds it
 
     def forward(self, h: Tensor, *args: Any, **kwargs: Any) -> Any:
-        if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self._pass, h, self.thoughts, args, kwargs, use_reentrant=False, preserve_rng_state=False)
-        return self._pass(h, self.thoughts, args, kwargs)
-
-    def _pass(self, h: Tensor, thoughts: Tensor | None, args: Any, kwargs: Any) -> Any:
-        if thoughts is not None:
-            h = self.adapter(h, thoughts)
-        return self.layer(h, *args, **kwargs)
+        return self.layer(h if self.thoughts is None else self.adapter(h, self.thoughts), *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         try:
