@@ -33,7 +33,7 @@ from ltm_pyro.pretrained.loading import read_config
 
 Clock = Callable[[], float]
 PARTS = ("scoring", "step", "memory")
-FAST, FULL, RECOMPUTED = "fast step", "training step of transformers", "fast step, recomputing"
+FAST, FULL, RECOMPUTED = "fast step", "training step of transformers", "fast step, layers recomputed"
 SIZES = {"batch": 4, "length": 128, "memory_batch": 8, "memory_length": 256}
 QUICK = {"batch": 2, "length": 16, "memory_batch": 2, "memory_length": 64}
 

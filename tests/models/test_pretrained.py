@@ -24,6 +24,7 @@ from ltm_pyro import (
     ScoreFunction,
     SlowStep,
 )
+from ltm_pyro.models.decoder.pretrained.recomputing import recompute_parts
 from ltm_pyro.testing import check_decoder
 
 V, T = 30, 9
@@ -89,6 +90,7 @@ def test_every_injection_keeps_the_contract_of_a_decoder(folders, kind, injectio
     [
         {"window": 3},
         {"recompute": "layers"},
+        {"recompute": "none"},
         {"constant": 2},
         {"per_layer": True},
         {"learns": "lora"},
@@ -320,7 +322,7 @@ def test_what_is_computed_again_is_not_kept(folders):
     assert kept["none"] > kept["feed-forward"] > kept["layers"]
     assert held(decoder(folders["Llama"])) == kept["feed-forward"], "the default"
     with pytest.raises(InputError, match="recompute='half': expected none, feed-forward, layers"):
-        decoder(folders["Llama"], recompute="half")
+        recompute_parts([], "half")
 
 
 def test_a_copy_that_recomputes_has_weights_of_its_own(folders):
