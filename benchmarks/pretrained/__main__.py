@@ -18,7 +18,7 @@ from typing import get_args
 import torch
 
 from benchmarks.pretrained.contestants import FastStep, FullStep, Scoring, decoder_of, model_of
-from benchmarks.pretrained.memory import OURS, RECOMPUTE, THEIRS, peak_of
+from benchmarks.pretrained.memory import RECOMPUTED, THEIRS, peak_of
 from benchmarks.pretrained.tiny import save_tiny_model
 from benchmarks.pretrained.wheels import smollm2
 from benchmarks.timing.figures import CAPTION, bars
@@ -33,7 +33,7 @@ from ltm_pyro.pretrained.loading import read_config
 
 Clock = Callable[[], float]
 PARTS = ("scoring", "step", "memory")
-FAST, FULL, RECOMPUTED = "fast step", "training step of transformers", "fast step, layers recomputed"
+FAST, FULL = "fast step", "training step of transformers"
 SIZES = {"batch": 4, "length": 128, "memory_batch": 8, "memory_length": 256}
 QUICK = {"batch": 2, "length": 16, "memory_batch": 2, "memory_length": 64}
 
@@ -53,23 +53,26 @@ def scoring(name: str, x: torch.Tensor, rounds: int, clock: Clock) -> tuple[Seco
 
 def steps(name: str, x: torch.Tensor, rounds: int, clock: Clock) -> tuple[Seconds, list[Measure]]:
     """Seconds of a fast step, also with layers that are computed again, and of a training step on all weights."""
-    fast, recomputed = (
-        FastStep(decoder_of(name, "prefix", x.shape[1], recompute=parts), x) for parts in ("feed-forward", "layers")
-    )
-    full = FullStep(model_of(name), x)
-    seconds = alternate({FAST: fast, RECOMPUTED: recomputed, FULL: full}, rounds, clock=clock)
-    measures = [Measure(f"{FAST} / {FULL}", quotients(seconds[FAST], seconds[FULL]), 0.75, least=False)]
-    return seconds, [*measures, Measure(f"{RECOMPUTED} / {FULL}", quotients(seconds[RECOMPUTED], seconds[FULL]))]
+    fast = {
+        label.replace("ours", FAST): FastStep(decoder_of(name, "prefix", x.shape[1], recompute=parts), x)
+        for label, parts in RECOMPUTED.items()
+    }
+    seconds = alternate({**fast, FULL: FullStep(model_of(name), x)}, rounds, clock=clock)
+    targets = {FAST: 0.75}
+    return seconds, [
+        Measure(f"{label} / {FULL}", quotients(seconds[label], seconds[FULL]), targets.get(label), least=False)
+        for label in fast
+    ]
 
 
 def memory(name: str, rounds: int, **process: int) -> tuple[dict[str, list[Peak]], list[Measure]]:
     """Peak memory of a fast step and of transformers' gradient of the inputs, beyond the loaded model."""
-    contestants = (THEIRS, OURS, RECOMPUTE)
+    contestants = (THEIRS, *RECOMPUTED)
     peaks = {contestant: [peak_of(contestant, name, **process) for _ in range(rounds)] for contestant in contestants}
     bytes_ = {contestant: [peak.step for peak in column] for contestant, column in peaks.items()}
     measures = [
         Measure(f"memory: {ours} / transformers", quotients(bytes_[ours], bytes_[THEIRS]), 0.5, least=False)
-        for ours in (OURS, RECOMPUTE)
+        for ours in RECOMPUTED
     ]
     sizes = [Measure(f"memory, {name}", tuple(n / 1e6 for n in column), unit="MB") for name, column in bytes_.items()]
     return peaks, measures + sizes

@@ -16,7 +16,8 @@ from benchmarks.timing.child import set_up
 from benchmarks.timing.process import answer_of
 from benchmarks.timing.resident import Peak, forget_most, most_bytes, now_bytes
 
-THEIRS, OURS, RECOMPUTE = "transformers", "ours", "ours, layers recomputed"
+THEIRS, OURS = "transformers", "ours"
+RECOMPUTED = {OURS: "none", f"{OURS}, feed-forward recomputed": "feed-forward", f"{OURS}, layers recomputed": "layers"}
 WARM = (1, 8)  # a text whose pass touches all weights, which are mapped from their file
 
 
@@ -24,7 +25,7 @@ def peak_of(contestant: str, name: str, batch: int, length: int, threads: int, s
     """Peak memory of one gradient beyond the loaded model, in a new process.
 
     Args:
-        contestant: `THEIRS`, `OURS` or `RECOMPUTE`.
+        contestant: `THEIRS` or one of `RECOMPUTED`.
         name: of the model.
         batch, length: of the texts.
         threads, seed: of torch.
@@ -48,7 +49,7 @@ def _step_of(contestant: str, name: str, length: int) -> tuple[Callable[[Tensor]
     if contestant == THEIRS:
         model: Any = model_of(name)
         return partial(GradientOfInputs, model), model.config.vocab_size
-    decoder = decoder_of(name, "prefix", length, recompute="layers" if contestant == RECOMPUTE else "feed-forward")
+    decoder = decoder_of(name, "prefix", length, recompute=RECOMPUTED[contestant])
     return partial(FastStep, decoder), decoder.vocabulary
 
 

@@ -90,7 +90,7 @@ def test_every_injection_keeps_the_contract_of_a_decoder(folders, kind, injectio
     [
         {"window": 3},
         {"recompute": "layers"},
-        {"recompute": "none"},
+        {"recompute": "feed-forward"},
         {"constant": 2},
         {"per_layer": True},
         {"learns": "lora"},
@@ -320,7 +320,6 @@ def held(made):
 def test_what_is_computed_again_is_not_kept(folders):
     kept = {name: held(decoder(folders["Llama"], recompute=name)) for name in ("none", "feed-forward", "layers")}
     assert kept["none"] > kept["feed-forward"] > kept["layers"]
-    assert held(decoder(folders["Llama"])) == kept["feed-forward"], "the default"
     with pytest.raises(InputError, match="recompute='half': expected none, feed-forward, layers"):
         recompute_parts([], "half")
 

@@ -69,8 +69,8 @@ class PretrainedDecoder(AbstractDecoder):
             needs the extra `lora`), or `all` weights.
         rank: of the low-rank matrices.
         recompute: activations that are computed again in the backward pass, instead of being kept: those of the
-            `feed-forward` networks, for less memory and a tenth more time; of whole `layers`, for still less and a
-            third more time; or of `none`. Values and gradients are the same.
+            `feed-forward` networks, for two thirds of the memory of a fast step; of whole `layers`, for a third of it
+            and the most time; or of `none`. Values and gradients are the same.
         dtype: of the model's own weights.
         revision: a branch, a tag or a commit, of a name on the hub.
         sha256: of the expected weights; others are refused.
@@ -110,7 +110,7 @@ class PretrainedDecoder(AbstractDecoder):
         window: int | None = None,
         learns: Learns = "adapters",
         rank: int = 8,
-        recompute: Recompute = "feed-forward",
+        recompute: Recompute = "none",
         dtype: Precision = "float32",
         revision: str | None = None,
         sha256: str | None = None,
