@@ -160,7 +160,7 @@ def carry_out(trials: Sequence[Trial], work: Path, sizes: Sizes) -> None:
         trained = time.perf_counter() - begun
         record = {
             **score(trial, work, sizes),
-            "trial": {**trial._asdict(), "arm": trial.arm._asdict()},
+            "trial": {**trial._asdict(), "arm": {**trial.arm._asdict(), "words": _without_folders(trial.arm.words)}},
             "sizes": sizes._asdict(),
             "tokens_per_second": speed,
             "train_seconds": trained,
@@ -168,6 +168,11 @@ def carry_out(trials: Sequence[Trial], work: Path, sizes: Sizes) -> None:
         }
         path.write_text(json.dumps(record) + "\n", encoding="utf-8")
         print(f"{trial.name}: {time.perf_counter() - begun:.0f} s", flush=True)
+
+
+def _without_folders(words: Sequence[str]) -> list[str]:
+    """Words of a command line in which a path is its last two parts."""
+    return ["/".join(Path(word).parts[-2:]) if Path(word).is_absolute() else word for word in words]
 
 
 def records() -> Iterator[Mapping[str, Any]]:

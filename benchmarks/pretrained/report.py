@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pretrained.experiment import CONSTANT, FROZEN, HALF
+from benchmarks.pretrained.experiment import CONSTANT, FROZEN, HALF, ZERO
 from ltm_pyro.evaluation.score import LN2, ratio_error
 
 Record = Mapping[str, Any]
@@ -19,8 +19,9 @@ HEADER = (
     "model",
     "bits/byte",
     "gain over the constant prompt",
-    "KL",
-    "prior - ELBO",
+    "gain over its z = 0",
+    "KL, bits/byte",
+    "prior - ELBO, bits/byte",
     "second half, bits/byte",
     "gain, second half",
     "tokens/s",
@@ -48,7 +49,7 @@ def _frozen(record: Record, constant: Record | None) -> tuple[str, ...]:
     nats, half = _nats(record, FROZEN), _nats(record, FROZEN + HALF)
     gains = _gain(nats, constant, record["bytes"], ""), _gain(half, constant, record["half"]["bytes"], HALF)
     bits, bits_half = _bits(nats, record["bytes"]), _bits(half, record["half"]["bytes"])
-    return ("frozen", bits, gains[0], "", "", bits_half, gains[1], "")
+    return ("frozen", bits, gains[0], "", "", "", bits_half, gains[1], "")
 
 
 def _arm(record: Record, constant: Record | None) -> tuple[str, ...]:
@@ -59,6 +60,7 @@ def _arm(record: Record, constant: Record | None) -> tuple[str, ...]:
         record["trial"]["arm"]["name"],
         _bits(nats, record["bytes"]),
         _gain(nats, constant, record["bytes"], ""),
+        "" if exact else _with_error(_nats(record, ZERO) - nats, record["bytes"]),
         "" if exact else f"{record['kl'] * sum(record['tokens']) / sum(record['bytes']) / LN2:.4f}",
         worth,
         _bits(half, record["half"]["bytes"]),

@@ -39,7 +39,7 @@ def write_texts(folder: Path, corpus: str | None, documents: int, vocabulary: in
         ids=np.concatenate([piece.ids for piece in pieces]),
         byte_counts=np.concatenate([piece.byte_counts for piece in pieces]),
         bounds=np.append(0, ends),
-        end=tokenizer.end,
+        end=tokenizer.eos_id,
         vocabulary=tokenizer.vocabulary,
     )
 
