@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from torch import Tensor
 
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.non_bound import AbstractNonBound
-from ltm_pyro.bounds.schedules import AbstractSchedule, lowest_of, scheduled
+from ltm_pyro.bounds.schedules import AbstractSchedule, scheduled_from_zero
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
@@ -51,15 +50,11 @@ class FreeBits(AbstractNonBound):
         if nats < 0 or per not in ("dimension", "layer"):
             raise InputError(f"nats={nats}, per={per!r}: expected 0 or more, and 'dimension' or 'layer'")
         self.nats, self.per, self.schedule = nats, per, kl_weight
-        if not 0 <= lowest_of(kl_weight) < math.inf:
-            raise InputError(f"kl_weight={kl_weight}: expected 0 or more")
         self.begin(0)
         super().__init__(particles, at_once=at_once)
 
     def begin(self, step: int) -> None:
-        self.kl_weight = scheduled(self.schedule, step)
-        if not 0 <= self.kl_weight < math.inf:  # a user's schedule may leave the range later
-            raise InputError(f"kl_weight={self.schedule}: expected 0 or more")
+        self.kl_weight = scheduled_from_zero("kl_weight", self.schedule, step)
 
     def estimate(self, draws: Draws) -> Tensor:
         kl = draws.kl()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.gradients.abstract import AbstractGradient
 from ltm_pyro.bounds.non_bound import AbstractNonBound
-from ltm_pyro.bounds.schedules import AbstractSchedule, lowest_of, scheduled
-from ltm_pyro.errors import InputError
+from ltm_pyro.bounds.schedules import AbstractSchedule, scheduled_from_zero
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
 
@@ -46,15 +43,11 @@ class KLWeighted(AbstractNonBound):
         at_once: int | None = None,
     ) -> None:
         self.schedule = kl_weight
-        if not 0 <= lowest_of(kl_weight) < math.inf:
-            raise InputError(f"kl_weight={kl_weight}: expected 0 or more")
         self.begin(0)
         super().__init__(particles, gradient=gradient, at_once=at_once)
 
     def begin(self, step: int) -> None:
-        self.kl_weight = scheduled(self.schedule, step)
-        if not 0 <= self.kl_weight < math.inf:  # a user's schedule may leave the range later
-            raise InputError(f"kl_weight={self.schedule}: expected 0 or more")
+        self.kl_weight = scheduled_from_zero("kl_weight", self.schedule, step)
 
     def value(self, log_w: Tensor) -> Tensor:
         return log_w.mean(0)

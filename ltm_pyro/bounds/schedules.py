@@ -185,6 +185,23 @@ def scheduled(number: float | AbstractSchedule, step: int) -> float:
     return _number(number)
 
 
+def scheduled_from_zero(name: str, number: float | AbstractSchedule, step: int, unit: str = "") -> float:
+    """Value of `scheduled`, which must be 0 or more and finite, as must be the lowest of a schedule.
+
+    Args:
+        name: of the number, for the message.
+        number, step: as for `scheduled`.
+        unit: of the number, for the message.
+
+    Raises:
+        InputError: for another value, now or at some step; a user's schedule may leave the range later.
+    """
+    value = scheduled(number, step)
+    if not (0 <= lowest_of(number) < math.inf and 0 <= value < math.inf):
+        raise InputError(f"{name}={number}: expected 0 or more{unit and f' {unit}'}")
+    return value
+
+
 def lowest_of(number: float | AbstractSchedule) -> float:
     """Lower bound on a number or schedule."""
     return number.lowest() if isinstance(number, AbstractSchedule) else _number(number)

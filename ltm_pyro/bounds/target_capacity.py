@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from ltm_pyro.bounds.draws import Draws
 from ltm_pyro.bounds.non_bound import AbstractNonBound
-from ltm_pyro.bounds.schedules import AbstractSchedule, lowest_of, scheduled
+from ltm_pyro.bounds.schedules import AbstractSchedule, scheduled_from_zero
 from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import NOT_NEGATIVE, bounded
 
@@ -44,15 +42,11 @@ class TargetCapacity(AbstractNonBound):
         if strength < 0:
             raise InputError(f"strength={strength}: expected 0 or more")
         self.schedule, self.strength = capacity, strength
-        if not 0 <= lowest_of(capacity) < math.inf:
-            raise InputError(f"capacity={capacity}: expected 0 or more nats")
         self.begin(0)
         super().__init__(particles, at_once=at_once)
 
     def begin(self, step: int) -> None:
-        self.capacity = scheduled(self.schedule, step)
-        if not 0 <= self.capacity < math.inf:  # a user's schedule may leave the range later
-            raise InputError(f"capacity={self.schedule}: expected 0 or more nats")
+        self.capacity = scheduled_from_zero("capacity", self.schedule, step, "nats")
 
     def estimate(self, draws: Draws) -> Tensor:
         distance = (draws.kl().total.mean(0) - self.capacity).abs()
