@@ -11,10 +11,9 @@ from torch import Tensor
 from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
+from ltm_pyro.guides.moments import moment
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel
-
-MEAN_DRAWS = 1000  # for the mean of a posterior that has none in closed form
 
 
 class PosteriorDraws(NamedTuple):
@@ -65,7 +64,7 @@ def draw_posteriors(
                 q = guide.posterior()
                 z = q.sample(torch.Size([draws]))
                 parts.append(
-                    PosteriorDraws(*(part.cpu() for part in (z, q.log_prob(z), prior().log_prob(z), _mean(q))))
+                    PosteriorDraws(*(part.cpu() for part in (z, q.log_prob(z), prior().log_prob(z), moment(q, "mean"))))
                 )
             done += len(batch.x)
             listener(done)
@@ -93,11 +92,3 @@ def refuse_uncontrollable(model: AbstractModel, guide: Any, run: object) -> None
         )
     if refusal := model.prior.density.refusal(linear=True):
         raise InputError(f"{run} has a {type(model.prior).__name__}: {refusal}")
-
-
-def _mean(q: Any) -> Tensor:
-    try:
-        mean: Tensor = q.mean
-    except (NotImplementedError, AttributeError):
-        mean = q.sample(torch.Size([MEAN_DRAWS])).mean(0)
-    return mean.detach()

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.guides.moments import moment
 from ltm_pyro.ranges import in_range, whole
 from ltm_pyro.runs.arguments import (
     Attribute,
@@ -61,12 +62,12 @@ class Posteriors:
     @cached_property
     def mean(self) -> Tensor:
         """Posterior means, (N, L, K, D); estimated from a thousand draws if q has no mean in closed form."""
-        return torch.cat([_moment(q, "mean") for q in self.distributions])
+        return torch.cat([moment(q, "mean") for q in self.distributions])
 
     @cached_property
     def standard_deviation(self) -> Tensor:
         """Posterior standard deviations, (N, L, K, D); from a thousand draws if q has no variance in closed form."""
-        return torch.cat([_moment(q, "variance").sqrt() for q in self.distributions])
+        return torch.cat([moment(q, "variance").sqrt() for q in self.distributions])
 
     @torch.no_grad()
     def draws(self, count: int) -> Tensor:
@@ -344,13 +345,3 @@ class TrainedRun:
                 )
         data = self.run.config.data
         return text_sequences(data.mode, texts, self.tokenizer, data.length)
-
-
-def _moment(q: Distribution, name: str) -> Tensor:
-    try:
-        moment: Tensor = getattr(q, name)
-    except (NotImplementedError, AttributeError):
-        with torch.no_grad():
-            draws = q.sample(torch.Size([1000]))
-        moment = draws.mean(0) if name == "mean" else draws.var(0)
-    return moment.detach()
