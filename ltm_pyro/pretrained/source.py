@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_json, read_text
+from ltm_pyro.files.digest import sha256_of
 from ltm_pyro.hub_errors import hub_errors_explained
 from ltm_pyro.optional import import_extra
 
@@ -21,7 +22,6 @@ KERNELS = ("attn_implementation", "experts_implementation")  # OWNER/NAME as the
 INDICES = "*.safetensors.index.json"
 FILES = ("*.safetensors", INDICES, CONFIG, "tokenizer*", "*.model", "vocab*", "merges.txt", CARD)
 SETTINGS_BYTES, CARD_BYTES = 2**24, 2**22
-BLOCK = 2**22  # bytes hashed at once
 UNKNOWN = "unknown"
 LICENCE = re.compile(r"license:[ \t]*['\"]?([\w.+-]{1,64})")
 
@@ -211,11 +211,8 @@ def _state(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=64)
 def _sum_of(path: str, size: int, changed: int) -> str:
     """SHA-256 of a file; its size and time of change are part of the key under which the sum is remembered."""
-    total = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            total.update(block)
-    return total.hexdigest()
+        return sha256_of(file)
 
 
 def _licence_of_gguf(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing_extensions import TypedDict
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import open_regular, read_json
+from ltm_pyro.files.digest import sha256_of
 
 MANIFEST = "manifest.json"
 MANIFEST_BYTES = 2**20
@@ -76,9 +76,6 @@ def _difference(file: Path, expected: FileSum, sums: bool) -> str:
 
 def _sum(path: Path) -> dict[str, Any]:
     """The manifest's entry of a file, computed from its content."""
-    digest, size = hashlib.sha256(), 0
     with open_regular(path) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    return {"size": size, "sha256": digest.hexdigest()}
+        digest = sha256_of(file)
+        return {"size": file.tell(), "sha256": digest}
