@@ -40,7 +40,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     "files": set(),
     "freezing": set(),
     "hub_errors": {"errors"},
-    "pretrained": {"errors", "files", "hub_errors", "optional"},
+    "pretrained": {"allocation", "errors", "files", "hub_errors", "optional"},
     "instances": set(),
     "known_classes": set(),
     "offered": set(),

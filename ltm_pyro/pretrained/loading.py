@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ltm_pyro.allocation import machine_memory
 from ltm_pyro.errors import InputError
 from ltm_pyro.files.cache_folder import cache_folder
 from ltm_pyro.files.new_folder import made_aside
@@ -126,10 +126,7 @@ def _convert(source: PretrainedSource, folder: Path, argument: str) -> None:
     with _quiet(transformers), _explained(source, argument), torch.random.fork_rng(devices=[]):
         model = transformers.AutoModelForCausalLM.from_pretrained(source.folder, dtype=torch.float32, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(source.folder, **options)
-    for holder in (model, model.config):  # else it counts as quantized, which is not saved
-        vars(holder).pop("quantization_config", None)
-        vars(holder).pop("hf_quantizer", None)
-    vars(model)["is_quantized"] = False
+    vars(model.config).pop("quantization_config", None)  # else it counts as quantized, which is not saved
     try:
         with made_aside(folder) as aside, _quiet(transformers):
             _save(model, aside)
@@ -150,13 +147,9 @@ def _save(model: Any, folder: Path) -> None:
 
 def _refuse_beyond_memory(source: PretrainedSource, argument: str) -> None:
     """Refuse weights that are larger than the machine's memory, judged by their files."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not available on this system
-        return
-    stored = sum(path.stat().st_size for path in source.weights)
+    memory, stored = machine_memory(), sum(path.stat().st_size for path in source.weights)
     needed = stored * (UNPACKED if source.is_gguf else 1)
-    if needed > memory:
+    if memory is not None and needed > memory:
         raise InputError(
             f"{argument} {source.name}: its weights take {needed / 2**30:,.0f} GiB, and this machine has "
             f"{memory / 2**30:,.0f} GiB: take a smaller model"
@@ -181,12 +174,23 @@ def _explained(source: PretrainedSource, argument: str) -> Iterator[None]:
 def _quiet(transformers: Any) -> Iterator[None]:
     """Context manager without the progress bars and warnings of transformers."""
     library = transformers.utils.logging
-    enabled, level = library.is_progress_bar_enabled(), library.get_verbosity()
-    library.disable_progress_bar()
+    level = library.get_verbosity()
     library.set_verbosity(logging.CRITICAL)
+    try:
+        with without_bars(transformers):
+            yield
+    finally:
+        library.set_verbosity(level)
+
+
+@contextmanager
+def without_bars(transformers: Any) -> Iterator[None]:
+    """Context manager that disables the progress bars of transformers, and restores their setting."""
+    library = transformers.utils.logging
+    enabled = library.is_progress_bar_enabled()
+    library.disable_progress_bar()
     try:
         yield
     finally:
-        library.set_verbosity(level)
         if enabled:
             library.enable_progress_bar()

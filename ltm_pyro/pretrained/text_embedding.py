@@ -60,9 +60,8 @@ class TextEmbedding(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> TextEmbedding:
-        super().train(mode)
-        self.model.eval()
-        return self
+        """Evaluation mode, whatever the mode of the module that holds this one."""
+        return super().train(False)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Embeddings of texts, shape (B, width)."""

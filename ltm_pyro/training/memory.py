@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from ltm_pyro.allocation import machine_memory
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.decoder_settings import is_flat
 
@@ -79,12 +79,9 @@ def _refuse(sizes: dict[str, int]) -> None:
 
 
 def _memory() -> int:
-    """Memory of the machine in bytes, or of its largest GPU if that is more."""
+    """Memory of the machine in bytes, or of its largest GPU if that is more; `LARGEST` where it is not known."""
     import torch
 
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not available on this system
-        memory = LARGEST
+    memory = machine_memory() or LARGEST
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     return max([memory, *(torch.cuda.get_device_properties(device).total_memory for device in devices)])

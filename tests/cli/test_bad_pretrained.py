@@ -12,9 +12,8 @@ from huggingface_hub import errors
 from pretrained_models import pretrained, save, text_tokenizer
 from runs import PRETRAINED, arguments, ltm
 
-from ltm_pyro import optional
+from ltm_pyro import allocation, optional
 from ltm_pyro.data.tokenizer import train_tokenizer
-from ltm_pyro.pretrained import loading
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2}
 
@@ -218,7 +217,7 @@ def test_a_model_with_restricted_access(refused, monkeypatch):
 
 
 def test_weights_beyond_the_memory(refused, monkeypatch):
-    monkeypatch.setattr(loading.os, "sysconf", lambda name: 32)
+    monkeypatch.setattr(allocation.os, "sysconf", lambda name: 32)
     message = refused("--decoder.name", "Llama")
     assert "its weights take" in message
     assert "take a smaller model" in message

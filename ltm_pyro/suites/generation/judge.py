@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.optional import import_extra
+from ltm_pyro.pretrained.loading import without_bars
 from ltm_pyro.suites.generation.sample import Sample
 
 
@@ -95,7 +95,7 @@ def load_pair(spec: str, kind: str, what: str) -> tuple[Any, Any]:
     """
     transformers = import_extra("transformers", "judge", what)
     try:
-        with _without_bars(transformers.utils.logging):
+        with without_bars(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(spec)
             return tokenizer, getattr(transformers, kind).from_pretrained(spec)
     except Exception as error:  # the library raises many unrelated types here
@@ -104,15 +104,3 @@ def load_pair(spec: str, kind: str, what: str) -> tuple[Any, Any]:
             f"{spec} cannot be loaded as {what}: {type(error).__name__}: {reason}. Give a folder saved by "
             "transformers, or a name on the hub (needs a network connection)"
         ) from error
-
-
-@contextlib.contextmanager
-def _without_bars(logging: Any) -> Iterator[None]:
-    """Context manager that disables the progress bars of transformers, and restores their setting."""
-    enabled = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if enabled:
-            logging.enable_progress_bar()
