@@ -128,12 +128,15 @@ def _recipe_values(argv: Sequence[str], decoder: Choice) -> dict[str, Any]:
 
 
 def _by_argument(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by argument: those of a group have dotted names, a class is one value."""
-    single = {name: of for name, of in settings.items() if not isinstance(of, dict) or "class_path" in of}
-    if "decoder" in single:  # whose class is the parser's own
-        spec = single.pop("decoder")
-        single |= {f"decoder.init_args.{key}": value for key, value in spec.get("init_args", {}).items()}
-    groups = {name: of for name, of in settings.items() if name not in single and name != "decoder"} | {
-        name: of for name, of in settings.items() if name == "decoder" and "class_path" not in of
-    }
-    return single | {f"{name}.{key}": value for name, of in groups.items() for key, value in of.items()}
+    """Settings by argument: those of a group have dotted names, a class is one value, but for that of the decoder."""
+    values: dict[str, Any] = {}
+    for name, of in settings.items():
+        if not isinstance(of, dict):
+            values[name] = of
+        elif "class_path" not in of:
+            values |= {f"{name}.{key}": value for key, value in of.items()}
+        elif name == "decoder":  # whose class is the parser's own
+            values |= {f"{name}.init_args.{key}": value for key, value in of.get("init_args", {}).items()}
+        else:
+            values[name] = of
+    return values

@@ -27,7 +27,7 @@ def refuse_other_tokenizer(config: Namespace, tokenizer: Tokenizer) -> None:
     Raises:
         InputError: naming the first token that differs.
     """
-    if is_flat(config.decoder) or (own := _tokenizer_of(config)) is None:
+    if is_flat(config.decoder) or (own := _tokenizer_of(config)) in (None, config.data.tokenizer):
         return
     from ltm_pyro.data import Tokenizer
 

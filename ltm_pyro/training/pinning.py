@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.guides import PretrainedEncoder
 from ltm_pyro.known_classes import known_class
+from ltm_pyro.training.bases import parts_with_base
 from ltm_pyro.training.decoder_arguments import decoder_class
 from ltm_pyro.training.decoder_settings import decoder_path
 
@@ -35,10 +36,9 @@ def pinned(config: Namespace) -> Namespace:
 def without_places(config: Namespace) -> Namespace:
     """A copy of a configuration without the place of a part whose hash is known, so that it may be moved."""
     config = config.clone()
-    for arguments in (config.decoder.get("init_args"), *_encoders(config.guide)):
-        if arguments is not None and arguments.get("sha256") is not None:
-            for name in PLACE:
-                arguments.pop(name, None)
+    for _, arguments in list(parts_with_base(config)):
+        for name in PLACE:
+            arguments.pop(name, None)
     return config
 
 
