@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]\(([^()\s]+)\)")
 CODE = re.compile(r"^ *```.*?^ *```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+REFERENCE = re.compile(r"\[[^\[\]\n]+\]\[([^\[\]\n]+)\]")
+DEFINITION = re.compile(r"^\[([^\[\]\n]+)\]: \S+$", re.MULTILINE)
 LISTED = re.compile(r"(?:1[.)]|[-+*])\s")  # what begins a list in the middle of a paragraph
 
 FOLDERS = ("docs", "benchmarks", "notebooks")
@@ -43,6 +45,12 @@ def broken(text, here):
             yield target
 
 
+def undefined(text):
+    """Labels of links whose targets stand at the end of the page, `[text][label]`, and do not stand there."""
+    written = CODE.sub("", text)
+    return set(REFERENCE.findall(written)) - set(DEFINITION.findall(written))
+
+
 def lists_in_paragraphs(text):
     """Lines of a paragraph that begin as a list does, and so are shown as one."""
     before = ""
@@ -64,6 +72,11 @@ def test_links_lead_somewhere(page):
 
 
 @every_page
+def test_labels_of_links_are_defined(page):
+    assert undefined(text_of(page)) == set()
+
+
+@every_page
 def test_paragraphs_stay_whole(page):
     assert list(lists_in_paragraphs(text_of(page))) == []
 
@@ -75,6 +88,12 @@ def test_what_leads_nowhere_would_be_noticed():
     )
     assert list(broken(text, here)) == ["docs/nowhere.md", "docs/bounds.md#no-such-heading"]
     assert list(broken("```\n[a](nowhere)\n```\n[b](https://nowhere)", here)) == []
+
+
+def test_a_label_without_its_target_would_be_noticed():
+    assert undefined(
+        "[a][one], `b[0][i]`, [c][two]\n\n[one]: https://nowhere\n[two]: https://nowhere# with blanks"
+    ) == {"two"}
 
 
 def test_a_broken_paragraph_would_be_noticed():
