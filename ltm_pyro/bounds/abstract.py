@@ -175,6 +175,10 @@ class AbstractObjective(Recorded, PyroELBO):
         if isinstance(self.schedule, AbstractSchedule):
             self.schedule.spread_over(steps)
 
+    def schedule_end(self) -> int:
+        """Number of slow steps until the last change of its schedule; 0 without a schedule."""
+        return self.schedule.duration() if isinstance(self.schedule, AbstractSchedule) else 0
+
     def unreached(self, steps: int) -> str:
         """One line for a schedule that ends after a run of `steps` slow steps; empty if none does."""
         if not isinstance(self.schedule, AbstractSchedule) or self.schedule.duration() <= steps:

@@ -42,6 +42,9 @@ class FixedNoise(AbstractNonBound):
     def spread_over(self, steps: int | None) -> None:
         self.objective.spread_over(steps)
 
+    def schedule_end(self) -> int:
+        return self.objective.schedule_end()
+
     def unreached(self, steps: int) -> str:
         return self.objective.unreached(steps)
 

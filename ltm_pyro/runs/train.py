@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import open_run, say_bases
 from ltm_pyro.runs.session import Session
+from ltm_pyro.runs.trackers.trackers import refuse_missing
 from ltm_pyro.training.build import build, validate
 from ltm_pyro.training.checkpoints import step_named
 from ltm_pyro.training.data_module import DataModule, DataRecord, corpus_of, prepare_data
@@ -131,7 +132,7 @@ def _go_on(run: Run, checkpoint: str, place: str | None) -> int:
 
     run.find(checkpoint)  # a run without a checkpoint is refused before any work is done
     saved: dict[str, Any] = run.read_json(DATA, DataRecord)
-    accelerator = make_accelerator(run.folder, run.config)
+    accelerator = make_accelerator(run.folder, run.config, resumed=True)
     config = with_place(run, saved, place)
     material = _read_by_all(config, accelerator, lambda: prepare_again(run, saved, place))
     if saved["fingerprint"] != material.fingerprint:
@@ -177,10 +178,15 @@ def describe_material(material: DataModule) -> dict[str, Any]:
     return {"fingerprint": material.fingerprint, **counts, **material.notes}
 
 
-def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
+def make_accelerator(folder: Path, config: Namespace, resumed: bool = False) -> Accelerator:
     """Device, precision and trackers of a run, and the processes that share it.
 
     `accelerate launch --use_fsdp` is equivalent to `--train.shard true`.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        resumed: True if the run goes on: it then does so without trackers that are not installed, and a line says so.
 
     Raises:
         InputError: if the precision or a tracker is not available, or launched processes do not find one another.
@@ -199,12 +205,13 @@ def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
         settings.shard = True
     if device.index is not None and device.type == "cuda":
         torch.cuda.set_device(device)
+    trackers = _installed_trackers(settings.trackers, resumed)
     try:
         accelerator = Accelerator(
             mixed_precision=settings.precision,
             # otherwise several processes on a CPU would not look for one another
             cpu=device == torch.device("cpu") and (is_chosen() or launched() > 1),
-            log_with=settings.trackers or None,
+            log_with=trackers or None,
             project_dir=str(folder),
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
@@ -217,3 +224,17 @@ def make_accelerator(folder: Path, config: Namespace) -> Accelerator:
             "accelerate launch, all with the same arguments"
         )
     return accelerator
+
+
+def _installed_trackers(names: Sequence[str], resumed: bool) -> list[str]:
+    """Trackers whose packages are installed: all of them, or for a resumed run some."""
+    installed = []
+    for name in names:
+        try:
+            refuse_missing([name])
+            installed.append(name)
+        except InputError as error:
+            if not resumed:
+                raise
+            say(f"{error}. Training goes on without it")
+    return installed

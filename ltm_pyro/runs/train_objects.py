@@ -102,7 +102,7 @@ def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Token
 
 
 def _trained(components: RunComponents, config: Namespace, material: DataModule, folder: Path, resume: bool) -> Run:
-    accelerator = make_accelerator(folder, config)
+    accelerator = make_accelerator(folder, config, resume)
     processes = Processes(accelerator)
     _refuse_unlike_processes(processes, components, material)
     with RunLock(folder) as lock:
