@@ -45,6 +45,9 @@ class FixedNoise(AbstractNonBound):
     def schedule_end(self) -> int:
         return self.objective.schedule_end()
 
+    def scheduled_over(self, steps: int, step: int) -> float | None:
+        return self.objective.scheduled_over(steps, step)
+
     def unreached(self, steps: int) -> str:
         return self.objective.unreached(steps)
 

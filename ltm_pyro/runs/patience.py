@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation import Evaluation, Score
 
 STANDARD_ERRORS = 2.0  # that an improvement exceeds
+LEAST = 1e-4  # nats per token that it exceeds too: with common noise even a useless gain may exceed its error
 MEASURES = ("exact", "diffusion", "elbo", "predictive")  # the first that there is, as for the best checkpoint
 
 
@@ -23,7 +24,8 @@ class Patience:
     .. math:: \frac{\sum_n (r_n - c_n)}{\sum_n t_n} > 2\,\mathrm{SE},
 
     where :math:`r_n` and :math:`c_n` are the costs of sequence n in the reference and now, and :math:`t_n` its tokens.
-    The standard error is that of the paired difference over sequences. The reference is the last validation that
+    The standard error is that of the paired difference over sequences; an improvement also exceeds 0.0001 nats per
+    token. The reference is the last validation that
     improved, so that several small gains add up to one that exceeds noise. Costs are of fresh noise: of the ELBO, or of
     the second half of each sequence if q has no density. Until `begins` every validation becomes the reference, because
     costs may move either way while the bounds' schedules last.
@@ -70,7 +72,7 @@ class Patience:
             if len(score.nats) != len(self._score.nats):
                 raise InputError("validations of one run were made on different sequences: resume from an earlier step")
             gap, error = self._gap = self._score.minus(score)
-            if not gap > STANDARD_ERRORS * error:
+            if not gap > max(STANDARD_ERRORS * error, LEAST):
                 self.stale += 1
                 return
         self.stale, self.reference, self._score = 0, step, score

@@ -62,8 +62,8 @@ class TrainSettings:
             run that is trained further keeps those with which it began.
         patience: number of validations in a row without an improvement that exceeds noise, after which training stops;
             never if None. An improvement is a gain over the validation of the last one of more than two standard
-            errors, paired by sequence. Validations before the end of the warm-up and of the bounds' schedules do not
-            count.
+            errors, paired by sequence, and of 0.0001 nats per token. Validations before the end of the warm-up and of
+            the bounds' schedules do not count.
         batch_size: B, sequences of a step, in all processes together.
         accumulate: number of slices of each process's part of the batch, computed one after another, so that the memory
             is that of one slice. The gradient is that of the whole batch; only `InfoVAE`, which compares sequences with
