@@ -249,8 +249,9 @@ def test_any_argument_is_a_dimension_of_numbers_and_of_classes(corpus):
     assert len({law["among"] for law in laws}) == 4
     assert all("2 different budgets" in law["reason"] for law in laws)  # those of one group alone
     names = {path.stem for path in Path("study/figures").iterdir()}
-    assert {"slow.learning_rate", "fast-steps", "flops-learning_rate-0.02-prior-GaussianPrior"} <= names
-    assert "prior" not in names  # no axis of numbers
+    drawn = ("slow_learning_rate-", "fast-steps-", "flops-learning_rate-0_02-prior-GaussianPrior-")
+    assert all(any(name.startswith(beginning) for name in names) for beginning in drawn)
+    assert not any(name.startswith("prior") for name in names)  # no axis of numbers
     before = {path: path.stat().st_mtime_ns for path in Path("study/runs").glob("*/config.yaml")}
     assert scale(corpus, *words, "--resume", without=["slow.learning_rate"]) == 0
     assert {path: path.stat().st_mtime_ns for path in Path("study/runs").glob("*/config.yaml")} == before

@@ -72,10 +72,10 @@ def _figures(
             labels = [row[axis] for row in means]
             if len(set(labels)) > 1 and is_numeric(labels):
                 panels = _against(means, single, axis, columns_of(means[0])[axis])
-                drawings.append(Drawing(f"{folder_of(axis)}{suffix}", panels, AXIS, columns=3))
+                drawings.append(Drawing(f"{_file_name(axis)}{suffix}", panels, AXIS, columns=3))
         for among in dict.fromkeys(map(group_of, means)):
             ours, dots = ([row for row in group if group_of(row) == among] for group in (means, single))
-            of = f"-{folder_of(among)}" if among else ""
+            of = f"-{_file_name(among)}" if among else ""
             panels = _against_compute(ours, dots, [law for law in laws if law["among"] == among], compute)
             drawings.append(Drawing(f"flops{of}{suffix}", panels, FLOPS, 2.8))
     if len({row["inference"] for row in rows}) > 1:
@@ -85,6 +85,11 @@ def _figures(
     if len({point["step"] for point in curves}) > 1:
         drawings.append(Drawing("learning", _learning(curves), LEARNING))
     return drawings
+
+
+def _file_name(text: str) -> str:
+    """Part of a figure's name, without the dots that would begin its suffix."""
+    return folder_of(text).replace(".", "_")
 
 
 def _against(rows: Sequence[Record], runs: Sequence[Record], by: str, label: str) -> Panels:

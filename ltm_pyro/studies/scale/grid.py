@@ -9,7 +9,7 @@ from typing import Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.files import read_yaml
-from ltm_pyro.runs.config import Settings, merged
+from ltm_pyro.runs.config import CLASSES, Settings, merged
 from ltm_pyro.runs.names import did_you_mean
 from ltm_pyro.studies.scale.axes import Label, Value, folder_part, is_axis, refuse_unfit_axis, values_of
 
@@ -128,7 +128,16 @@ def _read(path: Path) -> dict[str, Any]:
     content = read_yaml(path, remedy="Expected YAML such as `fast_steps: [2, 4, 8]`", follow=True)
     if not isinstance(content, dict):
         raise InputError(f"--grid {path}: expected dimensions with their values, such as `fast_steps: [2, 4, 8]`")
-    return content
+    return {name: _as_read(str(name), of) for name, of in content.items()}
+
+
+def _as_read(name: str, content: Any) -> Any:
+    """Values as the parser of arguments reads them, to which 1e-3 is a number, although it is a text in YAML."""
+    from jsonargparse import get_loader
+
+    if isinstance(content, list):
+        return [_as_read(name, item) for item in content]
+    return get_loader("yaml")(content) if isinstance(content, str) and name not in CLASSES else content
 
 
 def _values(where: str, name: str, content: Any) -> list[Any]:
