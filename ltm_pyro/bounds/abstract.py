@@ -175,6 +175,18 @@ class AbstractObjective(Recorded, PyroELBO):
         if isinstance(self.schedule, AbstractSchedule):
             self.schedule.spread_over(steps)
 
+    def schedule_end(self) -> int:
+        """Number of slow steps until the last change of its schedule; 0 without a schedule."""
+        return self.schedule.duration() if isinstance(self.schedule, AbstractSchedule) else 0
+
+    def scheduled_over(self, steps: int, step: int) -> float | None:
+        """Value of its schedule after a slow step if the schedule is spread over `steps`; None without a schedule."""
+        if not isinstance(self.schedule, AbstractSchedule):
+            return None
+        schedule = copy(self.schedule)
+        schedule.spread_over(steps)
+        return schedule.at(step)
+
     def unreached(self, steps: int) -> str:
         """One line for a schedule that ends after a run of `steps` slow steps; empty if none does."""
         if not isinstance(self.schedule, AbstractSchedule) or self.schedule.duration() <= steps:

@@ -42,6 +42,12 @@ class FixedNoise(AbstractNonBound):
     def spread_over(self, steps: int | None) -> None:
         self.objective.spread_over(steps)
 
+    def schedule_end(self) -> int:
+        return self.objective.schedule_end()
+
+    def scheduled_over(self, steps: int, step: int) -> float | None:
+        return self.objective.scheduled_over(steps, step)
+
     def unreached(self, steps: int) -> str:
         return self.objective.unreached(steps)
 

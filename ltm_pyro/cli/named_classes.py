@@ -28,6 +28,7 @@ class NamedClass(NamedTuple):
     path: str
     arguments: tuple[tuple[str, str], ...] = ()
     further: tuple[str, ...] = ()
+    option: str = ""  # that names it, for messages; --ROLEs if empty
 
     def __str__(self) -> str:
         arguments = ", ".join(f"{key}={value}" for key, value in self.arguments)
@@ -72,22 +73,23 @@ def _variant(name: NamedClass, argv: Sequence[str]) -> Variant:
     try:
         return Variant(str(name), named_settings(name.argv, settings_of([*argv, *name.argv])))
     except InputError as error:
-        raise InputError(f"--{name.role}s {name}: {error}") from error
+        raise InputError(f"{name.option or f'--{name.role}s'} {name}: {error}") from error
 
 
-def parse_named(role: str, text: str) -> NamedClass:
+def parse_named(role: str, text: str, option: str = "") -> NamedClass:
     """Parse `CLASS` or `CLASS(name=value, ...)`, optionally followed by arguments of `ltm train` for this class alone.
 
     Raises:
         InputError: for any other text.
     """
-    expected = f"--{role}s {text}: expected a class, or a class with arguments as in 'MyClass(size=4)'"
+    where = f"{option or f'--{role}s'} {text}"
+    expected = f"{where}: expected a class, or a class with arguments as in 'MyClass(size=4)'"
     named, *further = re.split(r"\s+(?=--)", text.strip(), maxsplit=1)
     try:
         argv = shlex.split(" ".join(further))
         tree = ast.parse(named, mode="eval").body
     except ValueError as error:
-        raise InputError(f"--{role}s {text}: {error}") from error
+        raise InputError(f"{where}: {error}") from error
     except SyntaxError as error:
         raise InputError(f"{expected}, in quotes, since the shell interprets brackets") from error
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
@@ -97,7 +99,7 @@ def parse_named(role: str, text: str) -> NamedClass:
     if call.args or any(keyword.arg is None for keyword in call.keywords):
         raise InputError(f"{expected}; give every argument by its name")
     arguments = tuple((str(keyword.arg), _value(keyword.value)) for keyword in call.keywords)
-    return NamedClass(role, path, arguments, tuple(argv))
+    return NamedClass(role, path, arguments, tuple(argv), option)
 
 
 def _value(node: ast.expr) -> str:

@@ -97,7 +97,7 @@ def _parser(argv: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
     parser = new_run_parser(decoder.cls)
     parser.usage = (
         "ltm train [CORPUS] [--recipe NAME] [--run FOLDER] [ARGUMENT ...]\n"
-        "       ltm train --resume RUN [--corpus_at PLACE]"
+        "       ltm train --resume RUN [--corpus_at PLACE] [--train.steps N]"
     )
     parser.description = "`ltm train`: train a run on a corpus; prints its table of scores and two samples."
     parser.add_argument("--recipe", default="tiny", help=f"defaults to start from: {', '.join(recipes())}")
@@ -108,7 +108,8 @@ def _parser(argv: Sequence[str], decoder: Choice = USUAL) -> ArgumentParser:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="continue an interrupted run, or from one of its checkpoints; only --corpus_at may be given with it",
+        help="continue an interrupted run, or from one of its checkpoints; only --corpus_at, a larger --train.steps, "
+        "--train.schedule_steps and --train.patience may be given with it",
     )
     parser.add_argument(
         "--corpus_at", metavar="PLACE", help="with --resume: the place of the run's corpus now, if it has been moved"

@@ -99,11 +99,15 @@ class SlowStep(Recorded):
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
+        return self.rate_over(self.steps, step)
+
+    def rate_over(self, steps: int | None, step: int) -> float:
+        """The learning rate of a step, counted from 0, if the schedule lasts `steps` steps."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
-        if self.steps is None:
+        if steps is None:
             return self.learning_rate
-        progress = min(1.0, (step - self.warmup) / max(1, self.steps - 1 - self.warmup))
+        progress = min(1.0, (step - self.warmup) / max(1, steps - 1 - self.warmup))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * cosine)
 

@@ -12,15 +12,17 @@ import torch
 from ltm_pyro.errors import InputError
 from ltm_pyro.inference import FastLoop, SlowStep
 from ltm_pyro.instances import require_instance
-from ltm_pyro.runs.config import as_dict, complete, merged
+from ltm_pyro.runs.config import as_dict, complete, merged, without
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.description import described, refuse_unlike
 from ltm_pyro.runs.session import Session
-from ltm_pyro.runs.train import describe_material, make_accelerator
+from ltm_pyro.runs.train import apply_changes, describe_material, make_accelerator, schedule_length
 from ltm_pyro.runs.trained import TrainedRun
 from ltm_pyro.training.build import RunComponents, build
+from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.data_module import DataModule, DataRecord
 from ltm_pyro.training.dry_run import dry_run
+from ltm_pyro.training.further import CHANGEABLE, with_changes
 from ltm_pyro.training.given_text import GIVEN, keep_held_out
 from ltm_pyro.training.held_out import DATA
 from ltm_pyro.training.pinning import pinned
@@ -68,7 +70,9 @@ def train(
         tokenizer: of the ids; if None, the text of an id is its number.
         settings: of training: `train.steps`, `train.batch_size`, `train.evaluate_every` and so on, as
             `ltm_pyro.recipe` nests them.
-        resume: continue the run in the folder, which must be of the same objects and sequences.
+        resume: continue the run in the folder, which must be of the same objects and sequences. More `train.steps` than
+            before train it further, at the values with which its schedules ended, unless `train.schedule_steps` says
+            otherwise.
 
     Returns:
         The run, with the weights of its best checkpoint.
@@ -102,7 +106,7 @@ def _refuse_unfit(components: RunComponents, config: Namespace, tokenizer: Token
 
 
 def _trained(components: RunComponents, config: Namespace, material: DataModule, folder: Path, resume: bool) -> Run:
-    accelerator = make_accelerator(folder, config)
+    accelerator = make_accelerator(folder, config, resume)
     processes = Processes(accelerator)
     _refuse_unlike_processes(processes, components, material)
     with RunLock(folder) as lock:
@@ -111,7 +115,8 @@ def _trained(components: RunComponents, config: Namespace, material: DataModule,
             refuse_existing(folder, config)
         goes_on = processes.text_of_first(str(goes_on)) == str(True)  # all look before the first makes the folder
         if goes_on:
-            run = _opened(folder, config, material)
+            run = _opened(folder, config, material, processes.first)
+            components.slow.steps = schedule_length(run.config)
         else:
             run = _made(folder, config, material, lock) if processes.first else Run(folder, config)
         session = Session(run, components, material, accelerator)
@@ -153,12 +158,15 @@ def _config(components: RunComponents, batches: Any, settings: Mapping[str, Any]
     if components.slow.steps is not None:
         implied["train.steps"] = components.slow.steps
     config = complete(merged(described(components), implied, settings))
-    if components.slow.steps not in (None, config.train.steps):
+    steps = components.slow.steps
+    if steps is not None and steps < config.train.steps:  # as after an earlier call with fewer steps
+        config.train.schedule_steps = config.train.schedule_steps or steps
+    if steps not in (None, schedule_length(config)):
         raise InputError(
-            f"the slow step's learning rate falls to its end within {components.slow.steps} steps, and the run takes "
-            f"{config.train.steps}: leave SlowStep's steps out, or give the same number"
+            f"the slow step's learning rate falls to its end within {steps} steps, and the run's schedules within "
+            f"{schedule_length(config)}: leave SlowStep's steps out, or give train.schedule_steps the same number"
         )
-    components.slow.steps = config.train.steps
+    components.slow.steps = schedule_length(config)
     return config
 
 
@@ -190,18 +198,25 @@ def _made(folder: Path, config: Namespace, material: DataModule, lock: RunLock) 
     return run
 
 
-def _opened(folder: Path, config: Namespace, material: DataModule) -> Run:
-    """The run in a folder that is resumed.
+def _opened(folder: Path, config: Namespace, material: DataModule, writes: bool) -> Run:
+    """The run in a folder that is resumed, with more steps or another patience if the settings say so.
 
     Raises:
         InputError: if the run was begun with other objects, settings or sequences.
     """
     run = Run.open(folder, trust_code=True)
-    if as_dict(run.config) != as_dict(config):
+    changes = {name: config.train[name] for name in CHANGEABLE}
+    if _constant(run.config) != _constant(config):
         raise InputError(
             f"{folder} was begun with other objects or settings, which are in its config.yaml: give those, or another "
             "folder"
         )
     if run.read_json(DATA, DataRecord)["fingerprint"] != material.fingerprint:
         raise InputError(f"{folder} was begun with other sequences: give the same, or another folder")
+    apply_changes(run, with_changes(folder, run.config, changes), step_of(run.find("latest")), writes)
     return run
+
+
+def _constant(config: Namespace) -> dict[str, Any]:
+    """Settings that a resume may not change."""
+    return without(as_dict(config), *(f"train.{name}" for name in CHANGEABLE))

@@ -28,6 +28,7 @@ from ltm_pyro.runs.arguments import (
     TopP,
 )
 from ltm_pyro.runs.config import Settings, as_dict
+from ltm_pyro.runs.ending import Ending, read
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
@@ -115,6 +116,11 @@ class TrainedRun:
     def settings(self) -> Settings:
         """Every argument of the run, nested."""
         return as_dict(self.run.config)
+
+    @property
+    def ending(self) -> Ending | None:
+        """The end of training and its reason, as in `training.json`; None if the run is being trained."""
+        return read(self.run)
 
     @property
     def tokenizer(self) -> Tokenizer:

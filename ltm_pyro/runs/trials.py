@@ -47,6 +47,7 @@ def train_run(folder: Path, config: Namespace, material: DataModule) -> Run:
     with RunLock(folder) as lock:
         session = _session(folder, config, material, lock)
         stopped = session.train()
+        session.trackers.close("finished")
     if stopped:
         say(f"{stopped}: saved after step {session.trainer.step}. Go on with the same command and --resume")
         raise SystemExit(128 + getattr(signal, stopped))
@@ -60,7 +61,7 @@ def _session(folder: Path, config: Namespace, material: DataModule, lock: RunLoc
         start = train.fitting_start(config)
         return train.begin(folder, config, material, train.make_accelerator(folder, config), lock, start)
     run = Run.open(folder)
-    session = Session(run, run.build(), material, train.make_accelerator(folder, config))
+    session = Session(run, run.build(), material, train.make_accelerator(folder, config, resumed=True))
     session.trainer.resume()
     return session
 

@@ -128,7 +128,7 @@ def build(parser: ArgumentParser, config: Namespace, tokenizer: Tokenizer | Stan
     built = _instantiate(parser, config)
     thoughtless = config.model != "latent-thought"
     decoder = make_decoder(built.decoder, vocabulary, config.data.length, bos_id, thoughtless=thoughtless)
-    built.slow.steps = config.train.steps
+    built.slow.steps = config.train.schedule_steps or config.train.steps
     if config.model == "autoregressive":
         return RunComponents(AutoregressiveModel(decoder), EmptyGuide(decoder.z_shape), built.fast, built.slow)
     if config.model == "masked-diffusion":

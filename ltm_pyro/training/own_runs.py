@@ -23,20 +23,19 @@ def home() -> Path:
     return (Path(shared) if shared else Path.home() / ".local" / "share") / "ltm_pyro"
 
 
-def remember(config: Path) -> None:
+def remember(config: Path, code: str | None = None) -> None:
     """Record a run's configuration as the user's own, by its path and content.
-
-    The current folder is recorded too, as that of the code that the configuration names.
 
     Args:
         config: the file, which must exist.
+        code: folder of the code that the configuration names; the current folder if None.
 
     Raises:
         OSError, RuntimeError: if the record cannot be written.
     """
     path = _record(config)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"config": str(config.resolve()), "sha256": _sum(config), "code": os.getcwd()}
+    content = {"config": str(config.resolve()), "sha256": _sum(config), "code": code or os.getcwd()}
     part = path.with_suffix(f".{os.getpid()}")
     part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     part.replace(path)

@@ -6,6 +6,9 @@ from typing import Any
 
 from ltm_pyro.files.cache_folder import NOWHERE
 
+REPORTING = ("trackers", "project", "run_name")  # arguments of training that say where it is reported
+USUAL = {"project": "ltm_pyro"}
+
 
 def without_reach(values: dict[str, Any]) -> list[str]:
     """Remove the arguments that name folders to write to (`data.cache`, `path` of a memory) or services to report to.
@@ -22,8 +25,9 @@ def without_reach(values: dict[str, Any]) -> list[str]:
     removed = []
     if isinstance(data, dict) and data.get("cache") not in (None, *NOWHERE):
         removed.append(f"data.cache {data.pop('cache')}")
-    if isinstance(train, dict) and train.get("trackers"):
-        removed.append(f"train.trackers {train.pop('trackers')}")
+    if isinstance(train, dict):
+        named = [name for name in REPORTING if train.get(name) not in (None, [], USUAL.get(name))]
+        removed += [f"train.{name} {train.pop(name)}" for name in named]
     return removed + _without_paths(values.get("guide"), "guide")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from ltm_pyro.errors import InputError
 from ltm_pyro.ranges import SEED, Range, refuse_outside, whole
+
+NAME = re.compile(r"[^\W_][\w .-]{0,127}")  # of a project or a run, safe in the paths and queries of every tracker
 
 
 @dataclass
@@ -53,6 +57,13 @@ class TrainSettings:
 
     Args:
         steps: slow steps.
+        schedule_steps: slow steps over which the learning rate falls, and of which schedules in shares of the run have
+            their shares; `steps` if None. After them the learning rate and all weights stay at their last values. A
+            run that is trained further keeps those with which it began.
+        patience: number of validations in a row without an improvement that exceeds noise, after which training stops;
+            never if None. An improvement is a gain over the validation of the last one of more than two standard
+            errors, paired by sequence, and of 0.0001 nats per token. Validations before the end of the warm-up and of
+            the bounds' schedules do not count.
         batch_size: B, sequences of a step, in all processes together.
         accumulate: number of slices of each process's part of the batch, computed one after another, so that the memory
             is that of one slice. The gradient is that of the whole batch; only `InfoVAE`, which compares sequences with
@@ -73,10 +84,15 @@ class TrainSettings:
         keep: number of the latest checkpoints that are kept, in addition to the best.
         samples: number of texts written at the end.
         precision: `bf16` runs the decoder in mixed precision; posteriors and bounds stay in float32.
-        trackers: trackers that receive the metrics through Accelerate: `tensorboard`, `wandb`, ...
+        trackers: trackers that receive configuration, metrics, figures and samples through Accelerate: `tensorboard`,
+            `mlflow`, `trackio`, `wandb`; others of Accelerate receive configuration and metrics.
+        project: name of the project at the trackers; letters, digits, spaces and `._-`.
+        run_name: name of the run at the trackers; the name of its folder if None.
     """
 
     steps: int = 1000
+    schedule_steps: int | None = None
+    patience: int | None = None
     batch_size: int = 16
     accumulate: int = 1
     shard: bool = False
@@ -92,9 +108,13 @@ class TrainSettings:
     samples: int = 2
     precision: Literal["no", "bf16"] = "no"
     trackers: list[str] = field(default_factory=list)
+    project: str = "ltm_pyro"
+    run_name: str | None = None
 
     ranges: ClassVar[dict[str, Range]] = {
         "steps": whole(1),
+        "schedule_steps": whole(1),
+        "patience": whole(1),
         "batch_size": whole(1),
         "accumulate": whole(1),
         "seed": SEED,
@@ -110,3 +130,19 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         refuse_outside(vars(self), self.ranges, "train.")
+        for name in ("project", "run_name"):
+            if (value := getattr(self, name)) is not None and not NAME.fullmatch(value):
+                raise InputError(
+                    f"train.{name}={value!r}: expected up to 128 letters, digits, spaces and `._-`, a letter or digit "
+                    "first"
+                )
+        if self.patience is not None and self.evaluate_sequences < 2:
+            raise InputError(
+                f"train.patience={self.patience}: the noise of a difference needs train.evaluate_sequences of 2 or "
+                f"more, not {self.evaluate_sequences}"
+            )
+
+    @property
+    def schedule_length(self) -> int:
+        """Number of slow steps over which schedules are spread."""
+        return self.schedule_steps or self.steps

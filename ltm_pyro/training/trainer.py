@@ -19,7 +19,7 @@ from ltm_pyro.training.diagnosis import DivergedError, first_non_finite, offendi
 from ltm_pyro.training.interruption import Interruption
 from ltm_pyro.training.processes import Processes
 from ltm_pyro.training.randomness import random_state, remark_on_threads, restore_random_state, seed_torch
-from ltm_pyro.training.records import flat, per_token
+from ltm_pyro.training.records import per_token
 from ltm_pyro.training.slices import count_slices, part_of, refuse_unshared
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from ltm_pyro.training.checkpoints import Checkpoint
     from ltm_pyro.training.settings import TrainSettings
     from ltm_pyro.training.shards import Shards
+    from ltm_pyro.training.stopping import StoppingRule
     from ltm_pyro.training.storage import TrainingStorage
 
 
+STOPPING = "stopping"  # the stopping rule's part of a checkpoint's state
 ECHO = 2.0  # seconds in which a launcher has passed on a signal to all of its processes
 
 
@@ -46,13 +48,14 @@ class Trainer:
     Args:
         components: model, guide, fast loop and slow step.
         batches: endless training batches, with a state of their own.
-        accelerator: device, precision and trackers.
+        accelerator: device, precision and processes.
         settings: how long, how much at once, and when to validate and to save.
         storage: of checkpoints and metrics.
         validate: called after every `evaluate_every` steps and after the last; returns the metrics to log,
             `elbo` among them, or `predictive` where there is none (nats per token, higher is better). It must leave the
             random state as it was.
         listener: told every record that is logged.
+        stopping: rule that may end training early; none if None.
     """
 
     def __init__(
@@ -64,7 +67,9 @@ class Trainer:
         storage: TrainingStorage,
         validate: Callable[[], dict[str, Any]],
         listener: Callable[[dict[str, Any]], None] = lambda record: None,
+        stopping: StoppingRule | None = None,
     ) -> None:
+        self.stopping = stopping
         self.components, self.batches, self.accelerator = components, batches, accelerator
         self.settings, self.storage = settings, storage
         self.validate, self.listener, self.processes = validate, listener, Processes(accelerator)
@@ -134,9 +139,14 @@ class Trainer:
         restore_random_state(checkpoint.state["random"])
         self.step, self.tokens = checkpoint.step, int(checkpoint.state["tokens"])
         self.remark = remark_on_threads(checkpoint.state)
+        if self.stopping is not None and STOPPING in checkpoint.state:  # the rule may be newer than the checkpoint
+            self.stopping.load_state_dict(checkpoint.state[STOPPING])
 
     def train(self) -> str | None:
-        """Train to the last step; returns the name of the signal that ended it early, in any process, or None.
+        """Train to the last step, or until the stopping rule ends it.
+
+        Returns:
+            The name of the signal that ended training early, in any process, or None.
 
         Raises:
             DivergedError: at a NaN or an infinity; the checkpoints before it stay.
@@ -145,7 +155,7 @@ class Trainer:
         self.components.model.train()
         stopped = 0
         with Interruption(echo=ECHO if self.processes.several else 0.0) as interruption:
-            while self.step < self.settings.steps and not stopped:
+            while self.step < self.settings.steps and not stopped and not self._exhausted():
                 with self._whole_weights():
                     self._step()
                 loss = self._validated() if self._due(self.settings.evaluate_every) else None
@@ -155,6 +165,12 @@ class Trainer:
             # and so none leaves before the last save is done: a launcher would kill the one that saves
             stopped = self.processes.largest(interruption.number)
         return Signals(stopped).name if stopped else None
+
+    def _exhausted(self) -> bool:
+        """True in all processes if the stopping rule of the first one says so."""
+        if self.stopping is None or not self._due(self.settings.evaluate_every):
+            return False
+        return bool(self.processes.largest(int(self.processes.first and self.stopping.exhausted)))
 
     def save(self, loss: float | None = None) -> None:
         """Save a checkpoint; `loss` is the validation's nats per token, by which the best is chosen.
@@ -173,8 +189,10 @@ class Trainer:
             self._refuse_drift(self.shards.replicated())
             weights, slow["optimizer"] = self.shards.state_dict(), self.shards.whole_state(slow["optimizer"])
         if self.processes.first:
-            place = {"batches": self.batches.state_dict(), "random": random_state(), "tokens": self.tokens}
-            place["threads"] = torch.get_num_threads()
+            place: dict[str, Any] = {"batches": self.batches.state_dict(), "random": random_state()}
+            place |= {"tokens": self.tokens, "threads": torch.get_num_threads()}
+            if self.stopping is not None:
+                place[STOPPING] = self.stopping.state_dict()
             state, fingerprint = {"slow": slow, **place}, self.storage.fingerprint
             self.storage.checkpoints.save(self.step, weights, state, loss, fingerprint)
 
@@ -260,7 +278,6 @@ class Trainer:
         if not self.processes.first:
             return
         self.storage.metrics.append(record)
-        self.accelerator.log(flat(record), step=self.step)
         self.listener(record)
 
     def _diverged(self, error: NonFiniteError, batch: Batch) -> DivergedError:

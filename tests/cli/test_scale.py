@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import TINY, arguments, ltm, newest, write_corpus
+from runs import PRETRAINED, TINY, arguments, ltm, newest, write_corpus
 
 from ltm_pyro.runs.config import merged, recipe
 from ltm_pyro.studies.scale.study import ScaleStudy
@@ -23,8 +24,9 @@ SIZES = {
 GRID = ("--fast_steps", "1", "2", "4", "--limit", "4")
 
 
-def scale(corpus, *words):
-    return ltm("scale", corpus, "--out", "study", *words, *arguments(SIZES))
+def scale(corpus, *words, without=()):
+    settings = {name: value for name, value in SIZES.items() if name not in without}
+    return ltm("scale", corpus, "--out", "study", *words, *arguments(settings))
 
 
 def results():
@@ -87,6 +89,27 @@ def test_a_cell_that_was_interrupted_goes_on_alone(corpus, capsys):
         (("--layers", "-1"), "expected whole numbers from 1 on"),
         (("--grid", "nowhere.yaml"), "cannot be read"),
         (("--grid", "odd.yaml"), "'widths' is no dimension: did you mean 'width'?"),
+        (("--grid.slow.learning_rat", "1"), "slow.learning_rat"),
+        (("--grid.slow.weight_decay", "much"), "slow.weight_decay much: "),
+        (("--grid.slow.weight_decay", "-1"), "slow.weight_decay -1: "),
+        (("--grid.slow.weight_decay", "1", "1.0"), "expected one or more different values"),
+        (("--grid.slow.learning_rate",), "--grid.slow.learning_rate: expected one or more values after it"),
+        (("--grid.slow.clip", "1", "--grid.slow.clip", "2"), "--grid.slow.clip is given twice"),
+        (
+            ("--grid.slow.clip", "1", "2", "--slow.clip", "1"),
+            "--slow.clip is not for a study of scale: it is",
+        ),
+        (
+            ("--grid.data.length", "16", "32"),
+            "data.length is no dimension of a grid: all models are trained and",
+        ),
+        (("--grid.train.seed", "1"), "train.seed is no dimension of a grid: give the seeds by --seeds"),
+        (("--grid.train.keep", "1", "2"), "since it changes no weights; of `train` those are steps"),
+        (("--grid.fast.steps", "2", "--fast_steps", "2"), "fast_steps is given twice, also as fast.steps"),
+        (("--grid.prior", "GausianPrior"), "GaussianPrior"),
+        (("--grid.prior", "MAPGuide"), "prior"),
+        (("--grid.prior", "MixturePrior(components=0)"), "components"),
+        (("--grid.guide", "MeanFieldGuide", "MAPGuide"), "guide MAPGuide: its guide has no density"),
     ],
 )
 def test_a_bad_grid_gets_one_clear_error_before_any_work(corpus, words, told, capsys):
@@ -202,3 +225,53 @@ def test_other_arguments_or_other_text_in_an_old_folder_are_refused(corpus, tmp_
     write_corpus(mine, seed=5)
     assert scale(mine, *words, "--seeds", "0", "1", "--resume") == 2
     assert "study holds runs on another text" in capsys.readouterr().err
+
+
+def test_any_argument_is_a_dimension_of_numbers_and_of_classes(corpus):
+    words = ("--grid.slow.learning_rate", "1e-3", "2e-2", "--grid.prior", "GaussianPrior", "StudentTPrior(df=4)")
+    words += ("--fast_steps", "1", "2", "--limit", "4")
+    assert scale(corpus, *words, without=["slow.learning_rate"]) == 0
+    summary = results()["summary"]
+    models = {(row["fast_steps"], row["slow.learning_rate"], row["prior"]) for row in summary}
+    priors = ("GaussianPrior", "StudentTPrior(df=4)")
+    assert models == {(steps, rate, prior) for steps in (1, 2) for rate in (0.001, 0.02) for prior in priors}
+    for run in Path("study/runs").iterdir():
+        config = Run.open(run).config
+        assert (
+            f"slow.learning_rate-{config.slow.learning_rate}-prior-{config.prior.class_path.split('.')[-1]}" in run.name
+        )
+        if "StudentT" in run.name:
+            assert config.prior.init_args.df == 4
+    table = Path("study/table.md").read_text(encoding="utf-8")
+    assert "| learning_rate | prior | N_z |" in re.sub(" +", " ", table)
+    assert "learning_rate = 0.001, prior = GaussianPrior: ELBO, T_fast at inference" in table
+    laws = results()["laws"]
+    assert len({law["among"] for law in laws}) == 4
+    assert all("2 different budgets" in law["reason"] for law in laws)  # those of one group alone
+    names = {path.stem for path in Path("study/figures").iterdir()}
+    drawn = ("slow_learning_rate-", "fast-steps-", "flops-learning_rate-0_02-prior-GaussianPrior-")
+    assert all(any(name.startswith(beginning) for name in names) for beginning in drawn)
+    assert not any(name.startswith("prior") for name in names)  # no axis of numbers
+    before = {path: path.stat().st_mtime_ns for path in Path("study/runs").glob("*/config.yaml")}
+    assert scale(corpus, *words, "--resume", without=["slow.learning_rate"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("study/runs").glob("*/config.yaml")} == before
+
+
+def test_dimensions_of_a_file_and_classes_with_their_own_arguments(corpus):
+    text = "prior:\n- class_path: MixturePrior\nprior.components: [2, 3]\nfast.learning_rate: 1e-1\n"
+    Path("grid.yaml").write_text(text, encoding="utf-8")
+    words = ("--grid", "grid.yaml", "--thoughts", "1", "--limit", "4")
+    assert scale(corpus, *words, without=["fast.learning_rate"]) == 0
+    components = {Run.open(run).config.prior.init_args.components for run in Path("study/runs").iterdir()}
+    assert components == {2, 3}
+    assert {row["fast.learning_rate"] for row in results()["summary"]} == {0.1}
+
+
+def test_thoughts_and_window_of_a_pretrained_decoder(corpus, base):
+    given = ("--recipe", "pretrained", "--decoder.name", base, "--thoughts", "1", "2", "--limit", "4")
+    assert ltm("scale", corpus, "--out", "study", *given, *arguments({**PRETRAINED, "fast.steps": 1})) == 0
+    rows = results()["summary"]
+    assert [row["thoughts"] for row in rows] == [1, 2]
+    assert all("window" not in row for row in rows)
+    assert rows[0]["all_thoughts"] < rows[1]["all_thoughts"]
+    assert ltm("scale", corpus, "--out", "other", *given, "--width", "8", *arguments(PRETRAINED)) == 2

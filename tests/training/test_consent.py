@@ -22,7 +22,7 @@ from ltm_pyro.training.run import run_parser
 
 REACH = {
     "data": {"cache": "/somewhere/else", "length": 8},
-    "train": {"trackers": ["wandb"], "steps": 3},
+    "train": {"trackers": ["wandb"], "project": "theirs", "run_name": "best", "steps": 3},
     "guide": {"class_path": "ltm_pyro.MemoryGuide", "init_args": {"path": "/somewhere", "capacity": 3}},
 }
 NAMED = {"prior": {"class_path": "my_code.Prior"}, "slow": {"optimizer": "my_code.Optimizer"}}
@@ -49,7 +49,10 @@ def test_a_strangers_file_says_neither_where_to_write_nor_to_whom_to_report(pars
         "train": {"steps": 3},
         "guide": {"class_path": "ltm_pyro.MemoryGuide", "init_args": {"capacity": 3}},
     }
-    assert all(name in found.remark for name in ("data.cache /somewhere/else", "wandb", "guide.path /somewhere"))
+    assert all(
+        name in found.remark
+        for name in ("data.cache /somewhere/else", "wandb", "theirs", "best", "guide.path /somewhere")
+    )
     assert consented(parser, REACH, file, trust_code=True).values == REACH
     own_runs.remember(file)
     assert consented(parser, REACH, file) == (REACH, [], True, "")

@@ -134,6 +134,23 @@ def test_two_processes_with_their_weights_in_parts_go_on_where_one_has_stopped(p
         torch.testing.assert_close(other["state"][number], entries, rtol=1e-3, atol=1e-6)
 
 
+def test_two_processes_stop_early_together_and_are_trained_further_and_one_reports(place):
+    """Patience and trackers are of the first process; both processes take the changed number of steps."""
+    pytest.importorskip("tensorboard")
+    slow = {"slow.learning_rate": 1e-9, "train.steps": 20, "train.evaluate_every": 2, "train.samples": 0}
+    words = [*arguments(TINY | slow), "--fast.bound", "ELBO", "--slow.bound", "ELBO", "--train.patience", "1"]
+    words += ["--train.trackers", "[tensorboard]", "--run", "early"]
+    result = launch(place, "train", place / "corpus.jsonl", *words)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("Stopped early after step 4: a validation brought no improvement beyond noise") == 1
+    assert len(list((place / "early/trackers").glob("events*"))) == 1
+    result = launch(place, "train", "--resume", "early", "--train.steps", "24", "--train.patience", "null")
+    assert result.returncode == 0, result.stderr
+    steps = [record["step"] for record in metrics(place / "early") if "validation" not in record]
+    assert steps == list(range(1, 25))
+    assert [path.name for path in (place / "early/history").iterdir()] == ["until-step-4"]
+
+
 def test_a_killed_process_ends_the_others_with_one_message_and_leaves_the_checkpoints(place):
     words = [*arguments(TINY), "--slow.optimizer", "code_for_processes.Special", "--train.shard", "true"]
     result = launch(place, "train", "corpus.jsonl", "--run", "killed", *words, sent=signal.SIGKILL)

@@ -10,9 +10,11 @@ from typing import Any
 from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.saving import Drawing, save_drawings
 from ltm_pyro.studies.records import Record
+from ltm_pyro.studies.scale.axes import axes_of, is_numeric
 from ltm_pyro.studies.scale.grid import AS_TRAINED
-from ltm_pyro.studies.scale.records import BOUNDS, Compute
-from ltm_pyro.studies.scale.table import fitted, name_of
+from ltm_pyro.studies.scale.records import BOUNDS, Compute, group_of
+from ltm_pyro.studies.scale.table import columns_of, fitted, name_of
+from ltm_pyro.studies.variants import folder_of
 
 Panels = list[Callable[[Any], Any]]
 PANELS = (
@@ -22,6 +24,7 @@ PANELS = (
 )
 WIDE_BARS = f"Bars: one standard error over texts, which are the same for all models; small dots: seeds. {LOWER}"
 FAST_STEPS = f"Bounds of held-out text against the fast steps of training. {WIDE_BARS}"
+AXIS = f"Bounds of held-out text against an argument of training. {WIDE_BARS}"
 INFERENCE = f"Bounds of held-out text against the fast steps of inference. {WIDE_BARS}"
 FLOPS = f"Bounds of held-out text against compute, with a law if one can be fitted. {WIDE_BARS}"
 LEARNING = f"Bounds of held-out text in the course of training, a line for each run. {LOWER}"
@@ -65,7 +68,16 @@ def _figures(
         if len({row["fast_steps"] for row in means}) > 1:
             panels = _against(means, single, "fast_steps", "T_fast in training")
             drawings.append(Drawing(f"fast-steps{suffix}", panels, FAST_STEPS, columns=3))
-        drawings.append(Drawing(f"flops{suffix}", _against_compute(means, single, laws, compute), FLOPS, 2.8))
+        for axis in axes_of(means[0]):
+            labels = [row[axis] for row in means]
+            if len(set(labels)) > 1 and is_numeric(labels):
+                panels = _against(means, single, axis, columns_of(means[0])[axis])
+                drawings.append(Drawing(f"{_file_name(axis)}{suffix}", panels, AXIS, columns=3))
+        for among in dict.fromkeys(map(group_of, means)):
+            ours, dots = ([row for row in group if group_of(row) == among] for group in (means, single))
+            of = f"-{_file_name(among)}" if among else ""
+            panels = _against_compute(ours, dots, [law for law in laws if law["among"] == among], compute)
+            drawings.append(Drawing(f"flops{of}{suffix}", panels, FLOPS, 2.8))
     if len({row["inference"] for row in rows}) > 1:
         drawings.append(
             Drawing("inference", _against(rows, runs, "inference_steps", "T_fast at inference"), INFERENCE, columns=3)
@@ -73,6 +85,11 @@ def _figures(
     if len({point["step"] for point in curves}) > 1:
         drawings.append(Drawing("learning", _learning(curves), LEARNING))
     return drawings
+
+
+def _file_name(text: str) -> str:
+    """Part of a figure's name, without the dots that would begin its suffix."""
+    return folder_of(text).replace(".", "_")
 
 
 def _against(rows: Sequence[Record], runs: Sequence[Record], by: str, label: str) -> Panels:

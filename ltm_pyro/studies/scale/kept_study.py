@@ -35,6 +35,7 @@ def study_scale(
     seed: Seed = 0,
     flops: Literal["spent", "paper"] = "spent",
     resume: Resume = False,
+    axes: Mapping[str, Sequence[Any]] | None = None,
     base: Mapping[str, Any],
     command: Sequence[str] = (),
 ) -> ScaleStudy:
@@ -52,6 +53,8 @@ def study_scale(
         seed: seed of the noise of all scoring, and of the bootstrap.
         flops: measure of compute of the laws.
         resume: continue the study in --out; finished runs are kept.
+        axes: values of further dimensions: any arguments of a run that change its weights, by path, such as
+            `slow.learning_rate`, with classes by name.
 
     Raises:
         InputError: as `ScaleStudy`.
@@ -63,6 +66,7 @@ def study_scale(
         "width": width,
         "window": window,
         INFERENCE: inference_steps,
+        **(axes or {}),
     }
     study = ScaleStudy(
         read_grid(grid, values),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.studies import records
 from ltm_pyro.studies.records import Record, Results, done, error_over_seeds, mean_score, numbers, sequences
+from ltm_pyro.studies.scale.axes import axes_of, short_names
 from ltm_pyro.studies.scale.grid import AS_TRAINED
 from ltm_pyro.studies.trial import Trial
 
@@ -55,22 +56,35 @@ def laws(
 ) -> list[Record]:
     """Law of each bound at each T_fast of inference, or the reason if there is none.
 
+    Models are grouped by the arguments of `ltm train` among the dimensions: within a group only the sizes differ, which
+    is what compute is spent on.
+
     Returns:
-        Records of `inference`, `number`, `law` (a `Law`, or None) and `reason`.
+        Records of `among` (the group's name, empty for a single one), `inference`, `number`, `law` (a `Law`, or None)
+        and `reason`.
     """
     from ltm_pyro.studies.scale.law import fit_law
 
     fitted = []
-    groups = _by_sizes(trials, results).values()
-    for steps in inference:
-        for number in BOUNDS:
-            about: Record = {"inference": str(steps), "number": number, "law": None, "reason": ""}
-            try:
-                about["law"] = fit_law([_point(runs, results, steps, number, compute) for runs in groups], draws, seed)
-            except InputError as error:
-                about["reason"] = str(error)
-            fitted.append(about)
+    groups: dict[str, list[list[Trial]]] = {}
+    for runs in _by_sizes(trials, results).values():
+        groups.setdefault(group_of(runs[0].about), []).append(runs)
+    for among, models in groups.items():
+        for steps in inference:
+            for number in BOUNDS:
+                about: Record = {"among": among, "inference": str(steps), "number": number, "law": None, "reason": ""}
+                try:
+                    points = [_point(runs, results, steps, number, compute) for runs in models]
+                    about["law"] = fit_law(points, draws, seed)
+                except InputError as error:
+                    about["reason"] = str(error)
+                fitted.append(about)
     return fitted
+
+
+def group_of(row: Mapping[str, Any]) -> str:
+    """Name of the models that agree in all axes with this one; empty without axes."""
+    return ", ".join(f"{short} = {row[name]}" for name, short in short_names(axes_of(row)).items())
 
 
 def curves(trials: Sequence[Trial], results: Results, name: Callable[[Record], str]) -> list[Record]:
@@ -80,7 +94,7 @@ def curves(trials: Sequence[Trial], results: Results, name: Callable[[Record], s
 
 
 def _sizes(trial: Trial) -> Record:
-    return {**trial.about, "all_thoughts": trial.about["layers"] * trial.about["thoughts"]}
+    return dict(trial.about)
 
 
 def _at(trial: Trial, steps: int | str) -> Record:

@@ -12,7 +12,8 @@ from ltm_pyro.files import finite
 from ltm_pyro.ranges import LARGEST
 from ltm_pyro.runs.config import Settings, as_dict, complete, merged, value_of
 from ltm_pyro.runs.names import corpus_name
-from ltm_pyro.studies.scale.grid import INFERENCE, TRAINED, change_of, key_of, named, sizes_of
+from ltm_pyro.studies.scale.axes import Value
+from ltm_pyro.studies.scale.grid import INFERENCE, TRAINED, Point, key_of, labels_of, named, points_of, with_point
 from ltm_pyro.studies.scale.records import (
     Compute,
     curves,
@@ -24,7 +25,7 @@ from ltm_pyro.studies.scale.records import (
 )
 from ltm_pyro.studies.study import Report, Study
 from ltm_pyro.studies.trial import Scoring, Trial, check_seeds
-from ltm_pyro.training.decoder_settings import decoder_path, is_flat
+from ltm_pyro.training.decoder_settings import is_flat
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -92,7 +93,11 @@ class ScaleStudy(Study):
             "seed": seed,
         }
         self.models = self._models()
-        about: dict[str, Any] = {"command": list(command), "grid": grid, "base": as_dict(self.base)}
+        labels = {
+            name: [value.label if isinstance(value, Value) else value for value in values]
+            for name, values in grid.items()
+        }
+        about: dict[str, Any] = {"command": list(command), "grid": labels, "base": as_dict(self.base)}
         about |= {"seeds": self.seeds, "inference": self.inference, "scoring": self.scoring, "laws": compute}
         about |= {"processes": processes}
         path = Path(out or f"comparisons/scale-{corpus_name(self.base.get('corpus'))}")
@@ -102,9 +107,9 @@ class ScaleStudy(Study):
     def plan_trials(self) -> Sequence[Trial]:
         """Trials, grouped by seed, so that an early end leaves complete studies of fewer seeds."""
         return [
-            Trial(named(sizes), seed, key_of(sizes, seed), merged(settings, {"train.seed": seed}), about=sizes)
+            Trial(named(point), seed, key_of(point, seed), merged(settings, {"train.seed": seed}), about=about)
             for seed in self.seeds
-            for sizes, settings in self.models
+            for point, about, settings in self.models
         ]
 
     def scorings(self, trial: Trial) -> dict[str, Scoring]:
@@ -145,29 +150,36 @@ class ScaleStudy(Study):
         config.data.seed = config.data.seed or 0
         return config
 
-    def _models(self) -> list[tuple[dict[str, int], Settings]]:
-        """Sizes and settings of every model."""
+    def _models(self) -> list[tuple[dict[str, Any], dict[str, Any], Settings]]:
+        """Labels by dimension, these with the number of thoughts in all layers, and settings of every model."""
         base = as_dict(self.base)
-        if not is_flat(base["decoder"]):
-            path = decoder_path(base["decoder"])
-            raise InputError(f"--decoder {path}: a scaling study varies the sizes of the default Decoder; leave it out")
-        usual = {name: value_of(base, argument) for name, (argument, _) in TRAINED.items()}
-        return [(sizes, self._model(base, sizes)) for sizes in sizes_of(self.grid, usual)]
+        inner = "" if is_flat(base["decoder"]) else "init_args."
+        paths = {name: argument.replace("decoder.", f"decoder.{inner}") for name, (argument, _) in TRAINED.items()}
+        usual = {name: value_of(base, path) for name, path in paths.items()}
+        models = []
+        for point in points_of(self.grid, usual):
+            settings, thoughts = self._model(base, point)
+            labels = labels_of(point)
+            models.append((labels, {**labels, "all_thoughts": thoughts}, settings))
+        return models
 
-    def _model(self, base: Settings, sizes: dict[str, int]) -> Settings:
+    def _model(self, base: Settings, point: Point) -> tuple[Settings, int]:
+        """Settings of a model, and its number of thoughts in all layers."""
         from ltm_pyro.training.build import validate
         from ltm_pyro.training.run import run_parser
 
         try:
-            config = complete(merged(base, change_of(sizes)))
+            config = complete(with_point(base, point))
             if config.model != "latent-thought":
                 raise InputError(f"--model {config.model} has no thoughts and no fast steps: leave it out")
-            if not validate(run_parser(config), config).guide.has_density:
+            components = validate(run_parser(config), config)
+            if not components.guide.has_density:
                 raise InputError("its guide has no density, so that there is no bound to draw: choose another --guide")
         except InputError as error:
-            label = ", ".join(f"{name} {sizes[name]}" for name in self.grid if name in sizes)
+            label = named({name: value.label for name, value in point.items() if name in self.grid})
             raise InputError(f"{label or 'the model'}: {error}") from error
-        return as_dict(config)
+        layers, thoughts, _ = components.model.decoder.z_shape
+        return as_dict(config), layers * thoughts
 
 
 def _check(*, limit: int | None, seed: int) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ltm_pyro.studies.records import Record
-from ltm_pyro.studies.scale.grid import AS_TRAINED, TRAINED
+from ltm_pyro.studies.scale.axes import axes_of, short_names
+from ltm_pyro.studies.scale.grid import AS_TRAINED
 from ltm_pyro.studies.scale.records import BOUNDS
 
 NAMES = {"elbo": "ELBO", "importance_weighted": "importance-weighted", "prior": "prior", "predictive": "predictive"}
@@ -38,11 +39,18 @@ def name_of(row: Mapping[str, Any], among: Sequence[Mapping[str, Any]], but: Seq
         among: rows of all models.
         but: dimensions to leave out.
     """
-    varied = [name for name in TRAINED if name not in but and len({model[name] for model in among}) > 1]
+    columns = columns_of(row)
+    varied = [name for name in columns if name not in but and len({model[name] for model in among}) > 1]
     parts = [
-        f"N_z = {row['all_thoughts']}" if name == "thoughts" else f"{COLUMNS[name]} = {row[name]}" for name in varied
+        f"N_z = {row['all_thoughts']}" if name == "thoughts" else f"{columns[name]} = {row[name]}" for name in varied
     ]
     return ", ".join(parts) or "model"
+
+
+def columns_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """Dimensions of a model, with their names in tables."""
+    sizes = {name: short for name, short in COLUMNS.items() if name in row}
+    return {**sizes, **short_names(axes_of(row))}
 
 
 def fitted(law: Any) -> str:
@@ -58,11 +66,12 @@ def _numbers(rows: Sequence[Record]) -> str:
     from ltm_pyro.tables import section
 
     first, seeds = rows[0], any(row["seeds"] > 1 for row in rows)
-    header = [*COLUMNS.values(), "N_z", "T_fast, inference", "seeds", *(NAMES[n] for n in NAMES)]
+    columns = columns_of(first)
+    header = [*columns.values(), "N_z", "T_fast, inference", "seeds", *(NAMES[n] for n in NAMES)]
     header += ["ELBO, bits/byte", "importance-weighted, bits/byte", "KL"]
     cells = [
         [
-            *(str(row[name]) for name in COLUMNS),
+            *(str(row[name]) for name in columns),
             str(row["all_thoughts"]),
             str(row["inference_steps"]),
             str(row["seeds"]),
@@ -100,10 +109,11 @@ def _cost(rows: Sequence[Record]) -> str:
     from ltm_pyro.tables import section
 
     first = [row for row in rows if row["inference"] == rows[0]["inference"]]
-    header = [*COLUMNS.values(), "parameters", "MFLOPs/token spent", "as the paper counts", "tokens", "seconds/step"]
+    columns = columns_of(first[0])
+    header = [*columns.values(), "parameters", "MFLOPs/token spent", "as the paper counts", "tokens", "seconds/step"]
     cells = [
         [
-            *(str(row[name]) for name in COLUMNS),
+            *(str(row[name]) for name in columns),
             f"{row['parameters']:,.0f}",
             f"{row['flops_per_token'] / 1e6:,.2f}",
             f"{row['paper_flops_per_token'] / 1e6:,.2f}",
@@ -123,25 +133,38 @@ def _laws(laws: Sequence[Record], compute: str) -> str:
     from ltm_pyro.tables import number, section
 
     measure = "spent" if compute == "flops_per_token" else "as the paper counts them"
-    header = ["T_fast, inference", "number", "law, nats/token", "a", "b", "c", "left over", "of seeds", "models"]
+    grouped = any(record["among"] for record in laws)
+    header = [
+        *(["models with"] if grouped else []),
+        "T_fast, inference",
+        "number",
+        "law, nats/token",
+        "a",
+        "b",
+        "c",
+        "left over",
+        "of seeds",
+        "models",
+    ]
     cells, notes = [], []
     for record in laws:
         law = record["law"]
         where = "as in training" if record["inference"] == AS_TRAINED else record["inference"]
+        of = f"{record['among']}: " if record["among"] else ""
+        subject = f"{of}{NAMES[record['number']]}, T_fast at inference {where}"
         if law is None:
-            notes.append(f"{NAMES[record['number']]}, T_fast at inference {where}: {record['reason']}.")
+            notes.append(f"{subject}: {record['reason']}.")
             continue
         intervals = [f"{low:.4g} to {high:.4g}" for low, high in law.intervals.values()]
         quality = [number(law.residual), number(law.noise), str(law.cells)]
         dashes = ["–"] * (3 - len(intervals))
-        cells.append([where, NAMES[record["number"]], fitted(law), *intervals, *dashes, *quality])
+        group = [record["among"]] if grouped else []
+        cells.append([*group, where, NAMES[record["number"]], fitted(law), *intervals, *dashes, *quality])
         low, high = law.intervals["b"]
         if low < 0 < high:
-            notes.append(
-                f"{NAMES[record['number']]}, T_fast at inference {where}: the interval of b includes 0: no effect of C."
-            )
+            notes.append(f"{subject}: the interval of b includes 0: no effect of C.")
         if law.remark:
-            notes.append(f"{NAMES[record['number']]}, T_fast at inference {where}: logarithmic, since {law.remark}.")
+            notes.append(f"{subject}: logarithmic, since {law.remark}.")
     title = f"Loss against training FLOPs per token, {measure}"
     if not cells:
         return "\n".join([f"## {title}", "", *notes])
