@@ -63,9 +63,11 @@ BELOW = {  # floor: the floors below it, from which it may import
     "evaluation": {"plots", "report", "generation", "inference", "bounds", "models", "guides", "data"},
     "front": {"sharing", "runs", "training", "inference", "models", "guides", "data"},
     "report": set(),
+    "export": {"evaluation", "inference", "bounds", "models", "guides", "data"},
     "control": {"evaluation", "training", "inference", "models", "guides", "data"},
     "runs": {
         "control",
+        "export",
         "evaluation",
         "plots",
         "training",
@@ -139,6 +141,7 @@ HEAVY = [
     "starlette",
     "tokenizers",
     "uvicorn",
+    "xarray",
     "zuko",
 ]
 

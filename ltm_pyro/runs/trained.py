@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -28,12 +29,14 @@ from ltm_pyro.runs.arguments import (
     TopP,
 )
 from ltm_pyro.runs.config import Settings, as_dict
+from ltm_pyro.runs.export import DRAWS as EXPORTED_DRAWS
+from ltm_pyro.runs.export import TREE, PriorDraws, Recorded, Sizes, record, refuse_unwritable
+from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from matplotlib.figure import Figure
+    from xarray import DataTree
 
     from ltm_pyro.data import Sequences, TextSequences, Tokenizer
     from ltm_pyro.evaluation import Evaluation
@@ -234,6 +237,61 @@ class TrainedRun:
         return Posteriors(distributions, cut.texts[: sum(q.batch_shape[0] for q in distributions)])
 
     @in_range
+    def to_datatree(
+        self,
+        texts: Sequence[str] | None = None,
+        *,
+        draws: Draws = EXPORTED_DRAWS,
+        prior_draws: PriorDraws = 0,
+        limit: Limit = None,
+        batch_size: BatchSize = BATCH,
+        seed: Seed = 0,
+        fast_steps: FastSteps = None,
+    ) -> DataTree:
+        """Draws of q(z) with their densities, and the numbers of each text, as an xarray DataTree for ArviZ.
+
+        Groups and variables are those of `ltm_pyro.export.data_tree`. The arguments are those of `evaluate`.
+
+        Args:
+            prior_draws: draws of p(z) in the group `prior`, the same for every text.
+
+        Raises:
+            InputError: as `evaluate`; for draws that exceed half of the machine's memory, or without xarray.
+        """
+        from ltm_pyro.optional import import_extra
+
+        import_extra("xarray", "export", "an export to xarray")
+        return self._recorded(texts, Sizes(draws, prior_draws, limit, batch_size, seed, fast_steps)).tree()
+
+    @in_range
+    def export(
+        self,
+        out: Path | str,
+        texts: Sequence[str] | None = None,
+        *,
+        draws: Draws = EXPORTED_DRAWS,
+        prior_draws: PriorDraws = 0,
+        limit: Limit = None,
+        batch_size: BatchSize = BATCH,
+        seed: Seed = 0,
+        fast_steps: FastSteps = None,
+    ) -> Path:
+        """Write the DataTree of `to_datatree` to a new .nc, or a row a text with the moments of z to a new .parquet.
+
+        The other arguments are those of `to_datatree`.
+
+        Args:
+            out: the new file.
+
+        Raises:
+            InputError: as `to_datatree`; if the file exists or cannot be written.
+        """
+        path = Path(out)
+        refuse_unwritable(path)
+        sizes = Sizes(draws, prior_draws, limit, batch_size, seed, fast_steps)
+        return self._recorded(texts, sizes, keeps_z=path.suffix == TREE).write(path).path
+
+    @in_range
     def write(
         self,
         prompt: str = "",
@@ -311,6 +369,11 @@ class TrainedRun:
         inspection = inspector.summary()
         names = [sequences.name(place) for place in inspection.ids]
         return {**figures, **{drawing.name: drawn(drawing) for drawing in drawings(inspection, Details(), names)}}
+
+    def _recorded(self, texts: Sequence[str] | None, sizes: Sizes, keeps_z: bool = True) -> Recorded:
+        sequences, about = self._cut(texts).sequences, "held-out text" if texts is None else "given texts"
+        step = step_of(self.run.find(self.checkpoint))
+        return record(self.run, self.components, self.device, sequences, sizes, step, about, keeps_z)
 
     def _evaluated(
         self, cut: TextSequences, draws: int, limit: int | None, batch_size: int, seed: int, fast_steps: int | None
