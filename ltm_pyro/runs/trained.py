@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ltm_pyro.device import chosen_device, device_named
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.moments import moment
 from ltm_pyro.ranges import in_range, whole
@@ -31,6 +32,7 @@ from ltm_pyro.runs.arguments import (
 from ltm_pyro.runs.config import Settings, as_dict
 from ltm_pyro.runs.export import DRAWS as EXPORTED_DRAWS
 from ltm_pyro.runs.export import TREE, PriorDraws, Recorded, Sizes, record, refuse_unwritable
+from ltm_pyro.runs.loading import open_run
 from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.run import Run
 
@@ -101,6 +103,90 @@ class TrainedRun:
         self.model: AbstractModel = components.model
         self.guide: AbstractGuide = components.guide
         self.fast: FastLoop = components.fast
+
+    @classmethod
+    def of_folder(
+        cls,
+        folder: Path | str,
+        checkpoint: str = "best",
+        *,
+        device: torch.device | str | None = None,
+        trust_code: bool = False,
+    ) -> TrainedRun:
+        """Open the run of a folder; arguments and errors are those of `ltm_pyro.load`."""
+        run, target = open_run(folder, trust_code), chosen_device() if device is None else device_named(device)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # modules draw weights before loading
+            step = str(step_of(run.find(checkpoint)))  # the best checkpoint may change while the run is trained further
+            return cls(run, run.load(step).to(target), target, step)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: Path | str,
+        *,
+        revision: str | None = None,
+        checkpoint: str = "best",
+        device: torch.device | str | None = None,
+        trust_code: bool = False,
+        folder: Path | str | None = None,
+    ) -> TrainedRun:
+        """Open a run of the Hugging Face hub by its name, or of a folder. A run is data, and executes no code.
+
+        A run of the hub is fetched once for each commit, into `$LTM_CACHE` (by default `~/.cache/ltm_pyro`), and
+        checked as by `ltm pull`: only the files of a run, the weights against their sums, no pickle.
+
+        Args:
+            name_or_folder: `USER/NAME` (or `hf:USER/NAME`), or a run's folder. A folder of that name is preferred.
+            revision: a branch, a tag or a commit of the hub; the newest if None. A full commit that was fetched before
+                needs no network.
+            checkpoint, device, trust_code: as for `ltm_pyro.load`.
+            folder: a new folder for the run instead of the cache.
+
+        Raises:
+            InputError: if there is no such run or revision, if it is damaged, or names classes that need consent.
+        """
+        from ltm_pyro.runs.from_hub import found_run
+
+        place = found_run(name_or_folder, revision, None if folder is None else Path(folder))
+        return cls.of_folder(place, checkpoint, device=device, trust_code=trust_code)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        private: bool = False,
+        revision: str | None = None,
+        license: str | None = None,
+        resumable: bool = False,
+    ) -> str:
+        """Upload the run with these weights to the Hugging Face hub, with a model card, as `ltm push` does.
+
+        Args:
+            name: `USER/NAME` (or `hf:USER/NAME`), created if missing.
+            private: make a new repository private.
+            revision: the branch to write to, made if missing; the main one if None.
+            license: license of the weights, for the card, as the hub names it.
+            resumable: include the optimizer's state, so that others can continue the training.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            InputError: if the hub refuses the upload or cannot be reached.
+        """
+        from ltm_pyro.data.hub import PREFIX
+        from ltm_pyro.runs.push import push
+
+        return push(
+            self.folder,
+            name if name.startswith(PREFIX) else f"{PREFIX}{name}",
+            checkpoint=self.checkpoint,
+            private=private,
+            revision=revision,
+            license=license,
+            resumable=resumable,
+            trust_code=bool(self.run.foreign),  # the consent with which it was opened
+        )
 
     def __repr__(self) -> str:
         prior = "no latents" if self.model.prior is None else type(self.model.prior).__name__
