@@ -16,7 +16,7 @@ from ltm_pyro.data import Batch
 from ltm_pyro.errors import InputError
 from ltm_pyro.models import AbstractModel
 
-FLOAT, CODE, DOUBLE = 4, 4, 8  # bytes
+FLOAT, DOUBLE = 4, 8  # bytes; a code is as wide as a float
 DENSITIES = ("log_likelihood", "log_prior", "log_q", "log_weight")
 
 
@@ -27,33 +27,33 @@ class DrawRecorder:
         model, guide: of the run; the guide holds the posteriors of the batch that is recorded.
         draws: S.
         texts: N, the number of sequences to come.
-        keeps_z: whether the draws are kept; otherwise only their means and standard deviations.
+        keeps_draws: whether draws and densities are kept; otherwise only the means and standard deviations of z.
 
     Attributes:
         z: draws of q(z), float32 (S, N, L, K, D); of one-hot thoughts the index of the one, int32 (S, N, L, K); None
-            without latents, or if they are not kept.
+            without latents, or if draws are not kept.
         mean, sd: of q(z) by text, float32 (N, L, K, D); those of the draws if `is_estimated`; None without latents. Of
             one-hot thoughts the mean holds the probabilities of the codes, and `sd` is None.
         is_estimated: True if q has no mean and no variance in closed form.
         densities: by name, float64 (S, N): `log_likelihood`, log p(x | z); and where q has a density, `log_prior`,
-            log p(z), `log_q`, log q(z), and `log_weight`, log p(x, z) - log q(z). Empty for a model whose likelihood is
-            an estimate of a bound.
+            log p(z), `log_q`, log q(z), and `log_weight`, log p(x, z) - log q(z). Empty if
+            draws are not kept, or for a model whose likelihood is an estimate of a bound.
         batches: tokens, mask and previous token of each batch.
 
     Raises:
         InputError: if the draws would not fit into half of the machine's memory.
     """
 
-    def __init__(self, model: AbstractModel, guide: Any, draws: int, texts: int, keeps_z: bool = True) -> None:
+    def __init__(self, model: AbstractModel, guide: Any, draws: int, texts: int, keeps_draws: bool = True) -> None:
         self.guide, self.count = guide, texts
         self.has_latents, self.discrete = model.prior is not None, bool(guide.discrete)
-        self.keeps_z = keeps_z and self.has_latents
-        self.names = DENSITIES if self.has_latents and guide.has_density else DENSITIES[:1] if model.exact else ()
+        names = DENSITIES if self.has_latents and guide.has_density else DENSITIES[:1] if model.exact else ()
+        names = names if keeps_draws else ()
         shape = tuple(guide.z_shape)
-        kept = (shape[:2] if self.discrete else shape) if self.keeps_z else ()
-        self.size = texts * draws * (DOUBLE * len(self.names) + bool(kept) * FLOAT * math.prod(kept))
+        kept = (shape[:2] if self.discrete else shape) if keeps_draws and self.has_latents else ()
+        self.size = texts * draws * (DOUBLE * len(names) + bool(kept) * FLOAT * math.prod(kept))
         _refuse_beyond_memory(self.size, draws, texts)
-        self.densities = {name: np.empty((draws, texts)) for name in self.names}
+        self.densities = {name: np.empty((draws, texts)) for name in names}
         self.z = np.empty((draws, texts, *kept), np.int32 if self.discrete else np.float32) if kept else None
         self.mean: np.ndarray | None = np.empty((texts, *shape), np.float32) if self.has_latents else None
         self.sd: np.ndarray | None = None if self.discrete or self.mean is None else np.empty_like(self.mean)
@@ -112,5 +112,5 @@ def _refuse_beyond_memory(size: int, draws: int, texts: int) -> None:
     if memory is not None and size > memory / 2:
         raise InputError(
             f"{draws:,} draws of {texts:,} texts take {size / 2**30:,.1f} GiB, and this machine has "
-            f"{memory / 2**30:,.0f} GiB: give a smaller --draws or --limit, or a .parquet, which holds means of z only"
+            f"{memory / 2**30:,.0f} GiB: give a smaller --draws or --limit, or a .parquet, which holds means of z alone"
         )

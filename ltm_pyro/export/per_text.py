@@ -20,7 +20,7 @@ def text_columns(
     Args:
         sequences: that were scored, in their order; those after the last scored one are left out.
         evaluation: their evaluation.
-        baseline: of another model on the same sequences; its columns begin with `baseline: `.
+        baseline: of another model on the same sequences; its columns begin with `baseline:`.
 
     Returns:
         By name, shape (N,) each: `text`, the index; `document`, in which the sequence starts, and `start`, the number

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 TREE, ROWS = ".nc", ".parquet"
 LONGEST = 1000  # characters of a description; HDF5 takes no long attributes
-DRAWS = 100  # k-hat needs 25, and is uncertain with few
+DRAWS = 100  # k-hat needs some 25, and is uncertain with few
 PriorDraws = Annotated[int, Argument("draws of p(z), the same for every text, in a .nc"), whole(0)]
 
 
@@ -172,7 +172,7 @@ def record(
     sizes: Sizes,
     step: int,
     about: str,
-    keeps_z: bool = True,
+    keeps_draws: bool = True,
 ) -> Recorded:
     """Fit q to sequences, score them, and record the draws.
 
@@ -182,7 +182,7 @@ def record(
         sizes: of the export.
         step: of the checkpoint.
         about: description of the text.
-        keeps_z: whether the draws of z are kept, or only their moments.
+        keeps_draws: whether draws and densities are kept, or only moments of z.
 
     Raises:
         InputError: if the draws would exceed half of the machine's memory, or a score is not finite.
@@ -191,8 +191,9 @@ def record(
 
     components = components.with_fast_steps(sizes.fast_steps)
     texts = min(len(sequences), sizes.limit or len(sequences))
-    recorder = DrawRecorder(components.model, components.guide, sizes.draws, texts, keeps_z)
-    say(f"{texts:,} texts, {sizes.draws:,} draws of each: {recorder.size / 1e6:,.1f} MB")
+    recorder = DrawRecorder(components.model, components.guide, sizes.draws, texts, keeps_draws)
+    size = f" to keep: {recorder.size / 1e6:,.1f} MB" if keeps_draws else ""
+    say(f"{texts:,} texts, {sizes.draws:,} draws of each{size}")
     evaluation = score_run(
         run,
         components,
@@ -205,7 +206,7 @@ def record(
         on_draws=recorder,
     )
     described = {**_about(run, components, sizes, step, about), **_about_fit(recorder, evaluation)}
-    prior = _prior(components, sizes) if keeps_z else None
+    prior = _prior(components, sizes) if keeps_draws else None
     return Recorded(recorder, evaluation, text_columns(sequences, evaluation), described, prior)
 
 

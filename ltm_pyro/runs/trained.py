@@ -375,7 +375,7 @@ class TrainedRun:
         path = Path(out)
         refuse_unwritable(path)
         sizes = Sizes(draws, prior_draws, limit, batch_size, seed, fast_steps)
-        return self._recorded(texts, sizes, keeps_z=path.suffix == TREE).write(path).path
+        return self._recorded(texts, sizes, keeps_draws=path.suffix == TREE).write(path).path
 
     @in_range
     def write(
@@ -456,10 +456,10 @@ class TrainedRun:
         names = [sequences.name(place) for place in inspection.ids]
         return {**figures, **{drawing.name: drawn(drawing) for drawing in drawings(inspection, Details(), names)}}
 
-    def _recorded(self, texts: Sequence[str] | None, sizes: Sizes, keeps_z: bool = True) -> Recorded:
+    def _recorded(self, texts: Sequence[str] | None, sizes: Sizes, keeps_draws: bool = True) -> Recorded:
         sequences, about = self._cut(texts).sequences, "held-out text" if texts is None else "given texts"
         step = step_of(self.run.find(self.checkpoint))
-        return record(self.run, self.components, self.device, sequences, sizes, step, about, keeps_z)
+        return record(self.run, self.components, self.device, sequences, sizes, step, about, keeps_draws)
 
     def _evaluated(
         self, cut: TextSequences, draws: int, limit: int | None, batch_size: int, seed: int, fast_steps: int | None

@@ -135,7 +135,7 @@ def test_its_card_says_what_is_needed(own, trained):
     card = Path("run-shared/README.md").read_text()
     assert "code of its author that is not in this repository: `my_code.MyPrior`" in card
     assert "ltm generate thoughts --trust_code" in card
-    assert 'Run.open("thoughts", trust_code=True)' in card
+    assert 'TrainedRun.from_pretrained("someone/thoughts", trust_code=True)' in card
     assert "trust_code" not in Path("trained-shared/README.md").read_text()
 
 
