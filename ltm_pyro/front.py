@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltm_pyro.device import chosen_device, device_named
 from ltm_pyro.runs.config import merged, recipe
-from ltm_pyro.runs.loading import open_run
 from ltm_pyro.runs.train_objects import train
 from ltm_pyro.runs.trained import Posteriors, TrainedRun
-from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.run import CONFIG
 
 if TYPE_CHECKING:
@@ -30,6 +27,8 @@ def load(
 ) -> TrainedRun:
     """Open a run with the weights of a checkpoint. A run is data: no code that it names is executed without consent.
 
+    `TrainedRun.from_pretrained` takes a revision of a run on the hub.
+
     Args:
         source: a run's folder, or `hf:USER/NAME`, which is fetched from the hub unless it is there already.
         checkpoint: `best` (by validation ELBO), `latest`, or a step's number.
@@ -41,20 +40,16 @@ def load(
     Raises:
         InputError: if there is no such run or checkpoint, if it is damaged, or if it names classes that need consent.
     """
-    import torch
-
     from ltm_pyro.data.hub import PREFIX
 
     if str(source).startswith(PREFIX):
         source = _fetched(str(source), folder)
-    run, target = open_run(source, trust_code), chosen_device() if device is None else device_named(device)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # modules draw weights before these are read
-        step = str(step_of(run.find(checkpoint)))  # which is the best one may change while the run is trained further
-        return TrainedRun(run, run.load(step).to(target), target, step)
+    return TrainedRun.of_folder(source, checkpoint, device=device, trust_code=trust_code)
 
 
 def _fetched(spec: str, folder: Path | str | None) -> Path:
-    from ltm_pyro.sharing import RepositoryName, pull
+    from ltm_pyro.runs.pull import pull
+    from ltm_pyro.sharing import RepositoryName
 
     destination = Path(folder or Path("runs") / RepositoryName.parse(spec).name)
     if not (destination / CONFIG).is_file():

@@ -16,7 +16,7 @@ TOKEN = "hf_of_the_tests"
 
 
 class Hub(ThreadingHTTPServer):
-    """Repositories by name; each a list of commits, the files of each by path."""
+    """Repositories by name; each a list of commits, the files of each by path. A branch is a repository NAME@BRANCH."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -80,12 +80,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"url": f"{self.server.endpoint}/{name}", "id": name}, 200 if is_new else 409)
         elif path == "/api/validate-yaml":
             self._answer({"errors": [], "warnings": []})
-        elif match := re.fullmatch(r"/api/models/(.+)/preupload/main", path):
+        elif match := re.fullmatch(r"/api/models/(.+)/branch/(.+)", path):
+            self.server.commits.setdefault(f"{match[1]}@{match[2]}", [self.server.files(match[1])])
+            self._answer({})
+        elif match := re.fullmatch(r"/api/models/(.+)/preupload/.+", path):
             files = json.loads(body)["files"]
             modes = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in files]
             self._answer({"files": modes})
-        elif match := re.fullmatch(r"/api/models/(.+)/commit/main", path):
-            self._commit(match[1], [json.loads(line) for line in body.splitlines()])
+        elif match := re.fullmatch(r"/api/models/(.+)/commit/(.+)", path):
+            self._commit(
+                match[1] if match[2] == "main" else f"{match[1]}@{match[2]}",
+                [json.loads(line) for line in body.splitlines()],
+            )
         else:
             self._answer({"error": f"unknown: {path}"}, 404)
 
@@ -100,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif line["key"] == "deletedFolder":
                 files = {path: file for path, file in files.items() if not fnmatch.fnmatch(path, value["path"] + "*")}
         self.server.commits[name].append(files)
-        sha = _sha(len(self.server.commits[name]) - 1)
+        sha = _sha(len(self.server.commits[name]) - 1, name)
         address = f"{self.server.endpoint}/{name}/commit/{sha}"
         self._answer({"success": True, "commitOid": sha, "commitUrl": address})
 
@@ -109,12 +115,14 @@ class _Handler(BaseHTTPRequestHandler):
         if commits is None:
             self._answer({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
             return None
-        numbers = {_sha(number): number for number in range(len(commits))} | {None: len(commits) - 1}
-        number = numbers.get(None if revision == "main" else revision)
-        if number is None:
+        found: dict[str, tuple[str, dict[str, bytes]]] = {}  # by commit, and by branch
+        for key in (key for key in self.server.commits if key == name or key.startswith(f"{name}@")):
+            of_key = [(_sha(number, key), files) for number, files in enumerate(self.server.commits[key])]
+            found |= {sha: (sha, files) for sha, files in of_key} | {key.partition("@")[2] or "main": of_key[-1]}
+        if (revision or "main") not in found:
             self._answer({"error": "Invalid rev id"}, 404, {"X-Error-Code": "RevisionNotFound"})
             return None
-        return _sha(number), commits[number]
+        return found[revision or "main"]
 
     def _asked(self) -> str:
         self.server.asked.append(f"{self.command} {self.path}")
@@ -143,5 +151,7 @@ def _sum(content: bytes) -> str:
     return hashlib.sha1(content).hexdigest()
 
 
-def _sha(number: int) -> str:
-    return f"{number:040x}"
+def _sha(number: int, key: str = "") -> str:
+    """Commit of a number: 40 hexadecimal digits, which begin with a hash of the branch, and with 0 on the main one."""
+    branch = key.partition("@")[2]
+    return f"{hashlib.sha1(branch.encode()).hexdigest()[:8] if branch else ''}{number:x}".rjust(40, "0")

@@ -24,7 +24,8 @@ def _show(evaluated: Evaluated) -> None:
     show(evaluated.text)
     with keeping():
         path = evaluated.save()
-    say(f"\nSaved as {path} and {path.with_suffix('.md').name}")
+    rows = "" if evaluated.per_text is None else f", and the numbers of each text as {evaluated.per_text}"
+    say(f"\nSaved as {path} and {path.with_suffix('.md').name}{rows}")
 
 
 command = Command(evaluate, "ltm evaluate", _show, names={"field": "data.field"}, besides={"suite": SUITE})

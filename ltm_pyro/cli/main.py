@@ -23,6 +23,7 @@ from ltm_pyro.training.memory import is_out_of_memory
 COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
     "evaluate": "score a run on held-out or other text: bounds, KL, perplexity",
+    "export": "write a run's posteriors and the numbers of each text to a file for ArviZ, xarray or pandas",
     "inspect": "report on a run's thoughts: the information in each, and in all of them",
     "generate": "write text with a trained run",
     "control": "let a field of the corpus, such as a label, control a run's thoughts",
@@ -35,7 +36,7 @@ COMMANDS = {
     "import-weights": "make a run from weights of the paper's released code",
 }
 
-ON_A_DEVICE = ("train", "evaluate", "inspect", "generate", "control", "compare", "scale", "serve")
+ON_A_DEVICE = ("train", "evaluate", "export", "inspect", "generate", "control", "compare", "scale", "serve")
 OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 GREETING = f"""ltm {__version__}: Latent Thought Models as Pyro programs.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ltm_pyro.cli.command import Command
 from ltm_pyro.runs.console import say, show
-from ltm_pyro.sharing import Pulled, pull
+from ltm_pyro.runs.pull import Pulled, pull
 from ltm_pyro.training.bases import Base, is_of_hub
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.encoded import Encoded, Encoder, Mode
-from ltm_pyro.data.names import WindowNames
+from ltm_pyro.data.names import TextNames, WindowNames
 from ltm_pyro.data.round_trip import RoundTrip
 from ltm_pyro.data.sequences import Sequences
 from ltm_pyro.data.tokenizer import Piece, Tokenizer
@@ -56,9 +56,9 @@ def text_sequences(mode: Mode, texts: Iterable[str], tokenizer: Tokenizer, lengt
     sequences = _windows(encoded, tokenizer, length)
     sequences.bounds = np.concatenate([*starts, encoded.bounds[-1:]])
     sequences.previous = TokensBefore(encoded.tokens, sequences.bounds, tokenizer.eos_id)
-    counts = [len(positions) for positions in starts]
-    sequences.names = [str(number) for number, count in enumerate(counts) for _ in range(count)]
-    return TextSequences(sequences, np.repeat(np.arange(len(starts)), counts))
+    places = np.repeat(np.arange(len(starts)), [len(positions) for positions in starts])
+    sequences.names = TextNames(places, length)
+    return TextSequences(sequences, places)
 
 
 def _encoded(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Encoded:

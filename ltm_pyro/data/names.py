@@ -59,6 +59,32 @@ class WindowNames(AbstractNames):
         return -(-int(self.bounds[-1]) // self.length)
 
     def name(self, i: int) -> str:
+        document, start = self.place(i)
+        return document + (f"+{start}" if start else "")
+
+    def place(self, i: int) -> tuple[str, int]:
+        """The document that window i starts in, and the number of that document's tokens before it."""
         source = int(np.searchsorted(self.bounds, i * self.length, side="right")) - 1
-        inside = i * self.length - int(self.bounds[source])
-        return self.documents[source] + (f"+{inside}" if inside else "")
+        return self.documents[source], i * self.length - int(self.bounds[source])
+
+
+class TextNames(AbstractNames):
+    """The numbers of the texts that windows are of, for windows that hold no more than one text each.
+
+    Args:
+        texts: the index of each window's text, in order, shape (N,).
+        length: T, the tokens of a window.
+    """
+
+    def __init__(self, texts: np.ndarray, length: int) -> None:
+        self.texts, self.length = texts, length
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def name(self, i: int) -> str:
+        return str(self.texts[i])
+
+    def place(self, i: int) -> tuple[str, int]:
+        """The text that window i is of, and the number of that text's tokens before it."""
+        return self.name(i), (i - int(np.searchsorted(self.texts, self.texts[i]))) * self.length

@@ -119,6 +119,14 @@ class Sequences:
         """Name of sequence i: its document, and ``+N`` if it starts N tokens into it."""
         return self.names[i]
 
+    def place(self, i: int) -> tuple[str, int]:
+        """The document that sequence i starts in, and the number of that document's tokens before it.
+
+        Sequences that are not windows of documents are named, and begin at 0.
+        """
+        place = getattr(self.names, "place", None)
+        return (self.name(i), 0) if place is None else place(i)
+
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         """The sequences of these indices, padded to T or to the longest of them."""
         ids = np.asarray(indices, dtype=np.int64)

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ltm_pyro.bounds import Draws
 from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.data import Batch
 from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.finite import refuse_non_finite
 from ltm_pyro.evaluation.fit_check import FitCheck, checked, fit_of, gain_of_longer
 from ltm_pyro.evaluation.fixed_noise import fixed_noise_cost
-from ltm_pyro.evaluation.log_weights import log_likelihood_under, under_posterior, under_prior
+from ltm_pyro.evaluation.log_weights import draws_of, log_likelihood_under, under_posterior, under_prior
 from ltm_pyro.evaluation.pareto import pareto_k
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.inference import FastLoop, refuse_unfit
@@ -25,6 +26,7 @@ from ltm_pyro.instances import require_instance
 from ltm_pyro.models import AbstractModel
 
 NO_BOUNDS = ("fixed_noise", "reconstruction")
+PER_TEXT = {"size": "effective_sample_size", "tokens_rest": "predictive_tokens", "bytes_rest": "predictive_bytes"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Evaluation:
         draws: S.
         lost: sentence that gives the reason for missing bits per byte; empty if they exist.
         fit: settings of the fit of q, and a check of its convergence; None for a model without thoughts.
+        per_text: numbers of each of the N sequences in their order, shape (N,) each, `kl_per_layer` (N, L): `tokens`,
+            `bytes`, `predictive_tokens` and `predictive_bytes`; every score's cost by its name, `kl` and
+            `kl_per_layer` in nats; `effective_sample_size` and `pareto_k` of the importance weights.
     """
 
     scores: dict[str, Score]
@@ -52,10 +57,11 @@ class Evaluation:
     pareto_k: float | None = None
     lost: str = ""
     fit: FitCheck | None = None
+    per_text: dict[str, np.ndarray] = field(default_factory=dict)
 
     def to_dict(self) -> dict:
-        """Plain numbers for JSON."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("scores", "fit")}
+        """Plain numbers for JSON; those of single sequences are left out."""
+        plain = {name: value for name, value in vars(self).items() if name not in ("scores", "fit", "per_text")}
         fit = None if self.fit is None else self.fit.to_dict()
         return {"scores": {name: score.to_dict() for name, score in self.scores.items()}, **plain, "fit": fit}
 
@@ -93,6 +99,7 @@ class Evaluator:
         protocol_steps: T_fast of the released code's protocol, equal to that of training; None takes `fast.steps`.
         check_fit: number of leading sequences that are also fitted for longer, to check the convergence of q; 0
             skips the check.
+        on_draws: called after the fit of each batch, with the batch and the draws of z from which its scores are taken.
     """
 
     model: AbstractModel
@@ -105,6 +112,7 @@ class Evaluator:
     halves: bool = True
     protocol_steps: int | None = None
     check_fit: int = 0
+    on_draws: Callable[[Batch, Draws], None] = lambda batch, draws: None
     _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
     _closed_form: bool = field(default=False, init=False, repr=False)
 
@@ -134,7 +142,7 @@ class Evaluator:
         inputs = batch.inputs
         scored = torch.ones_like(batch.x, dtype=torch.bool) if batch.mask is None else batch.mask
         self._keep(tokens=scored.sum(-1), bytes=batch.byte_counts.masked_fill(~scored, 0).sum(-1))
-        self._keep_fitted(inputs)
+        self.on_draws(batch, self._keep_fitted(inputs))
         if self._has_latents():
             self._keep(prior=-under_prior(self.model, self.draws, self.at_once, **inputs).mean(0))
             if self.fixed_noise and not self.guide.discrete:  # the protocol's posterior is Gaussian
@@ -168,19 +176,18 @@ class Evaluator:
                 gain = gain_of_longer(self.model, self.guide, self.fast, self.draws, self.at_once, **few)
                 self._keep(gain=torch.from_numpy(gain))
 
-    def _keep_fitted(self, inputs: dict[str, Any]) -> None:
+    def _keep_fitted(self, inputs: dict[str, Any]) -> Draws:
+        """Fit q to a batch and score it; returns the draws."""
         self.fast.fit(self.model, self.guide, **inputs)
-        if not self.model.exact:
-            self._keep(diffusion=-log_likelihood_under(*self._sampling, **inputs).mean(0))
-            return
-        if not self.guide.has_density:
-            self._keep(reconstruction=-log_likelihood_under(*self._sampling, **inputs).mean(0))
-            return
+        if not self.model.exact or not self.guide.has_density:
+            draws = draws_of(*self._sampling, **inputs)
+            self._keep(**{"reconstruction" if self.model.exact else "diffusion": -draws.log_likelihood.mean(0)})
+            return draws
         fitted = under_posterior(*self._sampling, **inputs)
         self._closed_form = fitted.kl_closed_form
         if not self._has_latents():
             self._keep(exact=-fitted.log_likelihood.mean(0))
-            return
+            return fitted.draws
         self._keep(
             elbo=fitted.kl - fitted.log_likelihood.mean(0),
             importance_weighted=-log_mean_exp(fitted.log_weight),
@@ -190,6 +197,7 @@ class Evaluator:
         )
         if fitted.kl_per_layer is not None:
             self._keep(kl_per_layer=fitted.kl_per_layer)
+        return fitted.draws
 
     @property
     def _sampling(self) -> tuple[AbstractModel, Any, int, int]:
@@ -229,6 +237,7 @@ class Evaluator:
             draws=self.draws,
             pareto_k=_known(np.median(columns["pareto_k"])) if "pareto_k" in columns else None,
             fit=self._fit(columns) if self._has_latents() else None,
+            per_text={PER_TEXT.get(name, name): values for name, values in columns.items() if name != "gain"},
         )
 
     def _fit(self, columns: dict[str, np.ndarray]) -> FitCheck:

@@ -14,6 +14,7 @@ from ltm_pyro.bounds import Draws, ImportanceWeighted
 class Posterior(NamedTuple):
     """Draws from a fitted guide: (S, B) log-likelihoods and log-weights, and the KL with its split by layer."""
 
+    draws: Draws
     log_likelihood: Tensor  # (S, B)
     log_weight: Tensor  # (S, B)
     kl: Tensor  # (B,)
@@ -27,13 +28,19 @@ def under_posterior(model: nn.Module, guide: Any, draws: int, at_once: int = 8, 
     samples = Draws(model, guide, (), batch, draws, at_once, check_site=ImportanceWeighted().check_site)
     kl = samples.kl()
     per_layer = None if kl.per_layer is None else kl.per_layer.mean(0)
-    return Posterior(samples.log_likelihood, samples.log_weight, kl.total.mean(0), per_layer, kl.closed_form)
+    return Posterior(samples, samples.log_likelihood, samples.log_weight, kl.total.mean(0), per_layer, kl.closed_form)
 
 
 @torch.no_grad()
 def log_likelihood_under(model: nn.Module, guide: Any, draws: int, at_once: int = 8, **batch: Any) -> Tensor:
     """log p(x | z) with `draws` fresh samples of the fitted guide, which needs no density; shape (S, B)."""
-    return Draws(model, guide, (), batch, draws, at_once).log_likelihood
+    return draws_of(model, guide, draws, at_once, **batch).log_likelihood
+
+
+@torch.no_grad()
+def draws_of(model: nn.Module, guide: Any, draws: int, at_once: int = 8, **batch: Any) -> Draws:
+    """Fresh samples of a fitted guide that need not have a density, with log p(x | z)."""
+    return Draws(model, guide, (), batch, draws, at_once)
 
 
 @torch.no_grad()

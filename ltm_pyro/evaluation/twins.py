@@ -30,10 +30,11 @@ def with_twins(
     """
     if not model.decoder.z_shape[1]:
         return evaluation
-    scores = dict(evaluation.scores)
+    scores, per_text = dict(evaluation.scores), dict(evaluation.per_text)
     for label, decoder in model.decoder.twins().items():
         twin = AutoregressiveModel(decoder).eval()
-        numbers = Evaluator(twin, EmptyGuide(decoder.z_shape), fast).evaluate(batches()).scores
+        numbers = Evaluator(twin, EmptyGuide(decoder.z_shape), fast).evaluate(batches())
         for name, half in (("exact", ""), ("predictive", HALF)):
-            scores[f"{TWIN}{label}{half}"] = replace(numbers[name], label=f"{label}{half}: exact")
-    return replace(evaluation, scores=scores)
+            scores[f"{TWIN}{label}{half}"] = replace(numbers.scores[name], label=f"{label}{half}: exact")
+            per_text[f"{TWIN}{label}{half}"] = numbers.per_text[name]
+    return replace(evaluation, scores=scores, per_text=per_text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from ltm_pyro.training.run import Run
 if TYPE_CHECKING:
     import torch
 
+    from ltm_pyro.bounds import Draws
     from ltm_pyro.data import Batch, Sequences
     from ltm_pyro.evaluation import Evaluation
     from ltm_pyro.training.build import RunComponents
@@ -76,8 +77,9 @@ def score_run(
     seed: int = 0,
     fixed_noise: bool = False,
     check_fit: int = CHECKED,
+    on_draws: Callable[[Batch, Draws], None] = lambda batch, draws: None,
 ) -> Evaluation:
-    """The four numbers of a loaded run on some sequences, with a progress line."""
+    """The four numbers of a loaded run on some sequences, with a progress line; `on_draws` as of `Evaluator`."""
     from ltm_pyro.data import in_order
     from ltm_pyro.evaluation import Evaluator
     from ltm_pyro.evaluation.twins import with_twins
@@ -85,7 +87,7 @@ def score_run(
     model, guide, fast, _ = components
     total = min(len(sequences), limit or len(sequences))
     options = {"fixed_noise": fixed_noise, "protocol_steps": run.config.fast.steps, "check_fit": check_fit}
-    numbers = Evaluator(model, guide, fast, draws, seed, **options)
+    numbers = Evaluator(model, guide, fast, draws, seed, **options, on_draws=on_draws)
     progress = Progress(total)
 
     def batches() -> Iterator[Batch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ltm_pyro.device import chosen_device, device_named
 from ltm_pyro.errors import InputError
 from ltm_pyro.guides.moments import moment
 from ltm_pyro.ranges import in_range, whole
@@ -29,12 +31,15 @@ from ltm_pyro.runs.arguments import (
 )
 from ltm_pyro.runs.config import Settings, as_dict
 from ltm_pyro.runs.ending import Ending, read
+from ltm_pyro.runs.export import DRAWS as EXPORTED_DRAWS
+from ltm_pyro.runs.export import TREE, PriorDraws, Recorded, Sizes, record, refuse_unwritable
+from ltm_pyro.runs.loading import open_run
+from ltm_pyro.training.checkpoints import step_of
 from ltm_pyro.training.run import Run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from matplotlib.figure import Figure
+    from xarray import DataTree
 
     from ltm_pyro.data import Sequences, TextSequences, Tokenizer
     from ltm_pyro.evaluation import Evaluation
@@ -99,6 +104,90 @@ class TrainedRun:
         self.model: AbstractModel = components.model
         self.guide: AbstractGuide = components.guide
         self.fast: FastLoop = components.fast
+
+    @classmethod
+    def of_folder(
+        cls,
+        folder: Path | str,
+        checkpoint: str = "best",
+        *,
+        device: torch.device | str | None = None,
+        trust_code: bool = False,
+    ) -> TrainedRun:
+        """Open the run of a folder; arguments and errors are those of `ltm_pyro.load`."""
+        run, target = open_run(folder, trust_code), chosen_device() if device is None else device_named(device)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # modules draw weights before loading
+            step = str(step_of(run.find(checkpoint)))  # the best checkpoint may change while the run is trained further
+            return cls(run, run.load(step).to(target), target, step)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: Path | str,
+        *,
+        revision: str | None = None,
+        checkpoint: str = "best",
+        device: torch.device | str | None = None,
+        trust_code: bool = False,
+        folder: Path | str | None = None,
+    ) -> TrainedRun:
+        """Open a run of the Hugging Face hub by its name, or of a folder. A run is data, and executes no code.
+
+        A run of the hub is fetched once for each commit, into `$LTM_CACHE` (by default `~/.cache/ltm_pyro`), and
+        checked as by `ltm pull`: only the files of a run, the weights against their sums, no pickle.
+
+        Args:
+            name_or_folder: `USER/NAME` (or `hf:USER/NAME`), or a run's folder. A folder of that name is preferred.
+            revision: a branch, a tag or a commit of the hub; the newest if None. A full commit that was fetched before
+                needs no network.
+            checkpoint, device, trust_code: as for `ltm_pyro.load`.
+            folder: a new folder for the run instead of the cache.
+
+        Raises:
+            InputError: if there is no such run or revision, if it is damaged, or names classes that need consent.
+        """
+        from ltm_pyro.runs.from_hub import found_run
+
+        place = found_run(name_or_folder, revision, None if folder is None else Path(folder))
+        return cls.of_folder(place, checkpoint, device=device, trust_code=trust_code)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        private: bool = False,
+        revision: str | None = None,
+        license: str | None = None,
+        resumable: bool = False,
+    ) -> str:
+        """Upload the run with these weights to the Hugging Face hub, with a model card, as `ltm push` does.
+
+        Args:
+            name: `USER/NAME` (or `hf:USER/NAME`), created if missing.
+            private: make a new repository private.
+            revision: the branch to write to, made if missing; the main one if None.
+            license: license of the weights, for the card, as the hub names it.
+            resumable: include the optimizer's state, so that others can continue the training.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            InputError: if the hub refuses the upload or cannot be reached.
+        """
+        from ltm_pyro.data.hub import PREFIX
+        from ltm_pyro.runs.push import push
+
+        return push(
+            self.folder,
+            name if name.startswith(PREFIX) else f"{PREFIX}{name}",
+            checkpoint=self.checkpoint,
+            private=private,
+            revision=revision,
+            license=license,
+            resumable=resumable,
+            trust_code=bool(self.run.foreign),  # the consent with which it was opened
+        )
 
     def __repr__(self) -> str:
         prior = "no latents" if self.model.prior is None else type(self.model.prior).__name__
@@ -240,6 +329,61 @@ class TrainedRun:
         return Posteriors(distributions, cut.texts[: sum(q.batch_shape[0] for q in distributions)])
 
     @in_range
+    def to_datatree(
+        self,
+        texts: Sequence[str] | None = None,
+        *,
+        draws: Draws = EXPORTED_DRAWS,
+        prior_draws: PriorDraws = 0,
+        limit: Limit = None,
+        batch_size: BatchSize = BATCH,
+        seed: Seed = 0,
+        fast_steps: FastSteps = None,
+    ) -> DataTree:
+        """Draws of q(z) with their densities, and the numbers of each text, as an xarray DataTree for ArviZ.
+
+        Groups and variables are those of `ltm_pyro.export.data_tree`. The arguments are those of `evaluate`.
+
+        Args:
+            prior_draws: draws of p(z) in the group `prior`, the same for every text.
+
+        Raises:
+            InputError: as `evaluate`; for draws that exceed half of the machine's memory, or without xarray.
+        """
+        from ltm_pyro.optional import import_extra
+
+        import_extra("xarray", "export", "an export to xarray")
+        return self._recorded(texts, Sizes(draws, prior_draws, limit, batch_size, seed, fast_steps)).tree()
+
+    @in_range
+    def export(
+        self,
+        out: Path | str,
+        texts: Sequence[str] | None = None,
+        *,
+        draws: Draws = EXPORTED_DRAWS,
+        prior_draws: PriorDraws = 0,
+        limit: Limit = None,
+        batch_size: BatchSize = BATCH,
+        seed: Seed = 0,
+        fast_steps: FastSteps = None,
+    ) -> Path:
+        """Write the DataTree of `to_datatree` to a new .nc, or a row a text with the moments of z to a new .parquet.
+
+        The other arguments are those of `to_datatree`.
+
+        Args:
+            out: the new file.
+
+        Raises:
+            InputError: as `to_datatree`; if the file exists or cannot be written.
+        """
+        path = Path(out)
+        refuse_unwritable(path)
+        sizes = Sizes(draws, prior_draws, limit, batch_size, seed, fast_steps)
+        return self._recorded(texts, sizes, keeps_draws=path.suffix == TREE).write(path).path
+
+    @in_range
     def write(
         self,
         prompt: str = "",
@@ -317,6 +461,11 @@ class TrainedRun:
         inspection = inspector.summary()
         names = [sequences.name(place) for place in inspection.ids]
         return {**figures, **{drawing.name: drawn(drawing) for drawing in drawings(inspection, Details(), names)}}
+
+    def _recorded(self, texts: Sequence[str] | None, sizes: Sizes, keeps_draws: bool = True) -> Recorded:
+        sequences, about = self._cut(texts).sequences, "held-out text" if texts is None else "given texts"
+        step = step_of(self.run.find(self.checkpoint))
+        return record(self.run, self.components, self.device, sequences, sizes, step, about, keeps_draws)
 
     def _evaluated(
         self, cut: TextSequences, draws: int, limit: int | None, batch_size: int, seed: int, fast_steps: int | None

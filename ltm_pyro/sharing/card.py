@@ -13,6 +13,7 @@ from ltm_pyro.files import read_text
 from ltm_pyro.origin import requirement
 from ltm_pyro.sharing.base_card import base_section, front_matter, licence_of_weights, needs_place
 from ltm_pyro.sharing.escaping import escaped, escaped_table, quoted
+from ltm_pyro.sharing.numbers import eval_results
 from ltm_pyro.training.data_module import DataRecord
 from ltm_pyro.training.decoder_settings import is_flat
 
@@ -48,7 +49,7 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
         InputError: if the run's numbers cannot be read.
     """
     sections = [
-        _front_matter(run, license),
+        _front_matter(run, license, step, name),
         f"# {name}",
         WHAT[run.config.model],
         _made(run, step, version),
@@ -59,9 +60,11 @@ def model_card(run: Run, step: int, name: str, version: str, license: str | None
     return "\n\n".join([*sections, loading]) + "\n"
 
 
-def _front_matter(run: Run, license: str | None) -> str:
+def _front_matter(run: Run, license: str | None, step: int, name: str) -> str:
     from huggingface_hub import ModelCardData
 
+    table = _fullest_table(run, step)
+    results = [] if table is None else eval_results(table.with_suffix(".json"), run.config.get("corpus") or None)
     corpora = sources_of(run.config.get("corpus") or None)
     data = ModelCardData(
         library_name="ltm_pyro",
@@ -70,6 +73,8 @@ def _front_matter(run: Run, license: str | None) -> str:
         datasets=[parse_hub_name(corpus).name for corpus in corpora if corpus.startswith(PREFIX)] or None,
         tags=["latent-variable-model", "variational-inference", "pyro", run.config.model],
         **front_matter(run.bases),
+        model_name=name.rsplit("/", 1)[-1] if results else None,
+        eval_results=results or None,
     )
     return f"---\n{data.to_yaml()}\n---"
 
@@ -132,16 +137,21 @@ def _decoder(config: Namespace) -> str:
 
 def _numbers(run: Run, step: int) -> str:
     """Section with the table of `ltm evaluate` on the largest held-out text."""
-    paths = sorted(run.folder.glob(NUMBERS), key=lambda path: (path.name != OWN, path.name))
-    tables = [_read(run, path) for path in paths]  # among tables of equal size, the first is `OWN`
-    matching = [table for table in tables if not (match := WEIGHTS.search(table)) or int(match[1]) == step]
-    if not matching:
+    path = _fullest_table(run, step)
+    if path is None:
         return "## Numbers\n\nNot measured: `ltm evaluate` measures them."
-    measured = max(matching, key=_sequences)
     return (
         "## Numbers\n\nOn text that it has not learned from. Lower is better. Every ± is a standard "
-        "error; a bound lies above the true cost, and what is none says so.\n\n" + escaped_table(measured)
+        "error; a bound lies above the true cost, and what is none says so.\n\n" + escaped_table(_read(run, path))
     )
+
+
+def _fullest_table(run: Run, step: int) -> Path | None:
+    """The file of the table of these weights on the largest held-out text; None without one."""
+    paths = sorted(run.folder.glob(NUMBERS), key=lambda path: (path.name != OWN, path.name))
+    tables = {path: _read(run, path) for path in paths}  # among tables of equal size, the first is `OWN`
+    matching = [path for path in paths if not (match := WEIGHTS.search(tables[path])) or int(match[1]) == step]
+    return max(matching, key=lambda path: _sequences(tables[path]), default=None)
 
 
 def _read(run: Run, table: Path) -> str:
@@ -157,6 +167,7 @@ def _sequences(table: str) -> int:
 def _loading(name: str, foreign: list[str], base: str | None) -> str:
     short = name.rsplit("/", 1)[-1]
     package = requirement("pretrained" if base is not None else "")
+    source = short if base else name  # a local base is named when the run is pulled
     flag, argument = (" --trust_code", ", trust_code=True") if foreign else ("", "")
     return f"""## How to load it
 
@@ -168,9 +179,11 @@ ltm evaluate {short} YOUR_TEXT.txt{flag}
 ```
 
 ```python
-from ltm_pyro.training.run import Run
+from ltm_pyro import TrainedRun
 
-model, guide, fast, slow = Run.open("{short}"{argument}).load()
+run = TrainedRun.from_pretrained("{source}"{argument})
+model, guide = run.model, run.guide
+print(run.write("The", tokens=8)[0])
 ```
 
 The weights are safetensors; nothing here is a pickle."""

@@ -11,6 +11,7 @@ from ltm_pyro.data.hub import PREFIX
 from ltm_pyro.data.sources import sources_of
 from ltm_pyro.files import open_regular, read_json
 from ltm_pyro.files.cache_folder import NOWHERE
+from ltm_pyro.sharing.numbers import copy_numbers
 from ltm_pyro.training.bases import BASES, parts_with_base
 from ltm_pyro.training.checkpoints import Checkpoints
 from ltm_pyro.training.data_module import DataRecord
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
 
 ALONGSIDE = ("data.json", BASES, "metrics.jsonl", "figures/*.png", "samples/*.txt", "evaluation/*.md")
-CONTENTS = (CONFIG, TOKENIZER, "README.md", "checkpoints/step-*/*.json", "checkpoints/step-*/*.safetensors", *ALONGSIDE)
+NUMBERS = "evaluation/*.json"
+CONTENTS = (
+    NUMBERS,
+    CONFIG,
+    TOKENIZER,
+    "README.md",
+    "checkpoints/step-*/*.json",
+    "checkpoints/step-*/*.safetensors",
+    *ALONGSIDE,
+)
 
 
 def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False) -> None:
@@ -53,6 +63,8 @@ def write_copy(run: Run, checkpoint: Path, folder: Path, resumable: bool = False
         target = folder / path.relative_to(run.folder)
         target.parent.mkdir(exist_ok=True)
         _copy(path, target)
+    for path in sorted(run.folder.glob(NUMBERS)):
+        copy_numbers(path, folder / path.relative_to(run.folder))
     if (folder / DATA).is_file():
         _forget_place(folder / DATA)
     if run.bases:

@@ -12,6 +12,8 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.hub_errors import hub_errors_explained
 from ltm_pyro.sharing.copy import CONTENTS
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
 
 class RepositoryName(NamedTuple):
     """Name of a model repository on the hub."""
@@ -35,7 +37,9 @@ class RepositoryName(NamedTuple):
         return f"{self.user}/{self.name}"
 
 
-def publish(folder: Path, repository: RepositoryName, *, private: bool, message: str) -> str:
+def publish(
+    folder: Path, repository: RepositoryName, *, private: bool, message: str, revision: str | None = None
+) -> str:
     """Upload a folder as one commit, which removes older checkpoints; returns the commit's address.
 
     Args:
@@ -43,6 +47,7 @@ def publish(folder: Path, repository: RepositoryName, *, private: bool, message:
         repository: the repository, created if missing.
         private: make a new repository private; an existing one is not changed.
         message: message of the commit.
+        revision: a branch, made from the main one if missing; the main one if None.
 
     Raises:
         InputError: if the hub refuses the upload or cannot be reached.
@@ -52,10 +57,37 @@ def publish(folder: Path, repository: RepositoryName, *, private: bool, message:
     api = HfApi()
     with hub_errors_explained(f"{PREFIX}{repository} could not be written"):
         api.create_repo(str(repository), private=private, exist_ok=True)
+        if revision is not None:
+            api.create_branch(str(repository), branch=revision, exist_ok=True)
         commit = api.upload_folder(
-            repo_id=str(repository), folder_path=folder, commit_message=message, delete_patterns="checkpoints/*"
+            repo_id=str(repository),
+            folder_path=folder,
+            commit_message=message,
+            delete_patterns="checkpoints/*",
+            revision=revision,
         )
     return str(commit.commit_url)
+
+
+def commit_of(repository: RepositoryName, revision: str | None = None) -> str:
+    """The commit that a revision of a repository is now, 40 hexadecimal digits.
+
+    Args:
+        repository: the repository on the hub.
+        revision: a branch, a tag or a commit; the newest if None. A whole commit is not looked up.
+
+    Raises:
+        InputError: if there is no such revision, or the hub cannot be reached.
+    """
+    if revision is not None and COMMIT.fullmatch(revision):
+        return revision
+    from huggingface_hub import HfApi
+
+    with hub_errors_explained(f"{PREFIX}{repository} could not be read"):
+        commit = HfApi().model_info(str(repository), revision=revision).sha
+    if commit is None or not COMMIT.fullmatch(commit):
+        raise InputError(f"{PREFIX}{repository} could not be read: the hub names no commit. Give one as revision")
+    return commit
 
 
 def fetch(repository: RepositoryName, folder: Path, revision: str | None = None) -> None:

@@ -120,7 +120,7 @@ def test_a_run_that_is_pulled_says_what_it_names_and_runs_none_of_it(own, monkey
     def fetch(repository, folder, revision):
         shutil.copytree(own, folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr("ltm_pyro.sharing.pulling.fetch", fetch)
+    monkeypatch.setattr("ltm_pyro.runs.pull.fetch", fetch)
     assert ltm("pull", "hf:someone/thoughts", "--run", "theirs") == 0
     told = capsys.readouterr().err
     assert "theirs names prior my_code.MyPrior: code from outside ltm_pyro" in told
@@ -135,7 +135,7 @@ def test_its_card_says_what_is_needed(own, trained):
     card = Path("run-shared/README.md").read_text()
     assert "code of its author that is not in this repository: `my_code.MyPrior`" in card
     assert "ltm generate thoughts --trust_code" in card
-    assert 'Run.open("thoughts", trust_code=True)' in card
+    assert 'TrainedRun.from_pretrained("someone/thoughts", trust_code=True)' in card
     assert "trust_code" not in Path("trained-shared/README.md").read_text()
 
 

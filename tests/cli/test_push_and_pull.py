@@ -1,5 +1,6 @@
 """Runs that go to the hub and come back, by a stand-in for it."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -31,14 +32,19 @@ def server():
 
 
 def on_line(server, *words, token=TOKEN):
-    """`ltm` in a process of its own, in which the stand-in is the hub: where it is, is read at the hub's import."""
+    """`ltm` in a process of its own, in which the stand-in is the hub."""
+    return process(server, ON_LINE, *words, token=token)
+
+
+def process(server, code, *words, token=TOKEN):
+    """A process of its own, in which the stand-in is the hub: where it is, is read at the hub's import."""
     settings = {"HF_ENDPOINT": server.endpoint, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
     settings |= {"HF_TOKEN": token, "HF_HOME": str(Path("hub-home").absolute())}
     with open("out.txt", "w+") as out, open("err.txt", "w+") as err:
-        code = Forked(["python", "-c", ON_LINE, *words], stdout=out, stderr=err, env={**os.environ, **settings}).wait()
+        status = Forked(["python", "-c", code, *words], stdout=out, stderr=err, env={**os.environ, **settings}).wait()
         out.seek(0)
         err.seek(0)
-        return CompletedProcess(words, code, out.read(), err.read())
+        return CompletedProcess(words, status, out.read(), err.read())
 
 
 def test_a_run_that_was_pushed_is_pulled_whole_and_writes_the_same(server, run, capsys):
@@ -85,8 +91,9 @@ def test_the_card_says_what_it_is_and_its_numbers(run, corpus):
 
 
 def test_the_python_of_the_card_runs(run):
-    ltm("push", run, f"hf:{NAME}", "--to_folder", "thoughts")
-    code = Path("thoughts/README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    Path(NAME).parent.mkdir()
+    ltm("push", run, f"hf:{NAME}", "--to_folder", NAME)  # a folder of the name is preferred to the hub
+    code = Path(NAME, "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     names = {}
     exec(code, names)
     assert names["model"](batch_size=2).shape == (2, TINY["data.length"])
@@ -216,3 +223,86 @@ def test_a_base_of_the_hub_is_fetched_by_its_commit(server, here, corpus, tmp_pa
     used = on_line(server, "generate", "theirs")
     assert used.returncode == 0, used.stderr
     assert "reading the pretrained model that it names as its decoder: hf:someone/base" in used.stderr
+
+
+IN_PYTHON = """
+import json
+import sys
+
+for name in [name for name in sys.modules if name.split(".")[0] == "huggingface_hub"]:
+    del sys.modules[name]
+from ltm_pyro import InputError, TrainedRun
+
+call, *words = json.loads(sys.argv[1])
+try:
+    if call == "push":
+        folder, name, options = words
+        print(TrainedRun.from_pretrained(folder).push_to_hub(name, **options))
+    else:
+        name, options = words
+        run = TrainedRun.from_pretrained(name, **options)
+        print(run.folder, run.checkpoint)
+except InputError as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
+"""
+
+
+def in_python(server, *words):
+    """`TrainedRun.push_to_hub` or `from_pretrained` in a process of its own; returns its code, output and errors."""
+    return process(server, IN_PYTHON, json.dumps(words))
+
+
+def test_python_pushes_and_gets_a_run_by_its_name_and_revision(server, run, monkeypatch):
+    monkeypatch.setenv("LTM_CACHE", str(Path("cache").absolute()))
+    steps = Run.open(run).checkpoints.steps()
+    pushed = in_python(server, "push", str(run), NAME, {"license": "mit", "private": True})
+    assert pushed.returncode == 0, pushed.stderr
+    assert pushed.stdout.strip().startswith(server.endpoint)
+    assert NAME in server.private
+    assert on_line(server, "push", run, f"hf:{NAME}", "--checkpoint", steps[0], "--revision", "early").returncode == 0
+    best = Run.open(run).find("best").name
+    assert any(best in name for name in server.files(NAME))
+    found = {}
+    for revision in (None, "early", f"{1:040x}"):
+        got = in_python(server, "get", NAME, {"revision": revision})
+        assert got.returncode == 0, got.stderr
+        found[revision] = got.stdout.split()
+    assert found[None] == found[f"{1:040x}"]
+    assert found["early"][0] != found[None][0]
+    assert found["early"][1] == str(steps[0])
+    assert all(Path(folder).is_relative_to(Path("cache").absolute()) for folder, _ in found.values())
+    before = len(server.asked)
+    assert in_python(server, "get", f"hf:{NAME}", {"revision": f"{1:040x}"}).stdout.split() == found[None]
+    assert len(server.asked) == before  # a commit that is here needs no network
+    theirs = Run.open(found[None][0])
+    assert not theirs.own
+    here = in_python(server, "get", NAME, {"folder": "theirs"})
+    assert here.stdout.split()[0] == "theirs"
+
+
+def test_from_pretrained_refuses_in_one_line_what_is_not_there(server, run, monkeypatch):
+    monkeypatch.setenv("LTM_CACHE", str(Path("cache").absolute()))
+    assert on_line(server, "push", run, f"hf:{NAME}").returncode == 0
+    refusals = {
+        ("someone/other", ()): "the hub has no such repository",
+        (NAME, (("revision", "v9"),)): "no such revision",
+        ("run", (("revision", "main"),)): "run is a folder",
+        ("no/such/folder", ()): "is not a run",
+    }
+    for (name, options), message in refusals.items():
+        found = in_python(server, "get", name, dict(options))
+        assert found.returncode == 1
+        assert message in found.stderr
+        assert "Traceback" not in found.stderr
+    files = server.files(NAME)
+    name = next(name for name in files if name.endswith("model.safetensors"))
+    files[name] = files[name][:-1] + bytes([files[name][-1] ^ 1])
+    assert "SHA-256" in in_python(server, "get", NAME, {}).stderr
+    files["config.yaml"] = files["config.yaml"].replace(b"ltm_pyro.GaussianPrior", b"my_code.MyPrior")
+    assert b"my_code" in files["config.yaml"]
+    Path("my_code.py").write_text("open('PWNED', 'w')\n")
+    refused = in_python(server, "get", NAME, {})
+    assert refused.returncode == 1
+    assert not Path("PWNED").exists()
+    assert not list(Path("cache").glob("runs/*/*/config.yaml"))

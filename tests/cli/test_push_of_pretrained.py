@@ -10,7 +10,7 @@ from pretrained_models import causal_model, moved, save, text_tokenizer
 from runs import ltm, train_pretrained
 
 from ltm_pyro.pretrained import find_source
-from ltm_pyro.sharing import pulling
+from ltm_pyro.runs import pull as pulling
 from ltm_pyro.training.run import Run
 
 NAME = "someone/thoughts"

@@ -25,6 +25,7 @@ def push(
     *,
     checkpoint: Checkpoint = "best",
     private: bool = False,
+    revision: Annotated[str | None, Argument(metavar="BRANCH")] = None,
     license: str | None = None,
     resumable: bool = False,
     to_folder: Annotated[str | None, Argument(metavar="FOLDER")] = None,
@@ -35,6 +36,7 @@ def push(
     Args:
         repository: hf:USER/NAME, created if missing.
         private: make a new repository private.
+        revision: the branch to write to, made if missing; the main one if left out.
         license: license of the weights, for the card: apache-2.0, ...
         resumable: include the optimizer's state, so that others can continue the training.
         to_folder: write the upload to this folder, and send nothing.
@@ -55,7 +57,13 @@ def push(
         step = copy.write(folder)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         say(f"Sending step {step} of {copy.run.folder}, {size / 1e6:.1f} MB ...")
-        return publish(folder, copy.repository, private=private, message=f"{copy.repository.name}, step {step}")
+        return publish(
+            folder,
+            copy.repository,
+            private=private,
+            message=f"{copy.repository.name}, step {step}",
+            revision=revision,
+        )
 
 
 class _Copy(NamedTuple):
