@@ -8,6 +8,12 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.files.new_file import new_file, refuse_taken
 
 
+def write(path, meanwhile=lambda: None):
+    with new_file(path) as temporary:
+        temporary.write_text("ours")
+        meanwhile()
+
+
 def test_a_file_gets_its_name_when_it_is_whole(tmp_path):
     path = tmp_path / "a.csv"
     with new_file(path) as temporary:
@@ -27,22 +33,22 @@ def test_a_file_that_came_meanwhile_is_kept(tmp_path, monkeypatch, links):
 
         monkeypatch.setattr(os, "link", refused)
     path = tmp_path / "a.csv"
-    with pytest.raises(InputError, match="made by another process meanwhile"), new_file(path) as temporary:
-        temporary.write_text("ours")
-        path.write_text("theirs")
+    with pytest.raises(InputError, match="made by another process meanwhile"):
+        write(path, lambda: path.write_text("theirs"))
     assert path.read_text() == "theirs"
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
-    with new_file(tmp_path / "b.csv") as temporary:
-        temporary.write_text("ours")
+    write(tmp_path / "b.csv")
     assert (tmp_path / "b.csv").read_text() == "ours"
 
 
 def test_an_interrupted_writer_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), new_file(tmp_path / "a.csv") as temporary:
-        temporary.write_text("half")
+    def interrupt():
         raise KeyboardInterrupt
-    with pytest.raises(InputError, match="cannot be written"), new_file(tmp_path / "no" / "a.csv") as temporary:
-        temporary.write_text("half")
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a.csv", interrupt)
+    with pytest.raises(InputError, match="cannot be written"):
+        write(tmp_path / "no" / "a.csv")
     assert not list(tmp_path.iterdir())
 
 
