@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from torch.distributions import Distribution
@@ -25,6 +26,12 @@ def import_zuko() -> ModuleType:
             setattr(Distribution, name, value)
 
 
+def require_extra(package: str, extra: str, what: str) -> None:
+    """Check that an optional package is installed, without importing it; arguments and errors as of `import_extra`."""
+    if find_spec(package) is None:
+        raise InputError(_missing(package, extra, what))
+
+
 def import_extra(package: str, extra: str, what: str) -> ModuleType:
     """An optional package, imported.
 
@@ -39,6 +46,8 @@ def import_extra(package: str, extra: str, what: str) -> ModuleType:
     try:
         return import_module(package)
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"{what} needs the package {package}, which is not installed: pip install 'ltm-pyro[{extra}]'"
-        ) from error
+        raise InputError(_missing(package, extra, what)) from error
+
+
+def _missing(package: str, extra: str, what: str) -> str:
+    return f"{what} needs the package {package}, which is not installed: pip install 'ltm-pyro[{extra}]'"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ltm_pyro.cli.command import Command
 from ltm_pyro.runs.console import say, show
-from ltm_pyro.runs.export import Exported, export
+from ltm_pyro.runs.export import TREE, Exported, export
 
 
 def _last_is_out(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -18,7 +18,8 @@ def _last_is_out(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _show(exported: Exported) -> None:
     show(str(exported.path))
-    say(f"{exported.texts:,} texts, {exported.bytes / 1e6:,.1f} MB. docs/export.md says what it holds")
+    opening = "xarray.open_datatree" if exported.path.suffix == TREE else "pandas.read_parquet"
+    say(f"{exported.texts:,} texts, {exported.bytes / 1e6:,.1f} MB. Next, in Python: {opening}({str(exported.path)!r})")
 
 
 main = Command(

@@ -34,7 +34,7 @@ def text_columns(
     places = [sequences.place(number) for number in range(len(numbers["tokens"]))]
     columns = {
         "text": np.arange(len(places)),
-        "document": np.array([printable(document) for document, _ in places], dtype=object),
+        "document": np.array([printable(document) for document, _ in places], dtype=np.str_),
         "start": np.array([start for _, start in places], dtype=np.int64),
         **_flat(evaluation, drop_bytes=bool(evaluation.lost)),
     }

@@ -157,11 +157,11 @@ class Sizes(NamedTuple):
 
 def refuse_unwritable(path: Path) -> None:
     """Raise InputError unless an export can be written at a path: its name, its folder and the packages it needs."""
-    from ltm_pyro.optional import import_extra
+    from ltm_pyro.optional import require_extra
 
     refuse_taken(path, (TREE, ROWS), "OUT")
     for package in ("xarray", "h5netcdf", "h5py") if path.suffix == TREE else ():
-        import_extra(package, "export", "an export as .nc")
+        require_extra(package, "export", "an export as .nc")
 
 
 def record(

@@ -350,9 +350,9 @@ class TrainedRun:
         Raises:
             InputError: as `evaluate`; for draws that exceed half of the machine's memory, or without xarray.
         """
-        from ltm_pyro.optional import import_extra
+        from ltm_pyro.optional import require_extra
 
-        import_extra("xarray", "export", "an export to xarray")
+        require_extra("xarray", "export", "an export to xarray")
         return self._recorded(texts, Sizes(draws, prior_draws, limit, batch_size, seed, fast_steps)).tree()
 
     @in_range

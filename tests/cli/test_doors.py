@@ -14,6 +14,7 @@ from ltm_pyro.training.state_files import read_tensors, write_tensors
 
 READERS = {
     "evaluate": ("evaluate", "run", "--limit", "2", "--draws", "1"),
+    "export": ("export", "run", "out.nc", "--limit", "2", "--draws", "1"),
     "generate": ("generate", "run", "--tokens", "2"),
     "inspect": ("inspect", "run", "--limit", "3", "--detail", "0"),
     "plot": ("plot", "run"),

@@ -44,7 +44,7 @@ def exported(toy, x, draws=DRAWS, prior=None):
     score = Score("importance-weighted", cost, np.ones(len(x)), np.ones(len(x)))
     numbers = {"importance_weighted": cost, "tokens": np.ones(len(x)), "bytes": np.ones(len(x))}
     evaluation = Evaluation({"importance_weighted": score}, 0.0, [], True, 1.0, draws, per_text=numbers)
-    places = {"document": np.array(["a"] * len(x), dtype=object), "start": np.arange(len(x))}
+    places = {"document": np.array(["a"] * len(x)), "start": np.arange(len(x))}
     return data_tree(recorder, evaluation, places, {"run": "toy"}, prior)
 
 

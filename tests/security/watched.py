@@ -63,6 +63,7 @@ def commands(main):
     words = {
         "evaluate": "evaluate run",
         "evaluate --baseline": "evaluate mine text.jsonl --baseline run",
+        "export": "export run out.nc",
         "inspect": "inspect run",
         "control": "control run --attribute label",
         "generate": "generate run",
@@ -90,11 +91,13 @@ def attempts(edits, every, first):
     import yaml
     from hostile_runs import NEED_CONSENT
 
+    from ltm_pyro import TrainedRun
     from ltm_pyro.cli.main import main
     from ltm_pyro.training.run import Run
 
     config = yaml.safe_load(Path("run/config.yaml").read_text())
     doors = {**commands(main), "Run.open": lambda: Run.open("run") and 0, "load": lambda: bool(Run.open("run").load())}
+    doors["from_pretrained"] = lambda: bool(TrainedRun.from_pretrained("run"))
     for name, (edit, _) in edits.items():
         Path("run/config.yaml").write_text(edit(config))
         for door in doors if name == every else first:
