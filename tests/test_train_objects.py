@@ -158,6 +158,22 @@ def test_it_learns_and_goes_on_bit_for_bit_where_it_was_interrupted(monkeypatch)
     assert not torch.equal(whole.model.decoder.embedding.weight, fresh.decoder.embedding.weight)
 
 
+def test_a_finished_run_is_trained_further_by_the_same_call_with_more_steps():
+    parts = objects()
+    train(*parts)
+    run = train(
+        *parts, settings={"train.steps": 9}, resume=True
+    )  # with the objects of the first call, or with new ones
+    assert train(settings={"train.steps": 9}, resume=True).ending == run.ending
+    assert run.ending["reason"] == "steps"
+    assert (run.settings["train"]["steps"], run.settings["train"]["schedule_steps"]) == (9, 6)
+    rates = [record["learning_rate"] for record in metrics("mine") if "validation" not in record]
+    assert rates[5:] == pytest.approx([0.002] * 4)
+    assert Path("mine/history/until-step-6/config.yaml").is_file()
+    with pytest.raises(InputError, match="a resume takes no fewer"):
+        train(settings={"train.steps": 8}, resume=True)
+
+
 def test_another_run_is_not_gone_on_with():
     train()
     with pytest.raises(InputError, match="begun with other objects or settings"):
