@@ -15,6 +15,7 @@ NAMES = {
     "kl": "KL(q ‖ p)",
 }
 LOWER = "Costs: lower is better."
+HIGHER = "Scores: higher is better."
 
 
 def cost(number: str, value: float) -> float:

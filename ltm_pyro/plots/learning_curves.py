@@ -65,7 +65,7 @@ def _draw(axes: Axes, curve: Curve, number: str, against: Against, name: str, lo
     points = [point for point in curve if number in point]
     training, validation = ([p for p in points if p["part"] == part] for part in ("training", "validation"))
     line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 0.9, "alpha": 0.7}
-    dots = {"color": look["color"], "marker": look["marker"], "markersize": 4.5, "linestyle": ""}
+    dots = {"color": look["color"], "marker": look["marker"], "linestyle": ""}
     axes.plot(*_costs(training, number, against), label=f"{name}, training", **line)
     if validation:
         axes.plot(*_costs(validation, number, against), label=f"{name}, validation", **dots)

@@ -46,7 +46,7 @@ def plot_scaling(
         group = sorted(group, key=lambda row: row[by])
         x, y, errors = ([row[key] for row in group] for key in (by, f"{number}_{unit}", f"{number}_{error}"))
         style = {**styles[name], **({} if joined else {"linestyle": ""})}
-        bars = axes.errorbar(x, y, errors, label=name, capsize=2, elinewidth=0.7, **style)
+        bars = axes.errorbar(x, y, errors, label=name, elinewidth=0.7, **style)
         set_aside(axes, bars, place, len(groups))
     for name, group in grouped((run for run in runs if f"{number}_{unit}" in run), "name").items():
         x, y = ([run[key] for run in group] for key in (by, f"{number}_{unit}"))
@@ -64,17 +64,20 @@ def plot_law(
     axes: Axes,
     label: str = "",
 ) -> Axes:
-    """Fitted law as a line, with its interval as a band.
+    """Fitted law as a line, with its interval as a band and its equation in the upper right corner.
 
     Args:
         compute, loss: coordinates of the line, in order.
-        low, high: limits of the band.
+        low, high: limits of the band; no band if they are empty.
         axes: the Axes to draw on.
         label: equation of the law.
     """
-    axes.fill_between(compute, low, high, color="#888888", alpha=0.2, linewidth=0)
-    axes.plot(compute, loss, color="#555555", linewidth=1, linestyle="--", zorder=0, label="fitted law, 95 % band")
-    axes.set_title(label)
+    name = "fitted law"
+    if len(low):
+        axes.fill_between(compute, low, high, color="0.5", alpha=0.2, linewidth=0)
+        name += ", 95 % band"
+    axes.plot(compute, loss, color="0.35", linewidth=1, linestyle="--", zorder=0, label=name)
+    axes.annotate(label, (0.99, 0.98), xycoords="axes fraction", ha="right", va="top")
     return axes
 
 

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ltm_pyro.plots.costs import LOWER
-from ltm_pyro.plots.saving import Drawing, save_drawings
+from ltm_pyro.plots.captions import CAPTIONS
+from ltm_pyro.plots.drawing import Drawing
+from ltm_pyro.plots.saving import save_drawings
 from ltm_pyro.studies.records import Record
 from ltm_pyro.studies.scale.grid import AS_TRAINED
 from ltm_pyro.studies.scale.records import BOUNDS, Compute
@@ -20,11 +21,10 @@ PANELS = (
     ("importance_weighted", "nats_per_token"),
     ("importance_weighted", "bits_per_byte"),
 )
-WIDE_BARS = f"Bars: one standard error over texts, which are the same for all models; small dots: seeds. {LOWER}"
-FAST_STEPS = f"Bounds of held-out text against the fast steps of training. {WIDE_BARS}"
-INFERENCE = f"Bounds of held-out text against the fast steps of inference. {WIDE_BARS}"
-FLOPS = f"Bounds of held-out text against compute, with a law if one can be fitted. {WIDE_BARS}"
-LEARNING = f"Bounds of held-out text in the course of training, a line for each run. {LOWER}"
+FAST_STEPS = f"Models against the fast steps of training. {CAPTIONS['plot_scaling']}"
+INFERENCE = f"Models against the fast steps of inference. {CAPTIONS['plot_scaling']}"
+FLOPS = f"Models against compute, with a law if one can be fitted. {CAPTIONS['plot_scaling']}"
+LAW = f"{FLOPS} {CAPTIONS['plot_law']}"
 LABELS: dict[Compute, str] = {
     "flops_per_token": "training FLOPs per token, spent",
     "paper_flops_per_token": "training FLOPs per token, as the paper counts",
@@ -39,7 +39,7 @@ def draw(
     compute: Compute,
     folder: Path,
 ) -> list[str]:
-    """Write every figure that has data, as PNG and SVG; returns the file names.
+    """Write every figure that has data; returns the file names.
 
     Args:
         rows: summaries of all models at each T_fast of inference.
@@ -52,27 +52,29 @@ def draw(
     if not rows:
         return []
     folder.mkdir(exist_ok=True)
-    return save_drawings(folder, _figures(rows, runs, laws, curves, compute))
+    return save_drawings(folder, drawings(rows, runs, laws, curves, compute))
 
 
-def _figures(
+def drawings(
     rows: Sequence[Record], runs: Sequence[Record], laws: Sequence[Record], curves: Sequence[Record], compute: Compute
 ) -> list[Drawing]:
-    drawings = []
+    """Drawings of every figure that has data; the arguments are those of `draw`."""
+    found = []
     for inference in dict.fromkeys(row["inference"] for row in rows):
         means, single = ([row for row in group if row["inference"] == inference] for group in (rows, runs))
         suffix = "" if inference == AS_TRAINED else f"-inference-{inference}"
         if len({row["fast_steps"] for row in means}) > 1:
             panels = _against(means, single, "fast_steps", "T_fast in training")
-            drawings.append(Drawing(f"fast-steps{suffix}", panels, FAST_STEPS, columns=3))
-        drawings.append(Drawing(f"flops{suffix}", _against_compute(means, single, laws, compute), FLOPS, 2.8))
+            found.append(Drawing(f"fast-steps{suffix}", panels, FAST_STEPS, columns=3))
+        caption = LAW if any(law["law"] and law["inference"] == inference for law in laws) else FLOPS
+        found.append(Drawing(f"flops{suffix}", _against_compute(means, single, laws, compute), caption, 2.4))
     if len({row["inference"] for row in rows}) > 1:
-        drawings.append(
+        found.append(
             Drawing("inference", _against(rows, runs, "inference_steps", "T_fast at inference"), INFERENCE, columns=3)
         )
     if len({point["step"] for point in curves}) > 1:
-        drawings.append(Drawing("learning", _learning(curves), LEARNING))
-    return drawings
+        found.append(Drawing("learning", _learning(curves), CAPTIONS["plot_learning"]))
+    return found
 
 
 def _against(rows: Sequence[Record], runs: Sequence[Record], by: str, label: str) -> Panels:
