@@ -6,6 +6,7 @@ from ltm_pyro.plots.costs import HIGHER, LOWER
 
 NO_BARS = "No error bars"
 UNPAIRED = "Bars are unpaired: one standard error over texts, which are the same for all, so that differences have less"
+PAIRED_BARS = "Thin bars: one standard error of the paired difference over texts, thick bars: over seeds."
 
 CAPTIONS = {
     "plot_aggregate": (
@@ -114,9 +115,9 @@ CAPTIONS = {
         f"KL(q ‖ p) of each thought, nats/text: what it carries, before the decoder earns it back. {NO_BARS}."
     ),
     "plot_tightness": (
-        "Minus the mean of each bound of log p(x), nats/token or nats/sequence, against the number of particles "
-        "S. Bars: one standard error over draws of z, unpaired, except in differences to −ELBO, which are paired "
-        f"by text. An upper bound of log p(x) lies below −log p(x), and the higher the tighter; otherwise: {LOWER}"
+        "Minus the mean of each bound of log p(x), in nats, against the number of particles S. Bars: one standard "
+        "error over draws of z, unpaired, except in differences to −ELBO, which are paired by text. Upper bounds of "
+        f"log p(x) lie below −log p(x), and are the tighter the higher. {LOWER}"
     ),
     "plot_variance": (
         f"Total variance of a single gradient, nats², on a logarithmic axis. {NO_BARS}; lower is better."

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
 
+GAP = 0.05  # inches between panels and legend
+
 
 def drawn(drawing: Drawing) -> Figure:
     """Matplotlib figure of a drawing in the library's style; its label is the caption."""
@@ -53,10 +55,10 @@ def _legend(figure: Figure) -> Legend | None:
 
 
 def _fit(figure: Figure, legend: Legend | None) -> None:
-    """Make room below the panels for the legend."""
+    """Make room below the panels for the legend, and a gap between them."""
     if legend is None:
         return
-    legend_height = _inches(figure, legend)[1]
+    legend_height = _inches(figure, legend)[1] + GAP
     height = figure.get_figheight() + legend_height
     figure.set_figheight(height)
     legend.set_bbox_to_anchor((0.5, 0.0), transform=figure.transFigure)

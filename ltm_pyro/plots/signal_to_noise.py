@@ -30,7 +30,7 @@ def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Lo
         visible = [r for r in group if r["snr"] > r["snr_error"]]  # false for NaN
         x, y = [r["particles"] for r in visible], [r["snr"] for r in visible]
         errors = [r["snr_error"] for r in visible]
-        text = label(name, group[0]["claim"])
+        text = label(name, group[0]["claim"]) + ("" if visible else ", not above its error")
         bars = axes.errorbar(x, y, errors, label=text, elinewidth=0.8, **styles[name])
         set_aside(axes, bars, place, len(groups))
     if any(record["snr"] > record["snr_error"] for record in records):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ltm_pyro.plots.captions import CAPTIONS
+from ltm_pyro.plots.captions import CAPTIONS, PAIRED_BARS
+from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.drawing import Drawing
 from ltm_pyro.plots.saving import save_drawings
 from ltm_pyro.studies.priors.records import NUMBERS, PAIRED
@@ -16,7 +17,7 @@ FOUR = (
     f"Four numbers of each prior. {CAPTIONS['plot_number']} Bars are unpaired: the texts are the same for all, so that "
     "the differences in the next figure have less error."
 )
-APART = f"Cost of each prior less the first's, paired by text and seed. {CAPTIONS['plot_number']}"
+APART = f"Cost of each prior less the first's, nats/token, by text and seed. {PAIRED_BARS} {LOWER}"
 LEARNING = f"Runs of each prior, against tokens and against seconds of training. {CAPTIONS['plot_learning']}"
 
 

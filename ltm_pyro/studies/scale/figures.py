@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ltm_pyro.plots.captions import CAPTIONS
+from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.drawing import Drawing
 from ltm_pyro.plots.saving import save_drawings
 from ltm_pyro.studies.records import Record
@@ -22,7 +23,10 @@ PANELS = (
     ("importance_weighted", "bits_per_byte"),
 )
 FAST_STEPS = f"Models against the fast steps of training. {CAPTIONS['plot_scaling']}"
-INFERENCE = f"Models against the fast steps of inference. {CAPTIONS['plot_scaling']}"
+INFERENCE = (
+    "Models against the fast steps of inference: bounds of held-out text as costs, nats/token or bits/byte. "
+    f"No error bars: the table has the errors over texts, unpaired. Small dots: seeds. {LOWER}"
+)
 FLOPS = f"Models against compute, with a law if one can be fitted. {CAPTIONS['plot_scaling']}"
 LAW = f"{FLOPS} {CAPTIONS['plot_law']}"
 LABELS: dict[Compute, str] = {
@@ -69,20 +73,20 @@ def drawings(
         caption = LAW if any(law["law"] and law["inference"] == inference for law in laws) else FLOPS
         found.append(Drawing(f"flops{suffix}", _against_compute(means, single, laws, compute), caption, 2.4))
     if len({row["inference"] for row in rows}) > 1:
-        found.append(
-            Drawing("inference", _against(rows, runs, "inference_steps", "T_fast at inference"), INFERENCE, columns=3)
-        )
+        panels = _against(rows, runs, "inference_steps", "T_fast at inference", errors=False)
+        found.append(Drawing("inference", panels, INFERENCE, columns=3))
     if len({point["step"] for point in curves}) > 1:
         found.append(Drawing("learning", _learning(curves), CAPTIONS["plot_learning"]))
     return found
 
 
-def _against(rows: Sequence[Record], runs: Sequence[Record], by: str, label: str) -> Panels:
+def _against(rows: Sequence[Record], runs: Sequence[Record], by: str, label: str, errors: bool = True) -> Panels:
     """Panels of the bounds in both units against a dimension, a line for each combination of the other dimensions."""
     from ltm_pyro.plots.scaling import plot_scaling
 
     named_rows, dots = (_named(group, rows, [by]) for group in (rows, runs))
-    return [partial(plot_scaling, named_rows, by=by, label=label, number=n, unit=u, runs=dots) for n, u in PANELS]
+    panel = partial(plot_scaling, named_rows, by=by, label=label, runs=dots, errors=errors)
+    return [partial(panel, number=n, unit=u) for n, u in PANELS]
 
 
 def _against_compute(
