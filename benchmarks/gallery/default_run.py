@@ -21,10 +21,13 @@ from ltm_pyro.plots import Drawing
 from ltm_pyro.runs.figures import learning_drawing
 
 RECORDS = "default.json"
+KEYS = ("elbo", "importance_weighted")
 
 
 def default_run(folder: Path) -> list[Drawing]:
-    """Drawings of the records in a folder."""
+    """Drawings of the records in a folder; none if there are no records."""
+    if not (folder / RECORDS).exists():
+        return []
     record = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
     probe, dial, reading = record["probe"], record["dial"], record["reading"]
     inspection: Any = SimpleNamespace(
@@ -44,9 +47,6 @@ def default_run(folder: Path) -> list[Drawing]:
     found = [learning_drawing({"": record["learning"]})]
     found += drawings(inspection, details, record["names"], reading["words"])
     return [drawing._replace(name=f"default-{drawing.name}") for drawing in found]
-
-
-KEYS = ("elbo", "importance_weighted")
 
 
 def _score(nats: list[float], tokens: list[int]) -> Score:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.gallery.default_run import default_run
 from benchmarks.gallery.studies import bounds, guides, latent_value, priors, scale
 from benchmarks.timing.drawings import drawing
 from ltm_pyro.plots import Drawing
 
 ROOT = Path(__file__).parents[2]
 STUDIES: dict[str, Callable[[Path], list[Drawing]]] = {
-    # "docs/figures": default_run,
+    "docs/figures": default_run,
     "benchmarks/compare-bounds": bounds,
     "benchmarks/compare-guides": guides,
     "benchmarks/compare-priors": priors,
