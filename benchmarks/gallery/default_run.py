@@ -1,7 +1,7 @@
 """Figures of the default run: `python -m benchmarks.gallery.default_run RUN` keeps their records.
 
 The records are the points of the run's learning curve and what its figures show of `ltm inspect RUN`, rounded to six
-digits, in `docs/figures/default.json`.
+digits, in `docs/figures/default.json`. The table of the inspection is printed.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def keep(run: str, folder: Path, limit: int = 64) -> Path:
     found = inspect(run, limit=limit)
     inspection, details = found.inspection, found.details
     assert inspection is not None
+    print(found.table())
     words = token_texts(found.run.tokenizer, details.texts[0].tokens)
     record: dict[str, Any] = {
         "commit": commit_of(Path(__file__).parent),

@@ -35,4 +35,4 @@ def cost(number: str, value: float) -> float:
 
 def cost_label(number: str, unit: str = "nats/token") -> str:
     """Label of an axis of costs: name and unit, on two lines if they are long."""
-    return textwrap.fill(f"{NAMES[number]}, {unit}", 26)
+    return textwrap.fill(f"{NAMES[number]}, {unit}", 24)

@@ -77,7 +77,11 @@ def _costs(curve: Curve, number: str, against: Against) -> tuple[list[float], li
 
 def _framed(axes: Axes, curves: Sequence[Curve], number: str, against: Against) -> Axes:
     """Label the Axes; limit a bound's axis to the values after the steep first part, if there are any."""
+    from matplotlib.ticker import EngFormatter
+
     axes.set_xlabel(SPENT[against])
+    if against == "tokens":
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel(cost_label(number))
     axes.locator_params(axis="x", nbins=5)
     if number == "kl":
