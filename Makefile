@@ -6,7 +6,7 @@ TORCH  :=
 PINS   := $(VENV)/constraints.txt
 COMPUTING := tests/models tests/bounds tests/guides tests/inference tests/generation tests/evaluation tests/testing
 
-.PHONY: train test test-all test-oldest types suite lint docs notebooks models package try-package install clean
+.PHONY: train test test-all test-oldest types suite lint docs gallery notebooks models package try-package install clean
 
 train: $(VENV)/.installed
 	$(BIN)/ltm train $(ARGS)
@@ -38,6 +38,10 @@ lint: $(VENV)/.installed-dev
 # The site, in docs/_build/html.
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+# Draws the figures of the documentation again from committed records; ARGS="scale tokens" takes these.
+gallery: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.gallery $(ARGS)
 
 # Runs every notebook from a clean kernel and stores it with its outputs; ARGS="3 5" takes these.
 notebooks: $(VENV)/.installed-dev

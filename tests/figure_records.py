@@ -10,6 +10,8 @@ def bound(name, particles, value, claim="lower bound"):
         "particles": particles,
         "value": value,
         "error_over_draws": 0.1,
+        "above_elbo": value + 1.9,
+        "above_elbo_error": 0.02,
         "claim": claim,
         "unit": "nats/token",
         "log_evidence": -1.0,

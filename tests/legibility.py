@@ -1,13 +1,14 @@
-"""Faults of a figure that may go into a paper: letters, labels, a legend, a colour bar, bars set apart."""
+"""Faults of a figure that may go into a paper: letters, labels, a legend, a colour bar, bars set apart, a title."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 
-from ltm_pyro.plots.saving import LETTERS, WIDE
+from ltm_pyro.plots import WIDTHS
 
+LETTERS, TICKS = 8, 7  # points: of all letters, and of ticks and legends
 SHOWN = 125  # CSS pixels an inch, in the documentation
 
 
@@ -18,31 +19,58 @@ def faults(figure):
     shown = {text.get_text() for legend in _legends(figure) for text in legend.get_texts()}
     for axes in figure.axes:
         yield from _labels(axes)
+        yield from _crowded_ticks(axes)
         names = set(axes.get_legend_handles_labels()[1])
         if len(names) > 1 and not names <= shown:
             yield f"no legend for {sorted(names - shown)}"
         yield from (f"no colour bar for a {type(m).__name__}" for m in _coloured(axes) if m.colorbar is None)
         yield from _overlapping_bars(axes)
-    if figure.get_figwidth() > WIDE:
-        yield "wider than a page"
+        if any(axes.get_title(loc) for loc in ("left", "center", "right")):
+            yield "a title, which belongs to the caption"
+    if figure.get_suptitle():
+        yield "a title, which belongs to the caption"
+    if figure.get_figwidth() not in WIDTHS.values():
+        yield "not as wide as a column or two"
+    if not figure.get_label().endswith("."):
+        yield "no caption"
 
 
 def _letters(figure):
     renderer, page = figure.canvas.get_renderer(), figure.bbox
+    small = {id(text) for legend in _legends(figure) for text in legend.findobj(Text)}
+    small |= {id(text) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for text in _ticks(axis)}
     for text in figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible()):
         if not text.get_text().strip():
             continue
-        if text.get_fontsize() < LETTERS or text.get_fontsize() / 72 * SHOWN < 12:
+        least = TICKS if id(text) in small else LETTERS
+        if text.get_fontsize() < least or text.get_fontsize() / 72 * SHOWN < 12:
             yield f"small letters: {text.get_text()!r}"
-    for text in [
-        *figure.texts,
-        *(text for legend in _legends(figure) for text in legend.get_texts()),
-        *_titles(figure),
-    ]:
+    legends = [text for legend in _legends(figure) for text in legend.get_texts()]
+    ticks = [text for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for text in _shown_ticks(axis)]
+    for text in [*figure.texts, *legends, *_titles(figure), *ticks]:
         box = text.get_window_extent(renderer)
         outside = box.x0 < page.x0 - 1 or box.x1 > page.x1 + 1 or box.y0 < page.y0 - 1 or box.y1 > page.y1 + 1
         if text.get_text() and outside:
             yield f"cut off: {text.get_text()!r}"
+
+
+def _ticks(axis):
+    return [*axis.get_ticklabels(which="both"), axis.get_offset_text()]
+
+
+def _shown_ticks(axis):
+    low, high = sorted(axis.get_view_interval())
+    places = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=False)
+    return [text for place, text in places if text.get_text() and low <= place <= high]
+
+
+def _crowded_ticks(axes):
+    for name, axis in (("below", axes.xaxis), ("at the side", axes.yaxis)):
+        boxes = [text.get_window_extent() for text in _shown_ticks(axis)]
+        along = 0 if axis is axes.xaxis else 1
+        boxes.sort(key=lambda box: box.min[along])
+        if any(one.max[along] > other.min[along] + 0.5 for one, other in pairwise(boxes)):
+            yield f"ticks lie on each other {name}"
 
 
 def _titles(figure):

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.reference.decoder import PlainDecoder
-from benchmarks.timing.figures import CAPTION, bars
 from benchmarks.timing.measures import Measure, rate, times_as_fast
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.records import arguments_of, given, report, save
@@ -59,8 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rates.append(rate(f"{name}, batch {batch}", batch * sizes.length, times))
     report([*rates, *speedups])
     record = {"options": given(options), "sizes": sizes._asdict(), "seconds": seconds}
-    panels = [bars(rates, "tokens/s"), bars(speedups, "speed of ours over recomputing")]
-    save(options.out, "generation", arguments_of(arguments), [*speedups, *rates], panels, CAPTION, record, 1.6)
+    save(options.out, "generation", arguments_of(arguments), [*speedups, *rates], record)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.latent_value.records import THOUGHTS
-from ltm_pyro.plots import save_figure
+from ltm_pyro.plots import CAPTIONS, Drawing, save_drawings
+from ltm_pyro.plots.captions import PAIRED_BARS
 from ltm_pyro.plots.costs import LOWER
 from ltm_pyro.plots.four_numbers import plot_number
 from ltm_pyro.plots.learning import plot_learning
@@ -24,8 +25,7 @@ GAPS = {
     "importance-weighted - AR, full context": "importance_weighted_minus_full_context",
 }
 CURVES = ("elbo", "importance_weighted", "kl", "from_prior")
-LEARNING = f"Costs of validation text, and their KL, in the course of training: a line for each run. {LOWER}"
-APART = f"Cost of each row less its autoregressive twin's, with errors paired by text and seed. {LOWER}"
+APART = f"Cost of each row less its autoregressive twin's, nats/token, by text and seed. {PAIRED_BARS} {LOWER}"
 
 
 def markdown(title: str, rows: Sequence[Record], failures: Sequence[str] = ()) -> str:
@@ -44,7 +44,7 @@ def markdown(title: str, rows: Sequence[Record], failures: Sequence[str] = ()) -
 
 
 def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record], folder: Path) -> list[str]:
-    """Write every figure that has data, as PNG and SVG; returns the file names.
+    """Write every figure that has data; returns the file names.
 
     Args:
         rows: summaries.
@@ -53,7 +53,7 @@ def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record
         folder: folder of the figures, created if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names: list[str] = []
+    drawings: list[Drawing] = []
     finished = [{**record, "variant": record["row"]} for record in runs if record["status"] == "done"]
     for corpus, points in grouped(curves, "corpus").items():
         look = looks((point["variant"], point["variant"]) for point in points)
@@ -62,15 +62,14 @@ def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record
                 partial(plot_learning, points, by=by, look=look, number=name)  # type: ignore[arg-type]
                 for name in CURVES
             ]
-            names += [path.name for path in save_figure(folder / f"{stem}-{corpus}", panels, LEARNING)]
+            drawings.append(Drawing(f"{stem}-{corpus}", panels, CAPTIONS["plot_learning"]))
     for corpus, group in grouped(rows, "corpus").items():
-        names += _differences(
-            group, [run for run in finished if run["corpus"] == corpus], folder / f"differences-{corpus}"
-        )
-    return names
+        drawings += differences(group, [run for run in finished if run["corpus"] == corpus], f"differences-{corpus}")
+    return save_drawings(folder, drawings)
 
 
-def _differences(rows: Sequence[Record], runs: Sequence[Record], stem: Path) -> list[str]:
+def differences(rows: Sequence[Record], runs: Sequence[Record], name: str) -> list[Drawing]:
+    """Drawing of each row's paired differences to its autoregressive twin, if there are any."""
     numbers = [key for key in list(GAPS.values())[:2] if any(key in row for row in rows)]
     paired = [row for row in rows if all(key in row for key in numbers)]
     if not numbers:
@@ -78,7 +77,7 @@ def _differences(rows: Sequence[Record], runs: Sequence[Record], stem: Path) -> 
     panels: list[Callable[[Any], object]] = [
         partial(plot_number, paired, runs, number=key, named=not place) for place, key in enumerate(numbers)
     ]
-    return [path.name for path in save_figure(stem, panels, APART, 0.2 * len(paired) + 1.0)]
+    return [Drawing(name, panels, APART, 0.2 * len(paired) + 0.9)]
 
 
 def _table(corpus: str, rows: Sequence[Record]) -> str:

@@ -15,7 +15,6 @@ import yaml
 
 import ltm_pyro
 from benchmarks.memory.step import LOOPS, peak_of
-from benchmarks.timing.figures import CAPTION, bars
 from benchmarks.timing.measures import Measure, quotients
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.records import arguments_of, given, report, save
@@ -84,9 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report(found)
     record = {"options": given(options), "sizes": sizes._asdict()}
     record["peaks"] = {name: [peak._asdict() for peak in column] for name, column in peaks.items()}
-    shown = found if options.recipe else found[:2]
-    panels = [bars(shown, "GB" if options.recipe else "share of the plain loop's")]
-    save(options.out, "memory", arguments_of(arguments), found, panels, CAPTION, record, 0.25 * len(shown) + 0.7)
+    save(options.out, "memory", arguments_of(arguments), found, record)
 
 
 if __name__ == "__main__":

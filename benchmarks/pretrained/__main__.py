@@ -21,7 +21,6 @@ from benchmarks.pretrained.contestants import FastStep, FullStep, Scoring, decod
 from benchmarks.pretrained.memory import RECOMPUTED, THEIRS, peak_of
 from benchmarks.pretrained.tiny import save_tiny_model
 from benchmarks.pretrained.wheels import smollm2
-from benchmarks.timing.figures import CAPTION, bars
 from benchmarks.timing.measures import Measure, quotients, rate
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.records import arguments_of, given, report, save
@@ -125,9 +124,7 @@ def _measure(options: argparse.Namespace, source: PretrainedSource, sizes: dict[
     record = {"options": given(options), "sizes": {**sizes, "vocabulary": vocabulary}, "seconds": seconds}
     record["model"] = {"name": Path(source.name).name, "sha256": source.sha256}
     record["peaks"] = {name: [peak._asdict() for peak in column] for name, column in peaks.items()}
-    shown = [measure for measure in measures if measure.unit == "times"]
-    panels = [bars(shown, "share of transformers'")]
-    save(options.out, "pretrained", words, measures, panels, CAPTION, record, 0.25 * len(shown) + 0.7)
+    save(options.out, "pretrained", words, measures, record)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 OURS, PLAIN = "ours", "(a) plain"
 USUAL = Sizes(batch=1, fast_steps=4)
-CAPTION = "A training step against the length of texts: medians, bands from the least to the most of all rounds."
 LENGTHS, TINY = [256, 512, 1024, 2048, 4096], [32, 64, 128]
 
 
@@ -72,8 +71,9 @@ def panel(seconds: Seconds, lengths: Sequence[int]) -> Callable[[Axes], None]:
             columns = [seconds.get(f"{name}, T = {n}") for n in lengths]
             if all(columns):
                 told = [column for column in columns if column]
+                shade = {"color": look[name]["color"], "linewidth": 0}
                 axes.plot(lengths, [median(c) for c in told], label=name, **look[name])
-                axes.fill_between(lengths, [min(c) for c in told], [max(c) for c in told], alpha=0.2, linewidth=0)
+                axes.fill_between(lengths, [min(c) for c in told], [max(c) for c in told], alpha=0.2, **shade)
         first = median(seconds[f"{OURS}, T = {lengths[0]}"]) / lengths[0]
         axes.plot(lengths, [first * n for n in lengths], label="proportional to T", color="0.6", linewidth=0.8)
         axes.set_xscale("log", base=2)
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = measures(seconds, lengths)
     report(found)
     record = {"options": given(options), "sizes": sizes._asdict(), "lengths": lengths, "seconds": seconds}
-    save(options.out, "scaling", arguments_of(arguments), found, [panel(seconds, lengths)], CAPTION, record)
+    save(options.out, "scaling", arguments_of(arguments), found, record)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from benchmarks.timing.figures import bars
 from benchmarks.timing.measures import Measure
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.process import answer_of
@@ -70,8 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 report(found[-3:])
     record = {"options": given(options), "sizes": sizes._asdict(), "bytes": bytes_by_name}
     record["the other"] = None if options.against is None else commit_of(options.against)
-    panels = [bars([measure for measure in found if measure.unit == "MB"], "MB sent by a process in a slow step")]
-    save(options.out, "sharding", arguments_of(arguments), found, panels, "", record, 0.25 * len(found) / 3 + 0.7)
+    save(options.out, "sharding", arguments_of(arguments), found, record)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import torch
 
 from benchmarks.memory.__main__ import recipe
 from benchmarks.threads.worker import Worker
-from benchmarks.timing.figures import bars
 from benchmarks.timing.measures import Measure, quotients, rate
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.records import arguments_of, given, report, save
@@ -75,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             all_measures += measures(rounds[str(loops)], options.steps * sizes.tokens, loops)
             report(all_measures[-len(workers) - 1 :])
     record = {"options": given(options), "sizes": sizes._asdict(), "seconds": rounds}
-    panels = [bars([measure for measure in all_measures if measure.unit == "tokens/s"], "tokens/s")]
-    save(options.out, "threads", arguments_of(arguments), all_measures, panels, more=record)
+    save(options.out, "threads", arguments_of(arguments), all_measures, record)
 
 
 if __name__ == "__main__":

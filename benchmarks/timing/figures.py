@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.timing.measures import Measure
-from ltm_pyro.plots.style import COLOURS
+from ltm_pyro.plots.style import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KINDS = {None: (COLOURS[1], "no target"), True: (COLOURS[3], "target reached"), False: (COLOURS[2], "target missed")}
-CAPTION = "Medians over rounds; bars: the range over rounds."
+KINDS = {None: (1, "no target"), True: (3, "target reached"), False: (2, "target missed")}  # places of colours
 
 
 def bars(measures: Sequence[Measure], label: str) -> Callable[[Axes], None]:
     """Panel with a bar and a range for each measure, and a line for its target."""
 
     def draw(axes: Axes) -> None:
+        named = any(measure.target is not None for measure in measures)
         for place, measure in enumerate(reversed(measures)):
-            colour, kind = KINDS[measure.reached]
+            shade, kind = KINDS[measure.reached]
             low, high = measure.median - min(measure.rounds), max(measure.rounds) - measure.median
-            look: dict[str, Any] = {"color": colour, "ecolor": "0.3", "capsize": 2, "label": kind}
+            look: dict[str, Any] = {"color": colour(shade), "ecolor": "0.3", "label": kind if named else None}
             axes.barh(place, measure.median, 0.6, xerr=[[low], [high]], **look)
             if measure.target is not None:
                 ends = [place - 0.4, place + 0.4]

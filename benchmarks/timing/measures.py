@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -46,6 +46,11 @@ class Measure:
             return text
         side = "at least" if self.least else "at most"
         return f"{text}; target {side} {self.target:g}: {'reached' if self.reached else 'MISSED'}"
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Measure:
+        """Measure of a record, as `record` gives it."""
+        return cls(record["name"], tuple(record["rounds"]), record["target"], record["at_least"], record["unit"])
 
     def record(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -7,17 +7,14 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from benchmarks.timing.measures import Measure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 HERE = Path(__file__).parent
 CODE = (":(top,glob)**/*.py", ":(top,glob)**/*.yaml")  # files that the results depend on
@@ -42,35 +39,31 @@ def save(
     name: str,
     arguments: Sequence[str],
     measures: Sequence[Measure],
-    panels: Sequence[Callable[[Axes], None]] = (),
-    caption: str = "",
     more: Mapping[str, Any] | None = None,
-    height: float = 2.8,
     stem: str | None = None,
 ) -> Path:
-    """Write `<stem>.json` and `<stem>.png` into a folder; returns the path of the first.
+    """Write `<stem>.json`, `<stem>.png` and its caption `<stem>.txt` into a folder; returns the path of the first.
+
+    The figure is drawn from the record alone, so that `python -m benchmarks.gallery` can draw it again.
 
     Args:
         folder: folder of the files, created if missing.
         name: name of the benchmark.
         arguments: arguments of the command line.
         measures: measures of the benchmark.
-        panels: panels of the figure; no figure without panels.
-        caption: caption of the figure.
         more: further entries of the record.
-        height: height of a panel, inches.
-        stem: stem of the files' names; the benchmark's name if None.
+        stem: stem of the files' names, without a figure; the benchmark's name if None.
     """
-    from ltm_pyro.plots.saving import save_figure
+    from benchmarks.timing.drawings import drawing
+    from ltm_pyro.plots.saving import save_drawing
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stem or name}.json"
     record = {**provenance(name, arguments), "measures": [measure.record() for measure in measures], **(more or {})}
-    path.write_text(json.dumps(_rounded(record), indent=2) + "\n", encoding="utf-8")
-    if panels:
-        for figure in save_figure(folder / (stem or name), panels, caption, height):
-            if figure.suffix == ".svg":
-                figure.unlink()
+    path.write_text(json.dumps(rounded(record), indent=2) + "\n", encoding="utf-8")
+    figure = None if stem else drawing(json.loads(path.read_text(encoding="utf-8")))
+    if figure is not None:
+        save_drawing(folder / name, figure, ("png", "txt"))
     return path
 
 
@@ -108,14 +101,14 @@ def _git(*arguments: str, folder: Path = HERE) -> str | None:
     return result.stdout.strip() if result.returncode == 0 else None
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Values with floats rounded to six digits, the precision of a clock."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):
-        return {key: _rounded(part) for key, part in value.items()}
+        return {key: rounded(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(part) for part in value]
+        return [rounded(part) for part in value]
     return value
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.timing.figures import CAPTION, bars
 from benchmarks.timing.measures import Measure, quotients
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.records import arguments_of, given, report, save
@@ -114,8 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = lines_of_code()
     print(f"lines of code: {lines}")
     record = {"options": given(options), "built": built, "opened": opened, "bytes": sizes, "damage": damage}
-    panels = [bars([measure for measure in found if measure.name.endswith("to_first_batch")][:2], "s")]
-    save(options.out, "token_store", arguments_of(arguments), found, panels, CAPTION, {**record, "lines": lines}, 1.2)
+    save(options.out, "token_store", arguments_of(arguments), found, {**record, "lines": lines})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from typing import Any
 
 from benchmarks.reference.decoder import PlainDecoder
 from benchmarks.reference.loop import PlainLoop
-from benchmarks.timing.figures import CAPTION, bars
 from benchmarks.timing.measures import Measure, rate, times_as_fast
 from benchmarks.timing.options import parser_for, prepare
 from benchmarks.timing.peak import LargeProduct
@@ -126,9 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seconds = alternate(runs, options.rounds, warmup=1 if options.quick else 2)
     found, tokens = measures(seconds, sizes, peak.flops), rates(seconds, sizes, peak.flops)
     report([*tokens, *found])
-    panels = [bars(tokens[:-1], "tokens/s"), bars(found, "ratio, or share")]
     record = {"options": given(options), "sizes": sizes._asdict(), "seconds": seconds}
-    save(options.out, "training", arguments_of(arguments), [*found, *tokens], panels, CAPTION, record, 2.6)
+    save(options.out, "training", arguments_of(arguments), [*found, *tokens], record)
 
 
 def _compare_batches(options: argparse.Namespace, sizes: Sizes, arguments: Sequence[str]) -> None:

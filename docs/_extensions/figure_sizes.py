@@ -13,7 +13,7 @@ from typing import Any
 
 from docutils import nodes
 
-INCH = 125  # CSS pixels: so a page's 7 inches have room, and letters of 7 points are 12 pixels high
+INCH = 125  # CSS pixels: two columns of 6.75 inches have room, and the ticks' 7 points are 12 pixels high
 WIDE = 700  # CSS pixels
 METRE = 39.37  # inches
 

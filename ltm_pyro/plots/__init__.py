@@ -1,9 +1,15 @@
-"""Figures, one per file: each `plot_` function draws data on a matplotlib Axes, and returns the Axes."""
+"""Figures, one per file: each `plot_` function draws data on a matplotlib Axes, and returns the Axes.
+
+`CAPTIONS` has the caption of each function, `STYLE` is the path of the style file, and `WIDTHS` are the two final
+widths in inches.
+"""
 
 from ltm_pyro.plots.aggregate import plot_aggregate
 from ltm_pyro.plots.bias import plot_bias
 from ltm_pyro.plots.budgets import plot_budgets
+from ltm_pyro.plots.captions import CAPTIONS
 from ltm_pyro.plots.curves import plot_curves
+from ltm_pyro.plots.drawing import WIDTHS, Drawing
 from ltm_pyro.plots.four_numbers import plot_number
 from ltm_pyro.plots.gaps import plot_gaps
 from ltm_pyro.plots.guide_curves import plot_guide_curves
@@ -13,9 +19,10 @@ from ltm_pyro.plots.learning_curves import plot_kl_by_layer, plot_learning_curve
 from ltm_pyro.plots.pass_at_k import plot_pass_at_k
 from ltm_pyro.plots.ranks import plot_ranks
 from ltm_pyro.plots.reliability import plot_pareto_k
-from ltm_pyro.plots.saving import Drawing, save_drawings, save_figure
+from ltm_pyro.plots.saving import save_drawing, save_drawings, save_figure
 from ltm_pyro.plots.scaling import plot_law, plot_scaling
 from ltm_pyro.plots.signal_to_noise import plot_signal_to_noise
+from ltm_pyro.plots.style import STYLE
 from ltm_pyro.plots.task_scores import plot_task_scores
 from ltm_pyro.plots.text_quality import plot_text_quality
 from ltm_pyro.plots.text_sets import plot_text_sets
@@ -25,6 +32,9 @@ from ltm_pyro.plots.token_level import plot_attention, plot_fast_step_sweep, plo
 from ltm_pyro.plots.variance import plot_variance
 
 __all__ = [
+    "CAPTIONS",
+    "STYLE",
+    "WIDTHS",
     "Drawing",
     "plot_aggregate",
     "plot_attention",
@@ -54,6 +64,7 @@ __all__ = [
     "plot_thoughts",
     "plot_tightness",
     "plot_variance",
+    "save_drawing",
     "save_drawings",
     "save_figure",
 ]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.style import COLOURS
+from ltm_pyro.plots.style import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ def plot_aggregate(rows: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     places = range(len(rows))
     null = [row["mmd2_null_95"] for row in rows]
     axes.barh(places, null, height=0.6, color="0.88", label="95 % if they were equal")
-    axes.plot([row["mmd2"] for row in rows], places, "o", color=COLOURS[1], markersize=4.5, label="measured")
+    axes.plot([row["mmd2"] for row in rows], places, "o", color=colour(1), label="measured")
     largest = max(null)
     if max(row["mmd2"] for row in rows) > 10 * largest > 0:
         _logarithmic(axes, largest, max(row["mmd2"] for row in rows))

@@ -28,14 +28,14 @@ def plot_bias(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | None 
         if record["target"] == "another objective":
             style["markerfacecolor"] = "white"
         x, error = 100 * record["bias_along"], 200 * record["bias_along_error"]
-        axes.errorbar([x], [row], xerr=[error], elinewidth=1.2, capsize=2, **style)
+        axes.errorbar([x], [row], xerr=[error], elinewidth=1.2, **style)
     widest = max((abs(100 * r["bias_along"]) + 200 * r["bias_along_error"] for r in records), default=1.0)
     if widest > 200:
         axes.set_xscale("symlog", linthresh=10)
         axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(records)), [_name(record) for record in records])
     axes.invert_yaxis()
-    axes.grid(axis="x", color="0.92")
+    axes.grid(axis="x")
     first = records[0]
     axes.set_ylabel("estimator")
     axes.set_xlabel(

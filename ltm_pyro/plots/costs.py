@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 UPWARDS = ("elbo", "importance_weighted", "log_likelihood", "exact", "diffusion", "from_prior")
 NAMES = {
     "elbo": "−ELBO",
@@ -15,6 +17,7 @@ NAMES = {
     "kl": "KL(q ‖ p)",
 }
 LOWER = "Costs: lower is better."
+HIGHER = "Scores: higher is better."
 
 
 def cost(number: str, value: float) -> float:
@@ -32,5 +35,4 @@ def cost(number: str, value: float) -> float:
 
 def cost_label(number: str, unit: str = "nats/token") -> str:
     """Label of an axis of costs: name and unit, on two lines if they are long."""
-    name = NAMES[number]
-    return f"{name},{chr(10) if len(name) > 20 else ' '}{unit}"
+    return textwrap.fill(f"{NAMES[number]}, {unit}", 24)

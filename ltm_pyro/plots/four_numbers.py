@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.style import COLOURS
+from ltm_pyro.plots.style import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,9 +21,6 @@ NAMES = {
     "elbo_minus_autoregressive": "−ELBO\nless the autoregressive cost",
     "importance_weighted_minus_autoregressive": "−importance-weighted bound\nless the autoregressive cost",
 }
-Style = tuple[str, dict[str, Any]]
-SEEDS: Style = ("± 1 s.e. over seeds", {"color": COLOURS[6], "elinewidth": 3.5, "capsize": 0})
-SEQUENCES: Style = ("± 1 s.e. over sequences", {"color": COLOURS[1], "elinewidth": 0.9, "capsize": 2})
 
 
 def plot_number(
@@ -46,6 +43,10 @@ def plot_number(
     """
     paired = "_minus_" in number
     key, error = (number, f"{number}_error") if paired else (f"{number}_nats_per_token", f"{number}_standard_error")
+    of = " of the paired difference" if paired else ""
+    over_seeds: dict[str, Any] = {"label": f"± 1 s.e.{of} over seeds", "color": colour(6), "elinewidth": 3.5}
+    over_seeds["capsize"] = 0
+    over_sequences: dict[str, Any] = {"label": f"± 1 s.e.{of} over sequences", "color": colour(1), "elinewidth": 0.9}
     if paired:
         axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     for place, row in enumerate(rows):
@@ -53,17 +54,16 @@ def plot_number(
         if len(single) > 1:
             hollow: dict[str, Any] = {"color": "0.55", "markerfacecolor": "none", "markersize": 3.5, "label": "a seed"}
             axes.plot(single, [place] * len(single), "o", **hollow)
-        for bar, (name, style) in {f"{key}_seed_error": SEEDS, error: SEQUENCES}.items():
+        for bar, style in {f"{key}_seed_error": over_seeds, error: over_sequences}.items():
             length = row.get(bar, math.nan)
             if math.isfinite(length):
-                axes.errorbar(row[key], place, xerr=length, label=name, zorder=2, **style)
-        axes.plot([row[key]], [place], "o", color=COLOURS[1], markersize=4.5, zorder=3)
+                axes.errorbar(row[key], place, xerr=length, zorder=2, **style)
+        axes.plot([row[key]], [place], "o", color=colour(1), zorder=3)
     _frame(rows, {row["variant"]: _reach(row, runs, key, error) for row in rows}, key, axes)
     axes.set_yticks(range(len(rows)), [row["variant"] for row in rows] if named else [""] * len(rows))
     axes.set_ylabel("model" if named else "")
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.grid(axis="x", color="0.92")
-    axes.set_axisbelow(True)
+    axes.grid(axis="x")
     axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel(f"{NAMES[number]},\nnats/token")
     return axes
@@ -90,7 +90,7 @@ def _frame(rows: Sequence[dict[str, Any]], reach: dict[str, tuple[float, float]]
     axes.set_xlim(low - 0.08 * (up - low), edge)
     for place, row in enumerate(rows):
         if row[key] > limit:
-            axes.plot([edge], [place], ">", color=COLOURS[1], markersize=5, clip_on=False, zorder=4)
+            axes.plot([edge], [place], ">", color=colour(1), clip_on=False, zorder=4)
             axes.annotate(
                 f"{row[key]:.3g}", (edge, place), (-6, 0), textcoords="offset points", ha="right", va="center"
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.plots.guide_curves import frame
-from ltm_pyro.plots.style import COLOURS
+from ltm_pyro.plots.style import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,16 +24,14 @@ def plot_gaps(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
         axes: the Axes to draw on.
     """
     offsets = {True: [0.0] * len(records), False: [0.0] * len(records)}
-    for colour, (key, name) in zip((COLOURS[1], COLOURS[5]), PARTS.items(), strict=True):
+    for shade, (key, name) in zip((colour(1), colour(5)), PARTS.items(), strict=True):
         lengths = [record.get(key, 0.0) for record in records]
         starts = [offsets[length >= 0][place] for place, length in enumerate(lengths)]
-        axes.barh(range(len(records)), lengths, left=starts, height=0.6, color=colour, label=name)
+        axes.barh(range(len(records)), lengths, left=starts, height=0.6, color=shade, label=name)
         for place, length in enumerate(lengths):
             offsets[length >= 0][place] += length
     totals, errors = ([record[key] for record in records] for key in ("gap", "gap_error"))
-    axes.errorbar(
-        totals, range(len(records)), xerr=errors, fmt="o", color="black", markersize=3.5, label="gap", capsize=2
-    )
+    axes.errorbar(totals, range(len(records)), xerr=errors, fmt="o", color="black", label="gap")
     low, high = frame([0.0, *totals, *offsets[False], *offsets[True]])
     axes.set_xlim(low, high)
     for place, gap in enumerate(totals):

@@ -36,6 +36,8 @@ def plot_guide_curves(
         by: the horizontal axis; the axes of steps and passes include zero.
         look: styles by name from `looks`, to share among figures.
     """
+    from matplotlib.ticker import NullLocator
+
     styles = look or looks((record["guide"], record["guide"]) for record in records)
     low, high = frame([record["elbo"] for record in records])
     for name, group in grouped(records, "guide").items():
@@ -53,6 +55,10 @@ def plot_guide_curves(
             axes.xaxis.set_major_formatter("{x:g}")
     else:
         axes.set_xscale("log")
+    if by == "factor":
+        factors = sorted({record[by] for record in records})
+        axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(low, high)
     axes.set_xlabel(LABELS[by])
     axes.set_ylabel(cost_label("elbo"))

@@ -30,12 +30,16 @@ def plot_learning(
         number: key of the number, higher is better if it is a bound; points without it are left out.
         label: label of the vertical axis; the number's own if empty.
     """
+    from matplotlib.ticker import EngFormatter
+
     styles = look or looks((point["variant"], point["variant"]) for point in points)
     for name, series in grouped((point for point in points if number in point), "variant").items():
         for place, run in enumerate(grouped(series, "seed").values()):
             legend_name = None if place else name
             axes.plot([p[by] for p in run], [cost(number, p[number]) for p in run], label=legend_name, **styles[name])
     axes.locator_params(axis="x", nbins=5)
+    if by == "tokens":
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel("tokens seen" if by == "tokens" else "seconds of training, without validations")
     axes.set_ylabel(label or cost_label(number))
     return axes

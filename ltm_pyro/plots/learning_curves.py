@@ -65,7 +65,7 @@ def _draw(axes: Axes, curve: Curve, number: str, against: Against, name: str, lo
     points = [point for point in curve if number in point]
     training, validation = ([p for p in points if p["part"] == part] for part in ("training", "validation"))
     line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 0.9, "alpha": 0.7}
-    dots = {"color": look["color"], "marker": look["marker"], "markersize": 4.5, "linestyle": ""}
+    dots = {"color": look["color"], "marker": look["marker"], "linestyle": ""}
     axes.plot(*_costs(training, number, against), label=f"{name}, training", **line)
     if validation:
         axes.plot(*_costs(validation, number, against), label=f"{name}, validation", **dots)
@@ -77,7 +77,11 @@ def _costs(curve: Curve, number: str, against: Against) -> tuple[list[float], li
 
 def _framed(axes: Axes, curves: Sequence[Curve], number: str, against: Against) -> Axes:
     """Label the Axes; limit a bound's axis to the values after the steep first part, if there are any."""
+    from matplotlib.ticker import EngFormatter
+
     axes.set_xlabel(SPENT[against])
+    if against == "tokens":
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel(cost_label(number))
     axes.locator_params(axis="x", nbins=5)
     if number == "kl":

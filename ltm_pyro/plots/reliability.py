@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ltm_pyro.plots.style import colour
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -19,9 +21,9 @@ def plot_pareto_k(records: Sequence[dict[str, Any]], axes: Axes) -> Axes:
     """
     finite = [record for record in records if math.isfinite(record["pareto_k"])]
     for limit, style, text in ((0.5, ":", "0.5: finite variance"), (0.7, "--", "0.7: trusted no further")):
-        axes.axhline(limit, color="#D55E00", linestyle=style, linewidth=1, label=text)
+        axes.axhline(limit, color=colour(2), linestyle=style, linewidth=1, label=text)
     sizes, shapes = ([record[key] for record in finite] for key in ("effective_sample_size", "pareto_k"))
-    axes.plot(sizes, shapes, "o", color="#0072B2", markersize=4, label="a sequence")
+    axes.plot(sizes, shapes, "o", color=colour(1), label="a sequence")
     axes.set_xlabel(f"effective sample size of {records[0]['particles']} draws")
     axes.set_ylabel(f"Pareto k-hat of {records[0]['draws']} draws")
     return axes

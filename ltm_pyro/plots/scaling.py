@@ -24,8 +24,11 @@ def plot_scaling(
     runs: Sequence[dict[str, Any]] = (),
     look: Looks | None = None,
     joined: bool = True,
+    errors: bool = True,
 ) -> Axes:
     """Line for each name, with errors over texts, and a small dot for every run.
+
+    The errors are unpaired. The texts are the same for all, so that differences have less error.
 
     Args:
         rows: rows with `name`, the key `by`, and the number in its unit with its error.
@@ -37,17 +40,19 @@ def plot_scaling(
         runs: rows of every seed, whose dots show the spread.
         look: styles by name from `looks`, to share among figures.
         joined: join the points by a line.
+        errors: draw the errors over texts.
     """
     styles = look or looks((row["name"], row["name"]) for row in rows)
-    unit_name, error = UNITS[unit]
+    unit_name, error_key = UNITS[unit]
     _logarithmic(axes, [row[by] for row in rows])
     groups = grouped(rows, "name")
     for place, (name, group) in enumerate(groups.items()):
         group = sorted(group, key=lambda row: row[by])
-        x, y, errors = ([row[key] for row in group] for key in (by, f"{number}_{unit}", f"{number}_{error}"))
+        x, y, bars = ([row[key] for row in group] for key in (by, f"{number}_{unit}", f"{number}_{error_key}"))
         style = {**styles[name], **({} if joined else {"linestyle": ""})}
-        bars = axes.errorbar(x, y, errors, label=name, capsize=2, elinewidth=0.7, **style)
-        set_aside(axes, bars, place, len(groups))
+        series = axes.errorbar(x, y, bars if errors else None, label=name, elinewidth=0.7, **style)
+        if errors:
+            set_aside(axes, series, place, len(groups))
     for name, group in grouped((run for run in runs if f"{number}_{unit}" in run), "name").items():
         x, y = ([run[key] for run in group] for key in (by, f"{number}_{unit}"))
         axes.plot(x, y, color=styles[name]["color"], marker=".", markersize=3, linestyle="", alpha=0.6)
@@ -64,17 +69,23 @@ def plot_law(
     axes: Axes,
     label: str = "",
 ) -> Axes:
-    """Fitted law as a line, with its interval as a band.
+    """Fitted law as a line, with its interval as a band and its equation in the upper right corner.
 
     Args:
         compute, loss: coordinates of the line, in order.
-        low, high: limits of the band.
+        low, high: limits of the band; no band if they are empty.
         axes: the Axes to draw on.
         label: equation of the law.
     """
-    axes.fill_between(compute, low, high, color="#888888", alpha=0.2, linewidth=0)
-    axes.plot(compute, loss, color="#555555", linewidth=1, linestyle="--", zorder=0, label="fitted law, 95 % band")
-    axes.set_title(label)
+    name = "fitted law"
+    if len(low):
+        axes.fill_between(compute, low, high, color="0.5", alpha=0.2, linewidth=0)
+        name += ", 95 % band"
+    axes.plot(compute, loss, color="0.35", linewidth=1, linestyle="--", zorder=0, label=name)
+    if label:
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(bottom, top + 0.12 * (top - bottom))
+        axes.annotate(label, (0.99, 0.99), xycoords="axes fraction", ha="right", va="top")
     return axes
 
 
@@ -91,6 +102,6 @@ def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
     else:
         ticks = MaxNLocator(4, steps=(1, 2, 5, 10)).tick_values(low, high)
         axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick > 0 or low <= 0]))
-        axes.set_xlim(0.95 * low, 1.05 * high)
+        axes.set_xlim(0.9 * low, 1.1 * high)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -30,8 +30,8 @@ def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Lo
         visible = [r for r in group if r["snr"] > r["snr_error"]]  # false for NaN
         x, y = [r["particles"] for r in visible], [r["snr"] for r in visible]
         errors = [r["snr_error"] for r in visible]
-        text = label(name, group[0]["claim"])
-        bars = axes.errorbar(x, y, errors, label=text, elinewidth=0.8, capsize=1.5, **styles[name])
+        text = label(name, group[0]["claim"]) + ("" if visible else ", not above its error")
+        bars = axes.errorbar(x, y, errors, label=text, elinewidth=0.8, **styles[name])
         set_aside(axes, bars, place, len(groups))
     if any(record["snr"] > record["snr_error"] for record in records):
         axes.set_yscale("log")
@@ -42,7 +42,7 @@ def plot_signal_to_noise(records: Sequence[dict[str, Any]], axes: Axes, look: Lo
     counts = sorted({record["particles"] for record in records})
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xlabel("particles S")
-    axes.set_ylabel(f"signal-to-noise ratio, gradient by {records[0]['parameters']}")
+    axes.set_ylabel(f"signal-to-noise ratio,\ngradient by {records[0]['parameters']}")
     return axes
 
 

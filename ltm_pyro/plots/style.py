@@ -1,15 +1,18 @@
-"""Colours, markers and names common to all figures, distinguishable by colour-blind readers."""
+"""Style file of all figures, and their colours, markers and names, distinguishable by colour-blind readers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.container import ErrorbarContainer
 
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F")  # Okabe and Ito
+STYLE = str(Path(__file__).with_name("ltm.mplstyle"))  # for matplotlib.pyplot.style.use
 MARKERS = ("o", "s", "^", "D", "v", "X", "P", "*")
 LINES = ("-", "--", ":", "-.")
 LABELS = {
@@ -19,9 +22,28 @@ LABELS = {
     "estimate, NOT A BOUND": " (estimate, no bound)",
     "NOT A BOUND": " (no bound)",
 }
-
-
 Looks = dict[str, dict[str, Any]]
+
+
+def in_style() -> AbstractContextManager[None]:
+    """Context with matplotlib's defaults and the style file alone; leaving it restores the global state."""
+    from matplotlib import style
+
+    return style.context(STYLE, after_reset=True)
+
+
+@cache
+def colours() -> tuple[str, ...]:
+    """Colours of the style file, the same in every style that the caller has set."""
+    from matplotlib import rc_params_from_file
+
+    cycle = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
+    return tuple(cycle.by_key()["color"])
+
+
+def colour(place: int) -> str:
+    """Colour of the style file by its place; the places beyond the last begin again with the first."""
+    return colours()[place % len(colours())]
 
 
 def looks(names: Iterable[tuple[str, str]]) -> Looks:
@@ -40,11 +62,9 @@ def looks(names: Iterable[tuple[str, str]]) -> Looks:
         for member, name in enumerate(members):
             kind = place + member
             styles[name] = {
-                "color": COLOURS[place % len(COLOURS)],
+                "color": colour(place),
                 "marker": MARKERS[kind % len(MARKERS)],
-                "linestyle": LINES[(member + place // len(COLOURS)) % len(LINES)],
-                "markersize": 4.5,
-                "linewidth": 1.3,
+                "linestyle": LINES[(member + place // len(colours())) % len(LINES)],
             }
     return styles
 

@@ -29,6 +29,8 @@ def plot_text_quality(records: Sequence[dict[str, Any]], axes: Axes, measure: st
             [value], [place], xerr=error, label=record["kind"], **{**look[record["kind"]], "linestyle": "none"}
         )
     axes.set_yticks([])
+    axes.margins(y=0.3)
+    axes.locator_params(axis="x", nbins=4)
     axes.set_ylabel("kind of text")
     axes.invert_yaxis()
     axes.set_xlabel(label)

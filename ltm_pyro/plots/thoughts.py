@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.style import COLOURS, set_aside
+from ltm_pyro.plots.style import colour, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +18,7 @@ def plot_thoughts(kl: Sequence[Sequence[float]], axes: Axes) -> Axes:
     thoughts = len(kl[0])
     for layer, row in enumerate(kl):
         places = [layer * (thoughts + 1) + k for k in range(thoughts)]
-        colour = COLOURS[(layer + 1) % len(COLOURS)]
-        axes.bar(places, [float(value) for value in row], color=colour, label=f"layer {layer + 1}")
+        axes.bar(places, [float(value) for value in row], color=colour(layer + 1), label=f"layer {layer + 1}")
     ticks = [(layer * (thoughts + 1) + k, f"{k + 1}") for layer in range(len(kl)) for k in range(thoughts)]
     if len(ticks) <= 32:
         axes.set_xticks([place for place, _ in ticks], [name for _, name in ticks])
@@ -39,12 +38,12 @@ def plot_probe(free: Pairs, paid: Pairs, axes: Axes, against_none: bool = False)
         axes: the Axes to draw on.
         against_none: the pairs are differences to the cost with no layer from q, with paired errors.
     """
-    for place, (pairs, name, colour, marker) in enumerate(
-        ((free, "−log p(x | z)", COLOURS[1], "o"), (paid, "with the KL of these layers paid", COLOURS[2], "s"))
+    for place, (pairs, name, marker) in enumerate(
+        ((free, "−log p(x | z)", "o"), (paid, "with the KL of these layers paid", "s"))
     ):
         values, errors = ([pair[i] for pair in pairs] for i in (0, 1))
         errors = [error if error == error else 0.0 for error in errors]
-        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5, "capsize": 2}
+        look: dict[str, Any] = {"color": colour(place + 1), "marker": marker}
         bars = axes.errorbar(range(len(pairs)), values, errors, label=name, **look)
         set_aside(axes, bars, place, 2, apart=7)
     if against_none:
@@ -52,7 +51,7 @@ def plot_probe(free: Pairs, paid: Pairs, axes: Axes, against_none: bool = False)
     axes.set_xticks(range(len(free)))
     axes.set_xlim(-0.3, len(free) - 0.7)
     axes.set_xlabel("layers whose thoughts are from q")
-    axes.set_ylabel("cost less that of no layer, nats/token" if against_none else "cost, nats/token")
+    axes.set_ylabel("cost less that of no layer,\nnats/token" if against_none else "cost, nats/token")
     return axes
 
 
@@ -73,8 +72,8 @@ def plot_latent_map(
         label: label of these values.
     """
     coloured = values or range(1, len(places) + 1)
-    dots = axes.scatter([x for x, _ in places], [y for _, y in places], c=coloured, cmap="viridis", s=12)
+    dots = axes.scatter([x for x, _ in places], [y for _, y in places], c=coloured, s=12)
     axes.figure.colorbar(dots, ax=axes, label=label)
-    axes.set_xlabel(f"first principal axis, prior s.d.\n({shares[0]:.0%} of variance)")
-    axes.set_ylabel(f"second principal axis, prior s.d.\n({shares[1]:.0%} of variance)")
+    axes.set_xlabel(f"first principal axis,\nprior s.d. ({shares[0]:.0%} of variance)")
+    axes.set_ylabel(f"second principal axis,\nprior s.d. ({shares[1]:.0%} of variance)")
     return axes

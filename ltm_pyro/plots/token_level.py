@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.plots.costs import NAMES
-from ltm_pyro.plots.style import COLOURS, set_aside
+from ltm_pyro.plots.style import colour, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FIRST = 32  # most tokens of a text in a figure
-BOUNDS = {"elbo": (COLOURS[1], "o"), "importance_weighted": (COLOURS[2], "s")}
+BOUNDS = {"elbo": "o", "importance_weighted": "s"}
 
 
 def plot_fast_step_sweep(dial: Sequence[Any], axes: Axes, against_start: bool = False) -> Axes:
@@ -26,18 +26,18 @@ def plot_fast_step_sweep(dial: Sequence[Any], axes: Axes, against_start: bool = 
         against_start: draw the difference of each bound to its value at the first setting, with paired errors.
     """
     axes.set_xscale("symlog", base=2, linthresh=1)
-    for place, (key, (colour, marker)) in enumerate(BOUNDS.items()):
+    for place, (key, marker) in enumerate(BOUNDS.items()):
         scores = [getattr(point, key) for point in dial]
         pairs = [score.minus(scores[0]) if against_start else _with_error(score) for score in scores]
         values, errors = [value for value, _ in pairs], [error if error == error else 0.0 for _, error in pairs]
-        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5, "capsize": 2}
+        look: dict[str, Any] = {"color": colour(place + 1), "marker": marker}
         bars = axes.errorbar([point.steps for point in dial], values, errors, label=NAMES[key], **look)
         set_aside(axes, bars, place, len(BOUNDS), apart=5)
     if against_start:
         axes.axhline(0, color="0.6", linewidth=1, zorder=0)
     axes.set_xticks([point.steps for point in dial], [str(point.steps) for point in dial])
     axes.set_xlabel("fast steps")
-    axes.set_ylabel(f"cost less that at {dial[0].steps} steps, nats/token" if against_start else "cost, nats/token")
+    axes.set_ylabel(f"cost less that at {dial[0].steps} steps,\nnats/token" if against_start else "cost, nats/token")
     return axes
 
 
@@ -52,12 +52,9 @@ def plot_interpolation(way: Sequence[Any], axes: Axes) -> Axes:
         way: points with `share`, and the costs `first` and `second`, nats per token.
         axes: the Axes to draw on.
     """
-    for key, name, colour, marker in (
-        ("first", "first text", COLOURS[1], "o"),
-        ("second", "second text", COLOURS[2], "s"),
-    ):
+    for place, (key, marker) in enumerate((("first", "o"), ("second", "s")), 1):
         values = [getattr(stage, key) for stage in way]
-        axes.plot([stage.share for stage in way], values, color=colour, marker=marker, markersize=4.5, label=name)
+        axes.plot([stage.share for stage in way], values, color=colour(place), marker=marker, label=f"{key} text")
     axes.set_xlabel("share of the way from the first text's thoughts")
     axes.set_ylabel("−log p(x | z), nats/token")
     return axes

@@ -36,7 +36,7 @@ def plot_variance(records: Sequence[dict[str, Any]], axes: Axes, look: Looks | N
     axes.set_yticks(range(len(records)), names)
     axes.set_ylabel("estimator" if named else "")
     axes.invert_yaxis()
-    axes.grid(axis="x", color="0.92")
+    axes.grid(axis="x")
     first = records[0]
     axes.set_xlabel(f"variance of one gradient by {first['parameters']}, S={first['particles']},\ntr Var g, nats²")
     return axes

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.plots.costs import LOWER
+from ltm_pyro.plots.captions import CAPTIONS
+from ltm_pyro.plots.drawing import Drawing, Panel
+from ltm_pyro.plots.layout import drawn
 from ltm_pyro.plots.learning_curves import MEASURED, Against, Curve, plot_kl_by_layer, plot_learning_curves
-from ltm_pyro.plots.saving import STYLE, Panel, draw_figure, save_figure
+from ltm_pyro.plots.saving import save_drawing
 from ltm_pyro.training.learning_curve import learning_curve
 
 if TYPE_CHECKING:
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
     from ltm_pyro.training.run import Run
 
 FIGURES, LEARNING = "figures", "learning"
-CAPTION = (
-    "Lines: training, means over neighbouring steps, each on its own batch. Points: validation, q fitted to held-out "
-    "text by more steps and scored with fresh noise. Lines and points are different estimates, not one number on two "
-    f"texts. {LOWER}"
-)
 
 
 def draw_learning(run: Run) -> list[Path]:
@@ -41,13 +38,10 @@ def learning_figure(run: Run) -> Figure:
     Raises:
         InputError: if the log cannot be read, or has no step.
     """
-    from matplotlib import rc_context
-
     curve = learning_curve(run.metrics.read())
     if not curve:
         raise InputError(f"{run.folder} has nothing to draw yet: its metrics.jsonl has no training step")
-    with rc_context(STYLE):
-        return draw_figure(_panels({"": curve}, "tokens"), CAPTION, columns=3)
+    return drawn(learning_drawing({"": curve}))
 
 
 def draw_curves(curves: Mapping[str, Curve], stem: Path, against: Against = "tokens") -> list[Path]:
@@ -63,9 +57,14 @@ def draw_curves(curves: Mapping[str, Curve], stem: Path, against: Against = "tok
     """
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        return save_figure(stem, _panels(curves, against), CAPTION, columns=3)
+        return save_drawing(stem, learning_drawing(curves, against))
     except OSError as error:
         raise InputError(f"{stem}.png cannot be written: {error.strerror or error}. Make it writable") from error
+
+
+def learning_drawing(curves: Mapping[str, Curve], against: Against = "tokens") -> Drawing:
+    """Drawing of bound, log-likelihood and KL; the arguments are those of `draw_curves`."""
+    return Drawing(LEARNING, _panels(curves, against), CAPTIONS["plot_learning_curves"], columns=3)
 
 
 def _panels(curves: Mapping[str, Curve], against: Against) -> list[Panel]:

@@ -450,7 +450,7 @@ class TrainedRun:
         from ltm_pyro.data import in_order
         from ltm_pyro.evaluation.inspection import Details, Inspector
         from ltm_pyro.evaluation.inspection.figures import drawings
-        from ltm_pyro.plots.saving import drawn
+        from ltm_pyro.plots.layout import drawn
 
         figures = {"learning": self.learning_figure()} if self.run.metrics.read() else {}
         if self.model.prior is None:

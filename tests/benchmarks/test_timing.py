@@ -76,9 +76,14 @@ def test_products_are_those_that_a_counter_sees_but_for_attention():
 
 def test_a_record_names_no_place(tmp_path):
     words = ["--quick", "--out", str(tmp_path), f"--run={tmp_path}", "--rounds", "2"]
-    told = records.provenance("tokens", words)
+    told = records.provenance("gpu", words)
     assert told["command"][-3:] == ["--quick", "--rounds", "2"]
-    path = records.save(tmp_path, "tokens", words, [Measure("x", (math.pi,))])
+    path = records.save(tmp_path, "gpu", words, [Measure("x", (math.pi,))])
     text = path.read_text(encoding="utf-8")
     assert "3.14159" in text
     assert str(tmp_path) not in text
+
+
+def test_a_measure_is_read_as_it_was_recorded():
+    measure = Measure("ours / (a)", (2.0, 1.0, 4.0), target=3.0, least=False, unit="times")
+    assert Measure.of_record(measure.record()) == measure

@@ -7,6 +7,7 @@ import pytest
 from runs import ltm, train, write_corpus
 
 from ltm_pyro.inference import DualRateSVI
+from ltm_pyro.plots.saving import KINDS
 from ltm_pyro.runs import step_time
 from ltm_pyro.runs.speed import measured_speeds
 from ltm_pyro.studies.models import study as compare_models
@@ -35,7 +36,7 @@ def test_a_table_and_a_figure(shelf, tmp_path, capsys):
     assert "(not paired)" in out  # another tokenizer
     assert " ± " in next(line for line in out.splitlines() if line.startswith("| ltm") and "draws from q" in line)
     made = {path.name for path in (tmp_path / "out").iterdir()}
-    assert made == {"budgets.png", "budgets.svg", "records.csv", "results.json", "settings.json", "table.md"}
+    assert made == {*(f"budgets.{kind}" for kind in KINDS), "records.csv", "results.json", "settings.json", "table.md"}
     kept = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["pieces"]
     assert set(kept) == {"ar", "ltm", "mdlm"}
 

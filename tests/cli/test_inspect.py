@@ -23,7 +23,15 @@ def test_everything_is_printed_and_kept(run, capsys):
     found = json.loads((run / "inspection" / f"{name}.json").read_text())["inspection"]
     assert found["units"] == 2 * 2 * 16
     assert len(found["probe"]) == 3
-    assert {path.suffix for path in (run / "inspection").iterdir()} == {".md", ".json", ".html", ".png", ".svg"}
+    assert {path.suffix for path in (run / "inspection").iterdir()} == {
+        ".md",
+        ".json",
+        ".html",
+        ".png",
+        ".svg",
+        ".pdf",
+        ".txt",
+    }
 
 
 def test_a_run_without_thoughts_is_refused(reference, capsys):

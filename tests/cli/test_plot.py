@@ -33,7 +33,9 @@ def test_runs_lie_over_one_another(here, trained, reference, against, capsys):
     stem = Path("out") / f"curves-{against}"
     assert "trained, validation" in whole(stem)
     assert "reference, training" in whole(stem)
-    assert capsys.readouterr().out.split() == [f"{stem}{end}" for end in (".png", ".svg", ".json", ".csv")]
+    assert capsys.readouterr().out.split() == [
+        f"{stem}{end}" for end in (".png", ".svg", ".pdf", ".txt", ".json", ".csv")
+    ]
     points = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     logged = MetricsLog(trained / "metrics.jsonl").read()
     measured = [record["validation"]["elbo"] for record in logged if "validation" in record]

@@ -46,7 +46,7 @@ def test_a_grid_is_trained_scored_drawn_and_goes_on(corpus, capsys):
     for row in found["summary"]:
         assert row["importance_weighted_nats_per_token"] > 0
     figures = {path.suffix for path in Path("study/figures").iterdir()}
-    assert figures == {".png", ".svg"}
+    assert figures == {".png", ".svg", ".pdf", ".txt"}
     before = {path: path.stat().st_mtime_ns for path in Path("study/runs").glob("*/config.yaml")}
     assert len(before) == 3
     assert scale(corpus, *GRID, "--inference_steps", "2", "training", "--resume") == 0  # all is done

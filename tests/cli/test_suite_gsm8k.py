@@ -6,6 +6,7 @@ import shutil
 import pytest
 from runs import ltm
 
+from ltm_pyro.plots.saving import KINDS
 from ltm_pyro.suites.gsm8k import read_problems, suite
 from ltm_pyro.suites.gsm8k.suite import _other
 
@@ -46,7 +47,13 @@ def test_all_problems_are_attempted_and_told(run, files, capsys):
     assert all(len(record["texts"]) == record["attempts"] == 3 for (record,) in found.values())
     assert any(len(set(record["texts"])) > 1 for (record,) in found.values())
     made = {path.name for path in (run / "evaluation/gsm8k").iterdir()}
-    assert made == {"pass-at-k.png", "pass-at-k.svg", "records.csv", "results.json", "settings.json", "table.md"}
+    assert made == {
+        *(f"pass-at-k.{kind}" for kind in KINDS),
+        "records.csv",
+        "results.json",
+        "settings.json",
+        "table.md",
+    }
 
 
 def test_a_model_that_knows_is_right_and_one_that_does_not_is_not(run, files, monkeypatch):

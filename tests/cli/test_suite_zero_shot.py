@@ -12,6 +12,7 @@ from ltm_pyro.data import Document, cut
 from ltm_pyro.data.batches import in_order
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation import Evaluator
+from ltm_pyro.plots.saving import KINDS
 from ltm_pyro.suites import zero_shot
 from ltm_pyro.suites.zero_shot import suite
 from ltm_pyro.training.run import Run
@@ -49,7 +50,7 @@ def test_local_files_are_scored_and_what_is_missing_is_named(run, files, capsys)
     numbers = {record["number"] for record in results(run)["PTB"]}
     assert numbers == {"elbo", "importance_weighted", "prior", "predictive", "prior_predictive"}
     made = {path.name for path in (run / "evaluation/zero-shot-draws-2").iterdir()}
-    assert made == {"sets.png", "sets.svg", "records.csv", "results.json", "settings.json", "table.md"}
+    assert made == {*(f"sets.{kind}" for kind in KINDS), "records.csv", "results.json", "settings.json", "table.md"}
 
 
 def test_a_total_is_the_sum_over_documents_whatever_the_batch(reference, files, tmp_path):

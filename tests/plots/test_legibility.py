@@ -9,19 +9,20 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib
 import numpy as np
 import pytest
 from figure_records import CURVE, GRADIENTS, POINTS, ROWS, RUNS, TIGHTNESS, WEIGHTS
-from legibility import faults
-from matplotlib import rc_context
+from legibility import LETTERS, TICKS, faults
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ltm_pyro import plots
 from ltm_pyro.evaluation import Score
-from ltm_pyro.evaluation.inspection import figures as figures_of_inspection
 from ltm_pyro.plots.costs import cost, cost_label
-from ltm_pyro.plots.saving import LETTERS, STYLE, WIDE, draw_figure
+from ltm_pyro.plots.drawing import WIDTHS, Drawing
+from ltm_pyro.plots.layout import drawn as drawn_as
+from ltm_pyro.plots.style import in_style
 from ltm_pyro.runs import figures as figures_of_runs
 from ltm_pyro.studies.guides import figures as figures_of_guides
 from ltm_pyro.studies.priors import figures as figures_of_priors
@@ -102,9 +103,8 @@ PANELS = {
 }
 
 
-def drawn(panels, caption="A caption of some length. " * 8, **more):
-    with rc_context(STYLE):
-        return draw_figure(panels, caption, **more)
+def drawn(panels, caption="A caption.", **more):
+    return drawn_as(Drawing("figure", panels, caption, **more))
 
 
 @pytest.mark.parametrize("name", PANELS)
@@ -115,6 +115,8 @@ def test_a_figure_has_all_that_a_reader_needs(name):
 def lacking(change):
     """A sound figure with something taken away."""
     figure = drawn(PANELS["dial"])
+    figure.canvas.draw()
+    figure.set_layout_engine("none")
     change(figure)
     return list(faults(figure))
 
@@ -125,10 +127,17 @@ def lacking(change):
         (lambda figure: figure.axes[0].set_xlabel(""), "no label below"),
         (lambda figure: figure.axes[1].set_ylabel(""), "no label at the side"),
         (lambda figure: figure.legends[0].remove(), "no legend"),
-        (lambda figure: figure.axes[0].xaxis.label.set_fontsize(5), "small letters"),
+        (lambda figure: figure.axes[0].xaxis.label.set_fontsize(7), "small letters"),
+        (lambda figure: figure.axes[0].tick_params(labelsize=6), "small letters"),
+        (lambda figure: figure.legends[0].get_texts()[0].set_fontsize(6), "small letters"),
+        (lambda figure: figure.axes[0].set_title("A title"), "a title"),
+        (lambda figure: figure.suptitle("A title"), "a title"),
+        (lambda figure: figure.set_label(""), "no caption"),
+        (lambda figure: figure.axes[0].set_yticks([3.9, 3.901]), "ticks lie on each other"),
         (lambda figure: figure.axes[0].imshow([[0, 1]]), "no colour bar"),
-        (lambda figure: figure.texts[0].set_text("a line that is far too long for the page " * 9), "cut off"),
-        (lambda figure: figure.set_figwidth(16), "wider than a page"),
+        (lambda figure: figure.text(0, 0, "a line that is far too long for the page " * 9), "cut off"),
+        (lambda figure: figure.axes[0].yaxis.set_tick_params(pad=40), "cut off"),
+        (lambda figure: figure.set_figwidth(7), "not as wide as a column or two"),
     ],
 )
 def test_what_a_figure_lacks_is_noticed(change, told):
@@ -190,10 +199,10 @@ def test_all_curves_are_costs(number, sign):
         assert axes.get_ylabel().startswith("−") is (sign < 0)
 
 
-def test_a_stored_figure_is_no_wider_than_a_page():
+def test_a_stored_figure_is_as_wide_as_a_column_or_two():
     """All of them but those whose records are gone, which the page of figures names."""
     told = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
-    left = {path for path in stored() if inches(path) > WIDE + 0.01}
+    left = {path for path in stored() if min(abs(inches(path) - width) for width in WIDTHS.values()) > 0.01}
     assert {path for path in left if str(path.relative_to(ROOT)) not in told} == set()
 
 
@@ -220,17 +229,18 @@ def test_what_commands_draw_has_all_that_a_reader_needs(draw, monkeypatch):
         monkeypatch.setattr(figures_of_guides, "save_drawings", keep)
         figures_of_guides.draw(GUIDES, Path())
     else:
-        monkeypatch.setattr(
-            figures_of_runs, "save_figure", lambda stem, *a, columns: keep(0, [plots.Drawing("", *a, columns=columns)])
-        )
-        figures_of_runs.draw_curves({"": LEARNING}, Path("figures/learning"))
+        figures = [figures_of_runs.learning_drawing({"": LEARNING})]
     assert figures
     for one in figures:
         assert one.caption.endswith(".")
-        assert list(faults(drawn(one.panels, one.caption, height=one.height, columns=one.columns))) == []
+        assert list(faults(drawn_as(one))) == []
 
 
 def test_letters_are_as_small_as_is_told():
-    assert min(value for key, value in STYLE.items() if key.endswith("size")) == LETTERS
-    assert figures_of_inspection.ERRORS.startswith("Bars")
-    assert math.isclose(LETTERS / 72 * 125, 12.15, abs_tol=0.01)
+    with in_style():
+        sizes = {key: value for key, value in matplotlib.rcParams.items() if key.endswith("size") and "font" in key}
+        sizes |= {key: matplotlib.rcParams[key] for key in ("xtick.labelsize", "ytick.labelsize", "axes.labelsize")}
+    small = {"xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"}
+    assert {key for key in sizes if sizes[key] == TICKS} == small
+    assert {key for key in sizes if sizes[key] == LETTERS} == {"font.size", "axes.labelsize"}
+    assert math.isclose(TICKS / 72 * 125, 12.15, abs_tol=0.01)

@@ -67,7 +67,13 @@ def test_a_law_is_a_line_in_its_band(axes):
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() == pytest.approx(2.1)
     assert heights.max() == pytest.approx(3.2)
-    assert axes.get_title() == "L = ..."
+    assert axes.get_title() == ""
+    assert [text.get_text() for text in axes.texts] == ["L = ..."]
+    assert line.get_label() == "fitted law, 95 % band"
+    alone = Figure().subplots()
+    plot_law(x, y, [], [], alone, "L = ...")
+    assert not alone.collections
+    assert alone.lines[0].get_label() == "fitted law"
 
 
 @pytest.mark.parametrize("values", [(1.4e5, 3.1e5), (1e6, 7.7e6), (2e5, 9e8)])

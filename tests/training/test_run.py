@@ -47,8 +47,10 @@ def test_a_run_leaves_every_file_that_is_promised(trained):
     promised |= {
         "evaluation/validation.json",
         "evaluation/validation.md",
+        "figures/learning.pdf",
         "figures/learning.png",
         "figures/learning.svg",
+        "figures/learning.txt",
     }
     parts = ("model.safetensors", "training-state.safetensors", "training-state.json", "info.json", "manifest.json")
     for step in (4, 6):  # the last two
@@ -61,7 +63,7 @@ def test_a_run_leaves_every_file_that_is_promised(trained):
 def test_nothing_in_a_run_is_a_pickle(trained):
     for path in (path for path in trained.rglob("*") if path.is_file()):
         assert (
-            path.suffix in {".yaml", ".json", ".jsonl", ".txt", ".md", ".safetensors", ".png", ".svg"}
+            path.suffix in {".yaml", ".json", ".jsonl", ".txt", ".md", ".safetensors", ".png", ".svg", ".pdf"}
             or path.name == ".lock"
         )
 

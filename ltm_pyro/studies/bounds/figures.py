@@ -6,56 +6,56 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.costs import LOWER
-from ltm_pyro.plots.saving import Drawing, save_drawings
+from ltm_pyro.plots.captions import CAPTIONS
+from ltm_pyro.plots.drawing import Drawing
+from ltm_pyro.plots.saving import save_drawings
 
 if TYPE_CHECKING:
-    from ltm_pyro.studies.bounds import Comparison
+    from ltm_pyro.studies.bounds.measured import Measured
 
-TIGHTNESS = (
-    "Minus the mean of each bound of log p(x), by the number of particles S. Lower is tighter; for an upper bound, "
-    "whose cost lies below −log p(x), higher is tighter. Bars: one standard error over draws of z."
-)
-WEIGHTS = "Reliability of each sequence's importance weights: not reliable above a Pareto k-hat of 0.7."
-SIGNAL = (
-    "Norm of the mean gradient over the standard deviation of a single gradient, for the fast loop's parameters γ and "
-    "the model's θ: higher is better. Bars: one standard error; ratios below their standard error are not shown."
-)
-GRADIENT = (
-    "Bias of each gradient along the reference gradient (bars: two standard errors; hollow: gradient of another "
-    "objective than the bound), and its variance."
-)
+GRADIENT = f"{CAPTIONS['plot_bias']} {CAPTIONS['plot_variance']}"
 CURVES = {
-    "inference": f"Fit of q from its start by each estimator: ELBO with fresh noise, against passes and time. {LOWER}",
-    "learning": f"Training of the model by each estimator: ELBO with fresh noise, against passes and time. {LOWER}",
+    "inference": f"Fit of q from its start by each estimator. {CAPTIONS['plot_curves']}",
+    "learning": f"Training of the model by each estimator. {CAPTIONS['plot_curves']}",
 }
 
 
-def draw(comparison: Comparison, folder: Path) -> list[str]:
-    """Write every figure that has records, as PNG and SVG; returns the file names."""
-    return save_drawings(folder, [*_of_bounds(comparison), *_of_gradients(comparison), *_of_curves(comparison)])
+def draw(comparison: Measured, folder: Path) -> list[str]:
+    """Write every figure that has records; returns the file names."""
+    return save_drawings(folder, drawings(comparison))
 
 
-def _of_bounds(comparison: Comparison) -> list[Drawing]:
+def drawings(comparison: Measured) -> list[Drawing]:
+    """Drawings of every figure that has records."""
+    return [*_of_bounds(comparison), *_of_gradients(comparison), *_of_curves(comparison)]
+
+
+def _of_bounds(comparison: Measured) -> list[Drawing]:
     from ltm_pyro import plots
 
     drawings = []
     tightness, weights = comparison.to_records("tightness"), comparison.to_records("weights")
     if tightness:
-        panel = partial(plots.plot_tightness, tightness, look=_look(comparison))
-        drawings.append(Drawing("tightness", [panel], TIGHTNESS, height=3.2))
+        panels = [
+            partial(plots.plot_tightness, tightness, look=_look(comparison), against_elbo=less)
+            for less in (False, True)
+        ]
+        drawings.append(Drawing("tightness", list(panels), CAPTIONS["plot_tightness"], height=2.8))
     if any(abs(record["pareto_k"]) < 1e9 for record in weights):  # neither NaN nor infinite
-        drawings.append(Drawing("weights", [partial(plots.plot_pareto_k, weights)], WEIGHTS, wide=False))
+        panel = partial(plots.plot_pareto_k, weights)
+        drawings.append(Drawing("weights", [panel], CAPTIONS["plot_pareto_k"], width="single"))
     return drawings
 
 
-def _of_gradients(comparison: Comparison) -> list[Drawing]:
+def _of_gradients(comparison: Measured) -> list[Drawing]:
     from ltm_pyro import plots
 
     look, records = _look(comparison), comparison.to_records("gradient")
     by = {who: [r for r in records if r["parameters"] == who] for who in "γθ"}
     panels = [partial(plots.plot_signal_to_noise, group, look=look) for group in by.values() if group]
-    drawings = [Drawing("signal-to-noise", list(panels), SIGNAL, height=3.2)] if panels else []
+    drawings = (
+        [Drawing("signal-to-noise", list(panels), CAPTIONS["plot_signal_to_noise"], height=2.8)] if panels else []
+    )
     for who, name in (("γ", "gamma"), ("θ", "theta")):
         rows = _at_one(by[who], comparison.at_particles)
         if rows:
@@ -65,7 +65,7 @@ def _of_gradients(comparison: Comparison) -> list[Drawing]:
     return drawings
 
 
-def _of_curves(comparison: Comparison) -> list[Drawing]:
+def _of_curves(comparison: Measured) -> list[Drawing]:
     from ltm_pyro import plots
 
     look, drawings = _look(comparison), []
@@ -73,11 +73,11 @@ def _of_curves(comparison: Comparison) -> list[Drawing]:
         records = comparison.to_records(part)
         if records:
             panels = [partial(plots.plot_curves, records, by=by, look=look) for by in ("passes", "seconds")]
-            drawings.append(Drawing(part, list(panels), CURVES[part], height=3.0))
+            drawings.append(Drawing(part, list(panels), CURVES[part], height=2.7))
     return drawings
 
 
-def _look(comparison: Comparison) -> dict[str, dict[str, Any]]:
+def _look(comparison: Measured) -> dict[str, dict[str, Any]]:
     """Styles of all estimators and bounds, common to all figures."""
     from ltm_pyro.plots.style import looks
 

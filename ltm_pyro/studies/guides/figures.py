@@ -7,36 +7,36 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ltm_pyro.plots.costs import LOWER
-from ltm_pyro.plots.saving import Drawing, save_drawings
+from ltm_pyro.plots.captions import CAPTIONS
+from ltm_pyro.plots.drawing import Drawing
+from ltm_pyro.plots.saving import save_drawings
 
 Record = dict[str, Any]
-CURVES = (
-    "−ELBO of held-out texts, scored with fresh noise, each point a separate fit, against fast steps and decoder "
-    f"passes. All guides share the same texts; the table has the errors over texts. {LOWER}"
-)
-STEP_SIZES = f"−ELBO of held-out texts, scored with fresh noise, by the factor on each guide's step size. {LOWER}"
-GAPS = (
-    "Cost of each guide less the reference's, on the same texts: the total (dot, with one standard error of the paired "
-    f"difference) and its two parts. {LOWER}"
-)
+CURVES = f"Guides against fast steps and decoder passes. {CAPTIONS['plot_guide_curves']}"
+STEP_SIZES = f"Guides by the factor on each one's step size. {CAPTIONS['plot_guide_curves']}"
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """Write every figure that has records, as PNG and SVG; returns the file names."""
+    """Write every figure that has records; returns the file names."""
+    return save_drawings(folder, drawings(records))
+
+
+def drawings(records: Sequence[Record]) -> list[Drawing]:
+    """Drawings of every figure that has records."""
     from ltm_pyro.plots.gaps import plot_gaps
     from ltm_pyro.plots.guide_curves import plot_guide_curves
     from ltm_pyro.plots.style import looks
 
     by = {part: [r for r in records if r["part"] == part] for part in ("curve", "step size", "gap")}
     look = looks((record["guide"], record["guide"]) for record in records)
-    drawings = []
+    found = []
     if by["curve"]:
         panels = [partial(plot_guide_curves, by["curve"], by=axis, look=look) for axis in ("steps", "passes")]
-        drawings.append(Drawing("curves", list(panels), CURVES, 3.0))
+        found.append(Drawing("curves", list(panels), CURVES, 2.7))
     if by["step size"]:
         panels = [partial(plot_guide_curves, by["step size"], by="factor", look=look)]
-        drawings.append(Drawing("step-sizes", list(panels), STEP_SIZES, 3.2))
+        found.append(Drawing("step-sizes", list(panels), STEP_SIZES, 2.8))
     if by["gap"]:
-        drawings.append(Drawing("gaps", [partial(plot_gaps, by["gap"])], GAPS, 0.24 * len(by["gap"]) + 1.1))
-    return save_drawings(folder, drawings)
+        panel = partial(plot_gaps, by["gap"])
+        found.append(Drawing("gaps", [panel], CAPTIONS["plot_gaps"], 0.2 * len(by["gap"]) + 0.9))
+    return found

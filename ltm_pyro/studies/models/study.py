@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation import Evaluation
     from ltm_pyro.runs.trained import TrainedRun
 
-BUDGETS = "Validation cost of each run in bits per byte against the training budget. Costs: lower is better."
 Pieces = dict[str, list[dict[str, Any]]]
 
 
@@ -147,13 +146,13 @@ class ModelComparison:
 
     def draw(self, folder: Path) -> list[str]:
         """Write the figure of all budgets into a folder; returns the file names."""
-        from ltm_pyro.plots import plot_budgets, save_figure
+        from ltm_pyro.plots import CAPTIONS, plot_budgets, save_figure
 
         points = {course.name: course.points for course in self.courses}
         panels: Sequence[Callable[..., Any]] = [
             partial(plot_budgets, points, device=self.device_name, by=by) for by in SPENT
         ]
-        return [path.name for path in save_figure(folder / "budgets", panels, BUDGETS, columns=3)]
+        return [path.name for path in save_figure(folder / "budgets", panels, CAPTIONS["plot_budgets"], columns=3)]
 
     def _courses(self, runs: Mapping[str, Run]) -> list[TrainingCurve]:
         """Training curves of the runs that can be compared; a message gives the reason for each run left out."""

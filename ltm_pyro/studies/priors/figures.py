@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from ltm_pyro.plots.captions import CAPTIONS, PAIRED_BARS
 from ltm_pyro.plots.costs import LOWER
-from ltm_pyro.plots.saving import Drawing, save_drawings
+from ltm_pyro.plots.drawing import Drawing
+from ltm_pyro.plots.saving import save_drawings
 from ltm_pyro.studies.priors.records import NUMBERS, PAIRED
 from ltm_pyro.studies.records import Record
 
-FOUR = f"Held-out costs of each prior; the texts are the same for all, so that differences have less error. {LOWER}"
-APART = f"Cost of each prior less the first's, with errors paired by text and seed. {LOWER}"
-LAYERS = "KL of each layer of q from p; the decoder ignores a layer with a KL of zero."
-AGGREGATE = (
-    "Squared maximum mean discrepancy between thoughts of texts and thoughts of the prior; above the grey bar the two "
-    "differ significantly."
+FOUR = (
+    f"Four numbers of each prior. {CAPTIONS['plot_number']} Bars are unpaired: the texts are the same for all, so that "
+    "the differences in the next figure have less error."
 )
-LEARNING = f"Validation cost of each prior's runs, against tokens and against seconds of training. {LOWER}"
+APART = f"Cost of each prior less the first's, nats/token, by text and seed. {PAIRED_BARS} {LOWER}"
+LEARNING = f"Runs of each prior, against tokens and against seconds of training. {CAPTIONS['plot_learning']}"
 
 
 def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record], folder: Path) -> list[str]:
-    """Write every figure that has data, as PNG and SVG; returns the file names.
+    """Write every figure that has data; returns the file names.
 
     Args:
         rows: summaries of all priors.
@@ -32,10 +32,14 @@ def draw(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record
     """
     if not rows:
         return []
-    rows, runs, curves = _shortened(rows, runs, curves)
     folder.mkdir(exist_ok=True)
-    finished = [record for record in runs if record["status"] == "done"]
-    return save_drawings(folder, _drawings(rows, finished, curves))
+    return save_drawings(folder, drawings(rows, runs, curves))
+
+
+def drawings(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[Record]) -> list[Drawing]:
+    """Drawings of every figure that has data; the arguments are those of `draw`."""
+    rows, runs, curves = _shortened(rows, runs, curves)
+    return _drawings(rows, [record for record in runs if record["status"] == "done"], curves)
 
 
 def _shortened(*records: Sequence[Record]) -> list[list[Record]]:
@@ -51,19 +55,22 @@ def _drawings(rows: Sequence[Record], runs: Sequence[Record], curves: Sequence[R
     from ltm_pyro.plots.layers import plot_layers
     from ltm_pyro.plots.learning import plot_learning
 
-    drawings = [_of_numbers("four-numbers", rows, runs, NUMBERS, FOUR)]
+    found = [_of_numbers("four-numbers", rows, runs, NUMBERS, FOUR)]
     paired = [row for row in rows if "elbo_minus_first" in row]
     if paired:
         numbers = [f"{number}_minus_first" for number in PAIRED]
-        drawings.append(_of_numbers("differences", paired, runs, numbers, APART))
+        found.append(_of_numbers("differences", paired, runs, numbers, APART))
     layered = [row for row in rows if "kl_layer_1" in row]
     if layered:
-        drawings.append(Drawing("kl-per-layer", [partial(plot_layers, layered)], LAYERS, 2.8, wide=False))
-    drawings.append(Drawing("aggregate", [partial(plot_aggregate, rows)], AGGREGATE, 0.2 * len(rows) + 1.0))
+        found.append(
+            Drawing("kl-per-layer", [partial(plot_layers, layered)], CAPTIONS["plot_layers"], 2.4, width="single")
+        )
+    panel = partial(plot_aggregate, rows)
+    found.append(Drawing("aggregate", [panel], CAPTIONS["plot_aggregate"], 0.18 * len(rows) + 0.8))
     if len({point["step"] for point in curves}) > 1:
         panels = [partial(plot_learning, curves, by=by) for by in ("tokens", "seconds")]
-        drawings.append(Drawing("learning", list(panels), LEARNING))
-    return drawings
+        found.append(Drawing("learning", list(panels), LEARNING))
+    return found
 
 
 def _of_numbers(
@@ -73,4 +80,4 @@ def _of_numbers(
     from ltm_pyro.plots.four_numbers import plot_number
 
     panels = [partial(plot_number, rows, runs, number=n, named=not place) for place, n in enumerate(numbers)]
-    return Drawing(name, list(panels), caption, 0.2 * len(rows) + 1.0, columns=len(panels))
+    return Drawing(name, list(panels), caption, 0.18 * len(rows) + 0.9, columns=len(panels))

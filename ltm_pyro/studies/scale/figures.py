@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ltm_pyro.plots.captions import CAPTIONS
 from ltm_pyro.plots.costs import LOWER
-from ltm_pyro.plots.saving import Drawing, save_drawings
+from ltm_pyro.plots.drawing import Drawing
+from ltm_pyro.plots.saving import save_drawings
 from ltm_pyro.studies.records import Record
 from ltm_pyro.studies.scale.axes import axes_of, is_numeric
 from ltm_pyro.studies.scale.grid import AS_TRAINED
@@ -22,12 +24,14 @@ PANELS = (
     ("importance_weighted", "nats_per_token"),
     ("importance_weighted", "bits_per_byte"),
 )
-WIDE_BARS = f"Bars: one standard error over texts, which are the same for all models; small dots: seeds. {LOWER}"
-FAST_STEPS = f"Bounds of held-out text against the fast steps of training. {WIDE_BARS}"
-AXIS = f"Bounds of held-out text against an argument of training. {WIDE_BARS}"
-INFERENCE = f"Bounds of held-out text against the fast steps of inference. {WIDE_BARS}"
-FLOPS = f"Bounds of held-out text against compute, with a law if one can be fitted. {WIDE_BARS}"
-LEARNING = f"Bounds of held-out text in the course of training, a line for each run. {LOWER}"
+FAST_STEPS = f"Models against the fast steps of training. {CAPTIONS['plot_scaling']}"
+AXIS = f"Models against an argument of training. {CAPTIONS['plot_scaling']}"
+INFERENCE = (
+    "Models against the fast steps of inference: bounds of held-out text as costs, nats/token or bits/byte. "
+    f"No error bars: the table has the errors over texts, unpaired. Small dots: seeds. {LOWER}"
+)
+FLOPS = f"Models against compute, with a law if one can be fitted. {CAPTIONS['plot_scaling']}"
+LAW = f"{FLOPS} {CAPTIONS['plot_law']}"
 LABELS: dict[Compute, str] = {
     "flops_per_token": "training FLOPs per token, spent",
     "paper_flops_per_token": "training FLOPs per token, as the paper counts",
@@ -42,7 +46,7 @@ def draw(
     compute: Compute,
     folder: Path,
 ) -> list[str]:
-    """Write every figure that has data, as PNG and SVG; returns the file names.
+    """Write every figure that has data; returns the file names.
 
     Args:
         rows: summaries of all models at each T_fast of inference.
@@ -55,36 +59,37 @@ def draw(
     if not rows:
         return []
     folder.mkdir(exist_ok=True)
-    return save_drawings(folder, _figures(rows, runs, laws, curves, compute))
+    return save_drawings(folder, drawings(rows, runs, laws, curves, compute))
 
 
-def _figures(
+def drawings(
     rows: Sequence[Record], runs: Sequence[Record], laws: Sequence[Record], curves: Sequence[Record], compute: Compute
 ) -> list[Drawing]:
-    drawings = []
+    """Drawings of every figure that has data; the arguments are those of `draw`."""
+    found = []
     for inference in dict.fromkeys(row["inference"] for row in rows):
         means, single = ([row for row in group if row["inference"] == inference] for group in (rows, runs))
         suffix = "" if inference == AS_TRAINED else f"-inference-{inference}"
         if len({row["fast_steps"] for row in means}) > 1:
             panels = _against(means, single, "fast_steps", "T_fast in training")
-            drawings.append(Drawing(f"fast-steps{suffix}", panels, FAST_STEPS, columns=3))
+            found.append(Drawing(f"fast-steps{suffix}", panels, FAST_STEPS, columns=3))
         for axis in axes_of(means[0]):
             labels = [row[axis] for row in means]
             if len(set(labels)) > 1 and is_numeric(labels):
                 panels = _against(means, single, axis, columns_of(means[0])[axis])
-                drawings.append(Drawing(f"{_file_name(axis)}{suffix}", panels, AXIS, columns=3))
+                found.append(Drawing(f"{_file_name(axis)}{suffix}", panels, AXIS, columns=3))
         for among in dict.fromkeys(map(group_of, means)):
             ours, dots = ([row for row in group if group_of(row) == among] for group in (means, single))
             of = f"-{_file_name(among)}" if among else ""
-            panels = _against_compute(ours, dots, [law for law in laws if law["among"] == among], compute)
-            drawings.append(Drawing(f"flops{of}{suffix}", panels, FLOPS, 2.8))
+            own_laws = [law for law in laws if law["among"] == among]
+            caption = LAW if any(law["law"] and law["inference"] == inference for law in own_laws) else FLOPS
+            found.append(Drawing(f"flops{of}{suffix}", _against_compute(ours, dots, own_laws, compute), caption, 2.4))
     if len({row["inference"] for row in rows}) > 1:
-        drawings.append(
-            Drawing("inference", _against(rows, runs, "inference_steps", "T_fast at inference"), INFERENCE, columns=3)
-        )
+        panels = _against(rows, runs, "inference_steps", "T_fast at inference", errors=False)
+        found.append(Drawing("inference", panels, INFERENCE, columns=3))
     if len({point["step"] for point in curves}) > 1:
-        drawings.append(Drawing("learning", _learning(curves), LEARNING))
-    return drawings
+        found.append(Drawing("learning", _learning(curves), CAPTIONS["plot_learning"]))
+    return found
 
 
 def _file_name(text: str) -> str:
@@ -92,12 +97,13 @@ def _file_name(text: str) -> str:
     return folder_of(text).replace(".", "_")
 
 
-def _against(rows: Sequence[Record], runs: Sequence[Record], by: str, label: str) -> Panels:
+def _against(rows: Sequence[Record], runs: Sequence[Record], by: str, label: str, errors: bool = True) -> Panels:
     """Panels of the bounds in both units against a dimension, a line for each combination of the other dimensions."""
     from ltm_pyro.plots.scaling import plot_scaling
 
     named_rows, dots = (_named(group, rows, [by]) for group in (rows, runs))
-    return [partial(plot_scaling, named_rows, by=by, label=label, number=n, unit=u, runs=dots) for n, u in PANELS]
+    panel = partial(plot_scaling, named_rows, by=by, label=label, runs=dots, errors=errors)
+    return [partial(panel, number=n, unit=u) for n, u in PANELS]
 
 
 def _against_compute(

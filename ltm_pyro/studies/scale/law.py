@@ -77,7 +77,9 @@ class Law:
         return _curve(self.kind, np.array([list(self.parameters.values())]), compute / self.reference)[0]
 
     def band(self, compute: Array) -> tuple[Array, Array]:
-        """Bootstrap interval of the law's loss at each budget, two arrays of shape (N,)."""
+        """Bootstrap interval of the law's loss at each budget, two arrays of shape (N,); empty without draws."""
+        if not len(self.draws):
+            return np.empty(0), np.empty(0)
         tail = 50 * (1 - self.level)
         low, high = np.percentile(_curve(self.kind, self.draws, compute / self.reference), [tail, 100 - tail], axis=0)
         return low, high

@@ -42,7 +42,6 @@ from ltm_pyro.suites.result import SuiteResult
 from ltm_pyro.suites.settings import settings_of
 
 FOLDER = "evaluation/generation"
-QUALITY = "Measures of generated and real texts by kind. Bars: 95 % intervals over texts."
 SHOWN = ("perplexity", "entropy", "repetition", "self_bleu", "mauve")  # in figures
 Numbers = dict[str, dict[str, Interval]]  # by kind of text
 
@@ -173,7 +172,7 @@ def _finish(
 
 
 def _draw(records: Sequence[dict[str, Any]], folder: ComparisonFolder) -> list[str]:
-    from ltm_pyro.plots import plot_text_quality, save_figure
+    from ltm_pyro.plots import CAPTIONS, plot_text_quality, save_figure
 
     measured = {record["measure"] for record in records if not math.isnan(record["value"])}
     panels: list[Any] = [
@@ -181,7 +180,8 @@ def _draw(records: Sequence[dict[str, Any]], folder: ComparisonFolder) -> list[s
     ]
     if not panels:
         return []
-    return [path.name for path in save_figure(folder.path / "text-quality", panels, QUALITY, 1.6, columns=3)]
+    paths = save_figure(folder.path / "text-quality", panels, CAPTIONS["plot_text_quality"], 1.4, columns=3)
+    return [path.name for path in paths]
 
 
 def _notes(texts_by_kind: Found, numbers: Numbers, judge: str | None, embedder: str | None) -> list[str]:

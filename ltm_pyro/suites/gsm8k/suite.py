@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 FOLDER = "evaluation/gsm8k"
 HUB = {"train": "hf:openai/gsm8k:main:train", "test": "hf:openai/gsm8k:main:test"}
-PASS_AT_K = "Problems solved by at least one of k attempts. Bars: one standard error over problems."
 SECONDS = 20.0  # between two saves of the results
 Found = dict[str, list[dict[str, Any]]]  # records of problems by `SHOTS/PLACE`
 
@@ -216,7 +215,7 @@ def _alike(prompts: dict[int, Prompt], batch_size: int) -> Iterator[list[int]]:
 def _finish(
     folder: ComparisonFolder, records_by_key: Found, train: Sequence[Problem], test: Sequence[Problem], run: Run
 ) -> SuiteResult:
-    from ltm_pyro.plots import plot_pass_at_k, save_figure
+    from ltm_pyro.plots import CAPTIONS, plot_pass_at_k, save_figure
 
     by_shots: dict[int, list[dict[str, Any]]] = {}
     for key, (record,) in records_by_key.items():
@@ -229,7 +228,8 @@ def _finish(
 
     def draw() -> list[str]:
         panel = partial(plot_pass_at_k, records, names=MEASURES)
-        return [path.name for path in save_figure(folder.path / "pass-at-k", [panel], PASS_AT_K)]
+        paths = save_figure(folder.path / "pass-at-k", [panel], CAPTIONS["plot_pass_at_k"], width="single")
+        return [path.name for path in paths]
 
     text = table(by_shots, (spelled(guess), share), run.config.model == "latent-thought")
     folder.finish(text, records, draw)

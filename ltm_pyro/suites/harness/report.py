@@ -15,7 +15,6 @@ from ltm_pyro.tables import number, section, with_error
 from ltm_pyro.training.run import Run
 
 SHARES = ("acc", "acc_norm", "exact_match")  # measures that are shares of right answers
-TASKS = "Scores that are shares, by task and measure. Bars: one standard error over questions."
 
 
 def finish(
@@ -30,7 +29,7 @@ def finish(
         draws: S, samples of z for each context.
         further: further notes below the table.
     """
-    from ltm_pyro.plots import plot_task_scores, save_figure
+    from ltm_pyro.plots import CAPTIONS, plot_task_scores, save_figure
 
     records = list(_records(results))
     rows = [[r["task"], r["measure"], _value(r), str(r["shots"]), f"{r['questions']:,}"] for r in records]
@@ -47,7 +46,8 @@ def finish(
 
     def draw() -> list[str]:
         panel, height = partial(plot_task_scores, records), 0.35 * len(records) + 0.8
-        return [path.name for path in save_figure(folder.path / "tasks", [panel], TASKS, height)]
+        paths = save_figure(folder.path / "tasks", [panel], CAPTIONS["plot_task_scores"], height, width="single")
+        return [path.name for path in paths]
 
     table = section("Tasks", [header, *rows], notes)
     folder.finish(table, records, draw)

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 
 FOLDER = "evaluation/zero-shot"
-CAPTION = "Cost of each text set. Bars: one standard error over sequences. Costs: lower is better."
 Found = dict[str, list[dict[str, Any]]]  # records by title of the set
 
 
@@ -189,7 +188,7 @@ def _sequences(run: Run, chosen: TextSet, file: str | None, mode: str | None, do
 
 
 def _finish(folder: ComparisonFolder, records_by_title: Found, missing: dict[str, str]) -> SuiteResult:
-    from ltm_pyro.plots import plot_text_sets, save_figure
+    from ltm_pyro.plots import CAPTIONS, plot_text_sets, save_figure
 
     text = table(records_by_title, missing)
     if not records_by_title:
@@ -198,7 +197,8 @@ def _finish(folder: ComparisonFolder, records_by_title: Found, missing: dict[str
     records = [{"set": title, **record} for title, group in records_by_title.items() for record in group]
 
     def draw() -> list[str]:
-        return [path.name for path in save_figure(folder.path / "sets", [partial(plot_text_sets, records)], CAPTION)]
+        panel, caption = partial(plot_text_sets, records), CAPTIONS["plot_text_sets"]
+        return [path.name for path in save_figure(folder.path / "sets", [panel], caption)]
 
     folder.finish(text, records, draw)
     return SuiteResult(text, records, folder.path)
