@@ -134,6 +134,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "guides": {"torch", "pyro", "jaxtyping"},
     "inference": {"torch", "pyro"},
     "generation": {"torch", "pyro"},
+    "report": {"plotly"},
 }
 ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
 HEAVY = [

@@ -40,6 +40,6 @@ def _layout(name: str) -> dict[str, Any]:
         "yaxis": axis,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
         "hoverlabel": {"bgcolor": paper, "bordercolor": soft, "font": {"color": ink}, "align": "left"},
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 20, "t": 8, "b": 8},
         "dragmode": False,
     }

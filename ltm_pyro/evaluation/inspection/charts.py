@@ -137,7 +137,7 @@ def _place(path: Sequence[InterpolationPoint], ends: tuple[str, str], chosen: In
         ]
     )
     figure.update_layout(
-        xaxis={"title": {"text": "share of the way from the first to the second text"}, "tickformat": ".0%"},
+        xaxis={"title": {"text": "share of the way to the second text"}, "tickformat": ".0%"},
         yaxis_title_text="−log p(x | z), nats/token",
         shapes=[{"type": "line", "x0": chosen.share, "x1": chosen.share, "yref": "paper", "y0": 0, "y1": 1}],
     )
