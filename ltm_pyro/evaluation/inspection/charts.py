@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ltm_pyro.evaluation.inspection.path import InterpolationPoint
     from ltm_pyro.evaluation.score import Score
 
-APART = 0.08  # distance of either bound from its number of fast steps, of the distance between two of them
+APART = 0.13  # distance of either bound from its number of fast steps, of the distance between two of them
 BOUNDS = (("elbo", "−ELBO", "circle"), ("importance_weighted", "−importance-weighted bound", "square"))
 
 

@@ -35,7 +35,7 @@ def _map(points: Sequence[Point], axes: Sequence[str], name: str) -> View:
     figure = Figure(_by_number(points, values, name) if numbers else _by_category(points, values, name))
     figure.update_layout(height=440, xaxis_title_text=axes[0], yaxis_title_text=axes[1])
     if numbers:
-        figure.update_layout(coloraxis_colorbar_title={"text": name, "side": "right"})
+        figure.update_layout(coloraxis_colorbar_title_text=name)
         coloured = f"coloured by {name} from {min(known)} to {max(known)}"
     else:
         categories = len(set(known))
@@ -86,4 +86,4 @@ def _scatter(points: Sequence[Point], members: Sequence[int], about: str, **opti
         mode="markers",
         **options,
     )
-    return trace.update(marker={"size": 10, "line": {"width": 0.6, "color": "gray"}})
+    return trace.update(marker={"size": 10, "line": {"width": 1, "color": "gray"}})
