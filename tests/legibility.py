@@ -110,6 +110,8 @@ CHART_FAULTS = """() => [...document.querySelectorAll("figure.chart")].filter((f
   if (texts.some((text) => parseFloat(getComputedStyle(text).fontSize) < 12)) found.push("small letters");
   if (texts.some((text) => outside(text.getBoundingClientRect()))) found.push("cut off");
   if (shown.length > 1 && all(".legend .legendtext").length < shown.length) found.push("no legend");
+  const legend = plot.querySelector(".legend")?.getBoundingClientRect();
+  if (legend && legend.bottom > page.top + plot._fullLayout._size.t + 2) found.push("legend on the points");
   if (new Set(places).size < places.length) found.push("bars on each other");
   if (!(figure.querySelector("figcaption")?.textContent ?? "").trim()) found.push("no caption");
   if ((plot.getAttribute("aria-label") ?? "").length < 20) found.push("no description");

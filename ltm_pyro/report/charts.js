@@ -30,12 +30,14 @@ const tabulate = (table, rows) => {
   const line = (cells, tag) => make("tr", {}, ...cells.map((cell) => make(tag, { textContent: cell })));
   table.replaceChildren(make("thead", {}, line(rows[0], "th")), make("tbody", {}, ...rows.slice(1).map((row) => line(row, "td"))));
 };
-const plotInto = (figure, data, layout, description) => {
+// Drawn anew unless told otherwise: with Plotly.react a legend in the place of a colour bar would lie over the points.
+const plotInto = (figure, data, layout, description, draw = Plotly.newPlot) => {
   const { plot } = partsOf(figure);
   const height = layout.height ?? 320;
   plot.ariaLabel = description;
   plot.style.height = `${height}px`;
-  return Plotly.react(plot, data, { ...structuredClone(layout), height, template: templates[theme()] }, CONFIG);
+  draw(plot, data, { ...structuredClone(layout), height, template: templates[theme()] }, CONFIG);
+  if (figure.clicked && draw === Plotly.newPlot) plot.on("plotly_click", figure.clicked);
 };
 const drawChart = (figure, { data, layout, description, table }) => {
   if (table) tabulate(partsOf(figure).table, table);

@@ -54,7 +54,7 @@ const choose = (i) => {
 if (showMap) {
   data.points.forEach((point, i) => at("point").add(new Option(`${i + 1}. ${point.name}`, i)));
   at("point").addEventListener("input", () => choose(Number(at("point").value)));
-  partsOf(at("map")).plot.on("plotly_click", ({ points }) => { if (points[0].customdata !== undefined) choose(points[0].customdata); });
+  at("map").clicked = ({ points }) => { if (points[0].customdata !== undefined) choose(points[0].customdata); };
   choose(0);
 }
 

@@ -9,7 +9,10 @@ COLOURS = {  # Okabe and Ito, the first two as in the tints of tokens (charts.js
     "dark": ("#56B4E9", "#E69F00", "#3fc69a", "#CC79A7", "#D9C27A", "#eeeeee"),
 }
 INKS = {"light": ("#1b1b1b", "#5a5a5a", "#dddddd", "#ffffff"), "dark": ("#eeeeee", "#aaaaaa", "#3a3d42", "#16181b")}
-SEQUENTIAL = "Viridis"  # even in lightness, and told apart by colour-blind readers
+SEQUENTIAL = {  # Viridis without the end that is hard to see on the page, even in lightness for colour-blind readers
+    "light": ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#c2df23"),
+    "dark": ("#4f68b0", "#2f8fb0", "#22a884", "#44bf70", "#7ad151", "#fde725"),
+}
 
 
 def themes() -> dict[str, dict[str, Any]]:
@@ -35,7 +38,7 @@ def _layout(name: str) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "colorway": list(COLOURS[name]),
-        "coloraxis": {"colorscale": SEQUENTIAL, "colorbar": {"outlinewidth": 0, "thickness": 14}},
+        "coloraxis": {"colorscale": _even(SEQUENTIAL[name]), "colorbar": {"outlinewidth": 0, "thickness": 14}},
         "xaxis": axis,
         "yaxis": axis,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
@@ -43,3 +46,8 @@ def _layout(name: str) -> dict[str, Any]:
         "margin": {"l": 8, "r": 20, "t": 8, "b": 8},
         "dragmode": False,
     }
+
+
+def _even(colours: tuple[str, ...]) -> list[list[float | str]]:
+    """Colour scale of Plotly with the colours at equal distances from 0 to 1."""
+    return [[place / (len(colours) - 1), colour] for place, colour in enumerate(colours)]

@@ -80,7 +80,7 @@ const fitting = (where) => {
       ];
     });
     const ends = ([of, { cost, mean }]) => `${NAMES[of]}, ${cost.length} steps, from ${cost[0].toFixed(3)} to a running mean of ${mean.at(-1).toFixed(3)}`;
-    plotInto(figure, data, run.layouts.fitting, `Line chart of minus the ELBO by fast step, nats per token: ${[...fits].map(ends).join("; ")}.`);
+    plotInto(figure, data, run.layouts.fitting, `Line chart of minus the ELBO by fast step, nats per token: ${[...fits].map(ends).join("; ")}.`, Plotly.react);
   };
   return (event) => {
     if (!fits.has(event.of)) fits.set(event.of, { x: [], cost: [], mean: [] });

@@ -19,6 +19,7 @@ from ltm_pyro.evaluation.inspection.charts import change_view, path_views, sweep
 from ltm_pyro.evaluation.inspection.dial import StepSweepPoint
 from ltm_pyro.evaluation.inspection.map_chart import map_views
 from ltm_pyro.evaluation.inspection.path import InterpolationPoint
+from ltm_pyro.evaluation.inspection.report import properties
 from ltm_pyro.evaluation.score import Score
 from ltm_pyro.report import page
 
@@ -229,6 +230,7 @@ BROKEN = {
     "small letters": 'plot.querySelectorAll(".xtick text").forEach((text) => { text.style.fontSize = "8px"; })',
     "cut off": 'plot.querySelector(".ytitle").setAttribute("transform", "translate(0 900)")',
     "no legend": 'plot.querySelector(".legend").remove()',
+    "legend on the points": 'plot.querySelector(".legend").setAttribute("transform", "translate(0 90)")',
     "bars on each other": 'plot.querySelector(".errorbar").after(plot.querySelector(".errorbar").cloneNode(true))',
     "no caption": 'figure.querySelector("figcaption").replaceChildren()',
     "no description": 'plot.setAttribute("aria-label", "")',
@@ -239,11 +241,38 @@ BROKEN = {
 def test_what_a_chart_lacks_is_noticed(tmp_path, browser):
     """A page of made-up numbers is sound, and each part that is taken from its charts is missed."""
     with sheet_of(browser, made_up(tmp_path)) as sheet:
+        sheet.select_option("#colour", label="kind")
+        assert sheet.evaluate(CHART_FAULTS) == []
         for fault, change in {"": "", **BROKEN}.items():
             sheet.reload()
             sheet.evaluate(f'() => {{ const figure = at("sweep"), plot = figure.querySelector(".plot"); {change} }}')
             found = sheet.evaluate(CHART_FAULTS)
             assert (f"sweep: {fault}" in found) if fault else found == [], found
+
+
+def test_a_click_on_the_map_chooses_its_text(tmp_path, browser):
+    with sheet_of(browser, made_up(tmp_path), width=1280) as sheet:
+        assert sheet.input_value("#point") == "0"
+        sheet.select_option("#colour", label="kind")
+        point = sheet.locator("#map .scatterlayer .point").nth(2)
+        point.scroll_into_view_if_needed()
+        box = point.bounding_box()
+        place = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        sheet.mouse.move(*place)
+        sheet.mouse.click(*place)
+        sheet.wait_for_function("at('point').value === '2'")
+
+
+@pytest.mark.parametrize(
+    ("name", "about"),
+    [
+        ("1792-Washington-1", {"year": 1792, "president": "Washington"}),
+        ("Lincoln_1861", {"year": 1861, "president": "Lincoln"}),
+        ("odd.txt+144", {}),
+    ],
+)
+def test_the_name_of_an_address_gives_its_year_and_president(name, about):
+    assert properties(name) == about
 
 
 def test_error_bars_stand_beside_each_other_and_are_paired():

@@ -76,7 +76,7 @@ def properties(name: str) -> dict[str, Any]:
     if match is None:
         return {}
     year, president = sorted(match.groups())
-    return {"year": int(year), "president": president}
+    return {"year": int(year), "president": president.rstrip("-'.")}
 
 
 def _reading(tokenizer: Tokenizer, text: Any, sequences: Sequences) -> dict[str, Any]:
