@@ -1,9 +1,14 @@
 "use strict";
 // Charts by plotly.js in the colours of the page, each with a text alternative and its values as a table.
 const at = (id) => document.getElementById(id);
-const make = (tag, attributes = {}, ...inside) => {
-  const node = Object.assign(document.createElement(tag), attributes);
+const make = (tag, members = {}, ...inside) => {
+  const node = Object.assign(document.createElement(tag), members);
   node.append(...inside);
+  return node;
+};
+const named = (node, role, label) => { // as attributes: not all browsers reflect the members
+  node.setAttribute("role", role);
+  node.setAttribute("aria-label", label);
   return node;
 };
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
@@ -17,9 +22,9 @@ systemDark.addEventListener("change", redraw);
 // The parts of a <figure class="chart">: made once, the plot first, the caption where the page has it, the table last.
 const partsOf = (figure) => {
   if (!figure.parts) {
-    const plot = make("div", { className: "plot", role: "img" }), table = make("table");
+    const plot = make("div", { className: "plot" }), table = make("table");
     new ResizeObserver(() => { if (plot.layout && plot.clientWidth) Plotly.Plots.resize(plot); }).observe(plot);
-    const scroll = make("div", { className: "wide", tabIndex: 0, role: "region", ariaLabel: "Values of the chart" }, table);
+    const scroll = named(make("div", { className: "wide", tabIndex: 0 }, table), "region", "Values of the chart");
     figure.prepend(plot);
     figure.append(make("details", {}, make("summary", { textContent: "Values as a table" }), scroll));
     figure.parts = { plot, table };
@@ -34,7 +39,7 @@ const tabulate = (table, rows) => {
 const plotInto = (figure, data, layout, description, draw = Plotly.newPlot) => {
   const { plot } = partsOf(figure);
   const height = layout.height ?? 320;
-  plot.ariaLabel = description;
+  named(plot, "img", description);
   plot.style.height = `${height}px`;
   draw(plot, data, { ...structuredClone(layout), height, template: templates[theme()] }, CONFIG);
   if (figure.clicked && draw === Plotly.newPlot) plot.on("plotly_click", figure.clicked);

@@ -75,7 +75,7 @@ const fitting = (where) => {
       const name = fits.size > 1 || where.id === "between" ? `${NAMES[of]}: ` : "", color = colours[i];
       const hovertemplate = "step %{x}: %{y:.4f} nats/token<extra></extra>";
       return [
-        { type: "scatter", mode: "markers", x: [...x], y: [...cost], name: `${name}each step`, marker: { color, opacity: 0.45, size: 6, symbol: i ? "square" : "circle" }, hovertemplate },
+        { type: "scatter", mode: "markers", x: [...x], y: [...cost], name: `${name}each step`, marker: { color, opacity: 0.6, size: 6, symbol: i ? "square" : "circle" }, hovertemplate },
         { type: "scatter", mode: "lines", x: [...x], y: [...mean], name: `${name}mean of ${run.window} steps`, line: { color, width: 2.5, dash: i ? "dash" : "solid" }, hovertemplate },
       ];
     });
