@@ -118,24 +118,31 @@ def _drawn(collection):
     return [(e[0][0], np.min(e[:, 1]), np.max(e[:, 1])) for e in ends]
 
 
-# What each chart of a page lacks, by its id or class, as a page's own script can tell.
-CHART_FAULTS = """() => [...document.querySelectorAll("figure > svg")].filter((svg) => svg.clientWidth)
-.flatMap((svg) => {
-  const name = svg.id || svg.closest("section").id, figure = svg.closest("figure"), found = [];
-  const texts = [...svg.querySelectorAll("text")], page = svg.getBoundingClientRect();
-  const scale = page.width / svg.viewBox.baseVal.width;
-  const lines = new Set([...svg.querySelectorAll("polyline.curve")].map((line) => line.getAttribute("class")));
-  const names = figure.querySelectorAll(".legend > span").length;
-  const place = (bar) => parseFloat(bar.getAttribute("d").slice(1)).toFixed(1);
-  const bars = [...svg.querySelectorAll("path.error")].map(place);
-  const size = (text) => scale * parseFloat(getComputedStyle(text).fontSize);
-  const outside = (box) => box.left < page.left - 2 || box.right > page.right + 2 || box.bottom > page.bottom + 2;
-  if (texts.filter((text) => text.matches(".axis") && text.textContent.trim()).length < 2) found.push("no labels");
-  if (texts.filter((text) => text.matches(".tick")).length < 4) found.push("no ticks");
-  if (texts.some((text) => size(text) < 12)) found.push("small letters");
+# What each chart of a page lacks, by its id or section, as a page's own script can tell. A chart that is only a colour
+# bar has no axes.
+CHART_FAULTS = """() => [...document.querySelectorAll("figure.chart")].filter((figure) => figure.clientWidth)
+.flatMap((figure) => {
+  const plot = figure.querySelector(".plot"), found = [], name = figure.id || figure.closest("section").id;
+  if (!plot || !plot.querySelector(".main-svg")) return [`${name}: not drawn`];
+  const all = (selector) => [...plot.querySelectorAll(selector)];
+  const texts = all("text").filter((text) => text.textContent.trim() && text.getClientRects().length);
+  const page = plot.getBoundingClientRect(), bar = all(".colorbar").length > 0;
+  const beside = (box) => box.left < page.left - 2 || box.right > page.right + 2;
+  const outside = (box) => beside(box) || box.top < page.top - 2 || box.bottom > page.bottom + 2;
+  const shown = plot.data.filter((trace) => trace.showlegend !== false && trace.name);
+  const boxes = all(".errorbar path.yerror").map((path) => path.getBoundingClientRect());
+  const places = boxes.map((box) => ((box.left + box.right) / 2).toFixed(0));
+  if (all(".xtitle, .ytitle").length < 2 && !bar) found.push("no labels");
+  if (bar && !all(".cbtitle, [class*=cbtitle]").length) found.push("no label of the colour bar");
+  if (all(".xtick text, .ytick text").length < 4 && all(".cbaxis text").length < 3) found.push("no ticks");
+  if (texts.some((text) => parseFloat(getComputedStyle(text).fontSize) < 12)) found.push("small letters");
   if (texts.some((text) => outside(text.getBoundingClientRect()))) found.push("cut off");
-  if (lines.size > Math.max(1, names)) found.push("no legend");
-  if (new Set(bars).size < bars.length) found.push("bars on each other");
-  if (!figure.querySelector("figcaption").textContent.trim()) found.push("no caption");
+  if (shown.length > 1 && all(".legend .legendtext").length < shown.length) found.push("no legend");
+  const legend = plot.querySelector(".legend")?.getBoundingClientRect();
+  if (legend && legend.bottom > page.top + plot._fullLayout._size.t + 2) found.push("legend on the points");
+  if (new Set(places).size < places.length) found.push("bars on each other");
+  if (!(figure.querySelector("figcaption")?.textContent ?? "").trim()) found.push("no caption");
+  if ((plot.getAttribute("aria-label") ?? "").length < 20) found.push("no description");
+  if (figure.querySelectorAll("details td").length < 2) found.push("no table");
   return found.map((fault) => `${name}: ${fault}`);
 })"""

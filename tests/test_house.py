@@ -105,7 +105,18 @@ BELOW = {  # floor: the floors below it, from which it may import
         "guides",
         "data",
     },
-    "serving": {"runs", "evaluation", "training", "generation", "inference", "bounds", "models", "guides", "data"},
+    "serving": {
+        "runs",
+        "evaluation",
+        "report",
+        "training",
+        "generation",
+        "inference",
+        "bounds",
+        "models",
+        "guides",
+        "data",
+    },
     "sharing": {"training", "generation", "inference", "bounds", "models", "guides", "data"},
     "testing": {"contracts", "inference", "bounds", "models", "guides"},
     "plots": {"generation", "inference", "bounds", "models", "guides", "data"},
@@ -128,6 +139,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "guides": {"torch", "pyro", "jaxtyping"},
     "inference": {"torch", "pyro"},
     "generation": {"torch", "pyro"},
+    "report": {"plotly"},
 }
 ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
 HEAVY = [
@@ -138,6 +150,7 @@ HEAVY = [
     "jsonargparse",
     "matplotlib",
     "pandas",
+    "plotly",
     "pyarrow",
     "pydantic",
     "safetensors",

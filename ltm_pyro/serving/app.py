@@ -1,4 +1,4 @@
-"""ASGI application of the demo page: five static files and the requests of the page."""
+"""ASGI application of the demo page: six static files and the requests of the page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.files import parse_json, validate
 from ltm_pyro.files.opening import RESTORE
 from ltm_pyro.optional import import_extra
+from ltm_pyro.report import plotly_js, themes
+from ltm_pyro.serving.layouts import layouts
 from ltm_pyro.serving.worker import BusyError, Job, Worker
 
 if TYPE_CHECKING:
@@ -30,11 +32,13 @@ PAGES = {
     "/": ("ltm_pyro.serving", "page.html", "text/html"),
     "/page.js": ("ltm_pyro.serving", "page.js", "text/javascript"),
     "/page.css": ("ltm_pyro.serving", "page.css", "text/css"),
-    "/chart.js": ("ltm_pyro.report", "chart.js", "text/javascript"),
-    "/chart.css": ("ltm_pyro.report", "chart.css", "text/css"),
+    "/charts.js": ("ltm_pyro.report", "charts.js", "text/javascript"),
+    "/charts.css": ("ltm_pyro.report", "charts.css", "text/css"),
 }
+HOUR = {"Cache-Control": "private, max-age=3600"}  # of plotly.js, 4.8 MB
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; "  # plotly.js sets styles of its elements
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -59,13 +63,16 @@ def make_app(desk: DemoService, hosts: Sequence[str] = ("127.0.0.1", "localhost"
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.responses import JSONResponse
+    from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
     worker = Worker()
 
     async def about(request: Request) -> Response:
-        return JSONResponse(desk.about())
+        return JSONResponse({**desk.about(), "themes": themes(), "layouts": layouts()})
+
+    async def plotly(request: Request) -> Response:
+        return Response(plotly_js(), media_type="text/javascript", headers=HOUR)
 
     def answering(job: Job) -> Any:
         async def answer(request: Request) -> Response:
@@ -74,7 +81,7 @@ def make_app(desk: DemoService, hosts: Sequence[str] = ("127.0.0.1", "localhost"
         return answer
 
     routes = [Route(path, _file(*page)) for path, page in PAGES.items()]
-    routes += [Route("/about", about)]
+    routes += [Route("/plotly.js", plotly), Route("/about", about)]
     routes += [
         Route(f"/{name}", answering(job), methods=["POST"]) for name, job in (("fit", desk.fit), ("write", desk.write))
     ]
@@ -91,8 +98,10 @@ class _WithHeaders:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
+                own = {bytes(name).lower() for name, _ in message.get("headers", [])}
                 security = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *security]}
+                added = [(name, value) for name, value in security if name not in own]
+                message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from ltm_pyro.bounds.weights import log_mean_exp
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
+from ltm_pyro.evaluation.inspection.attribution import nats_gained
 from ltm_pyro.evaluation.log_weights import under_posterior, under_prior
 from ltm_pyro.generation import Sampling, great_circle, thoughts_from_prior, write
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 LIMITS = {"characters": 20_000, "steps": 256, "tokens": 512, "temperature": 2.0}
 DRAWS = 8
+WINDOW = 8  # steps of the running mean
 Event = dict[str, Any]
 Tell = Callable[[Event], None]
 
@@ -58,11 +61,12 @@ class DemoService:
             "width": width,
             "prior": type(self.model.prior).__name__,
             "guide": type(self.guide).__name__,
+            "window": WINDOW,
             "limits": {**LIMITS, "tokens": min(LIMITS["tokens"], self.length)},
         }
 
     def fit(self, wanted: Mapping[str, Any], tell: Tell) -> None:
-        """Fit q to a text, step by step, then score the text with fresh noise.
+        """Fit q to a text, step by step, then score the text with fresh noise, as a whole and by token.
 
         Args:
             wanted: `text`, `steps`, `seed`.
@@ -78,6 +82,9 @@ class DemoService:
             x = self._fitted(ids, steps, tell, "text")
             tell({"thoughts": self._thoughts()})
             tell({"numbers": self._numbers(x)})
+            gained = nats_gained(self.model, self.guide, DRAWS, x=x)[0]
+            if gained.isfinite().all():
+                tell({"reading": self._reading(ids, gained)})
 
     def write(self, wanted: Mapping[str, Any], tell: Tell) -> None:
         """Continue a text with thoughts fitted on it, or generate with thoughts interpolated between two texts.
@@ -119,12 +126,13 @@ class DemoService:
             return self.guide(x)
 
     def _fitted(self, ids: list[int], steps: int, tell: Tell, of: str) -> Tensor:
-        """Fit q to a text, with an event for each step that names the text."""
-        x = self._row(ids)
+        """Fit q to a text, with an event for each step: the text's name, cost, KL, and running mean of the cost."""
+        x, latest = self._row(ids), deque[float](maxlen=WINDOW)
 
         def watch(step: int, terms: Terms) -> None:
             cost, kl = -terms.elbo.item() / len(ids), terms.kl.item() / len(ids)
-            tell({"step": step, "cost": cost, "kl": kl, "of": of})
+            latest.append(cost)
+            tell({"step": step, "cost": cost, "mean": sum(latest) / len(latest), "kl": kl, "of": of})
 
         self.fast.lasting(steps).fit(self.model, self.guide, x, watch=watch)
         return x
@@ -149,6 +157,12 @@ class DemoService:
             numbers["importance_weighted"] = -log_mean_exp(fitted.log_weight).item() / count
             numbers["kl"] = fitted.kl.item() / count
         return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+    def _reading(self, ids: list[int], gained: Tensor) -> Event:
+        """Tokens of a text, and the nats that each gains by the thoughts, (T,) each."""
+        from ltm_pyro.data import token_texts
+
+        return {"tokens": token_texts(self.tokenizer, ids), "gained": [round(nats, 4) for nats in gained.tolist()]}
 
     def _pieces(self, z: Tensor, prompt: Tensor, tokens: int, sampling: Sampling) -> Iterator[str]:
         from ltm_pyro.data import StreamDecoder

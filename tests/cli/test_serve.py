@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import shutil
 import socket
 import struct
@@ -11,13 +12,18 @@ import time
 import urllib.error
 import urllib.request
 
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from legibility import CHART_FAULTS
 from runs import ltm
 
 from ltm_pyro.errors import InputError
+from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
+from ltm_pyro.evaluation.inspection.attribution import nats_gained
 from ltm_pyro.generation import great_circle
+from ltm_pyro.report import plotly_js
 from ltm_pyro.runs.loading import load
 from ltm_pyro.serving import DemoService, Worker, make_app, serve, server_config
 from ltm_pyro.serving.worker import WAITING, BusyError
@@ -94,8 +100,6 @@ def test_watching_changes_nothing(desk):
     heard = []
     desk.fit(ASKED, heard.append)
     x = desk._row(desk.tokenizer.encode(ASKED["text"]).tolist())
-    from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
-
     with evaluation_mode(desk.model, desk.guide, 0):
         desk.fast.lasting(5).fit(desk.model, desk.guide, x)
         again = desk._thoughts()
@@ -192,15 +196,60 @@ def test_each_step_is_told_with_the_text_that_it_fits(address):
 
 @pytest.mark.parametrize(
     ("action", "answers"),
-    [("fit", ["fitting", "numbers", "thoughts"]), ("continue", ["written"]), ("between", ["fitting", "written"])],
+    [
+        ("fit", ["fitting", "numbers", "thoughts", "reading"]),
+        ("continue", ["fitting", "history"]),
+        ("between", ["fitting", "history"]),
+    ],
 )
 def test_an_answer_stands_below_its_button_and_in_its_panel(address, action, answers):
     page = get(address, "/")[1]
     (panel,) = (part for part in page.split("<section") if f'id="{action}-part"' in part)
     button = panel.index(f'<button id="{action}"')
     for answer in ("status", *answers):
-        assert panel.index(f'"{answer}"') > button
+        (place,) = (match.start() for match in re.finditer(rf'(?:id|class)="(?:chart )?{answer}"', panel))
+        assert place > button
     assert "<figcaption" in panel
+
+
+def test_the_running_mean_is_that_of_the_latest_steps(address):
+    _, events = post(address, "/fit", {**ASKED, "steps": 12})
+    costs = [event["cost"] for event in events if "step" in event]
+    means = [event["mean"] for event in events if "step" in event]
+    window = json.loads(get(address, "/about")[1])["window"]
+    assert means == pytest.approx([sum(costs[max(0, n - window) : n]) / min(n, window) for n in range(1, 13)])
+
+
+def test_the_gain_of_the_tokens_adds_up_to_that_of_the_text(desk, monkeypatch):
+    """With one z from either, the gains add up to the difference of log p(x | z)."""
+    events = []
+    desk.fit(ASKED, events.append)
+    (reading,) = (event["reading"] for event in events if "reading" in event)
+    assert "".join(reading["tokens"]) == ASKED["text"]
+    assert len(reading["gained"]) == len(reading["tokens"])
+    x = desk._row(desk.tokenizer.encode(ASKED["text"]).tolist())
+    with evaluation_mode(desk.model, desk.guide, 0), torch.no_grad():
+        desk.guide.start(x, None, desk.model.prior())
+        z, prior_z = torch.randn(2, 1, *desk.model.prior.z_shape)
+        monkeypatch.setattr(
+            type(desk.guide), "forward", lambda guide, x, *_: pyro.sample("z", dist.Delta(z, event_dim=3))
+        )
+        monkeypatch.setattr(type(desk.model.prior), "forward", lambda prior: dist.Delta(prior_z[0], event_dim=3))
+        gained = nats_gained(desk.model, desk.guide, 1, x=x)
+        with_q, with_p = (desk.model.decoder.token_log_prob(x, desk.model.thoughts(each)) for each in (z, prior_z))
+    torch.testing.assert_close(gained, with_q - with_p)
+    assert gained.abs().max() > 0
+
+
+def test_plotly_is_served_from_this_machine_and_may_be_kept(address):
+    status, script, headers = get(address, "/plotly.js")
+    names = {name.lower(): value for name, value in headers.items()}
+    assert status == 200
+    assert script == plotly_js()
+    assert names["cache-control"] == "private, max-age=3600"
+    assert "no-store" in {name.lower(): value for name, value in get(address, "/")[2].items()}["cache-control"]
+    rules = dict(rule.strip().split(" ", 1) for rule in names["content-security-policy"].split(";"))
+    assert rules["script-src"] == rules["connect-src"] == "'self'"
 
 
 def test_visitors_wait_their_turn_and_too_many_are_sent_away():
@@ -283,8 +332,8 @@ def test_what_cannot_be_served_is_refused(trained, reference, capsys, tmp_path):
         serve.listen("203.0.113.7", 0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_works_in_a_browser(address, scheme):
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light")])
+def test_the_page_works_in_a_browser(address, width, scheme):
     api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
@@ -292,8 +341,10 @@ def test_the_page_works_in_a_browser(address, scheme):
     errors, requests = [], []
     with api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page = browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
+        page.on(
+            "console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(address)
@@ -302,25 +353,44 @@ def test_the_page_works_in_a_browser(address, scheme):
         page.fill("#text", "<b>war</b> & peace")
         page.locator("#steps").fill("7")
         assert page.inner_text("#steps-told") == "7"
-        page.click("#fit")
-        page.locator("#numbers", has_text="importance-weighted").wait_for()
-        assert page.locator("#thoughts rect").count() == 4
+        page.locator("#fit").press("Enter")
+        page.locator("#fit-part .status", has_text="Done").wait_for()
+        assert "importance-weighted" in page.inner_text("#numbers")
+        assert page.locator("#thoughts .plot .point").count() == 4
+        assert page.text_content("#reading-tokens").startswith("<b>war</b>")
+        fits = page.locator("#fit-part .fitting .plot")
+        assert fits.evaluate("(plot) => plot.data.map((trace) => trace.x.length)") == [7, 7]
+        assert "7 steps" in fits.get_attribute("aria-label")
         page.locator("#tokens").fill("8")
-        for action, curves in (("continue", 1), ("between", 2)):
+        page.fill("#one", "<i>war</i>")
+        for action, curves in (("continue", 1), ("between", 2), ("continue", 1)):
             page.click(f"#{action}")
             panel = page.locator(f"#{action}-part")
             panel.locator(".status", has_text="Done").wait_for()
-            assert panel.locator(".written").text_content() != ""
-            assert (
-                panel.locator("polyline.curve.s0, polyline.curve.s1").count() == 2 * curves
-            )  # in the chart and its legend
-            assert panel.locator(".legend > span").count() == curves
+            assert panel.locator(".answer").last.text_content() != ""
+            assert panel.locator(".legendtext").count() == 2 * curves  # each step, and the running mean
+        assert page.locator("#continue-part .history li").count() == 2
+        asked = [box.text_content() for box in page.locator("#between-part .asked > div").all()]
+        assert asked == ["<i>war</i>", page.input_value("#other")]
+        one, other = (page.locator(f"#{name}").bounding_box() for name in ("one", "other"))
+        assert (one["y"] == other["y"]) == (width > 1000)  # side by side where there is room
         assert page.evaluate(CHART_FAULTS) == []
+        page.locator("#fit-part summary").first.press("Enter")
+        assert page.locator("#fit-part td").first.is_visible()
+        before = page.evaluate("getComputedStyle(document.querySelector('#thoughts .xtitle')).fill")
+        page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
+        page.wait_for_function(
+            "(old) => getComputedStyle(document.querySelector('#thoughts .xtitle')).fill !== old", arg=before
+        )
+        page.click("#continue-part .clear")
+        assert page.locator("#continue-part .history li").count() == 0
         page.fill("#text", "")
         page.click("#fit")
         page.locator("#fit-part .status.bad").wait_for()
         assert "type some text" in page.inner_text("#fit-part .status")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        unnamed = "[...document.querySelectorAll('input, textarea')].filter((input) => !input.labels.length).length"
+        assert page.evaluate(unnamed) == 0
         browser.close()
     assert errors == []
     assert all(url.startswith((address, "data:")) for url in requests)

@@ -47,6 +47,27 @@ def attribute(model: Any, guide: Any, draws: int, **batch: Any) -> TokenAttribut
     return TokenAttribution(*(torch.stack(column).mean(0) for column in zip(*parts, strict=True)))
 
 
+@torch.no_grad()
+def nats_gained(model: Any, guide: Any, draws: int, **batch: Any) -> Tensor:
+    """Gain of each token from all thoughts: log p(token | z from q) less log p(token | z from p), nats, (B, T).
+
+    Both are means over draws with fresh noise, after q has been fitted.
+
+    Args:
+        model, guide: the guide fitted to the batch.
+        draws: S.
+        batch: x, mask, previous.
+    """
+    x, previous, decoder = batch["x"], batch.get("previous"), model.decoder
+    gains = []
+    for _ in range(draws):
+        z = pyro.poutine.trace(guide).get_trace(**batch).nodes["z"]["value"]  # (B, L, K, D)
+        prior_z = model.prior().sample((len(z),))
+        with_q, with_p = (decoder.token_log_prob(x, model.thoughts(drawn), previous) for drawn in (z, prior_z))
+        gains.append(with_q - with_p)
+    return torch.stack(gains).mean(0)
+
+
 def _attribute_once(model: Any, z: Tensor, prior_z: Tensor, x: Tensor, previous: Tensor | None) -> TokenAttribution:
     decoder = model.decoder
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ltm_pyro.data import Sequences, Tokenizer
     from ltm_pyro.evaluation.inspection import Details, Inspection
-    from ltm_pyro.evaluation.inspection.dial import StepSweepPoint
+    from ltm_pyro.report import View
 
 
 def report(name: str, tokenizer: Tokenizer, found: Inspection, sequences: Sequences, details: Details) -> str:
@@ -17,27 +18,41 @@ def report(name: str, tokenizer: Tokenizer, found: Inspection, sequences: Sequen
     from ltm_pyro.files import finite
     from ltm_pyro.report import page
 
-    thoughts = [
-        {"name": f"layer {layer}, thought {thought}", "kl": kl.tolist()}
-        for layer, row in enumerate(found.kl, 1)
-        for thought, kl in enumerate(row, 1)
-    ]
-    axes = [
-        f"{name} axis ({share:.0%} of variance), prior s.d."
-        for name, share in zip(("first", "second"), found.shares, strict=True)
-    ]
     data = {
-        "thoughts": thoughts,
+        "charts": {
+            chart: [view.to_dict() for view in views] for chart, views in _charts(found, details, tokenizer, sequences)
+        },
         "points": _points(tokenizer, found, sequences),
-        "axes": axes,
-        "dial": [_setting(point, details.dial[0]) for point in details.dial],
         "even": 1 / found.kl.shape[1],
-        "texts": [_text(tokenizer, text, sequences) for text in details.texts],
-        "way": _way(tokenizer, details, sequences),
+        "readings": [_reading(tokenizer, text, sequences) for text in details.texts],
     }
     headline = verdict(found).replace("**", "")
     title = f"Thoughts of {len(found.ids)} texts: {name}"
     return page(title, headline, found.collapsed, tables(found, details), finite(data))
+
+
+def _charts(
+    found: Inspection, details: Details, tokenizer: Tokenizer, sequences: Sequences
+) -> Iterator[tuple[str, list[View]]]:
+    """Views of each chart that has data, by the id of the chart in the page."""
+    from ltm_pyro.evaluation.inspection.charts import change_view, path_views, sweep_view, thought_views
+    from ltm_pyro.evaluation.inspection.map_chart import map_views
+
+    axes = [
+        f"{name} axis ({share:.0%} of variance), prior s.d."
+        for name, share in zip(("first", "second"), found.shares, strict=True)
+    ]
+    yield "thoughts", thought_views(found)
+    yield "map", map_views(_points(tokenizer, found, sequences), axes)
+    if details.dial:
+        yield "sweep", [sweep_view(details.dial)]
+        yield "change", [change_view(details.dial)]
+    if details.ends is not None and details.way:
+        first, second = (sequences.name(end) for end in details.ends)
+        yield (
+            "path",
+            path_views(details.way, (first, second), [tokenizer.decode(stage.tokens) for stage in details.way]),
+        )
 
 
 def _points(tokenizer: Tokenizer, inspection: Inspection, sequences: Sequences) -> list[dict[str, Any]]:
@@ -61,25 +76,10 @@ def properties(name: str) -> dict[str, Any]:
     if match is None:
         return {}
     year, president = sorted(match.groups())
-    return {"year": int(year), "president": president}
+    return {"year": int(year), "president": president.rstrip("-'.")}
 
 
-def _setting(point: StepSweepPoint, first: StepSweepPoint) -> dict[str, Any]:
-    """Both bounds as costs with their errors over texts, and their paired differences to the first setting."""
-    setting: dict[str, Any] = {"steps": point.steps, "kl": point.kl_per_token}
-    for key, score, start in (
-        ("elbo", point.elbo, first.elbo),
-        ("iw", point.importance_weighted, first.importance_weighted),
-    ):
-        setting |= {
-            key: score.nats_per_token,
-            f"{key}_error": score.standard_error,
-            f"{key}_change": score.minus(start),
-        }
-    return setting
-
-
-def _text(tokenizer: Tokenizer, text: Any, sequences: Sequences) -> dict[str, Any]:
+def _reading(tokenizer: Tokenizer, text: Any, sequences: Sequences) -> dict[str, Any]:
     """Tokens of a text with each thought's share of attention and the nats it saves, rounded for the page."""
     from ltm_pyro.data import token_texts
 
@@ -91,13 +91,3 @@ def _text(tokenizer: Tokenizer, text: Any, sequences: Sequences) -> dict[str, An
         "told": [[round(nats, 3) for nats in row] for row in savings.tolist()],
         "all": [round(nats, 3) for nats in (text.reading.thoughtless - text.reading.cost).tolist()],
     }
-
-
-def _way(tokenizer: Tokenizer, details: Details, sequences: Sequences) -> dict[str, Any] | None:
-    if details.ends is None or not details.way:
-        return None
-    stages = [
-        {"share": stage.share, "first": stage.first, "second": stage.second, "text": tokenizer.decode(stage.tokens)}
-        for stage in details.way
-    ]
-    return {"ends": [sequences.name(end) for end in details.ends], "stages": stages}
