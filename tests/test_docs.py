@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib import rc_context
 
 import ltm_pyro
 from ltm_pyro import (
@@ -40,7 +41,8 @@ BLOCKS = [(path, number, code) for path in PAGES for number, code in enumerate(p
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"{path.stem} {number}" for path, number, _ in BLOCKS])
 def test_every_example_runs(block):
-    exec(block[2], {"__name__": "docs"})
+    with rc_context():  # an example may set a style
+        exec(block[2], {"__name__": "docs"})
 
 
 PRINTED = re.compile(r"```python\n((?:(?!```).)*)```\n\n```text\n(.*?)```", re.DOTALL)

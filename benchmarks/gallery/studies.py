@@ -108,10 +108,10 @@ def _law(cells: dict[str, str]) -> Record:
     number = BOUNDS[PARTS.index(cells["number"])]
     match = LAW.match(cells["law, nats/token"])
     if match is None:
-        return {"inference": inference, "number": number, "law": None}
+        return {"among": "", "inference": inference, "number": number, "law": None}
     a, b, reference, c = match.groups()
     parameters = {"a": float(a), "b": float(b), **({"c": float(c)} if c else {})}
     numbers: dict[str, Any] = {"residual": math.nan, "noise": math.nan, "level": 0.95, "remark": "", "seeds": 0}
     numbers |= {"cells": 0, "budgets": 0, "intervals": {}, "draws": np.empty((0, len(parameters)))}
     law = Law(kind="power" if c else "logarithmic", parameters=parameters, reference=float(reference), **numbers)
-    return {"inference": inference, "number": number, "law": law}
+    return {"among": "", "inference": inference, "number": number, "law": law}

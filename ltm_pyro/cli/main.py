@@ -23,7 +23,7 @@ from ltm_pyro.training.memory import is_out_of_memory
 COMMANDS = {
     "train": "train a model on a corpus (the built-in one if none is given)",
     "evaluate": "score a run on held-out or other text: bounds, KL, perplexity",
-    "export": "write a run's posteriors and the numbers of each text to a file for ArviZ, xarray or pandas",
+    "export": "write a run's posteriors and numbers, text by text, for ArviZ, xarray or pandas",
     "inspect": "report on a run's thoughts: the information in each, and in all of them",
     "generate": "write text with a trained run",
     "control": "let a field of the corpus, such as a label, control a run's thoughts",

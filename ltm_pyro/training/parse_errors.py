@@ -140,7 +140,8 @@ def _no_class(complaint: Complaint, family: type) -> str:
 
 def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
     if not class_path:
-        return _sentences(f"there is no argument --{name}", _near(f"--{name}", _options(parser)))
+        known = _options(parser) - {f"--{name.replace('decoder.init_args.', 'decoder.')}"}  # of another decoder
+        return _sentences(f"there is no argument --{name}", _near(f"--{name}", known))
     owner, option = name.rsplit(".", 1)
     module, cls = class_path.rsplit(".", 1)
     arguments = set(inspect.signature(getattr(import_module(module), cls)).parameters) - {"z_shape"}

@@ -261,8 +261,8 @@ class TestDamagedRuns:
 
 
 def test_resuming_takes_nothing_else(refused, run):
-    message = refused("train", "--resume", "run", "--train.steps", "9")
-    assert_says(message, "been moved: leave out --train.steps 9", "--config run/config.yaml")
+    message = refused("train", "--resume", "run", "--train.batch_size", "9")
+    assert_says(message, "leave out --train.batch_size 9", "--config run/config.yaml")
     assert_says(refused("train", "corpus.jsonl", "--resume=run"), "leave out corpus.jsonl")
     assert_says(refused("train", "--resume"), "--resume", "expected one argument")
 

@@ -132,8 +132,8 @@ def test_a_run_is_resumed_from_a_new_place_of_its_text_and_from_no_other_text(ru
 def test_the_new_place_belongs_to_resume(corpus, capsys):
     assert train(corpus, "new", "--corpus_at", "elsewhere") == 2
     assert "this is for --resume alone: leave it out" in capsys.readouterr().err
-    assert ltm("train", "--resume", "new", "--train.steps", "3") == 2
-    assert "been moved: leave out --train.steps 3" in capsys.readouterr().err
+    assert ltm("train", "--resume", "new", "--train.seed", "3") == 2
+    assert "leave out --train.seed 3" in capsys.readouterr().err
 
 
 def test_a_run_of_a_relative_path_is_of_use_from_elsewhere(monkeypatch):

@@ -218,12 +218,11 @@ def test_what_cannot_be_one_is_refused_before_any_work(here, corpus, capsys, wor
     assert not Path("bad").exists()
 
 
-def test_a_study_of_our_decoders_sizes_refuses_another_one(here, corpus, capsys):
-    assert ltm("scale", corpus, "--out", "study", "--thoughts", "1", "2", *arguments(SHORT), *NAMED) == 2
-    assert (
-        "--decoder my_code.MyDecoder: a scaling study varies the sizes of the default Decoder"
-        in capsys.readouterr().err
-    )
+def test_a_study_varies_the_sizes_that_it_has_and_no_others(here, corpus, capsys):
+    words = [*arguments({**SHORT, "train.steps": 1, "train.samples": 0}), *NAMED]
+    assert ltm("scale", corpus, "--out", "study", "--layers", "1", "2", *words) == 2
+    assert capsys.readouterr().err == "ltm: layers 1: there is no argument --decoder.layers.\n"
+    assert ltm("scale", corpus, "--out", "study", "--thoughts", "1", "2", *words) == 0
 
 
 def test_a_file_of_our_own_decoders_arguments_is_still_read(here):

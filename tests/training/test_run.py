@@ -43,7 +43,15 @@ def refused(pattern):
 
 def test_a_run_leaves_every_file_that_is_promised(trained):
     files = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
-    promised = {"config.yaml", "tokenizer.json", "data.json", "metrics.jsonl", "samples/prior-1.txt", ".lock"}
+    promised = {
+        "config.yaml",
+        "tokenizer.json",
+        "data.json",
+        "metrics.jsonl",
+        "training.json",
+        "samples/prior-1.txt",
+        ".lock",
+    }
     promised |= {
         "evaluation/validation.json",
         "evaluation/validation.md",
