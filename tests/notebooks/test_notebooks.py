@@ -186,7 +186,13 @@ def with_fewer(notebook, pieces):
     return notebook
 
 
-@every_notebook
+SLOW = ("05_is_my_perplexity_a_bound", "11_what_is_in_a_thought")  # more than 20 seconds even when shortened
+
+
+@pytest.mark.parametrize(
+    "source",
+    [pytest.param(path, marks=[pytest.mark.slow] if path.stem in SLOW else [], id=path.stem) for path in SOURCES],
+)
 def test_it_runs_and_its_exercises_can_be_solved_and_missed(source, tmp_path):
     """Notebooks run, those with long runs with fewer steps; `make test-all` runs them as they stand."""
     assert_it_runs(source, tmp_path, QUICK.get(source.stem))

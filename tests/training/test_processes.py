@@ -134,6 +134,7 @@ def test_two_processes_with_their_weights_in_parts_go_on_where_one_has_stopped(p
         torch.testing.assert_close(other["state"][number], entries, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_stop_early_together_and_are_trained_further_and_one_reports(place):
     """Patience and trackers are of the first process; both processes take the changed number of steps."""
     pytest.importorskip("tensorboard")
