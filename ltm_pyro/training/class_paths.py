@@ -178,7 +178,7 @@ def _bases(hint: Any) -> Iterator[type]:
             yield from _bases(member)
     elif origin is Callable or origin is type:
         yield from GUIDES if inner[-1] is Any else _bases(inner[-1])
-    elif isinstance(hint, type) and (hint is nn.Module or issubclass(hint, FAMILIES)):
+    elif origin is None and isinstance(hint, type) and (hint is nn.Module or issubclass(hint, FAMILIES)):
         yield hint
 
 
