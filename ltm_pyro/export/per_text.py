@@ -53,12 +53,13 @@ def refuse_other_sequences(ours: Sequences, theirs: Sequences, count: int | None
         InputError: if they differ.
     """
     stop = len(ours) if count is None else min(count, len(ours))
-    if min(stop, len(theirs)) == stop and (count is not None or len(theirs) == stop):
-        bounds = ours.bounds[: stop + 1]
-        if np.array_equal(bounds, theirs.bounds[: stop + 1]):
-            ends = int(bounds[-1])
-            if np.array_equal(ours.tokens[:ends], theirs.tokens[:ends]):
-                return
+    as_many = len(theirs) == stop if count is None else len(theirs) >= stop
+    if (
+        as_many
+        and np.array_equal(ours.bounds[: stop + 1], theirs.bounds[: stop + 1])
+        and np.array_equal(ours.tokens[: ours.bounds[stop]], theirs.tokens[: ours.bounds[stop]])
+    ):
+        return
     raise InputError(
         "--per_text has one row a text, but the two runs cut or tokenize the text into different sequences: leave "
         "--baseline out, and evaluate the other run by itself"

@@ -57,7 +57,7 @@ class Complaint(NamedTuple):
 
 def explain(parser: ArgumentParser, error: Exception) -> str:
     """Message for a parse error in full sentences: the fault, the expected value, and near names."""
-    return _explained(parser, error).replace("decoder.init_args.", "decoder.")  # the option's name
+    return _as_typed(_explained(parser, error))
 
 
 def _explained(parser: ArgumentParser, error: Exception) -> str:
@@ -140,7 +140,7 @@ def _no_class(complaint: Complaint, family: type) -> str:
 
 def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
     if not class_path:
-        known = _options(parser) - {f"--{name.replace('decoder.init_args.', 'decoder.')}"}  # of another decoder
+        known = _options(parser) - {_as_typed(f"--{name}")}  # of another decoder
         return _sentences(f"there is no argument --{name}", _near(f"--{name}", known))
     owner, option = name.rsplit(".", 1)
     module, cls = class_path.rsplit(".", 1)
@@ -161,6 +161,11 @@ def _removed(message: str, complaint: Complaint) -> str:
 def _near_option(parser: ArgumentParser, message: str) -> str:
     unknown = [option for option in re.findall(r"--[\w.-]+", message) if option not in _options(parser)]
     return _near(unknown[0], _options(parser)) if unknown else ""
+
+
+def _as_typed(text: str) -> str:
+    """A text with the arguments of decoders by their options' names."""
+    return text.replace("decoder.init_args.", "decoder.")
 
 
 def _options(parser: ArgumentParser) -> set[str]:
