@@ -25,7 +25,7 @@ from ltm_pyro.tables import aligned
 RESULTS = Path(__file__).parent / "results" / "experiment"
 FROZEN, ZERO, HALF = "twin: the frozen model", "twin: z = 0, the same adapters", ", second half"
 CONSTANT = "constant prompt"
-WINDOWS = (None, 16)
+DTYPES = ("bfloat16", "float32")
 LENGTH = 64
 
 
@@ -63,16 +63,18 @@ def arms() -> tuple[Arm, ...]:
 
 
 class Trial(NamedTuple):
-    """An arm on one corpus, with one window and seed."""
+    """An arm on one corpus, with one window, seed and type of the frozen weights."""
 
     arm: Arm
     corpus: str
     window: int | None
     seed: int
+    dtype: str = DTYPES[0]
 
     @property
     def name(self) -> str:
-        return f"{self.corpus}-{self.window or 'full'}-{self.arm.name}-{self.seed}".replace(" ", "-")
+        of_type = "" if self.dtype == DTYPES[0] else f"-{self.dtype}"
+        return f"{self.corpus}-{self.window or 'full'}-{self.arm.name}-{self.seed}{of_type}".replace(" ", "-")
 
 
 def train(trial: Trial, work: Path, sizes: Sizes) -> float:
@@ -84,7 +86,7 @@ def train(trial: Trial, work: Path, sizes: Sizes) -> float:
     else:
         settings: dict[str, Any] = {
             "decoder.name": smollm2(),
-            "decoder.dtype": "bfloat16",
+            "decoder.dtype": trial.dtype,
             "data.length": LENGTH,
             "data.validation": 0.02,
             "data.seed": 0,
@@ -190,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--windows", nargs="+", default=["full", "16"], choices=["full", "16"])
     parser.add_argument("--arms", nargs="+", help="parts of their names; all if left out")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--dtype", default=DTYPES[0], choices=DTYPES, help="of the frozen weights")
     parser.add_argument("--summaries", type=Path, help="the JSON file of summaries, title to text")
     options = parser.parse_args(arguments)
     if options.table or options.work is None:
@@ -201,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     windows = [None if window == "full" else int(window) for window in options.windows]
     chosen = [arm for arm in arms() if options.arms is None or any(part in arm.name for part in options.arms)]
     trials = [
-        Trial(arm, corpus, window, seed)
+        Trial(arm, corpus, window, seed, options.dtype)
         for seed in options.seeds
         for corpus in options.corpora
         for window in windows

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pretrained.experiment import CONSTANT, FROZEN, HALF, ZERO
+from benchmarks.pretrained.experiment import CONSTANT, DTYPES, FROZEN, HALF, ZERO
 from ltm_pyro.evaluation.score import LN2, ratio_error
 
 Record = Mapping[str, Any]
@@ -16,6 +16,7 @@ HEADER = (
     "corpus",
     "window",
     "seed",
+    "weights",
     "model",
     "bits/byte",
     "gain over the constant prompt",
@@ -31,13 +32,14 @@ HEADER = (
 def table(records: Sequence[Record]) -> list[tuple[str, ...]]:
     """Rows of cells, with a header; gains are paired over texts, in bits/byte, with standard errors."""
     rows = [HEADER]
-    groups: dict[tuple[str, Any, int], list[Record]] = {}
+    groups: dict[tuple[str, Any, int, str], list[Record]] = {}
     for record in records:
         trial = record["trial"]
-        groups.setdefault((trial["corpus"], trial["window"], trial["seed"]), []).append(record)
-    for (corpus, window, seed), group in sorted(groups.items(), key=str):
+        dtype = trial.get("dtype", DTYPES[0])
+        groups.setdefault((trial["corpus"], trial["window"], trial["seed"], dtype), []).append(record)
+    for (corpus, window, seed, dtype), group in sorted(groups.items(), key=str):
         constant = next((record for record in group if record["trial"]["arm"]["name"] == CONSTANT), None)
-        where = (corpus, str(window or "all"), str(seed))
+        where = (corpus, str(window or "all"), str(seed), dtype)
         with_twins = [record for record in group if FROZEN in record["nats"]]
         rows += [(*where, *_frozen(record, constant)) for record in with_twins[:1]]
         for record in sorted(group, key=lambda record: str(record["trial"]["arm"]["name"])):
