@@ -34,9 +34,13 @@ def check_thoughts(transport: Any, seed: int = 0) -> None:
     require(bool(thoughts.isfinite().all()), "the thoughts contain NaN or infinity")
     require(thoughts.requires_grad, "the thoughts have no gradient by z: the fast loop could not fit q to a text")
     with asking("forward()"), torch.no_grad():
-        again, alone = transport(z), torch.stack([transport(z[:, text]) for text in range(TEXTS)], 1)
+        again = transport(z)
+        alone = torch.cat([transport(one[None, None]) for one in z.flatten(0, 1)]).view(expected)
     require(_alike(again, thoughts), "two calls with one z give other thoughts: p(x | z) must be one density, no draw")
-    require(_alike(alone, thoughts), "a text's thoughts change with its batch mates: map every z by itself")
+    require(
+        _alike(alone, thoughts),
+        "a text's thoughts change with its batch mates or other particles: map every z by itself",
+    )
 
 
 def _alike(first: Tensor, second: Tensor) -> bool:

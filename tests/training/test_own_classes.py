@@ -206,6 +206,11 @@ class ReadsOtherZ(Turned):
         return self.turn(z) - z.mean(-4, keepdim=True).mean()
 
 
+class ReadsOtherParticles(Turned):
+    def forward(self, z):
+        return self.turn(z) - z.mean(0)
+
+
 class Drops(Turned):
     def forward(self, z):
         return nn.functional.dropout(self.turn(z), 0.5)
@@ -275,6 +280,7 @@ GUIDES = [
 ]
 TRANSPORTS = [
     (ReadsOtherZ, "batch mates"),
+    (ReadsOtherParticles, "other particles"),
     (Drops, r"two calls with one z give other thoughts"),
     (SingleBatch, r"returns a Tensor of shape \(6, 2, 2, 8\), expected \(2, 3, 2, 2, 8\)"),
     (WithoutPath, "no gradient by z"),
