@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 Settings = dict[str, Any]
-CLASSES = ("prior", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")  # given by class path
+CLASSES = (  # given by class path
+    *("prior", "transport", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer"),
+)
 
 
 def recipes() -> list[str]:

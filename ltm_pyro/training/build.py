@@ -19,6 +19,7 @@ from ltm_pyro.inference import FastLoop, SlowStep, differentiable_step
 from ltm_pyro.models import (
     AbstractDecoder,
     AbstractPrior,
+    AbstractTransport,
     AutoregressiveModel,
     Decoder,
     LatentThoughtModel,
@@ -29,7 +30,11 @@ from ltm_pyro.ranges import refuse_outside, whole
 from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.decoder_arguments import add_decoder_arguments, make_decoder
 from ltm_pyro.training.dry_run import dry_run
-from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
+from ltm_pyro.training.memory import (
+    refuse_batch_beyond_memory,
+    refuse_transport_beyond_memory,
+    refuse_weights_beyond_memory,
+)
 from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.parse_errors import refusal_within
 from ltm_pyro.training.pinning import without_places
@@ -100,6 +105,13 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         help="width of a thought vector; the decoder's if left out, else one learned matrix maps it to that",
     )
     parser.add_argument(
+        "--transport",
+        type=Callable[[ZShape, ZShape], AbstractTransport],
+        default=None,
+        help="a class of maps from z to the thoughts that the decoder reads, by name or import path; its own arguments "
+        "follow as --transport.NAME. None if left out, or null",
+    )
+    parser.add_argument(
         "--guide",
         type=Callable[[ZShape], AbstractGuide],
         default={"class_path": "ltm_pyro.MeanFieldGuide"},
@@ -141,6 +153,7 @@ def build(parser: ArgumentParser, config: Namespace, tokenizer: Tokenizer | Stan
         raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")
     layers, thoughts, width = decoder.z_shape
     prior = made("--prior", built.prior, (layers, thoughts, config.thought_width or width))
+    transport = _transport(config, built.transport, prior, decoder.z_shape)
     guide = made("--guide", built.guide, prior.z_shape)
     guide.attach_tokenizer(tokenizer)
     guide.prepare(vocabulary)
@@ -151,7 +164,27 @@ def build(parser: ArgumentParser, config: Namespace, tokenizer: Tokenizer | Stan
             f"{type(prior).__name__} has {kind} thoughts, which {type(guide).__name__} does not draw: "
             f"give --guide {fitting}"
         )
-    return RunComponents(LatentThoughtModel(prior, decoder), guide, built.fast, built.slow)
+    return RunComponents(LatentThoughtModel(prior, decoder, transport), guide, built.fast, built.slow)
+
+
+def _transport(config: Namespace, make: Any, prior: AbstractPrior, thought_shape: ZShape) -> AbstractTransport | None:
+    """The transport from the prior's values, or from the codebook's vectors, to the decoder's thoughts; None for none.
+
+    Args:
+        config: of the run.
+        make: a function of the two shapes that makes the transport; None for none.
+        prior: of the run.
+        thought_shape: the decoder's.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    if make is None:
+        return None
+    source = thought_shape if prior.discrete else prior.z_shape
+    refuse_transport_beyond_memory(config.transport, source, thought_shape)
+    transport: AbstractTransport = made("--transport", make, source, thought_shape, base="z_shape, thought_shape")
+    return transport
 
 
 def _instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
@@ -179,7 +212,7 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
     """
     refuse_weights_beyond_memory(config, config.data.vocabulary)
     refuse_batch_beyond_memory(config)
-    for name in ("prior", "guide"):
+    for name in ("prior", "guide", *(["transport"] if config.transport else [])):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
     components = build(parser, config, StandInTokenizer())
     if next(components.global_parameters(), None) is None:
@@ -216,7 +249,7 @@ def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
         config.decoder.pop(name, None)
     if config.decoder.get("inner") is None:  # an earlier version had no such argument
         config.decoder.pop("inner", None)
-    names = ("model", "decoder", "prior", "thought_width", "guide", "data.length")
+    names = ("model", "decoder", "prior", "transport", "thought_width", "guide", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + read_bytes(tokenizer_file, TOKENIZER_BYTES)
     return hashlib.sha256(content).hexdigest()[:16]
