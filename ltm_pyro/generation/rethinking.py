@@ -75,29 +75,35 @@ def rethink(
         InputError: for a model without thoughts, negative rounds, another rule, an ELBO with a guide that has no
             density, or as `write`.
     """
-    refuse_without_thoughts(model)
-    asked = {*scores, checked_rule(keep)} - {"last"}
-    if rounds < 0 or draws < 1:
-        raise InputError(f"rounds={rounds}, draws={draws}: expected 0 or more rounds, and 1 or more draws")
-    for name in asked:
-        checked_rule(name)
-    if "elbo" in asked and not guide_of(guide).has_density:
-        raise InputError(
-            f"the ELBO of an answer needs the density of q(z), which {type(guide).__name__} has not: keep the "
-            "answer by 'last' or 'predictive'"
-        )
+    asked = checked_request(model, guide, rounds, keep, scores)
+    if draws < 1:
+        raise InputError(f"draws={draws}: expected 1 or more draws of z for each score")
     prompts = checked_prompt(model, None, prompts, tokens)
     rethinker = _Rethinker(model, guide, fast, prompts, draws, asked)
     writing = (tokens, sampling, eos_id, generator)
     return Trace(list(rethinker.rounds(rounds, *writing)), keep)
 
 
+def checked_request(model: AbstractModel, guide: Any, rounds: int, keep: str, scores: Collection[str]) -> set[str]:
+    """Scores that a rule needs and those asked for beside it; raises InputError as `rethink` does."""
+    refuse_without_thoughts(model)
+    if rounds < 0:
+        raise InputError(f"rounds={rounds}: expected 0 or more rounds of rethinking")
+    asked = {checked_rule(name) for name in (keep, *scores)} - {"last"}
+    if "elbo" in asked and not guide_of(guide).has_density:
+        raise InputError(
+            f"the ELBO of an answer needs the density of q(z), which {type(guide).__name__} has not: keep an answer by "
+            "`last` or `predictive`"
+        )
+    return asked
+
+
 def refuse_without_thoughts(model: AbstractModel) -> None:
     """Raises InputError for a model without thoughts, such as an autoregressive or a masked diffusion model."""
     if model.prior is None:
         raise InputError(
-            "rethinking fits thoughts to an answer, and this model has none: give a run with thoughts, or leave "
-            "--rethink out"
+            "rethinking fits thoughts to an answer, and this model has none: give a run with thoughts, or leave out "
+            "--rethink (and --trace)"
         )
 
 

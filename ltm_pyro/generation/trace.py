@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +11,6 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation.answers import Answers
 
-Keep = Literal["last", "elbo", "predictive"]
 RULES: dict[str, str] = {  # rule: the answer that it keeps
     "last": "the answer of the last round",
     "elbo": "the answer with the highest ELBO of prompt and answer",
@@ -23,7 +21,7 @@ RULES: dict[str, str] = {  # rule: the answer that it keeps
 def checked_rule(keep: str) -> str:
     """A rule's name; raises InputError if there is none of that name."""
     if keep not in RULES:
-        raise InputError(f"keep={keep!r}: expected one of {', '.join(RULES)}")
+        raise InputError(f"--keep {keep}: expected one of {', '.join(RULES)}, the answer that rethinking keeps")
     return keep
 
 
