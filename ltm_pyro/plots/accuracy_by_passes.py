@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltm_pyro.plots.style import grouped, looks
+from ltm_pyro.plots.style import grouped, looks, set_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,12 +22,14 @@ def plot_accuracy_by_passes(records: Sequence[dict[str, Any]], axes: Axes, names
     """
     rows = [{**record, "name": _name(record, names)} for record in records]
     look = looks((record["method"], record["name"]) for record in rows)
-    for name, series in grouped(rows, "name").items():
+    groups = grouped(rows, "name")
+    for place, (name, series) in enumerate(groups.items()):
         points = sorted(series, key=lambda record: record["passes"])
         below = [max(0.0, record["percent"] - record["low"]) for record in points]
         above = [max(0.0, record["high"] - record["percent"]) for record in points]
         x, y = [record["passes"] for record in points], [record["percent"] for record in points]
-        axes.errorbar(x, y, [below, above], label=name, **look[name])
+        bars = axes.errorbar(x, y, [below, above], label=name, **look[name])
+        set_aside(axes, bars, place, len(groups))
     axes.set_xscale("log")
     axes.set_xlabel("decoder passes, tokens a problem")
     axes.set_ylabel("right answers, % of problems")
