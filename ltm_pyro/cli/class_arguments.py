@@ -14,7 +14,7 @@ from ltm_pyro.runs.config import CLASSES
 from ltm_pyro.training.consent import read_arguments
 
 IMPORT_PATH = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
-GROUPS = ("decoder", "prior", "guide", "fast", "slow")  # of arguments that may name a class
+GROUPS = ("decoder", "prior", "guide", "reward", "fast", "slow")  # of arguments that may name a class
 
 
 def given(argv: Sequence[str], option: str) -> list[str]:

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 Settings = dict[str, Any]
-CLASSES = ("prior", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")  # given by class path
+CLASSES = (
+    "prior",
+    "guide",
+    "reward",
+    "fast.bound",
+    "slow.bound",
+    "fast.optimizer",
+    "slow.optimizer",
+)  # given by class path
 
 
 def recipes() -> list[str]:

@@ -51,6 +51,8 @@ def described(components: RunComponents) -> Settings:
         settings["prior"] = _class("prior", model.prior, ("z_shape",))
         settings["guide"] = _class("guide", guide, ("z_shape",))
         settings["thought_width"] = model.prior.z_shape[2]
+        if model.reward is not None:
+            settings["reward"] = _class("reward", model.reward, ("z_shape",))
     if isinstance(model, MaskedDiffusionModel):
         settings["diffusion"] = {name: value for name, value in model.made_with.items() if name != "decoder"}
     return settings

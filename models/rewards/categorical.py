@@ -25,7 +25,7 @@ class CategoricalReward(AbstractReward):
 
     Args:
         z_shape: (L, K, D).
-        values: number of values.
+        classes: number of values that a label can have.
         hidden, pooled, prompt: as of `AbstractReward`.
 
     Raises:
@@ -33,24 +33,24 @@ class CategoricalReward(AbstractReward):
 
     Example:
         >>> import torch
-        >>> head = CategoricalReward((2, 2, 4), values=3)
+        >>> head = CategoricalReward((2, 2, 4), classes=3)
         >>> head(torch.zeros(5, 2, 2, 4)).probs.shape
         torch.Size([5, 3])
     """
 
-    @bounded(values=whole(2))
+    @bounded(classes=whole(2))
     def __init__(
         self,
         z_shape: tuple[int, int, int],
-        values: int = 2,
+        classes: int = 2,
         hidden: int = 64,
         pooled: bool = False,
         prompt: bool = False,
     ) -> None:
-        if values < 2:
-            raise InputError(f"values={values}: expected at least two values, since one alone tells nothing")
-        super().__init__(z_shape, values, hidden, pooled, prompt)
-        self.values = values
+        if classes < 2:
+            raise InputError(f"classes={classes}: expected at least two values, since one alone tells nothing")
+        super().__init__(z_shape, classes, hidden, pooled, prompt)
+        self.classes = classes
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> Distribution:
         return dist.Categorical(logits=self.outputs_of(z, context))
@@ -59,17 +59,17 @@ class CategoricalReward(AbstractReward):
         return r >= 0
 
     def prepare_labels(self, values: Sequence[str], labels: Tensor) -> None:
-        if len(values) != self.values:
+        if len(values) != self.classes:
             raise InputError(
-                f"the training labels have {len(values)} values ({shown(values)}), the reward head {self.values}: give "
-                f"--reward.values {max(2, len(values))}"
+                f"the training labels have {len(values)} values ({shown(values)}), the reward head {self.classes}: give "
+                f"--reward.classes {max(2, len(values))}"
             )
 
     def of_labels(self, labels: Tensor, values: Sequence[str]) -> Tensor:
         return labels.long()
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, values={self.values}"
+        return f"{super().extra_repr()}, classes={self.classes}"
 
 
 def shown(values: Sequence[str]) -> str:

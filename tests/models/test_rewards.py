@@ -173,9 +173,9 @@ def test_numbers_are_standardised_by_the_training_labels():
 
 
 def test_what_does_not_fit_is_refused(tiny):
-    with pytest.raises(InputError, match=r"values=1: expected at least two"):
-        CategoricalReward((1, 1, 2), values=1)
-    with pytest.raises(InputError, match=r"3 values \(a, b, c\), the reward head 2: give --reward.values 3"):
+    with pytest.raises(InputError, match=r"classes=1: expected at least two"):
+        CategoricalReward((1, 1, 2), classes=1)
+    with pytest.raises(InputError, match=r"3 values \(a, b, c\), the reward head 2: give --reward.classes 3"):
         CategoricalReward((1, 1, 2)).prepare_labels(["a", "b", "c"], torch.tensor([0]))
     with pytest.raises(InputError, match="'good' is no finite number"):
         GaussianReward((1, 1, 2)).prepare_labels(["good", "1"], torch.tensor([0, 1]))
