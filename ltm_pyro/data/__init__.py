@@ -13,6 +13,7 @@ from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.field_values import field_values
 from ltm_pyro.data.id_sequences import id_sequences, id_tokenizer, parted
+from ltm_pyro.data.row_fields import RowFields, corpus_of_fields, joined_prompt
 from ltm_pyro.data.sequences import Batch, Sequences
 from ltm_pyro.data.split import divide, split
 from ltm_pyro.data.split_by_name import divide_by_name
@@ -27,11 +28,13 @@ __all__ = [
     "DividedCorpus",
     "Division",
     "Document",
+    "RowFields",
     "Sequences",
     "StreamDecoder",
     "TextSequences",
     "Tokenizer",
     "continuation",
+    "corpus_of_fields",
     "cut",
     "describe",
     "divide",
@@ -42,6 +45,7 @@ __all__ = [
     "id_sequences",
     "id_tokenizer",
     "in_order",
+    "joined_prompt",
     "parted",
     "read_corpus",
     "split",

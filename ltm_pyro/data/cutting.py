@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from ltm_pyro.data.round_trip import RoundTrip
 from ltm_pyro.data.sequences import Sequences
 from ltm_pyro.data.tokenizer import Piece, Tokenizer
 from ltm_pyro.errors import InputError
+
+Values = Sequence[str]
 
 
 class TextSequences(NamedTuple):
@@ -30,26 +32,62 @@ class TextSequences(NamedTuple):
     texts: np.ndarray
 
 
-def cut(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Sequences:
-    """The sequences of documents, by `windows` or `documents` as `mode` names."""
-    return sequences_of(mode, _encoded(mode, documents, tokenizer, length), tokenizer, length)
+class DocumentPiece(NamedTuple):
+    """Tokens of a part of a document.
+
+    Args:
+        document: the document.
+        held_out: its side.
+        piece: the tokens; `last` if the document ends with them.
+        in_prompt: True if they belong to its prompt.
+    """
+
+    document: Document
+    held_out: bool
+    piece: Piece
+    in_prompt: bool
 
 
-def text_sequences(mode: Mode, texts: Iterable[str], tokenizer: Tokenizer, length: int) -> TextSequences:
+def cut(
+    mode: Mode,
+    documents: Iterable[Document],
+    tokenizer: Tokenizer,
+    length: int,
+    values: Values = (),
+    score_prompts: bool = True,
+) -> Sequences:
+    """The sequences of documents, by `windows` or `documents` as `mode` names.
+
+    Args:
+        mode: how documents become sequences.
+        documents, tokenizer: the text and its tokenizer.
+        length: T.
+        values: the labels that are known; another label counts as none.
+        score_prompts: True if the tokens of prompts are scored, False if they are context alone.
+    """
+    encoded = _encoded(mode, documents, tokenizer, length, values, score_prompts)
+    return sequences_of(mode, encoded, tokenizer, length)
+
+
+def text_sequences(
+    mode: Mode, texts: Iterable[str | Document], tokenizer: Tokenizer, length: int, score_prompts: bool = True
+) -> TextSequences:
     """The sequences of texts, cut as by `cut`, except that no sequence holds more than one text.
 
     With `documents` a text is one sequence, cut off at T tokens. With `windows` it is divided into as many as needed:
     the token before the first window is the end token, that before any other window the last of the window before.
 
     Args:
-        mode, tokenizer, length: as for `cut`.
-        texts: none of them empty.
+        mode, tokenizer, length, score_prompts: as for `cut`.
+        texts: none of them empty; documents may have prompts.
 
     Raises:
         InputError: if T is below two, or there is no text.
     """
-    documents = (Document(text, str(number)) for number, text in enumerate(texts))
-    encoded = _encoded(mode, documents, tokenizer, length)
+    documents = (
+        text if isinstance(text, Document) else Document(text, str(number)) for number, text in enumerate(texts)
+    )
+    encoded = _encoded(mode, documents, tokenizer, length, (), score_prompts)
     if mode == "documents":
         return TextSequences(_documents(encoded, tokenizer, length), np.arange(len(encoded.names)))
     starts = [np.arange(*both, length) for both in pairwise(encoded.bounds)]
@@ -61,12 +99,14 @@ def text_sequences(mode: Mode, texts: Iterable[str], tokenizer: Tokenizer, lengt
     return TextSequences(sequences, places)
 
 
-def _encoded(mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> Encoded:
+def _encoded(
+    mode: Mode, documents: Iterable[Document], tokenizer: Tokenizer, length: int, values: Values, score_prompts: bool
+) -> Encoded:
     check_cut(mode, length)
-    encoder = Encoder(mode, tokenizer, length)
+    encoder = Encoder(mode, tokenizer, length, values=values, score_prompts=score_prompts)
     trip = RoundTrip(tokenizer)
-    for document, _, piece in tokenized(((document, False) for document in documents), tokenizer):
-        encoder.add(document.name, *piece)
+    for document, _, piece, in_prompt in tokenized(((document, False) for document in documents), tokenizer):
+        encoder.add(document.name, *piece, in_prompt, document.label)
         trip.add(document.text, piece.ids, piece.last)
     encoder.lost = trip.remark()
     return encoder.encoded()
@@ -139,6 +179,7 @@ def _documents(encoded: Encoded, tokenizer: Tokenizer, length: int) -> Sequences
         truncated=encoded.truncated,
         byte_count=encoded.byte_count,
         lost=encoded.lost,
+        annotations=encoded.annotations,
     )
 
 
@@ -162,20 +203,25 @@ class TokensBefore:
         return np.where(starts, self._tokens[np.maximum(starts - 1, 0)].astype(np.int64), self._first)
 
 
-def tokenized(sides: Iterable[tuple[Document, bool]], tokenizer: Tokenizer) -> Iterator[tuple[Document, bool, Piece]]:
+def tokenized(sides: Iterable[tuple[Document, bool]], tokenizer: Tokenizer) -> Iterator[DocumentPiece]:
     """Each non-empty document with its side (True: held out) and its tokens, in several pieces if it is long.
 
-    Only a few documents and tokens are in memory at once.
+    A prompt is tokenized apart from the answer, as it is when a text is written. Only a few documents and tokens are in
+    memory at once.
     """
-    waiting: deque[tuple[Document, bool]] = deque()
+    waiting: deque[tuple[Document, bool, bool]] = deque()
 
     def texts() -> Iterator[str]:
         for document, held_out in sides:
-            if document.text:
-                waiting.append((document, held_out))
-                yield document.text
+            prompt, answer = document.text[: document.prompt], document.text[document.prompt :]
+            for part, in_prompt in ((prompt, True), (answer, False)):
+                if part:
+                    waiting.append((document, held_out, in_prompt))
+                    yield part
 
     for piece in tokenizer.encode_pieces(texts()):
-        yield (*waiting[0], piece)
+        document, held_out, in_prompt = waiting[0]
         if piece.last:
             waiting.popleft()
+        ends = piece.last and (not in_prompt or document.prompt == len(document.text))
+        yield DocumentPiece(document, held_out, piece._replace(last=ends), in_prompt)

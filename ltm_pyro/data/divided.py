@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -12,18 +12,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ltm_pyro.data.cache import Cache, Entry, key_of
-from ltm_pyro.data.corpus import Corpus
 from ltm_pyro.data.cutting import check_cut, cut, sequences_of, tokenized
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.encoded import Encoded, Encoder, Mode, creator
 from ltm_pyro.data.outline import CorpusSummary
 from ltm_pyro.data.round_trip import RoundTrip
+from ltm_pyro.data.row_fields import Documents
 from ltm_pyro.data.sequences import Sequences
 from ltm_pyro.data.split import divide
 from ltm_pyro.data.tokenizer import Tokenizer, train_tokenizer
 from ltm_pyro.errors import InputError
 
-FORMAT = "3"  # another one for every change of what the files hold
+FORMAT = "4"  # another one for every change of what the files hold
 PARTS = ("training", "validation")
 TOKENIZER = "tokenizer.json"
 PIECE = 2**22  # numbers at once, of an array that may lie on disk
@@ -45,7 +45,7 @@ class AnyDivision(Protocol):
     def sides(self, documents: Iterable[Document]) -> Iterator[tuple[Document, bool]]: ...
 
 
-Rule = Callable[[Corpus, CorpusSummary, float, int], AnyDivision]
+Rule = Callable[[Documents, CorpusSummary, float, int], AnyDivision]
 
 
 class DividedCorpus:
@@ -61,6 +61,8 @@ class DividedCorpus:
         seed: of which documents are held out.
         cache: where results are kept; None to keep the sequences in memory. One that cannot be written is no error.
         rule: what is held out, of the corpus, its outline, the share and the seed.
+        values: the labels that are known; all those of the corpus if None.
+        score_prompts: True if the tokens of prompts are scored, False if they are context alone.
 
     Attributes:
         outline: of the corpus.
@@ -72,13 +74,22 @@ class DividedCorpus:
     """
 
     def __init__(
-        self, corpus: Corpus, validation: float, seed: int, cache: Cache | None = None, rule: Rule = divide
+        self,
+        corpus: Documents,
+        validation: float,
+        seed: int,
+        cache: Cache | None = None,
+        rule: Rule = divide,
+        values: Sequence[str] | None = None,
+        score_prompts: bool = True,
     ) -> None:
-        self.corpus, self.cache = corpus, cache
+        self.corpus, self.cache, self.score_prompts = corpus, cache, score_prompts
         self.remark = ""
         self.outline = CorpusSummary.of(corpus)
         self.division = rule(corpus, self.outline, validation, seed)
-        self._key = (FORMAT, version("tokenizers"), self.outline.digest, key_of(*self.division.key))
+        self.values = self.outline.values if values is None else tuple(values)
+        annotated = [*self.values, *(["context"] if not score_prompts else [])]
+        self._key = (FORMAT, version("tokenizers"), self.outline.digest, key_of(*self.division.key), *annotated)
 
     def train_tokenizer(self, vocabulary: int) -> Tokenizer:
         """`train_tokenizer` on the training side.
@@ -123,7 +134,8 @@ class DividedCorpus:
                 side = Encoded.load(entry.folder, PARTS[1], entry.notes[PARTS[1]])
                 return sequences_of(mode, side, tokenizer, length)
         sides = self.division.sides(self.outline.same(self.corpus))
-        return cut(mode, (document for document, held_out in sides if held_out), tokenizer, length)
+        held_out = (document for document, held_out in sides if held_out)
+        return cut(mode, held_out, tokenizer, length, self.values, self.score_prompts)
 
     def _key_of(self, mode: Mode, tokenizer: Tokenizer, length: int) -> str:
         varying = str(length) if mode == "documents" else ""  # windows are the same tokens, whatever their length
@@ -136,7 +148,10 @@ class DividedCorpus:
 
         def fill(folder: Path) -> dict[str, Any]:
             with ExitStack() as files:
-                encoders = [Encoder(mode, tokenizer, length, creator(folder, part, files)) for part in PARTS]
+                encoders = [
+                    Encoder(mode, tokenizer, length, creator(folder, part, files), self.values, self.score_prompts)
+                    for part in PARTS
+                ]
                 self._tokenize_into(encoders, tokenizer)
                 return dict(zip(PARTS, (encoder.notes() for encoder in encoders), strict=True))
 
@@ -151,15 +166,17 @@ class DividedCorpus:
         return both._replace(fingerprint=entry.note(f"fingerprint-{length}", lambda: fingerprint(*both[:2])))
 
     def _encode(self, mode: Mode, tokenizer: Tokenizer, length: int) -> list[Encoded]:
-        encoders = [Encoder(mode, tokenizer, length) for _ in PARTS]
+        encoders = [
+            Encoder(mode, tokenizer, length, values=self.values, score_prompts=self.score_prompts) for _ in PARTS
+        ]
         self._tokenize_into(encoders, tokenizer)
         return [encoder.encoded() for encoder in encoders]
 
     def _tokenize_into(self, encoders: list[Encoder], tokenizer: Tokenizer) -> None:
         sides = self.division.sides(self.outline.same(self.corpus))
         trip = RoundTrip(tokenizer)
-        for document, held_out, piece in tokenized(sides, tokenizer):
-            encoders[held_out].add(document.name, *piece)
+        for document, held_out, piece, in_prompt in tokenized(sides, tokenizer):
+            encoders[held_out].add(document.name, *piece, in_prompt, document.label)
             if held_out:  # what is scored
                 trip.add(document.text, piece.ids, piece.last)
         encoders[True].lost = trip.remark()
@@ -186,4 +203,8 @@ def fingerprint(training: Sequences, validation: Sequences) -> str:
         for array in (sequences.tokens, sequences.bounds):
             for first in range(0, len(array), PIECE):
                 digest.update(np.ascontiguousarray(array[first : first + PIECE]).data)
+        annotations = sequences.annotations
+        for name, column in annotations.columns.items():
+            digest.update(f"{name} {annotations.values} {annotations.score_prompts}".encode())
+            digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()[:16]

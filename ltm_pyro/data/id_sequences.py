@@ -101,6 +101,7 @@ def _part(sequences: Sequences, ids: np.ndarray) -> Sequences:
         pad=sequences.pad,
         fixed=sequences.fixed,
         lost=sequences.lost,
+        annotations=sequences.annotations.of(ids),
     )
 
 

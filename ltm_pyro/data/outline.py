@@ -19,12 +19,16 @@ class CorpusSummary:
         documents, characters: their numbers.
         hashes: the content hash of every document, in their order.
         groups: the group of every document, in their order.
+        values: the different labels of the documents, sorted.
+        prompted: True if a document has a prompt.
     """
 
     def __init__(self) -> None:
         self.documents = self.characters = 0
         self.hashes = array("Q")
         self.groups: list[str] = []
+        self.prompted = False
+        self._values: set[str] = set()
         self._content = hashlib.sha256()
 
     @classmethod
@@ -37,8 +41,12 @@ class CorpusSummary:
 
     @property
     def digest(self) -> str:
-        """Hash of the documents in their order: texts, names and groups."""
+        """Hash of the documents in their order: texts, names, groups, prompts and labels."""
         return self._content.hexdigest()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return tuple(sorted(self._values))
 
     def add(self, document: Document) -> None:
         """Add one more document."""
@@ -46,7 +54,14 @@ class CorpusSummary:
         self.characters += len(document.text)
         self.hashes.append(content_hash(document.text))
         self.groups.append(group_of(document))
-        for part in document:
+        self.prompted = self.prompted or document.prompt > 0
+        parts = [document.text, document.name, document.group]
+        if document.prompt:
+            parts.append(str(document.prompt))
+        if document.label is not None:
+            self._values.add(document.label)
+            parts.append(document.label)
+        for part in parts:
             raw = part.encode("utf-8", "surrogatepass")  # the names of files need not be Unicode
             self._content.update(len(raw).to_bytes(8, "little"))
             self._content.update(raw)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+from ltm_pyro.data.annotations import Annotations
 
 
 class Batch(NamedTuple):
@@ -19,7 +22,10 @@ class Batch(NamedTuple):
         mask: True where a token is scored, (B, T); None if all are.
         previous: the token before the first, (B,); the end token at the start of a document.
         ids: the index of each sequence in its `Sequences`, (B,).
-        byte_counts: number of UTF-8 bytes of each token, (B, T); 0 for an end token and for padding.
+        byte_counts: number of UTF-8 bytes of each token, (B, T); 0 for an end token, for padding, and for the tokens of
+            a prompt that is not scored.
+        prompts: number of leading tokens that are each sequence's prompt, (B,); None without prompts.
+        labels: index of each sequence's label, -1 without one, (B,); None without labels.
     """
 
     x: Int[Tensor, "B T"]
@@ -27,6 +33,8 @@ class Batch(NamedTuple):
     previous: Int[Tensor, " B"]
     ids: Int[Tensor, " B"]
     byte_counts: Int[Tensor, "B T"]
+    prompts: Int[Tensor, " B"] | None = None
+    labels: Int[Tensor, " B"] | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device; from pinned memory the copy is asynchronous."""
@@ -79,6 +87,7 @@ class Sequences:
         truncated: number of documents that were cut off at T tokens.
         byte_count: the sum of `byte_counts`, if it is known.
         lost: message about text that the tokens do not hold; empty if they decode to the text.
+        annotations: prompts and labels of the sequences.
     """
 
     def __init__(
@@ -94,11 +103,12 @@ class Sequences:
         truncated: int = 0,
         byte_count: int | None = None,
         lost: str = "",
+        annotations: Annotations = Annotations(),  # noqa: B008  # immutable
     ) -> None:
         self.tokens, self.byte_counts, self.bounds = tokens, byte_counts, bounds
         self.previous, self.names = previous, names
         self.length, self.pad, self.fixed, self.truncated = length, pad, fixed, truncated
-        self._byte_count, self.lost = byte_count, lost
+        self._byte_count, self.lost, self.annotations = byte_count, lost, annotations
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -106,14 +116,24 @@ class Sequences:
     @property
     def token_count(self) -> int:
         """Total number of scored tokens."""
-        return len(self.tokens)
+        context = self.annotations.context
+        return len(self.tokens) - (0 if context is None else int(context.sum()))
 
     @property
     def byte_count(self) -> int:
         """Total number of UTF-8 bytes of the scored tokens."""
         if self._byte_count is None:
             self._byte_count = int(self.byte_counts.sum(dtype=np.int64))
-        return self._byte_count
+        return self._byte_count - self._context_bytes
+
+    @cached_property
+    def _context_bytes(self) -> int:
+        context = self.annotations.context
+        if context is None:
+            return 0
+        before = np.concatenate([[0], np.cumsum(self.byte_counts, dtype=np.int64)])
+        starts = self.bounds[:-1]
+        return int((before[starts + context] - before[starts]).sum())
 
     def name(self, i: int) -> str:
         """Name of sequence i: its document, and ``+N`` if it starts N tokens into it."""
@@ -133,13 +153,17 @@ class Sequences:
         starts = self.bounds[ids]
         lengths = self.bounds[ids + 1] - starts
         columns = np.arange(self.length if self.fixed else lengths.max())
-        scored = columns < lengths[:, None]  # (B, T)
-        places = np.where(scored, starts[:, None] + columns, 0)
-        x = np.where(scored, self.tokens[places].astype(np.int64), self.pad)  # (B, T)
+        within = columns < lengths[:, None]  # (B, T)
+        places = np.where(within, starts[:, None] + columns, 0)
+        x = np.where(within, self.tokens[places].astype(np.int64), self.pad)  # (B, T)
+        own = self.annotations.of(ids)
+        scored = within if own.context is None else within & (columns >= own.context[:, None])
+        added = {name: torch.from_numpy(column.astype(np.int64)) for name, column in own.columns.items()}
         return Batch(
             x=torch.from_numpy(x),
             mask=None if scored.all() else torch.from_numpy(scored),
             previous=torch.from_numpy(self.previous[ids]),
             ids=torch.from_numpy(ids.copy()),
             byte_counts=torch.from_numpy(np.where(scored, self.byte_counts[places].astype(np.int64), 0)),
+            **added,
         )

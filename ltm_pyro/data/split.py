@@ -64,6 +64,8 @@ def divide(documents: Iterable[Document], outline: CorpusSummary, validation: fl
         raise InputError(f"validation is {validation}; expected a share between 0 and 1, such as 0.05")
     joined = _joined(outline)
     units = {joined.get(group, group) for group in outline.groups}
+    if len(units) < 2 and outline.prompted:
+        raise InputError("all rows of the corpus have one prompt, which cannot be on both sides: give more prompts")
     if len(units) < 2:
         return _divide_one(documents, outline, validation)
     drawn = draw(units, validation, seed)

@@ -76,7 +76,8 @@ class Evaluator:
     - `importance_weighted`: :math:`\log \frac1S \sum_s w_s` with the same S draws;
     - `prior`: :math:`\mathbb{E}_{p(z)} \log p(x|z)`, nothing fitted, mean over S draws;
     - `predictive`: q fitted on the first half only, the second half scored,
-      :math:`\log \frac1S \sum_s p(x_{2}|x_{1},z_s)`; what a generator can use;
+      :math:`\log \frac1S \sum_s p(x_{2}|x_{1},z_s)`; what a generator can use. In batches with prompts the answer to
+      the prompt is scored in the place of the second half, with q fitted on the prompt;
     - `prior_predictive`: the second half scored likewise, with z from the prior;
     - `fixed_noise`: the released code's protocol, not a bound (only with `fixed_noise=True`).
 
@@ -95,7 +96,7 @@ class Evaluator:
         seed: seed of all noise; the global random state is left as it was.
         at_once: particles in one pass.
         fixed_noise: also compute the released code's protocol.
-        halves: also compute the predictive scores, which need a fit on the first halves.
+        halves: also compute the predictive scores, which need a fit on the first halves, or on the prompts.
         protocol_steps: T_fast of the released code's protocol, equal to that of training; None takes `fast.steps`.
         check_fit: number of leading sequences that are also fitted for longer, to check the convergence of q; 0
             skips the check.
@@ -115,6 +116,7 @@ class Evaluator:
     on_draws: Callable[[Batch, Draws], None] = lambda batch, draws: None
     _columns: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
     _closed_form: bool = field(default=False, init=False, repr=False)
+    _prompted: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         refuse_unfit(self.model, self.guide)
@@ -154,15 +156,19 @@ class Evaluator:
             self._keep_halves(batch, scored)
 
     def _keep_halves(self, batch: Batch, scored: Tensor) -> None:
-        """Score the second half of every sequence."""
-        prefix = scored & (scored.cumsum(-1) <= scored.sum(-1, keepdim=True) // 2)
-        second = scored & ~prefix
+        """Score the second half of every sequence, or the answer to its prompt."""
+        self._prompted = batch.prompts is not None
+        if batch.prompts is None:
+            given = scored.cumsum(-1) <= scored.sum(-1, keepdim=True) // 2
+        else:
+            given = torch.arange(batch.x.shape[1], device=batch.x.device) < batch.prompts[:, None]
+        prefix, second = scored & given, scored & ~given
         second_half = {**batch.inputs, "mask": second}
         self._keep(tokens_rest=second.sum(-1), bytes_rest=batch.byte_counts.masked_fill(~second, 0).sum(-1))
         if self._has_latents():
             self._keep(prior_predictive=-log_mean_exp(under_prior(self.model, self.draws, self.at_once, **second_half)))
         # The guide must not read the second half: its tokens are overwritten, not merely masked.
-        visible = batch.x.masked_fill(~prefix, self.model.decoder.bos_id)
+        visible = batch.x.masked_fill(~given, self.model.decoder.bos_id)
         self.fast.fit(self.model, self.guide, x=visible, mask=prefix, previous=batch.previous)
         log_likelihood = log_likelihood_under(*self._sampling, **second_half)
         self._keep(predictive=-(log_mean_exp(log_likelihood) if self.model.exact else log_likelihood.mean(0)))
@@ -255,14 +261,20 @@ class Evaluator:
             "prior": f"z from the prior{sampled}, nothing fitted",
             "diffusion": f"diffusion ELBO, {self.draws} draws of what is masked",
             "predictive": self._predictive(),
-            "prior_predictive": f"second half, z from the prior{sampled}, {self.draws} draws",
+            "prior_predictive": f"{self.predicted_part}, z from the prior{sampled}, {self.draws} draws",
             "fixed_noise": f"released code's protocol, fixed noise, {self._protocol_steps} steps: NOT A BOUND",
         }
 
+    @property
+    def predicted_part(self) -> str:
+        """The part of each text that the predictive scores are of, in the last evaluation."""
+        return "answer" if self._prompted else "second half"
+
     def _predictive(self) -> str:
+        given = "prompt" if self._prompted else "first"
         if self._has_latents():
-            return f"predictive: second half, q fitted on the first, {self.draws} draws"
-        return "second half, after the first" + ("" if self.model.exact else ": diffusion ELBO")
+            return f"predictive: {self.predicted_part}, q fitted on the {given}, {self.draws} draws"
+        return f"{self.predicted_part}, after the {given}" + ("" if self.model.exact else ": diffusion ELBO")
 
 
 def _known(number: float) -> float | None:

@@ -41,6 +41,7 @@ def fit_generalised_pareto(exceedances: np.ndarray) -> tuple[float, float]:
     count = len(x)
     points = 30 + int(math.sqrt(count))
     theta = 1 / x[-1] + (1 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3 * x[int(count / 4 + 0.5) - 1])
+    theta = theta[theta != 0]  # a grid point at 0, which equal exceedances can give, has no scale
     shape = np.log1p(-theta[:, None] * x).mean(1)
     log_posterior = count * (np.log(-theta / shape) - shape - 1)
     with np.errstate(over="ignore"):

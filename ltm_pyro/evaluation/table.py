@@ -111,10 +111,11 @@ def _baseline_fit(baseline: Evaluation) -> list[str]:
 
 
 def _differences(evaluation: Evaluation, baseline: Evaluation) -> list[str]:
-    """Paired differences of the best bounds on the whole text, and of the scores of the second halves."""
+    """Paired differences of the best bounds on the whole text, and of the scores of the second halves or answers."""
     ours, theirs = evaluation.scores, baseline.scores
     bounds = [s[key] for s in (ours, theirs) for key in ("importance_weighted", "exact", "diffusion") if key in s]
-    pairs = {"whole text": bounds, "second half": [ours["predictive"], theirs["predictive"]]}
+    part = "answer" if "answer" in ours["predictive"].label else "second half"
+    pairs = {"whole text": bounds, part: [ours["predictive"], theirs["predictive"]]}
     notes = []
     for name, (score, reference) in ((name, pair) for name, pair in pairs.items() if len(pair) == 2):
         if len(score.nats) == len(reference.nats) and (score.tokens == reference.tokens).all():

@@ -34,8 +34,8 @@ ABOUT = {
     "pareto_k": "k-hat of the importance weights",
     "tokens": "scored tokens",
     "bytes": "UTF-8 bytes of the scored tokens",
-    "predictive_tokens": "scored tokens of the second half",
-    "predictive_bytes": "UTF-8 bytes of the second half",
+    "predictive_tokens": "scored tokens of the second half, or of the answer",
+    "predictive_bytes": "UTF-8 bytes of the second half, or of the answer",
 }
 NATS = "nats"
 

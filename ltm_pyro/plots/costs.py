@@ -8,7 +8,7 @@ UPWARDS = ("elbo", "importance_weighted", "log_likelihood", "exact", "diffusion"
 NAMES = {
     "elbo": "−ELBO",
     "importance_weighted": "−importance-weighted bound",
-    "predictive": "predictive cost, second half",
+    "predictive": "predictive cost, second half or answer",
     "prior": "−log p(x), z from the prior",
     "from_prior": "−log p(x), z from the prior",
     "log_likelihood": "−log p(x | z)",

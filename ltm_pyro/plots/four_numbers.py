@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NAMES = {
     "elbo": "−ELBO",
     "importance_weighted": "−importance-\nweighted bound",
-    "predictive": "predictive cost,\nsecond half",
+    "predictive": "predictive cost,\nsecond half or answer",
     "prior": "−log p(x),\nz from the prior",
     "elbo_minus_first": "−ELBO\nless the first prior's",
     "importance_weighted_minus_first": "−importance-weighted bound\nless the first prior's",

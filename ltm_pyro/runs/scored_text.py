@@ -11,6 +11,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import say_once
 from ltm_pyro.runs.result_names import place_name
+from ltm_pyro.training.data_module import row_fields
 from ltm_pyro.training.held_out import RunText
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def scored_text(run: Run, corpus: str | None = None, corpus_at: str | None = Non
         run: the run that scores them.
         corpus: as for `ltm train`; the run's held-out text if None.
         corpus_at: the place of the run's own corpus now, if it has been moved.
-        field: the field of the corpus that holds the text; `text` if empty.
+        field: the field of the corpus that holds the text, or the answer to a prompt; if empty, `text`, or for a run of
+            prompts and answers the field of its own corpus.
 
     Raises:
         InputError: if both a corpus and `corpus_at` are given, or the text gives no sequence.
@@ -57,11 +59,19 @@ def scored_text(run: Run, corpus: str | None = None, corpus_at: str | None = Non
     from ltm_pyro import data
 
     paths = divide(corpus)
-    reader = data.Corpus(paths, field or None)
+    config = run.config
+    fields = row_fields(config, field)._replace(label=None)
+    reader = data.corpus_of_fields(paths, fields if config.data.prompt else data.RowFields(field or None))
     documents = list(reader)
     for remark in reader.remarks:
         say(f"  {remark}")
-    sequences = data.cut(run.config.data.mode, documents, run.tokenizer, run.config.data.length)
+    sequences = data.cut(
+        config.data.mode,
+        documents,
+        run.tokenizer,
+        config.data.length,
+        score_prompts=config.data.prompt_is == "evidence",
+    )
     if not len(sequences):
         raise InputError(f"{corpus} gives no sequence to score: it is too small")
     named = ", ".join(part if part.startswith(PREFIX) else Path(part).name for part in paths)  # tables are shared

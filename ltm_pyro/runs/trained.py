@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from xarray import DataTree
 
-    from ltm_pyro.data import Sequences, TextSequences, Tokenizer
+    from ltm_pyro.data import Document, Sequences, TextSequences, Tokenizer
     from ltm_pyro.evaluation import Evaluation
     from ltm_pyro.guides import AbstractGuide
     from ltm_pyro.inference import FastLoop
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ltm_pyro.training.build import RunComponents
 
 BATCH, DRAWS = 32, 16
+Text = str | tuple[str, str]  # a text, or a prompt and its answer
 COUNTS = ("tokens", "bytes", "predictive_tokens")
 REST = ("predictive", "prior_predictive")  # numbers of the second half of a sequence
 
@@ -218,7 +219,7 @@ class TrainedRun:
     @in_range
     def evaluate(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[Text] | None = None,
         *,
         draws: Draws = DRAWS,
         limit: Limit = None,
@@ -229,7 +230,8 @@ class TrainedRun:
         """The numbers of `ltm evaluate`.
 
         Args:
-            texts: none of them empty; the run's held-out text if None.
+            texts: none of them empty; the run's held-out text if None. A run of prompts and answers takes pairs too:
+                the predictive numbers are then of the answers.
             draws: S, samples of z.
             limit: the most sequences.
             batch_size: sequences in a batch.
@@ -244,7 +246,7 @@ class TrainedRun:
     @in_range
     def table(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[Text] | None = None,
         *,
         draws: Draws = DRAWS,
         limit: Limit = None,
@@ -260,7 +262,7 @@ class TrainedRun:
     @in_range
     def score(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[Text] | None = None,
         *,
         draws: Draws = DRAWS,
         limit: Limit = None,
@@ -301,7 +303,7 @@ class TrainedRun:
     @in_range
     def posterior(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[Text] | None = None,
         *,
         limit: Limit = None,
         batch_size: BatchSize = BATCH,
@@ -331,7 +333,7 @@ class TrainedRun:
     @in_range
     def to_datatree(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[Text] | None = None,
         *,
         draws: Draws = EXPORTED_DRAWS,
         prior_draws: PriorDraws = 0,
@@ -359,7 +361,7 @@ class TrainedRun:
     def export(
         self,
         out: Path | str,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[Text] | None = None,
         *,
         draws: Draws = EXPORTED_DRAWS,
         prior_draws: PriorDraws = 0,
@@ -427,7 +429,7 @@ class TrainedRun:
 
     def figures(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[Text] | None = None,
         *,
         draws: int = 4,
         limit: int | None = 192,
@@ -462,7 +464,7 @@ class TrainedRun:
         names = [sequences.name(place) for place in inspection.ids]
         return {**figures, **{drawing.name: drawn(drawing) for drawing in drawings(inspection, Details(), names)}}
 
-    def _recorded(self, texts: Sequence[str] | None, sizes: Sizes, keeps_draws: bool = True) -> Recorded:
+    def _recorded(self, texts: Sequence[Text] | None, sizes: Sizes, keeps_draws: bool = True) -> Recorded:
         sequences, about = self._cut(texts).sequences, "held-out text" if texts is None else "given texts"
         step = step_of(self.run.find(self.checkpoint))
         return record(self.run, self.components, self.device, sequences, sizes, step, about, keeps_draws)
@@ -484,7 +486,7 @@ class TrainedRun:
             seed=seed,
         )
 
-    def _cut(self, texts: Sequence[str] | None) -> TextSequences:
+    def _cut(self, texts: Sequence[Text] | None) -> TextSequences:
         from ltm_pyro.data import TextSequences, text_sequences
         from ltm_pyro.training.held_out import RunText
 
@@ -493,10 +495,22 @@ class TrainedRun:
             return TextSequences(sequences, np.arange(len(sequences)))
         if isinstance(texts, str):
             raise InputError("expected a list of texts, not one: give [text]")
-        for number, text in enumerate(texts):
-            if not isinstance(text, str) or not text:
-                raise InputError(
-                    f"text {number} is {'empty' if text == '' else f'no text but a {type(text).__name__}'}"
-                )
         data = self.run.config.data
-        return text_sequences(data.mode, texts, self.tokenizer, data.length)
+        documents = [self._document(number, text) for number, text in enumerate(texts)]
+        return text_sequences(data.mode, documents, self.tokenizer, data.length, data.prompt_is == "evidence")
+
+    def _document(self, number: int, text: object) -> Document:
+        """A text, or a pair of a prompt and its answer, which may be empty."""
+        from ltm_pyro.data import Document, joined_prompt
+
+        data = self.run.config.data
+        if isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text):
+            if not data.prompt:
+                raise InputError(f"text {number} is a pair, but this run was trained without prompts: give one text")
+            if not text[0].strip():
+                raise InputError(f"text {number} is a pair without a prompt: give (prompt, answer)")
+            prompt = joined_prompt(text[0], data.separator)
+            return Document(prompt + text[1], str(number), prompt=len(prompt))
+        if not isinstance(text, str) or not text:
+            raise InputError(f"text {number} is {'empty' if text == '' else f'no text but a {type(text).__name__}'}")
+        return Document(text, str(number))

@@ -45,7 +45,7 @@ def stream(
     """
     ids = _encode(run, prompt)
     written = _written(run, components, ids.expand(1, -1), tokens, sampling, draft, steps)
-    return chain([shown_prompt(run.tokenizer, prompt, ids)], pieces(run.tokenizer, ids, written))
+    return chain([shown_prompt(run.tokenizer, begun(run, prompt), ids)], pieces(run.tokenizer, ids, written))
 
 
 def texts(
@@ -68,7 +68,7 @@ def texts(
     The other arguments are those of `stream`.
     """
     ids = _encode(run, prompt)
-    shown = shown_prompt(run.tokenizer, prompt, ids)
+    shown = shown_prompt(run.tokenizer, begun(run, prompt), ids)
     for first in range(0, count, batch_size):
         prompts = ids.expand(min(batch_size, count - first), -1)
         written = _written(run, components, prompts, tokens, sampling, draft, steps)
@@ -120,9 +120,18 @@ def _thoughts(components: RunComponents, prompt: Tensor, rows: int) -> Tensor | 
     return thoughts_from_prior(components.model, rows)
 
 
+def begun(run: Run, prompt: str) -> str:
+    """A prompt as texts of the run begin: in a run of prompts and answers, with the separator at its end."""
+    from ltm_pyro.data import joined_prompt
+
+    data = run.config.data
+    return joined_prompt(prompt, data.separator) if prompt and data.prompt else prompt
+
+
 def _encode(run: Run, prompt: str) -> Tensor:
     import torch
 
+    prompt = begun(run, prompt)
     try:
         prompt.encode("utf-8")
     except UnicodeEncodeError as error:

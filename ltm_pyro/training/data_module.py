@@ -10,12 +10,14 @@ from typing_extensions import NotRequired, TypedDict
 from ltm_pyro.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jsonargparse import Namespace
 
-    from ltm_pyro.data import DividedCorpus, Sequences, Tokenizer
+    from ltm_pyro.data import DividedCorpus, RowFields, Sequences, Tokenizer
     from ltm_pyro.data.divided import Rule
 
-HELD_OUT, DIGEST = "held_out", "corpus_digest"  # of data.json
+HELD_OUT, DIGEST, LABELS = "held_out", "corpus_digest", "labels"  # of data.json
 
 
 class Counts(TypedDict):
@@ -34,6 +36,7 @@ class DataRecord(TypedDict):
     validation: Counts
     held_out: NotRequired[dict[str, Any]]
     corpus_digest: NotRequired[str]
+    labels: NotRequired[list[str]]
     corpus: NotRequired[str]
     given: NotRequired[bool]
 
@@ -60,15 +63,21 @@ class DataModule(NamedTuple):
         return self.kept_fingerprint or data.fingerprint(self.training, self.validation)
 
 
-def prepare_data(config: Namespace, tokenizer: Tokenizer | None = None, rule: Rule | None = None) -> DataModule:
+def prepare_data(
+    config: Namespace,
+    tokenizer: Tokenizer | None = None,
+    rule: Rule | None = None,
+    values: Sequence[str] | None = None,
+) -> DataModule:
     """Read, split, tokenize and cut a run's corpus, or load the result of an earlier call from the cache.
 
     Args:
         config: a run's configuration; `data.cache` is the folder of the cache.
         tokenizer: of the run, if it has one already; else it is loaded or trained according to the configuration.
         rule: the rule that chooses the held-out part; `ltm_pyro.data.divide` if None.
+        values: the labels that the run knows; those of the corpus if None.
     """
-    divided = divided_corpus(config, rule)
+    divided = divided_corpus(config, rule, values)
     if tokenizer is None:
         tokenizer = _tokenizer(config, divided)
     cut = divided.cut(config.data.mode, tokenizer, config.data.length)
@@ -84,16 +93,44 @@ def _notes(divided: DividedCorpus) -> dict[str, Any]:
 
     if not isinstance(divided.division, data.Division):
         return {}  # a division by names, which is not recorded
-    return {DIGEST: divided.outline.digest, HELD_OUT: divided.division.to_dict()}
+    labels = {LABELS: list(divided.values)} if divided.values else {}
+    return {DIGEST: divided.outline.digest, HELD_OUT: divided.division.to_dict(), **labels}
 
 
-def divided_corpus(config: Namespace, rule: Rule | None = None) -> DividedCorpus:
-    """The corpus of a configuration, divided by `rule` with the configuration's share and seed."""
+def divided_corpus(config: Namespace, rule: Rule | None = None, values: Sequence[str] | None = None) -> DividedCorpus:
+    """The corpus of a configuration, divided by `rule` with the configuration's share and seed.
+
+    Args:
+        config: a run's configuration.
+        rule: as `prepare_data` takes it.
+        values: the labels that the run knows; those of the corpus if None.
+    """
     from ltm_pyro import data
 
-    cache = data.Cache.at(config.data.cache)
-    documents = data.Corpus(corpus_of(config), config.data.field or None)
-    return data.DividedCorpus(documents, config.data.validation, _split_seed(config), cache, rule or data.divide)
+    documents = data.corpus_of_fields(corpus_of(config), row_fields(config))
+    return data.DividedCorpus(
+        documents,
+        config.data.validation,
+        _split_seed(config),
+        data.Cache.at(config.data.cache),
+        rule or data.divide,
+        values,
+        config.data.prompt_is == "evidence",
+    )
+
+
+def row_fields(config: Namespace, field: str = "") -> RowFields:
+    """The fields of a run's corpus.
+
+    Args:
+        config: a run's configuration.
+        field: another field of the text or the answer; the configuration's if empty.
+    """
+    from ltm_pyro.data import RowFields
+
+    data = config.data
+    text = field or data.answer or data.field
+    return RowFields(text or None, data.prompt or None, data.label or None, data.separator)
 
 
 def corpus_of(config: Namespace) -> str | list[str] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ltm_pyro.data.annotations import Annotations
 from ltm_pyro.errors import InputError
 from ltm_pyro.training.state_files import load_state, save_state
 
@@ -31,7 +32,9 @@ def keep_held_out(sequences: Sequences, folder: Path) -> None:
     count = len(sequences)
     previous = np.asarray(sequences.previous[np.arange(count)])
     columns = {name: getattr(sequences, name) for name in COLUMNS} | {"previous": previous}
+    columns |= sequences.annotations.columns
     about = {"length": sequences.length, "pad": sequences.pad, "fixed": sequences.fixed, "lost": sequences.lost}
+    about |= {"values": list(sequences.annotations.values), "score_prompts": sequences.annotations.score_prompts}
     names = [sequences.name(number) for number in range(count)]
     tensors = {name: torch.from_numpy(np.asarray(column).astype(np.int64)) for name, column in columns.items()}
     save_state(folder, NAME, {**tensors, **about, "names": names})
@@ -60,6 +63,7 @@ def read_held_out(folder: Path) -> Sequences:
             pad=int(state["pad"]),
             fixed=bool(state["fixed"]),
             lost="".join(letter for letter in str(state["lost"])[:LONGEST] if letter.isprintable()),
+            annotations=_annotations(state, len(columns["previous"])),
         )
         _check(columns, len(sequences.names), sequences.length)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -84,6 +88,15 @@ def refuse_given(folder: Path, saved: Mapping[str, Any]) -> None:
             f"{folder} was trained on sequences given from Python, which cannot be read from here: resume it by "
             "ltm_pyro.train(..., resume=True)"
         )
+
+
+def _annotations(state: Mapping[Any, Any], count: int) -> Annotations:
+    """Prompts and labels of the sequences; an earlier version saved none."""
+    columns = {name: state[name].numpy() for name in ("prompts", "labels") if name in state}
+    if any(len(column) != count for column in columns.values()):
+        raise ValueError("its prompts or labels are fewer than its sequences")
+    values = tuple(str(value) for value in state.get("values", ()))
+    return Annotations(**columns, values=values, score_prompts=bool(state.get("score_prompts", True)))
 
 
 def _check(columns: Mapping[str, np.ndarray], count: int, length: int) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.data_module import DIGEST, HELD_OUT, DataModule, DataRecord, divided_corpus, prepare_data
+from ltm_pyro.training.data_module import DIGEST, HELD_OUT, LABELS, DataModule, DataRecord, divided_corpus, prepare_data
 from ltm_pyro.training.given_text import GIVEN, content, read_held_out, refuse_given
 from ltm_pyro.training.places import refuse_missing
 
@@ -55,7 +55,7 @@ class RunText:
             self._take_given(place)
             return
         refuse_missing(run.folder, self.config)
-        self._divided = divided_corpus(self.config, self._rule())
+        self._divided = divided_corpus(self.config, self._rule(), self.saved.get(LABELS))
         self.division: Division = self._divided.division  # type: ignore[assignment]  # the rules below give no other
         self.texts = self.division.present(self._divided.outline, self._divided.corpus)
         self._refuse_nothing()
@@ -145,7 +145,9 @@ def prepare_again(run: Run, saved: dict[str, Any], place: str | None = None) -> 
     refuse_given(run.folder, saved)
     config = with_place(run, saved, place)
     refuse_missing(run.folder, config)
-    return prepare_data(config, run.tokenizer, data.divide if HELD_OUT in saved else data.divide_by_name)
+    return prepare_data(
+        config, run.tokenizer, data.divide if HELD_OUT in saved else data.divide_by_name, saved.get(LABELS)
+    )
 
 
 def with_place(run: Run, saved: dict[str, Any], place: str | None = None) -> Namespace:

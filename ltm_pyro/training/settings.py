@@ -24,6 +24,15 @@ class DataSettings:
         tokenizer: an existing tokenizer instead: a tokenizer.json, or a name on the Hugging Face hub.
         field: the column or key that holds the text, in .jsonl, .json, .csv, .parquet and hub corpora; `text` if left
             out. A field within an object is written `meta.text` or, as a JSON Pointer, `/meta/text`.
+        prompt: the field of the prompts in a corpus of prompts and answers, whose `mode` is `documents`; none if empty.
+            All answers to one prompt are on one side of the split.
+        answer: the field of the answers, if there are prompts; `text` if empty.
+        separator: characters between a prompt and its answer; `generate` adds them to a prompt too.
+        prompt_is: `evidence` for z and the weights, so that a prompt's tokens are scored as the answer's are; or
+            `context` alone, which the decoder reads, so that only answers are scored, as in supervised fine-tuning. The
+            posterior of z given a prompt that is context is the prior.
+        label: the field of the labels that a reward head learns, in a corpus whose `mode` is `documents`; rows without
+            one count as unlabelled.
         validation: share of the documents held out.
         seed: of the choice of held-out documents; that of `train` if left out. Runs of several seeds that are to be
             compared need one split.
@@ -36,6 +45,11 @@ class DataSettings:
     vocabulary: int = 1024
     tokenizer: str | None = None
     field: str = ""  # not None, which a command line cannot tell from a field called null
+    prompt: str = ""
+    answer: str = ""
+    separator: str = "\n"
+    prompt_is: Literal["evidence", "context"] = "evidence"
+    label: str = ""
     validation: float = 0.05
     seed: int | None = None
     cache: str | None = None
@@ -49,6 +63,16 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         refuse_outside(vars(self), self.ranges, "data.")
+        if self.answer and not self.prompt:
+            raise InputError(f"data.answer={self.answer!r}: name the field of the prompts too, data.prompt")
+        if self.prompt and self.field:
+            raise InputError(f"data.field={self.field!r}: with data.prompt the text is the answer's: give data.answer")
+        for name in ("prompt", "label"):
+            if getattr(self, name) and self.mode == "windows":
+                raise InputError(
+                    f"data.{name}={getattr(self, name)!r}: windows join texts, so that a row has no place of its own: "
+                    "give data.mode=documents"
+                )
 
 
 @dataclass

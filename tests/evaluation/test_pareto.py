@@ -57,3 +57,9 @@ def test_it_agrees_with_arviz(shape):
     log_w = pareto_weights(shape, 4000)
     _, k = array_stats.psislw(-log_w[:, 0])  # it takes the log-likelihoods that weights are the inverse of
     assert pareto_k(log_w)[0] == pytest.approx(float(k), abs=0.02)  # one draw more or less in the tail
+
+
+@pytest.mark.parametrize("count", range(100, 140))
+def test_equal_exceedances_have_a_light_tail(count):
+    """Draws of discrete thoughts have tied weights; of some counts a point of the grid is exactly 0."""
+    assert fit_generalised_pareto(np.full(count, 0.0267))[0] < 0.1
