@@ -19,15 +19,8 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 Settings = dict[str, Any]
-CLASSES = (
-    "prior",
-    "guide",
-    "reward",
-    "fast.bound",
-    "slow.bound",
-    "fast.optimizer",
-    "slow.optimizer",
-)  # given by class path
+# arguments that take a class path
+CLASSES = ("prior", "guide", "reward", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")
 
 
 def recipes() -> list[str]:

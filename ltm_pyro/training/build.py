@@ -111,8 +111,8 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         "--reward",
         type=Callable[[ZShape], AbstractReward],
         default=None,
-        help="a class that learns the labels of --data.label from the thoughts, p(r|z), by name or import path; its own "
-        "arguments follow as --reward.NAME. No labels if left out",
+        help="a class that learns the labels of --data.label from z, p(r|z), by name or import path; its own arguments "
+        "follow as --reward.NAME. No labels if left out",
     )
     parser.add_class_arguments(FastLoop, "fast")
     parser.add_class_arguments(SlowStep, "slow", skip={"steps"})
@@ -220,7 +220,7 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
 
 def refuse_label_alone(config: Namespace) -> None:
     """Raise InputError if labels are read that nothing learns, or learned that are not read."""
-    label = config.data.get("label")
+    label = config.data.label
     if config.reward is not None and not label:
         raise InputError(f"--reward learns labels, and none are read. {LABEL}, or leave --reward out")
     if label and config.reward is None:

@@ -61,8 +61,8 @@ class CategoricalReward(AbstractReward):
     def prepare_labels(self, values: Sequence[str], labels: Tensor) -> None:
         if len(values) != self.classes:
             raise InputError(
-                f"the training labels have {len(values)} values ({shown(values)}), the reward head {self.classes}: give "
-                f"--reward.classes {max(2, len(values))}"
+                f"the training labels have {len(values)} values ({shown(values)}), the reward head {self.classes}: "
+                f"give --reward.classes {max(2, len(values))}"
             )
 
     def of_labels(self, labels: Tensor, values: Sequence[str]) -> Tensor:
