@@ -95,6 +95,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     },
     "suites": {
         "runs",
+        "control",
         "evaluation",
         "plots",
         "training",

@@ -82,6 +82,14 @@ class AbstractReward(Recorded, nn.Module, ABC):
         """
 
     @abstractmethod
+    def set_marginal(self, r: Tensor) -> None:
+        """Make p(r | z) the distribution of these labels, for every z; the hidden layer stays as it is.
+
+        Args:
+            r: labels, shape (N,), all of them known.
+        """
+
+    @abstractmethod
     def forward(self, z: Tensor, context: Tensor | None = None) -> Distribution:
         """p(r | z, c), of batch shape (..., B) and event shape ().
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyro.distributions as dist
+import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -64,6 +65,13 @@ class CategoricalReward(AbstractReward):
                 f"the training labels have {len(values)} values ({shown(values)}), the reward head {self.classes}: "
                 f"give --reward.classes {max(2, len(values))}"
             )
+
+    @torch.no_grad()
+    def set_marginal(self, r: Tensor) -> None:
+        """Make p(r | z) the frequencies of these labels, one added to each count, for every z."""
+        counts = torch.bincount(r.long(), minlength=self.classes) + 1
+        self.out.weight.zero_()
+        self.out.bias.copy_((counts / counts.sum()).log())
 
     def of_labels(self, labels: Tensor, values: Sequence[str]) -> Tensor:
         return labels.long()

@@ -47,14 +47,24 @@ class GaussianReward(AbstractReward):
 
     def prepare_labels(self, values: Sequence[str], labels: Tensor) -> None:
         r = self.of_labels(labels, values)
-        r = r[self.known(r)].double()
-        if len(r) < 2 or not (spread := float(r.std())) > 0:
+        r = r[self.known(r)]
+        if len(r) < 2 or not r.double().std() > 0:
             raise InputError(
                 f"the training labels are {len(r)} numbers without a spread: a GaussianReward needs at least two that "
                 "differ"
             )
-        self.center.fill_(float(r.mean()))
-        self.scale.fill_(spread)
+        self._standardise(r)
+
+    @torch.no_grad()
+    def set_marginal(self, r: Tensor) -> None:
+        """Make p(r | z) the Gaussian with mean and standard deviation of these labels, for every z."""
+        self._standardise(r)
+        for weight in (self.out.weight, self.out.bias, self.log_sigma):
+            weight.zero_()
+
+    def _standardise(self, r: Tensor) -> None:
+        self.center.fill_(float(r.double().mean()))
+        self.scale.fill_(float(r.double().std()))
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> Distribution:
         mean = self.center + self.scale * self.outputs_of(z, context)[..., 0]
