@@ -22,7 +22,7 @@ from ltm_pyro.generation.rewarded.batch import label_log_prob, prompt_batch
 from ltm_pyro.models import CategoricalReward, GaussianReward
 
 SHAPE = (1, 1, 2)
-FAST = FastLoop(ELBO(16), steps=60, learning_rate=0.1)
+FAST = FastLoop(ELBO(16), steps=40, learning_rate=0.1)
 NO_PROMPT = torch.zeros(400, 0, dtype=torch.long)
 
 
@@ -104,7 +104,7 @@ def test_the_fit_is_exact_for_a_linear_gaussian_head():
     evidence = torch.distributions.Normal(0.3, (slope.square().sum() + variance).sqrt()).log_prob(r)
     covariance = torch.linalg.inv(torch.eye(2).double() + slope.outer(slope) / variance)
     guide = FullCovarianceGuide(SHAPE)
-    fast = FastLoop(ELBO(64), steps=150, learning_rate=0.1, final_fraction=0.0)
+    fast = FastLoop(ELBO(64), steps=80, learning_rate=0.2, final_fraction=0.0)
     tilted_thoughts(model, guide, fast, NO_PROMPT[:2], r)
     q = guide.posterior()
     mean = (r - 0.3)[:, None] * (covariance @ slope) / variance
