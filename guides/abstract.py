@@ -173,6 +173,8 @@ class AbstractGuide(Recorded, nn.Module, ABC):
         mask: Tensor | None = None,
         batch_size: int | None = None,
         previous: Tensor | None = None,
+        r: Tensor | None = None,
+        prompts: Tensor | None = None,
     ) -> Tensor | None:
         """Sample the site `z` from the posterior; the arguments are the model's.
 

@@ -26,5 +26,7 @@ class EmptyGuide(AbstractGuide):
         mask: Tensor | None = None,
         batch_size: int | None = None,
         previous: Tensor | None = None,
+        r: Tensor | None = None,
+        prompts: Tensor | None = None,
     ) -> None:
         """Sample nothing."""

@@ -154,9 +154,11 @@ class MemoryGuide(AbstractGuide):
         mask: Tensor | None = None,
         batch_size: int | None = None,
         previous: Tensor | None = None,
+        r: Tensor | None = None,
+        prompts: Tensor | None = None,
     ) -> Tensor | None:
         """Sample the site `z` from the other guide."""
-        return self.guide(x, mask, batch_size, previous)
+        return self.guide(x, mask, batch_size, previous, r, prompts)
 
 
 def texts_of(x: Tensor, mask: Tensor | None = None) -> list[bytes]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ltm_pyro.errors import InputError
 from ltm_pyro.models.decoder import AbstractDecoder
 from ltm_pyro.models.priors import AbstractPrior
+from ltm_pyro.models.rewards import AbstractReward
 from ltm_pyro.models.token_sequence import check_mask
 from ltm_pyro.recorded import Recorded
 from ltm_pyro.token_ids import check_range, token_ids
@@ -20,6 +21,7 @@ class AbstractModel(Recorded, nn.Module, ABC):
     Attributes:
         decoder: the network that scores and writes text.
         prior: p(z), of the site `z`; None for a model without latent variables.
+        reward: p(r | z), of the site `r` of a text's label; None for a model without labels.
         exact: whether the `log_prob` of `x` is log p(x | z) itself; otherwise a lower bound is estimated.
     """
 
@@ -27,6 +29,11 @@ class AbstractModel(Recorded, nn.Module, ABC):
 
     decoder: AbstractDecoder
     prior: AbstractPrior | None
+    reward: AbstractReward | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reward = None
 
     def thoughts(self, z: Tensor) -> Tensor:
         """Thoughts that the decoder attends to, (..., L, K, D), from a value of the site `z`, (..., *prior.z_shape)."""

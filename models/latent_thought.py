@@ -10,6 +10,9 @@ from ltm_pyro.instances import require_instance
 from ltm_pyro.models.abstract import AbstractModel
 from ltm_pyro.models.decoder import AbstractDecoder
 from ltm_pyro.models.priors import AbstractPrior
+from ltm_pyro.models.rewards import AbstractReward
+from ltm_pyro.models.rewards.abstract import checked_reward
+from ltm_pyro.models.rewards.site import label_site
 from ltm_pyro.models.token_sequence import TokenSequence
 from ltm_pyro.models.transports import AbstractTransport
 
@@ -29,10 +32,14 @@ class LatentThoughtModel(AbstractModel):
     :math:`p_\theta(x, z_0) = p(z_0)\,p_\theta(x \mid T(z_0))` (Kong et al., 2026, arXiv 2602.06584). It takes the place
     of the projection; for one-hot thoughts it reads the codebook's vectors.
 
+    With a reward head there is a third site, `r`, batch (B,), event (): the text's label, :math:`p_\theta(r \mid z)`,
+    a child of z beside x. Missing labels are marginal, so that the model is semi-supervised.
+
     Args:
         prior: a module whose forward returns p(z), of event shape `prior.z_shape`: (L, K) as the decoder's, any width.
         decoder: the likelihood of a text given its thoughts, such as a `Decoder`.
         transport: T, such as a `TransformerTransport`; None for none.
+        reward: the likelihood of a text's label given its thoughts, built with `prior.z_shape`; None without labels.
 
     Attributes:
         projection: the linear map; None where there is none.
@@ -53,7 +60,11 @@ class LatentThoughtModel(AbstractModel):
     transport: AbstractTransport | None
 
     def __init__(
-        self, prior: AbstractPrior, decoder: AbstractDecoder, transport: AbstractTransport | None = None
+        self,
+        prior: AbstractPrior,
+        decoder: AbstractDecoder,
+        transport: AbstractTransport | None = None,
+        reward: AbstractReward | None = None,
     ) -> None:
         super().__init__()
         require_instance("prior", prior, AbstractPrior, "GaussianPrior(decoder.z_shape)")
@@ -70,6 +81,7 @@ class LatentThoughtModel(AbstractModel):
         if prior.discrete or (transport is None and width != decoder.z_shape[-1]):
             self.projection = nn.Linear(width, decoder.z_shape[-1], bias=False)
             nn.init.normal_(self.projection.weight, std=prior.square_norm**-0.5)  # so that a thought has unit variance
+        self.reward = checked_reward(reward, prior.z_shape)
 
     def thoughts(self, z: Tensor) -> Tensor:
         vectors = z if self.projection is None else self.projection(z)
@@ -86,11 +98,26 @@ class LatentThoughtModel(AbstractModel):
         mask: Tensor | None = None,
         batch_size: int | None = None,
         previous: Tensor | None = None,
+        r: Tensor | None = None,
+        prompts: Tensor | None = None,
     ) -> Tensor:
+        """Score x, and r where it is given, or write texts of the decoder's length with their labels.
+
+        Args:
+            x, mask, batch_size, previous: as of `AbstractModel`.
+            r: labels to condition on, shape (B,): indices of values, -1 where one is missing, or numbers, NaN where
+                one is missing. If None, the labels of given texts are marginal, and those of written ones are sampled.
+            prompts: number of leading tokens that are each text's prompt, (B,), for a reward head that reads it.
+
+        Returns:
+            x, shape (B, T).
+        """
         length = None if x is None else x.shape[-1]
         with pyro.plate("sequences", batch_size or (1 if x is None else len(x)), dim=-1):
             z = pyro.sample("z", self.prior())
-            return pyro.sample("x", TokenSequence(self.decoder, self.thoughts(z), mask, previous, length), obs=x)
+            text = pyro.sample("x", TokenSequence(self.decoder, self.thoughts(z), mask, previous, length), obs=x)
+            label_site(self.reward, z, text, r, prompts, writes=x is None)
+            return text
 
 
 def _refuse_unfit(transport: AbstractTransport, prior: AbstractPrior, decoder: AbstractDecoder) -> None:

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ltm_pyro.bounds.divergence import Divergence
 from ltm_pyro.bounds.scored_pass import ScoredPass
-from ltm_pyro.bounds.sites import PARTICLES, Cut, holding, log_prob_at, log_prob_of, sample_sites, total_log_prob
+from ltm_pyro.bounds.sites import LABEL, PARTICLES, Cut, holding, log_prob_at, log_prob_of, sample_sites, total_log_prob
 from ltm_pyro.errors import InputError
 
 
@@ -153,12 +153,14 @@ class Draws:
                 f"{type(self.guide).__name__} has local parameters, which a dreamed text has none of: the sleep phase "
                 "trains amortised guides; take wake=1, sleep=0"
             )
-        rest = {name: value for name, value in self.kwargs.items() if name not in ("x", "batch_size")}
+        rest = {name: value for name, value in self.kwargs.items() if name not in ("x", LABEL, "batch_size")}
         with torch.no_grad():
             batch = self.log_likelihood.shape[-1]
             model_trace = poutine.trace(self.model).get_trace(None, *self.args[1:], batch_size=batch, **rest)
         (x,) = (
-            site["value"] for site in sample_sites(prune_subsample_sites(model_trace)) if site["name"] not in self.z
+            site["value"]
+            for site in sample_sites(prune_subsample_sites(model_trace))
+            if site["name"] not in {*self.z, LABEL}
         )
         guide: Any = copy(self.guide)  # so that its own batch stays what it is
         if hasattr(guide, "start"):

@@ -13,6 +13,7 @@ from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor, nn
 
 from ltm_pyro.bounds.annealing import Annealing, Listener, Schedule
+from ltm_pyro.bounds.sites import LABEL
 from ltm_pyro.bounds.tempered_path import TemperedPath
 from ltm_pyro.bounds.weights import effective_sample_size, log_mean_exp
 from ltm_pyro.errors import InputError
@@ -134,6 +135,7 @@ class Sandwich:
         if "x" not in values:
             raise InputError(f"the model samples {sorted(values)}: expected its data at a site named 'x'")
         x = values.pop("x")
+        values.pop(LABEL, None)  # marginal in log p(x)
         return Simulated(values, x)
 
     @torch.no_grad()

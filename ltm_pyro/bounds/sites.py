@@ -13,6 +13,7 @@ from torch import Tensor
 from ltm_pyro.errors import InputError
 
 PARTICLES, SEQUENCES = -2, -1  # dims of the two plates
+LABEL = "r"  # the site of a text's label, which a model with a reward head samples when it writes a text
 
 
 def sample_sites(trace: Trace) -> list[dict]:

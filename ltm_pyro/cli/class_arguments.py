@@ -14,8 +14,8 @@ from ltm_pyro.runs.config import CLASSES
 from ltm_pyro.training.consent import read_arguments
 
 IMPORT_PATH = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
-OPTIONAL = ("--transport",)  # options of classes that a run may be without
-GROUPS = ("decoder", "prior", "transport", "guide", "fast", "slow")  # of arguments that may name a class
+OPTIONAL = ("--transport", "--reward")  # options of classes that a run may be without
+GROUPS = ("decoder", "prior", "transport", "guide", "reward", "fast", "slow")  # of arguments that may name a class
 
 
 def given(argv: Sequence[str], option: str) -> list[str]:

@@ -10,7 +10,7 @@ from ltm_pyro.cli.command import Command
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.names import did_you_mean
 
-SUITES = ("zero-shot", "generation", "gsm8k", "harness")  # each `evaluate` of `ltm_pyro.suites.NAME.suite`
+SUITES = ("zero-shot", "generation", "gsm8k", "harness", "labels")  # each `evaluate` of `ltm_pyro.suites.NAME.suite`
 
 
 def named_suite(argv: Sequence[str]) -> str | None:

@@ -9,6 +9,11 @@ from ltm_pyro.control.flow_fit import Texts as Texts
 from ltm_pyro.control.flow_fit import fit_control as fit_control
 from ltm_pyro.control.gain import ControlGain as ControlGain
 from ltm_pyro.control.gain import measure_gain as measure_gain
+from ltm_pyro.control.head_fit import HeadFit as HeadFit
+from ltm_pyro.control.label_gain import LabelGain as LabelGain
+from ltm_pyro.control.label_gain import measure_labels as measure_labels
+from ltm_pyro.control.labelled_draws import LabelledDraws as LabelledDraws
+from ltm_pyro.control.labelled_draws import draw_labelled as draw_labelled
 from ltm_pyro.control.posterior_draws import PosteriorDraws as PosteriorDraws
 from ltm_pyro.control.posterior_draws import draw_posteriors as draw_posteriors
 from ltm_pyro.control.prior import ControlPrior as ControlPrior

@@ -8,6 +8,7 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
+from pyro.distributions.util import scale_and_mask
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
@@ -17,11 +18,13 @@ from ltm_pyro.inference.prefix_cache import PrefixCache
 class LogJoint:
     r"""Log-joint (unnormalised log-posterior) of every sequence, :math:`\log p(x \mid z) + \log p(z)`, in nats.
 
+    If the batch has labels r, :math:`\log p(r \mid z)` of those that are known is added.
+
     A distribution with a method `for_learning` is replaced by the result. Computations that do not depend on z are done
     once, so that the model's weights must not change.
 
     Args:
-        model: with sites `z` and `x`.
+        model: with sites `z` and `x`, and `r` if it has a reward head.
         x, mask, kwargs: the batch.
     """
 
@@ -35,8 +38,9 @@ class LogJoint:
         plate = pyro.plate("particles", len(z), dim=-2) if len(batch_shape) == 2 else nullcontext()
         with self._shared, plate, _Held(z):
             trace = poutine.trace(self.model).get_trace(**self.batch)
-        sites = [trace.nodes["z"], trace.nodes["x"]]
-        return torch.stack([_density(site["fn"]).log_prob(site["value"]).expand(batch_shape) for site in sites]).sum(0)
+        nodes = trace.nodes
+        sites = [nodes["z"], nodes["x"], *(site for name, site in nodes.items() if name == "r" and site["is_observed"])]
+        return torch.stack([_log_prob(site).expand(batch_shape) for site in sites]).sum(0)
 
 
 class _Held(Messenger):
@@ -49,6 +53,11 @@ class _Held(Messenger):
     def _pyro_sample(self, msg: Any) -> None:
         if msg["name"] == "z":
             msg["value"], msg["done"] = self.z, True
+
+
+def _log_prob(site: dict[str, Any]) -> Tensor:
+    """Log-density of a site's value; zero where the site is masked, as that of a missing label."""
+    return scale_and_mask(_density(site["fn"]).log_prob(site["value"]), 1.0, site["mask"])
 
 
 def _density(fn: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from os import PathLike, fspath
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from ltm_pyro.ranges import SEED, whole
 
@@ -58,6 +58,9 @@ Keep = Annotated[str | None, Argument("the answer that is kept", "last|elbo|pred
 
 Given = Annotated[str | None, Argument(metavar="VALUE")]
 Attribute = Annotated[str | None, Argument(metavar="FIELD")]
+Wanted = Annotated[str | None, Argument(metavar="VALUE")]
+WantedBy = Literal["fit", "best", "weights", "langevin"]
+Candidates = Annotated[int | None, whole(1)]
 
 Out = Annotated[str | None, Argument("the results' folder")]
 Quick = Annotated[bool, Argument("smaller sizes, for a first look", alone=True)]

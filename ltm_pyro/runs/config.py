@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Settings = dict[str, Any]
 CLASSES = (  # given by class path
-    *("prior", "transport", "guide", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer"),
+    *("prior", "transport", "guide", "reward", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer"),
 )
 
 

@@ -53,6 +53,8 @@ def described(components: RunComponents) -> Settings:
             settings["transport"] = _class("transport", model.transport, ("z_shape", "thought_shape"))
         settings["guide"] = _class("guide", guide, ("z_shape",))
         settings["thought_width"] = model.prior.z_shape[2]
+        if model.reward is not None:
+            settings["reward"] = _class("reward", model.reward, ("z_shape",))
     if isinstance(model, MaskedDiffusionModel):
         settings["diffusion"] = {name: value for name, value in model.made_with.items() if name != "decoder"}
     return settings

@@ -14,6 +14,7 @@ from ltm_pyro.runs.arguments import (
     Argument,
     Attribute,
     BatchSize,
+    Candidates,
     Checkpoint,
     DiffusionSteps,
     Given,
@@ -25,12 +26,15 @@ from ltm_pyro.runs.arguments import (
     TopK,
     TopP,
     TrustCode,
+    Wanted,
+    WantedBy,
 )
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.draft import Draft, load_draft
 from ltm_pyro.runs.given import components_given
 from ltm_pyro.runs.loading import load, open_run
 from ltm_pyro.runs.rethinking import described, known_scores, refuse_unused, rethought
+from ltm_pyro.runs.wanted import thoughts_for
 from ltm_pyro.runs.writing import BATCH_SIZE, stream, texts
 from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.randomness import seed_everything
@@ -43,6 +47,9 @@ def generate(
     prompt: str = "",
     given: Given = None,
     attribute: Attribute = None,
+    reward: Wanted = None,
+    by: WantedBy = "fit",
+    candidates: Candidates = None,
     samples: Annotated[int, whole(1)] = 1,
     tokens: Annotated[int | None, whole(1)] = None,
     temperature: Temperature = 1.0,
@@ -65,6 +72,10 @@ def generate(
         prompt: the text to continue: q is fitted on it, then z is held; if left out, z is drawn from the prior.
         given: a value of the field that a control of the run was fitted to: z is then of p(z | value).
         attribute: this field, if the run has controls of several.
+        reward: a value of the labels that the run has learned: z is then inferred given this label too.
+        by: how: `fit`, q fitted to prompt and label; `best` of candidates of z by the reward head, or one of them drawn
+            by its `weights`; `langevin`, Metropolis-adjusted chains.
+        candidates: number of candidates of z for each text, by `best` or `weights`; 32 if left out.
         samples: number of texts, each with its own thoughts.
         tokens: the most to write; as many as the sequence length allows if left out.
         seed: seed of thoughts and tokens.
@@ -78,7 +89,8 @@ def generate(
         run, temperature, top_k, top_p, checkpoint, steps, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: at the call, for a prompt that is too long, or a draft that does not suit the run.
+        InputError: at the call, for a prompt that is too long, a draft that does not suit the run, or a label that it
+            has not learned.
     """
     sampling = Sampling(temperature, top_k, top_p)
     refuse_unused(rethink, keep)
@@ -87,6 +99,7 @@ def generate(
     draft_run = None if draft is None else load_draft(opened, draft, ahead, trust_code)
     _refuse_unfit(components, draft_run, steps)
     components = components_given(opened, components, checkpoint, given, attribute)
+    thoughts = thoughts_for(opened, components, reward, by, candidates)
     seed_everything(seed)  # after loading, so that z is the same with a draft and without
     if rethink or trace:
         if draft_run is not None:
@@ -96,9 +109,9 @@ def generate(
         return _rethought(rethought(opened, components, samples, *choice), samples, trace)
     request = (prompt, tokens, sampling, draft_run, steps)
     if samples == 1:
-        written: Iterator[str] = chain(stream(opened, components, *request), ["\n"])
+        written: Iterator[str] = chain(stream(opened, components, *request, thoughts), ["\n"])
     else:
-        several = texts(opened, components, samples, *request, batch_size)
+        several = texts(opened, components, samples, *request, batch_size, thoughts)
         written = (f"--- {number} ---\n{text}\n" for number, text in enumerate(several, 1))
     return written if draft_run is None else _remarked(written, draft_run)
 

@@ -211,7 +211,7 @@ class ComparisonFolder:
         with self.noted("the figures"):
             names = draw()
         self.refuse_unwritten()
-        say(f"\nSaved in {self.path}: table.md, records.csv, {RESULTS}, {SETTINGS}, {', '.join(names)}")
+        say(f"\nSaved in {self.path}: {', '.join(['table.md', 'records.csv', RESULTS, SETTINGS, *names])}")
 
     def write(self, name: str, text: str) -> Path:
         """Write a text file and return its path; a failure is reported, not raised."""

@@ -20,6 +20,7 @@ from ltm_pyro.ranges import in_range, whole
 from ltm_pyro.runs.arguments import (
     Attribute,
     BatchSize,
+    Candidates,
     Draws,
     FastSteps,
     Given,
@@ -30,6 +31,8 @@ from ltm_pyro.runs.arguments import (
     Temperature,
     TopK,
     TopP,
+    Wanted,
+    WantedBy,
 )
 from ltm_pyro.runs.config import Settings, as_dict
 from ltm_pyro.runs.ending import Ending, read
@@ -394,6 +397,9 @@ class TrainedRun:
         *,
         given: Given = None,
         attribute: Attribute = None,
+        reward: Wanted = None,
+        by: WantedBy = "fit",
+        candidates: Candidates = None,
         samples: Annotated[int, whole(1)] = 1,
         tokens: Annotated[int | None, whole(1)] = None,
         temperature: Temperature = 1.0,
@@ -409,6 +415,10 @@ class TrainedRun:
             prompt: the text to continue: q is fitted on it, then z is held; if empty, z is drawn from the prior.
             given: a value of the field that a control of the run was fitted to: z is then of p(z | value).
             attribute: this field, if the run has controls of several.
+            reward: a value of the labels that the run has learned: z is then inferred given this label too.
+            by: how: `fit`, q fitted to prompt and label; `best` of candidates of z by the reward head, or one of them
+                drawn by its `weights`; `langevin`, Metropolis-adjusted chains.
+            candidates: number of candidates of z for each text, by `best` or `weights`; 32 if None.
             samples: number of texts, each with its own thoughts.
             tokens: the most to write; as many as the sequence length allows if None.
             temperature, top_k, top_p: as for `ltm_pyro.generation.Sampling`.
@@ -417,12 +427,13 @@ class TrainedRun:
             keep: the answer that rethinking keeps, `last`, `elbo` or `predictive`; the last if None.
 
         Raises:
-            InputError: if the prompt is too long, the run has no control that knows the value, or it has no thoughts
-                to rethink.
+            InputError: if the prompt is too long, the run has no control or labels that know the value, or it has no
+                thoughts to rethink.
         """
         from ltm_pyro.generation import Sampling
         from ltm_pyro.runs.given import components_given
         from ltm_pyro.runs.rethinking import refuse_unused
+        from ltm_pyro.runs.wanted import thoughts_for
         from ltm_pyro.runs.writing import write_samples
 
         refuse_unused(rethink, keep)
@@ -432,7 +443,8 @@ class TrainedRun:
             return [record["text"] for record in self.rethink(prompt, rounds=rethink, keep=keep, scores=(), **sizes)]
         sampling = Sampling(temperature, top_k, top_p)
         components = components_given(self.run, self.components, self.checkpoint, given, attribute)
-        return write_samples(self.run, components, samples, seed, prompt, tokens, sampling)
+        thoughts = thoughts_for(self.run, components, reward, by, candidates)
+        return write_samples(self.run, components, samples, seed, prompt, tokens, sampling, thoughts)
 
     @in_range
     def rethink(

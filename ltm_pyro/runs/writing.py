@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ltm_pyro.generation import Sampling
     from ltm_pyro.models import AbstractModel
+    from ltm_pyro.runs.wanted import Thoughts
     from ltm_pyro.training.build import RunComponents
 
 
@@ -30,6 +31,7 @@ def stream(
     sampling: Sampling | None = None,
     draft: Draft | None = None,
     steps: int | None = None,
+    thoughts: Thoughts | None = None,
 ) -> Iterator[str]:
     """One text while it is written, beginning with the prompt.
 
@@ -40,12 +42,13 @@ def stream(
         sampling: the distribution that tokens are drawn from; the model's own if None.
         draft: the run that proposes tokens, if any.
         steps: of masked diffusion; one for each token if None.
+        thoughts: the source of z, as of `wanted.thoughts_for`; q fitted on the prompt, or the prior, if None.
 
     Raises:
         InputError: at the call, if the prompt is not UTF-8, or too long.
     """
     ids = encode(run, prompt)
-    written = _written(run, components, ids.expand(1, -1), tokens, sampling, draft, steps)
+    written = _written(run, components, ids.expand(1, -1), tokens, sampling, draft, steps, thoughts)
     return chain([shown_prompt(run.tokenizer, begun(run, prompt), ids)], pieces(run.tokenizer, ids, written))
 
 
@@ -59,6 +62,7 @@ def texts(
     draft: Draft | None = None,
     steps: int | None = None,
     batch_size: int = BATCH_SIZE,
+    thoughts: Thoughts | None = None,
 ) -> Iterator[str]:
     """Several texts, each with its own thoughts, in order, each as soon as it and all before it have ended.
 
@@ -72,7 +76,7 @@ def texts(
     shown = shown_prompt(run.tokenizer, begun(run, prompt), ids)
     for first in range(0, count, batch_size):
         prompts = ids.expand(min(batch_size, count - first), -1)
-        written = _written(run, components, prompts, tokens, sampling, draft, steps)
+        written = _written(run, components, prompts, tokens, sampling, draft, steps, thoughts)
         yield from (shown + text for text in whole_texts(run.tokenizer, prompts, written))
 
 
@@ -84,6 +88,7 @@ def _written(
     sampling: Sampling | None,
     draft: Draft | None,
     steps: int | None,
+    thoughts: Thoughts | None,
 ) -> Iterator[Tensor]:
     """The tokens of several texts after their prompts, shape (N, P); yields (N,) at a time."""
     from ltm_pyro.generation import write, write_by_diffusion, write_speculatively
@@ -95,7 +100,7 @@ def _written(
     room = room_for([model] if draft is None else [model, draft.components.model], prompt_length, tokens)
     if isinstance(model, MaskedDiffusionModel):
         return write_by_diffusion(model, prompts, tokens or room, sampling, run.tokenizer.eos_id, steps)
-    z = _thoughts(components, prompts[0], rows)
+    z = (thoughts or _thoughts)(components, prompts[0], rows)
     if draft is None:
         return write(model, z, prompts, tokens or room, sampling, run.tokenizer.eos_id)
     draft_z = _thoughts(draft.components, prompts[0], rows)
@@ -158,13 +163,14 @@ def write_samples(
     prompt: str = "",
     tokens: int | None = None,
     sampling: Sampling | None = None,
+    thoughts: Thoughts | None = None,
 ) -> list[str]:
     """Several texts from a seed; torch's generator is left unchanged. The other arguments are those of `texts`."""
     import torch
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return list(texts(run, components, count, prompt, tokens, sampling))
+        return list(texts(run, components, count, prompt, tokens, sampling, thoughts=thoughts))
 
 
 def keep_samples(run: Run, samples: Sequence[str]) -> None:

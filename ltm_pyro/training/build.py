@@ -19,6 +19,7 @@ from ltm_pyro.inference import FastLoop, SlowStep, differentiable_step
 from ltm_pyro.models import (
     AbstractDecoder,
     AbstractPrior,
+    AbstractReward,
     AbstractTransport,
     AutoregressiveModel,
     Decoder,
@@ -30,6 +31,7 @@ from ltm_pyro.ranges import refuse_outside, whole
 from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.decoder_arguments import add_decoder_arguments, make_decoder
 from ltm_pyro.training.dry_run import dry_run
+from ltm_pyro.training.labels import LABEL
 from ltm_pyro.training.memory import (
     refuse_batch_beyond_memory,
     refuse_transport_beyond_memory,
@@ -117,6 +119,13 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         default={"class_path": "ltm_pyro.MeanFieldGuide"},
         help="a class, by name or import path; its own arguments follow as --guide.NAME",
     )
+    parser.add_argument(
+        "--reward",
+        type=Callable[[ZShape], AbstractReward],
+        default=None,
+        help="a class that learns the labels of --data.label from z, p(r|z), by name or import path; its own arguments "
+        "follow as --reward.NAME. No labels if left out",
+    )
     parser.add_class_arguments(FastLoop, "fast")
     parser.add_class_arguments(SlowStep, "slow", skip={"steps"})
     parser.add_class_arguments(TrainSettings, "train")
@@ -139,6 +148,8 @@ def build(parser: ArgumentParser, config: Namespace, tokenizer: Tokenizer | Stan
     refuse_weights_beyond_memory(config, vocabulary)
     built = _instantiate(parser, config)
     thoughtless = config.model != "latent-thought"
+    if thoughtless and config.reward is not None:
+        raise InputError(f"--reward reads thoughts, which --model {config.model} has none of: leave it out")
     decoder = make_decoder(built.decoder, vocabulary, config.data.length, bos_id, thoughtless=thoughtless)
     built.slow.steps = config.train.schedule_steps or config.train.steps
     if config.model == "autoregressive":
@@ -164,7 +175,10 @@ def build(parser: ArgumentParser, config: Namespace, tokenizer: Tokenizer | Stan
             f"{type(prior).__name__} has {kind} thoughts, which {type(guide).__name__} does not draw: "
             f"give --guide {fitting}"
         )
-    return RunComponents(LatentThoughtModel(prior, decoder, transport), guide, built.fast, built.slow)
+    reward = None if built.reward is None else made("--reward", built.reward, prior.z_shape)
+    if reward is not None:
+        reward.prepare(vocabulary)
+    return RunComponents(LatentThoughtModel(prior, decoder, transport, reward), guide, built.fast, built.slow)
 
 
 def _transport(config: Namespace, make: Any, prior: AbstractPrior, thought_shape: ZShape) -> AbstractTransport | None:
@@ -212,8 +226,9 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
     """
     refuse_weights_beyond_memory(config, config.data.vocabulary)
     refuse_batch_beyond_memory(config)
-    for name in ("prior", "guide", *(["transport"] if config.transport else [])):
+    for name in ("prior", "guide", *(name for name in ("transport", "reward") if config[name] is not None)):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
+    refuse_label_alone(config)
     components = build(parser, config, StandInTokenizer())
     if next(components.global_parameters(), None) is None:
         raise InputError(
@@ -236,6 +251,18 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
     return components
 
 
+def refuse_label_alone(config: Namespace) -> None:
+    """Raise InputError if labels are read that nothing learns, or learned that are not read."""
+    label = config.data.label
+    if config.reward is not None and not label:
+        raise InputError(f"--reward learns labels, and none are read. {LABEL}, or leave --reward out")
+    if label and config.reward is None:
+        raise InputError(
+            f"--data.label {label}: nothing learns these labels. Give --reward CategoricalReward, or GaussianReward "
+            "for numbers, or leave --data.label out"
+        )
+
+
 def _refuse_abstract(argument: str, class_path: str) -> None:
     module, name = class_path.rsplit(".", 1)
     if isabstract(getattr(import_module(module), name, None)):
@@ -249,7 +276,7 @@ def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
         config.decoder.pop(name, None)
     if config.decoder.get("inner") is None:  # an earlier version had no such argument
         config.decoder.pop("inner", None)
-    names = ("model", "decoder", "prior", "transport", "thought_width", "guide", "data.length")
+    names = ("model", "decoder", "prior", "transport", "thought_width", "guide", "reward", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + read_bytes(tokenizer_file, TOKENIZER_BYTES)
     return hashlib.sha256(content).hexdigest()[:16]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ltm_pyro.bounds import AbstractGradient, AbstractObjective
 from ltm_pyro.guides import AbstractEncoder, AbstractGuide
 from ltm_pyro.inference import WeightObserver
-from ltm_pyro.models import AbstractDecoder, AbstractPrior, AbstractTransport
+from ltm_pyro.models import AbstractDecoder, AbstractPrior, AbstractReward, AbstractTransport
 from ltm_pyro.training.removed_arguments import refusal_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ FAMILIES = {
     "decoder": AbstractDecoder,
     "prior": AbstractPrior,
     "transport": AbstractTransport,
+    "reward": AbstractReward,
     "guide": AbstractGuide,
     "encoder": AbstractEncoder,
     "bound": AbstractObjective,

@@ -17,6 +17,7 @@ from ltm_pyro.models.priors import SlowStepContext
 from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.diagnosis import DivergedError, first_non_finite, offending_rows
 from ltm_pyro.training.interruption import Interruption
+from ltm_pyro.training.labels import labelled_inputs, prepare_labels
 from ltm_pyro.training.processes import Processes
 from ltm_pyro.training.randomness import random_state, remark_on_threads, restore_random_state, seed_torch
 from ltm_pyro.training.records import per_token
@@ -76,6 +77,7 @@ class Trainer:
         size, accumulate, count = self.settings.batch_size, self.settings.accumulate, self.processes.count
         self.slices = count_slices(size, accumulate, count, len(batches.sequences))
         refuse_unshared(components, self.slices, count)
+        prepare_labels(components.model, batches.sequences)
         self.svi = components.to(accelerator.device).svi()
         self.step, self.tokens, self.remark = 0, 0, ""
         self.processes.share(list(components.state_dict().values()))
@@ -242,7 +244,7 @@ class Trainer:
     def _learn(self, batch: Batch, tokens: int) -> Terms:
         """One slow step; the terms of the whole batch."""
         if self.slices == 1:
-            return self.svi.step(**batch.inputs)
+            return self.svi.step(**self._inputs(batch))
         own = self.settings.accumulate
         numbers = range(self.processes.rank * own, (self.processes.rank + 1) * own)
         slices = (self._slice(batch, number) for number in numbers)
@@ -253,7 +255,10 @@ class Trainer:
     def _slice(self, batch: Batch, number: int) -> dict[str, Any]:
         """One slice, and its own noise: the same whichever process works on it, after whatever else."""
         seed_torch(self.settings.seed, self.step, number)
-        return part_of(batch, number, self.slices).inputs
+        return self._inputs(part_of(batch, number, self.slices))
+
+    def _inputs(self, batch: Batch) -> dict[str, Any]:
+        return labelled_inputs(self.components.model, batch, self.batches.sequences.annotations.values)
 
     def _watched(self, batch: Batch) -> AbstractContextManager[dict[str, Any]]:
         """Within, the prior looks on at a slow step; what it says belongs in the log."""
@@ -283,7 +288,7 @@ class Trainer:
     def _diverged(self, error: NonFiniteError, batch: Batch) -> DivergedError:
         rows = offending_rows(error.terms)
         if self.slices == 1:
-            inputs = batch.inputs
+            inputs = self._inputs(batch)
         else:  # its posteriors have gone, or are another process's
             inputs = self._slice(batch, rows[0] * self.slices // len(batch.ids))
             self.svi.fit(**inputs)
