@@ -23,6 +23,7 @@ from ltm_pyro.models.masked_sequence import MaskedSequence as MaskedSequence
 from ltm_pyro.models.priors import *  # noqa: F403  # all that is listed there
 from ltm_pyro.models.rewards import *  # noqa: F403  # all that is listed there
 from ltm_pyro.models.token_sequence import TokenSequence as TokenSequence
+from ltm_pyro.models.transports import *  # noqa: F403
 from ltm_pyro.offered import offered
 
 if not TYPE_CHECKING:  # a type checker reads the lines above

@@ -14,6 +14,7 @@ from ltm_pyro.models.rewards import AbstractReward
 from ltm_pyro.models.rewards.abstract import checked_reward
 from ltm_pyro.models.rewards.site import label_site
 from ltm_pyro.models.token_sequence import TokenSequence
+from ltm_pyro.models.transports import AbstractTransport
 
 
 class LatentThoughtModel(AbstractModel):
@@ -27,19 +28,24 @@ class LatentThoughtModel(AbstractModel):
     Where the prior's thoughts are of another width than the decoder, or one-hot, a learned linear projection maps them
     to the decoder's width. For one-hot thoughts the projection is the codebook: one vector for each code.
 
+    With a transport T the decoder reads T(z) instead, and the site `z` is z0:
+    :math:`p_\theta(x, z_0) = p(z_0)\,p_\theta(x \mid T(z_0))` (Kong et al., 2026, arXiv 2602.06584). It takes the place
+    of the projection; for one-hot thoughts it reads the codebook's vectors.
+
     With a reward head there is a third site, `r`, batch (B,), event (): the text's label, :math:`p_\theta(r \mid z)`,
     a child of z beside x. Missing labels are marginal, so that the model is semi-supervised.
 
     Args:
         prior: a module whose forward returns p(z), of event shape `prior.z_shape`: (L, K) as the decoder's, any width.
         decoder: the likelihood of a text given its thoughts, such as a `Decoder`.
+        transport: T, such as a `TransformerTransport`; None for none.
         reward: the likelihood of a text's label given its thoughts, built with `prior.z_shape`; None without labels.
 
     Attributes:
-        projection: this linear map; None where z goes to the decoder unchanged.
+        projection: the linear map; None where there is none.
 
     Raises:
-        InputError: if prior and decoder disagree about layers or thoughts.
+        InputError: if prior and decoder disagree about layers or thoughts, or the transport's shapes are not theirs.
 
     Example:
         >>> from ltm_pyro.models import Decoder, GaussianPrior
@@ -51,8 +57,15 @@ class LatentThoughtModel(AbstractModel):
 
     prior: AbstractPrior
     projection: nn.Linear | None
+    transport: AbstractTransport | None
 
-    def __init__(self, prior: AbstractPrior, decoder: AbstractDecoder, reward: AbstractReward | None = None) -> None:
+    def __init__(
+        self,
+        prior: AbstractPrior,
+        decoder: AbstractDecoder,
+        transport: AbstractTransport | None = None,
+        reward: AbstractReward | None = None,
+    ) -> None:
         super().__init__()
         require_instance("prior", prior, AbstractPrior, "GaussianPrior(decoder.z_shape)")
         require_instance("decoder", decoder, AbstractDecoder, "Decoder(vocabulary=1000)")
@@ -61,15 +74,23 @@ class LatentThoughtModel(AbstractModel):
                 f"the prior models z of shape {tuple(prior.z_shape)}, the decoder expects (L, K, D) = "
                 f"{decoder.z_shape}: build the prior with decoder.z_shape, or with another D alone"
             )
-        self.prior, self.decoder, self.projection = prior, decoder, None
+        self.prior, self.decoder, self.projection, self.transport = prior, decoder, None, transport
         width = prior.z_shape[-1]
-        if width != decoder.z_shape[-1] or prior.discrete:
+        if transport is not None:
+            _refuse_unfit(transport, prior, decoder)
+        if prior.discrete or (transport is None and width != decoder.z_shape[-1]):
             self.projection = nn.Linear(width, decoder.z_shape[-1], bias=False)
             nn.init.normal_(self.projection.weight, std=prior.square_norm**-0.5)  # so that a thought has unit variance
         self.reward = checked_reward(reward, prior.z_shape)
 
     def thoughts(self, z: Tensor) -> Tensor:
-        return z if self.projection is None else self.projection(z)
+        vectors = z if self.projection is None else self.projection(z)
+        return vectors if self.transport is None else self.transport(vectors)
+
+    def compile_passes(self, mode: str = "default") -> None:
+        super().compile_passes(mode)
+        if self.transport is not None:
+            self.transport.compile()  # of a few vectors: no CUDA graph of its own
 
     def forward(
         self,
@@ -97,3 +118,19 @@ class LatentThoughtModel(AbstractModel):
             text = pyro.sample("x", TokenSequence(self.decoder, self.thoughts(z), mask, previous, length), obs=x)
             label_site(self.reward, z, text, r, prompts, writes=x is None)
             return text
+
+
+def _refuse_unfit(transport: AbstractTransport, prior: AbstractPrior, decoder: AbstractDecoder) -> None:
+    """Refuse a transport whose shapes are not those of prior and decoder.
+
+    Raises:
+        InputError: with the shapes to build it with.
+    """
+    require_instance("transport", transport, AbstractTransport, "TransformerTransport(prior.z_shape, decoder.z_shape)")
+    source, target = tuple(decoder.z_shape if prior.discrete else prior.z_shape), tuple(decoder.z_shape)
+    if (transport.z_shape, transport.thought_shape) != (source, target):
+        behind = ", from the codebook's vectors," if prior.discrete else ""
+        raise InputError(
+            f"the transport maps {transport.z_shape} to {transport.thought_shape}, where prior and decoder need "
+            f"{source}{behind} to {target}: build it with {type(transport).__name__}({source}, {target})"
+        )

@@ -14,7 +14,8 @@ from ltm_pyro.runs.config import CLASSES
 from ltm_pyro.training.consent import read_arguments
 
 IMPORT_PATH = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
-GROUPS = ("decoder", "prior", "guide", "reward", "fast", "slow")  # of arguments that may name a class
+OPTIONAL = ("--transport", "--reward")  # options of classes that a run may be without
+GROUPS = ("decoder", "prior", "transport", "guide", "reward", "fast", "slow")  # of arguments that may name a class
 
 
 def given(argv: Sequence[str], option: str) -> list[str]:
@@ -65,6 +66,18 @@ def files_as_text(argv: Sequence[str], check: Callable[[Mapping[str, Any], Path]
             arguments = check(_without(content, named), path)
             words.append(equals + yaml.safe_dump(dict(arguments), sort_keys=False))
         else:
+            words.append(word)
+    return words
+
+
+def without_nulls(argv: Sequence[str]) -> list[str]:
+    """The words without `--transport null` or `--reward null`: no class is the default once the words name the argument."""
+    words: list[str] = []
+    for word in argv:
+        option, _, value = word.partition("=")
+        if words and words[-1] in OPTIONAL and word == "null":
+            words.pop()
+        elif not (option in OPTIONAL and value == "null"):
             words.append(word)
     return words
 

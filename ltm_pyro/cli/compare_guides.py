@@ -19,7 +19,10 @@ arguments of ltm train for this guide alone:
 Each q is fitted as for the tables of `ltm evaluate`, by natural steps where its family has them. A guide with --fast
 arguments, other than --fast.steps and --fast.patience, is fitted by the run's fast loop with these arguments.
 """
-NOT_HERE = ("--model", "--prior", "--decoder", "--data", "--train", "--thought_width", "--run", "--recipe", "--config")
+NOT_HERE = (
+    *("--model", "--prior", "--transport", "--decoder", "--data", "--train", "--thought_width"),
+    *("--run", "--recipe", "--config"),
+)
 
 
 def _variants(arguments: dict[str, Any]) -> dict[str, Any]:

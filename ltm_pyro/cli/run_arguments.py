@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.cli.arguments import add_device, parse
-from ltm_pyro.cli.class_arguments import files_as_text, named_classes, names_own_code, without_overruled_shares
+from ltm_pyro.cli.class_arguments import (
+    files_as_text,
+    named_classes,
+    names_own_code,
+    without_nulls,
+    without_overruled_shares,
+)
 from ltm_pyro.cli.decoder_argv import USUAL, Choice, chosen_decoder, named_recipe
 from ltm_pyro.errors import InputError
 from ltm_pyro.runs.arguments import TRUST
@@ -51,7 +57,8 @@ def configured(argv: Sequence[str], defaults: Mapping[str, Any] | None = None) -
         say_once(arguments.remark)
         return decoder.of_file(arguments.values)
 
-    config = parse(parser, decoder.argv(files_as_text(_files_first(argv), check_file)))
+    words = without_nulls(files_as_text(_files_first(argv), check_file))
+    config = parse(parser, decoder.argv(words))
     if missing := missing_value(config):
         raise InputError(f"--{missing} null: expected a value; leave the argument out for its default")
     config = with_tokenizer_of_decoder(with_tokenizer_of_start(config))

@@ -30,6 +30,7 @@ def paper_flops_per_token(decoder: AbstractDecoder, fast_steps: int) -> float:
     with N all weights, frozen ones too, the embedding once, L and D those of the thoughts: forward, backward and weight
     gradients in every pass, and causal attention over the whole text, T / 2 keys for each query, whatever the window.
     The formula gives the paper's 4.07, 5.52 and 32.2 G for its three models. An autoregressive model has no fast steps.
+    The weights are those of the decoder alone, without prior, transport and guide.
 
     Args:
         decoder: the model's decoder, on any device, `meta` included.
@@ -45,8 +46,8 @@ def spent_flops_per_token(model: AbstractModel, guide: Any, fast: FastLoop, slow
 
     Copies of model and guide take two training steps on random texts of full length, one with a single fast step and
     one with two, under torch's FLOP counter; the difference stands for every further fast step. The count covers model,
-    prior, guide and bounds, an encoder's passes included. The padding of texts shorter than the decoder's length costs
-    as much as tokens do, but does not count as tokens.
+    prior, transport, guide and bounds, an encoder's passes included. The padding of texts shorter than the decoder's
+    length costs as much as tokens do, but does not count as tokens.
 
     Args:
         model, guide: initialised, or trained; they are copied to the CPU.

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 Settings = dict[str, Any]
-# arguments that take a class path
-CLASSES = ("prior", "guide", "reward", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer")
+CLASSES = (  # given by class path
+    *("prior", "transport", "guide", "reward", "fast.bound", "slow.bound", "fast.optimizer", "slow.optimizer"),
+)
 
 
 def recipes() -> list[str]:

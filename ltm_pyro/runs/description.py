@@ -49,6 +49,8 @@ def described(components: RunComponents) -> Settings:
     }
     if isinstance(model, LatentThoughtModel):
         settings["prior"] = _class("prior", model.prior, ("z_shape",))
+        if model.transport is not None:
+            settings["transport"] = _class("transport", model.transport, ("z_shape", "thought_shape"))
         settings["guide"] = _class("guide", guide, ("z_shape",))
         settings["thought_width"] = model.prior.z_shape[2]
         if model.reward is not None:

@@ -52,6 +52,7 @@ class DemoService:
     def about(self) -> Event:
         """Facts about the run for the page, and the ranges of its inputs."""
         layers, thoughts, width = self.model.prior.z_shape  # type: ignore[union-attr]
+        transport = getattr(self.model, "transport", None)
         return {
             "name": self.name,
             "length": self.length,
@@ -59,7 +60,7 @@ class DemoService:
             "layers": layers,
             "thoughts": thoughts,
             "width": width,
-            "prior": type(self.model.prior).__name__,
+            "prior": " with ".join(type(part).__name__ for part in (self.model.prior, transport) if part is not None),
             "guide": type(self.guide).__name__,
             "window": WINDOW,
             "limits": {**LIMITS, "tokens": min(LIMITS["tokens"], self.length)},

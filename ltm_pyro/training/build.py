@@ -20,6 +20,7 @@ from ltm_pyro.models import (
     AbstractDecoder,
     AbstractPrior,
     AbstractReward,
+    AbstractTransport,
     AutoregressiveModel,
     Decoder,
     LatentThoughtModel,
@@ -31,7 +32,11 @@ from ltm_pyro.training.components import RunComponents
 from ltm_pyro.training.decoder_arguments import add_decoder_arguments, make_decoder
 from ltm_pyro.training.dry_run import dry_run
 from ltm_pyro.training.labels import LABEL
-from ltm_pyro.training.memory import refuse_batch_beyond_memory, refuse_weights_beyond_memory
+from ltm_pyro.training.memory import (
+    refuse_batch_beyond_memory,
+    refuse_transport_beyond_memory,
+    refuse_weights_beyond_memory,
+)
 from ltm_pyro.training.own_classes import made
 from ltm_pyro.training.parse_errors import refusal_within
 from ltm_pyro.training.pinning import without_places
@@ -102,6 +107,13 @@ def add_arguments(parser: ArgumentParser, decoder: type[AbstractDecoder] = Decod
         help="width of a thought vector; the decoder's if left out, else one learned matrix maps it to that",
     )
     parser.add_argument(
+        "--transport",
+        type=Callable[[ZShape, ZShape], AbstractTransport],
+        default=None,
+        help="a class of maps from z to the thoughts that the decoder reads, by name or import path; its own arguments "
+        "follow as --transport.NAME. None if left out, or null",
+    )
+    parser.add_argument(
         "--guide",
         type=Callable[[ZShape], AbstractGuide],
         default={"class_path": "ltm_pyro.MeanFieldGuide"},
@@ -152,6 +164,7 @@ def build(parser: ArgumentParser, config: Namespace, tokenizer: Tokenizer | Stan
         raise InputError("decoder.thoughts=0 leaves no thoughts: give 1 or more, or --model autoregressive")
     layers, thoughts, width = decoder.z_shape
     prior = made("--prior", built.prior, (layers, thoughts, config.thought_width or width))
+    transport = _transport(config, built.transport, prior, decoder.z_shape)
     guide = made("--guide", built.guide, prior.z_shape)
     guide.attach_tokenizer(tokenizer)
     guide.prepare(vocabulary)
@@ -165,7 +178,27 @@ def build(parser: ArgumentParser, config: Namespace, tokenizer: Tokenizer | Stan
     reward = None if built.reward is None else made("--reward", built.reward, prior.z_shape)
     if reward is not None:
         reward.prepare(vocabulary)
-    return RunComponents(LatentThoughtModel(prior, decoder, reward), guide, built.fast, built.slow)
+    return RunComponents(LatentThoughtModel(prior, decoder, transport, reward), guide, built.fast, built.slow)
+
+
+def _transport(config: Namespace, make: Any, prior: AbstractPrior, thought_shape: ZShape) -> AbstractTransport | None:
+    """The transport from the prior's values, or from the codebook's vectors, to the decoder's thoughts; None for none.
+
+    Args:
+        config: of the run.
+        make: a function of the two shapes that makes the transport; None for none.
+        prior: of the run.
+        thought_shape: the decoder's.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    if make is None:
+        return None
+    source = thought_shape if prior.discrete else prior.z_shape
+    refuse_transport_beyond_memory(config.transport, source, thought_shape)
+    transport: AbstractTransport = made("--transport", make, source, thought_shape, base="z_shape, thought_shape")
+    return transport
 
 
 def _instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
@@ -193,7 +226,7 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
     """
     refuse_weights_beyond_memory(config, config.data.vocabulary)
     refuse_batch_beyond_memory(config)
-    for name in ("prior", "guide", *(["reward"] if config.reward is not None else [])):
+    for name in ("prior", "guide", *(name for name in ("transport", "reward") if config[name])):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
     refuse_label_alone(config)
     components = build(parser, config, StandInTokenizer())
@@ -243,7 +276,7 @@ def fingerprint(config: Namespace, tokenizer_file: Path) -> str:
         config.decoder.pop(name, None)
     if config.decoder.get("inner") is None:  # an earlier version had no such argument
         config.decoder.pop("inner", None)
-    names = ("model", "decoder", "prior", "thought_width", "guide", "reward", "data.length")
+    names = ("model", "decoder", "prior", "transport", "thought_width", "guide", "reward", "data.length")
     shaping = {name: repr(_whole(config.get(name))) for name in names if config.get(name) is not None}
     content = repr(shaping).encode() + read_bytes(tokenizer_file, TOKENIZER_BYTES)
     return hashlib.sha256(content).hexdigest()[:16]

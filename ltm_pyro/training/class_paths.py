@@ -18,7 +18,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.guides import AbstractGuide
 from ltm_pyro.inference import WeightObserver
 from ltm_pyro.known_classes import PACKAGES, classes_named, is_known, known_class
-from ltm_pyro.models import AbstractDecoder, AbstractPrior, AbstractReward
+from ltm_pyro.models import AbstractDecoder, AbstractPrior, AbstractReward, AbstractTransport
 from ltm_pyro.training.decoder_arguments import normal_form
 from ltm_pyro.training.observers import GradientAverage  # noqa: F401  (a name that `slow.observer` may give)
 from ltm_pyro.training.parse_errors import no_such_class
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 FAMILIES = (
-    *(AbstractDecoder, AbstractPrior, AbstractGuide, AbstractReward, WeightObserver),
+    *(AbstractDecoder, AbstractPrior, AbstractTransport, AbstractGuide, AbstractReward, WeightObserver),
     *(AbstractObjective, AbstractGradient, AbstractSchedule, Optimizer),
 )
 NETWORKS = ("ltm_pyro.", "torch.nn.")  # modules that may define a class for an argument of type nn.Module

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.allocation import machine_memory
 from ltm_pyro.errors import InputError
@@ -11,6 +12,7 @@ from ltm_pyro.training.decoder_settings import is_flat
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
+Shape = tuple[int, int, int]
 FLOAT = 4  # bytes
 LAYER = 100_000  # bytes of a layer's Python objects, at any width
 LARGEST = 2**62  # bytes; larger estimates are not printed
@@ -62,6 +64,34 @@ def refuse_batch_beyond_memory(config: Namespace) -> None:
             f"a batch's tokens (train.batch_size {config.train.batch_size}, data.length {config.data.length})": tokens,
         }
     )
+
+
+def refuse_transport_beyond_memory(transport: Namespace, z_shape: Shape, thought_shape: Shape) -> None:
+    """Refuse a transport of the library whose weights exceed this machine's memory.
+
+    The weights of one layer and of two are counted on the meta device, where they take none; all layers are alike.
+
+    Args:
+        transport: its class path and arguments.
+        z_shape, thought_shape: as its constructor takes them.
+
+    Raises:
+        InputError: naming the transport.
+    """
+    import torch
+
+    module, _, name = transport.class_path.rpartition(".")
+    if module.split(".")[0] != "ltm_pyro":
+        return
+    arguments: dict[str, Any] = vars(transport.get("init_args") or type(transport)())
+    with torch.device("meta"):
+        make = getattr(import_module(module), name)
+        single, double = (make(z_shape, thought_shape, **{**arguments, "layers": layers}) for layers in (1, 2))
+    first, both = (sum(weight.numel() for weight in of.parameters()) for of in (single, double))
+    layers = arguments.get("layers", 1)
+    sizes = " ".join(f"--transport.{key} {value}" for key, value in arguments.items() if value is not None)
+    total = FLOAT * (first + (layers - 1) * (both - first)) + LAYER * layers
+    _refuse({f"the weights of the transport ({sizes})": total})
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -44,7 +44,7 @@ def _missing(config: Namespace) -> Iterator[str]:
     for name in NEEDED:
         if config.get(name) is None:
             yield name
-    for name in ("prior", "guide", "reward"):
+    for name in ("prior", "transport", "guide", "reward"):
         yield from _missing_of_named(name, config.get(name))
 
 

@@ -22,6 +22,7 @@ from ltm_pyro.contracts import (
     check_repetition,
     check_rows,
     check_terms,
+    check_thoughts,
     check_value,
     require,
 )
@@ -60,7 +61,7 @@ def made(argument: str, make: Callable[..., Any], *arguments: Any, base: str = "
 
 
 def check_own_classes(components: RunComponents, length: int) -> None:
-    """Run the cheap checks of `ltm_pyro.testing` on a run's decoder, prior, guide and bounds.
+    """Run the cheap checks of `ltm_pyro.testing` on a run's decoder, prior, transport, guide and bounds.
 
     Only classes from outside the library are checked. The objects and torch's random state are unchanged.
 
@@ -79,6 +80,10 @@ def check_own_classes(components: RunComponents, length: int) -> None:
         if model.prior is not None and is_own(model.prior):
             with _contract_errors("--prior", model.prior):
                 _check_prior(deepcopy(model.prior))
+        transport = getattr(model, "transport", None)
+        if transport is not None and is_own(transport):
+            with _contract_errors("--transport", transport):
+                check_thoughts(deepcopy(transport))
         if model.prior is not None and is_own(guide):
             with _contract_errors("--guide", guide):
                 _check_guide(deepcopy(guide), model.prior, length)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ltm_pyro.bounds import AbstractGradient, AbstractObjective
 from ltm_pyro.guides import AbstractEncoder, AbstractGuide
 from ltm_pyro.inference import WeightObserver
-from ltm_pyro.models import AbstractDecoder, AbstractPrior, AbstractReward
+from ltm_pyro.models import AbstractDecoder, AbstractPrior, AbstractReward, AbstractTransport
 from ltm_pyro.training.removed_arguments import refusal_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FAMILIES = {
     "decoder": AbstractDecoder,
     "prior": AbstractPrior,
+    "transport": AbstractTransport,
     "reward": AbstractReward,
     "guide": AbstractGuide,
     "encoder": AbstractEncoder,
@@ -125,6 +126,8 @@ def _no_class(complaint: Complaint, family: type) -> str:
         value, reason = missing[1], f"there is no such {complaint.key.rsplit('.', 1)[-1]}"
     elif reason == "this is the path of none":
         reason = f"this is no class that derives from {family.__name__}"
+    elif reason.startswith("Dict must include a class_path"):
+        value, reason = "", "arguments are given, and no class; name it too"
     elif required := REQUIRED.search(reason):
         options = " and ".join(f"--{complaint.key}.{name}" for name in required[1].split(", "))
         return _sentences(f"--{complaint.key} {value}: give {options} too, which has no default")
@@ -136,7 +139,7 @@ def _no_class(complaint: Complaint, family: type) -> str:
     near = _near(value.rsplit(".", 1)[-1], class_names - {value.rsplit(".", 1)[-1]})
     names = ", ".join(sorted(class_names))
     choices = f"Known: {names}; or the import path of a class of your own"
-    return _sentences(f"--{complaint.key} {value}: {reason}", near, choices)
+    return _sentences(f"--{complaint.key} {value}".rstrip() + f": {reason}", near, choices)
 
 
 def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
@@ -145,7 +148,7 @@ def _no_option(parser: ArgumentParser, name: str, class_path: str) -> str:
         return _sentences(f"there is no argument --{name}", _near(f"--{name}", known))
     owner, option = name.rsplit(".", 1)
     module, cls = class_path.rsplit(".", 1)
-    arguments = set(inspect.signature(getattr(import_module(module), cls)).parameters) - {"z_shape"}
+    arguments = set(inspect.signature(getattr(import_module(module), cls)).parameters) - {"z_shape", "thought_shape"}
     near = _near(option, arguments, f"--{owner}.")
     takes = f"It takes: {', '.join(sorted(arguments)) or 'none'}"
     return _sentences(f"--{name}: {cls} takes no argument {option!r}", near, takes)

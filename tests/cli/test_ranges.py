@@ -19,6 +19,7 @@ COMMANDS = {  # by its module, or the suite, the words before its options
     "inspect": ["inspect", "nowhere"],
     "plot": ["plot", "nowhere"],
     "serve": ["serve", "nowhere"],
+    "sums": ["sums", "nowhere"],
     "generation": ["evaluate", "nowhere", "--suite", "generation"],
     "gsm8k": ["evaluate", "nowhere", "--suite", "gsm8k"],
     "harness": ["evaluate", "nowhere", "--suite", "harness", "--tasks", "sciq"],

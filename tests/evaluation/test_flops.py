@@ -15,6 +15,7 @@ from ltm_pyro import (
     LatentThoughtModel,
     MaskedDiffusionModel,
     MeanFieldGuide,
+    MLPTransport,
     SemiAmortisedGuide,
     SlowStep,
     guides,
@@ -41,8 +42,8 @@ def decoder_of(length, window, thoughts=K):
     )
 
 
-def spent(decoder, fast_steps, *, guide=MeanFieldGuide, slow_particles=1, averages=False, tokens=1.0):
-    model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
+def spent(decoder, fast_steps, *, guide=MeanFieldGuide, slow_particles=1, averages=False, tokens=1.0, transport=None):
+    model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder, transport)
     guide = guide(decoder.z_shape)
     guide.prepare(V)
     bound = ELBO() if slow_particles == 1 else ImportanceWeighted(slow_particles)
@@ -92,6 +93,17 @@ def test_what_the_loops_spend_is_what_a_sum_by_hand_gives(length, window, fast_s
 def test_a_guide_that_holds_its_posterior_in_tensors_costs_no_products_with_the_text(guide):
     decoder = decoder_of(*DENSE)
     assert spent(decoder, 3, guide=getattr(guides, guide)) == pytest.approx(by_hand(decoder, 3), rel=0.01)
+
+
+def test_a_transport_is_counted():
+    decoder = decoder_of(*DENSE)
+    layers, hidden, size = 2, 40, LAYERS * K * D
+    found = spent(decoder, 3, transport=MLPTransport(decoder.z_shape, layers=layers, hidden=hidden))
+    product = 2 * size * hidden
+    held = 2 * 2 * layers * product  # forward, and the gradient of z
+    thoughts = LAYERS * 2 * K * 2 * D * D  # whose gradient by T(z) the slow pass needs as well
+    learned = (3 * 2 * layers - 1) * product + thoughts  # no gradient of z
+    assert (found - by_hand(decoder, 3)) * decoder.length == pytest.approx(3 * held + learned, rel=1e-9)
 
 
 def test_an_encoder_is_counted():

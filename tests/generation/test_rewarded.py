@@ -29,7 +29,7 @@ NO_PROMPT = torch.zeros(400, 0, dtype=torch.long)
 def on_the_plane(reward):
     """A model whose thoughts are two numbers, p(z) = N(0, I)."""
     decoder = decoder_with(layers=1, thoughts=1, length=6)
-    return LatentThoughtModel(GaussianPrior(SHAPE).double(), decoder, reward).double()
+    return LatentThoughtModel(GaussianPrior(SHAPE).double(), decoder, reward=reward).double()
 
 
 def planted():
@@ -118,7 +118,7 @@ def with_head(**options):
     tiny = TinyModel(length=8)
     head = CategoricalReward(tiny.decoder.z_shape, **options)
     head.prepare(tiny.decoder.vocabulary)
-    tiny.model = LatentThoughtModel(tiny.model.prior, tiny.decoder, large_weights(head))
+    tiny.model = LatentThoughtModel(tiny.model.prior, tiny.decoder, reward=large_weights(head))
     return tiny
 
 
@@ -181,6 +181,6 @@ def test_what_cannot_be_done_is_refused():
     with pytest.raises(InputError, match="two or more steps"):
         langevin_thoughts(tiny.model, tiny.guide, fast, tiny.x, r, steps=1)
     codes = CodebookPrior(tiny.decoder.z_shape, codes=3)
-    model = LatentThoughtModel(codes, tiny.decoder, CategoricalReward(codes.z_shape)).double()
+    model = LatentThoughtModel(codes, tiny.decoder, reward=CategoricalReward(codes.z_shape)).double()
     with pytest.raises(InputError, match="one-hot thoughts, which Langevin dynamics cannot move"):
         langevin_thoughts(model, CategoricalGuide(codes.z_shape), fast, tiny.x, r)

@@ -35,7 +35,7 @@ def labelled(head=CategoricalReward, **options):
     tiny = TinyModel(length=6)
     reward = head(tiny.decoder.z_shape, **options)
     reward.prepare(tiny.decoder.vocabulary)
-    tiny.model = LatentThoughtModel(tiny.model.prior, tiny.decoder, large_weights(reward))
+    tiny.model = LatentThoughtModel(tiny.model.prior, tiny.decoder, reward=large_weights(reward))
     return tiny
 
 
@@ -43,7 +43,7 @@ def over_codes(values=3, **options):
     """A model with two one-hot thoughts of three codes, its texts, and every z: (9, 1, 2, 3)."""
     decoder = TinyModel(layers=1, length=6, vocabulary=5).decoder
     prior = CodebookPrior(decoder.z_shape, codes=CODES)
-    model = LatentThoughtModel(prior, decoder, CategoricalReward(prior.z_shape, values, **options))
+    model = LatentThoughtModel(prior, decoder, reward=CategoricalReward(prior.z_shape, values, **options))
     large_weights(model)
     codes = torch.cartesian_prod(torch.arange(CODES), torch.arange(CODES))
     return model, torch.randint(5, (4, 6)), torch.nn.functional.one_hot(codes, CODES).double()[:, None]
@@ -131,7 +131,7 @@ def test_writing_samples_a_label_of_each_texts_own_thoughts():
 def test_a_head_at_its_start_prefers_no_value_and_learns_to():
     tiny = TinyModel(length=6)
     head = CategoricalReward(tiny.decoder.z_shape, hidden=0).double()
-    model = LatentThoughtModel(GaussianPrior(tiny.decoder.z_shape).double(), tiny.decoder, head)
+    model = LatentThoughtModel(GaussianPrior(tiny.decoder.z_shape).double(), tiny.decoder, reward=head)
     assert torch.equal(head(tiny.z).probs, torch.full((3, 2), 0.5, dtype=torch.float64))
     r = torch.tensor([0, 1, -1])
     svi = DualRateSVI(model, tiny.guide, FastLoop(ELBO(), steps=4), SlowStep(ELBO(), learning_rate=0.05))
@@ -182,10 +182,10 @@ def test_what_does_not_fit_is_refused(tiny):
     with pytest.raises(InputError, match="without a spread"):
         GaussianReward((1, 1, 2)).prepare_labels(["1"], torch.tensor([0, 0, -1]))
     with pytest.raises(InputError, match=r"reads z of shape \(1, 1, 2\).*build it with prior.z_shape"):
-        LatentThoughtModel(tiny.model.prior, tiny.decoder, CategoricalReward((1, 1, 2)))
+        LatentThoughtModel(tiny.model.prior, tiny.decoder, reward=CategoricalReward((1, 1, 2)))
     with pytest.raises(InputError, match="a model without a reward head"):
         tiny.model(tiny.x, r=torch.tensor([0, 1, 0]))
-    model = LatentThoughtModel(tiny.model.prior, tiny.decoder, CategoricalReward(tiny.decoder.z_shape).double())
+    model = LatentThoughtModel(tiny.model.prior, tiny.decoder, reward=CategoricalReward(tiny.decoder.z_shape).double())
     with pytest.raises(InputError, match=r"r has shape \(2,\) for 3 texts"):
         model(tiny.x, r=torch.tensor([0, 1]))
     assert autoregressive_with().reward is None

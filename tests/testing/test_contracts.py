@@ -19,9 +19,11 @@ from ltm_pyro import (
     Jackknife,
     LaplacePrior,
     MeanFieldGuide,
+    MLPTransport,
     Renyi,
+    TransformerTransport,
 )
-from ltm_pyro.testing import check_bound, check_guide, check_prior
+from ltm_pyro.testing import check_bound, check_guide, check_prior, check_transport
 
 
 class WiderThanItSays(GaussianPrior):
@@ -112,6 +114,33 @@ class FalseClaim(Renyi):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.claim = Claim.UPPER
+
+
+class NotSavedTransport(MLPTransport):
+    def __init__(self, z_shape, thought_shape=None):
+        super().__init__(z_shape, thought_shape)
+        self.register_buffer("scale", torch.rand(()), persistent=False)
+
+    def forward(self, z):
+        return self.scale * super().forward(z)
+
+
+class StaysInItsType(MLPTransport):
+    def forward(self, z):
+        return super().forward(z) * torch.ones(self.thought_shape, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("make", [MLPTransport, TransformerTransport])
+def test_a_transport_that_keeps_its_contract_passes(make):
+    check_transport(make)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"), [(NotSavedTransport, r"load_state_dict\(\)"), (StaysInItsType, "parameters or buffers")]
+)
+def test_a_transport_that_does_not_is_refused(make, message):
+    with pytest.raises(AssertionError, match=message):
+        check_transport(make)
 
 
 @pytest.mark.parametrize("make", [GaussianPrior, LaplacePrior])

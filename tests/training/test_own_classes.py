@@ -13,6 +13,7 @@ from ltm_pyro import (
     AbstractGuide,
     AbstractNonBound,
     AbstractPrior,
+    AbstractTransport,
     Decoder,
     FastLoop,
     GaussianPrior,
@@ -23,14 +24,16 @@ from ltm_pyro import (
     SlowStep,
 )
 from ltm_pyro.errors import InputError
-from ltm_pyro.testing import check_bound, check_guide, check_prior
+from ltm_pyro.testing import check_bound, check_guide, check_prior, check_transport
 from ltm_pyro.training.build import RunComponents
 from ltm_pyro.training.own_classes import check_own_classes, is_own, made
 
 
-def components(prior=GaussianPrior, guide=MeanFieldGuide, bound=ELBO):
+def components(prior=GaussianPrior, guide=MeanFieldGuide, bound=ELBO, transport=None):
     decoder = Decoder(vocabulary=2, width=8, layers=2, heads=2, thoughts=2, length=8)
-    model = LatentThoughtModel(made("--prior", prior, decoder.z_shape), decoder)
+    shapes = decoder.z_shape, decoder.z_shape
+    transport = None if transport is None else made("--transport", transport, *shapes, base="z_shape, thought_shape")
+    model = LatentThoughtModel(made("--prior", prior, decoder.z_shape), decoder, transport)
     return RunComponents(model, made("--guide", guide, decoder.z_shape), FastLoop(ELBO(), 2), SlowStep(bound()))
 
 
@@ -187,6 +190,60 @@ class OtherArguments(Mine):
         self.rows = len(tokens)
 
 
+class Turned(AbstractTransport):
+    """Right; its children are each wrong in one way."""
+
+    def __init__(self, z_shape, thought_shape=None):
+        super().__init__(z_shape, thought_shape)
+        self.turn = nn.Linear(self.z_shape[2], self.thought_shape[2])
+
+    def forward(self, z):
+        return self.turn(z)
+
+
+class ReadsOtherZ(Turned):
+    def forward(self, z):
+        return self.turn(z) - z.mean(-4, keepdim=True).mean()
+
+
+class ReadsOtherParticles(Turned):
+    def forward(self, z):
+        return self.turn(z) - z.mean(0)
+
+
+class Drops(Turned):
+    def forward(self, z):
+        return nn.functional.dropout(self.turn(z), 0.5)
+
+
+class SingleBatch(Turned):
+    def forward(self, z):
+        return self.turn(z.reshape(-1, *self.z_shape))
+
+
+class WithoutPath(Turned):
+    def forward(self, z):
+        return self.turn(z).detach()
+
+
+class Infinite(Turned):
+    def forward(self, z):
+        return self.turn(z).log()
+
+
+class FailsToMap(Turned):
+    def forward(self, z):
+        return self.turn(z) @ z
+
+
+class NoBaseTransport(AbstractTransport):
+    def __init__(self, z_shape, thought_shape):
+        self.weight = nn.Parameter(torch.zeros(z_shape))
+
+    def forward(self, z):
+        return z
+
+
 def bound_of(function, base=AbstractBound):
     """A bound with this as its `value`."""
     return type("Own", (base,), {"value": lambda self, log_w: function(log_w)})
@@ -220,6 +277,15 @@ GUIDES = [
     (DoubleRows, r"of torch.float64, p\(z\) of torch.float32: begin with self\.at_prior"),
     (GuideWithoutEvent, r"expected \(3,\)|raises"),
     (OtherArguments, r"start\(x, mask, prior\) raises TypeError"),
+]
+TRANSPORTS = [
+    (ReadsOtherZ, "batch mates"),
+    (ReadsOtherParticles, "other particles"),
+    (Drops, r"two calls with one z give other thoughts"),
+    (SingleBatch, r"returns a Tensor of shape \(6, 2, 2, 8\), expected \(2, 3, 2, 2, 8\)"),
+    (WithoutPath, "no gradient by z"),
+    (Infinite, "NaN or infinity"),
+    (FailsToMap, r"forward\(\) raises RuntimeError: .*\(test_own_classes\.py, line"),
 ]
 BOUNDS = [
     (bound_of(lambda log_w: log_w.mean()), r"returns a Tensor of shape \(\), expected \(4,\)"),
@@ -271,6 +337,21 @@ def test_check_prior_refuses_it_too(prior):
         check_prior(prior)
 
 
+@pytest.mark.parametrize(("transport", "message"), TRANSPORTS, ids=lambda given: getattr(given, "__name__", ""))
+def test_a_transport_is_refused(transport, message):
+    with pytest.raises(InputError, match=f"^--transport {transport.__name__}: .*{message}"):
+        check_own_classes(components(transport=transport), 8)
+    with pytest.raises(
+        AssertionError, match=message.replace("6, 2, 2, 8", "6, 2, 3, 8").replace("3, 2, 2, 8", "3, 2, 3, 8")
+    ):
+        check_transport(transport)
+
+
+def test_a_transport_without_its_bases_constructor_is_refused():
+    with pytest.raises(InputError, match=r"^--transport NoBaseTransport: .*(super\(\)\.__init__|Module\.__init__)"):
+        components(transport=NoBaseTransport)
+
+
 @pytest.mark.parametrize("guide", [OneRow, NoLeaf, Pooled, NoRows, Detached])
 def test_check_guide_refuses_it_too(guide):
     with pytest.raises(AssertionError):
@@ -282,7 +363,7 @@ def test_what_keeps_its_contract_passes_and_nothing_is_changed():
         pass
 
     good = bound_of(lambda log_w: log_w.logsumexp(0) - torch.tensor(float(len(log_w))).log())
-    built = components(Softened, Mine, good)
+    built = components(Softened, Mine, good, Turned)
     before = torch.get_rng_state(), {name: value.clone() for name, value in built.state_dict().items()}
     check_own_classes(built, 8)
     assert torch.equal(before[0], torch.get_rng_state())

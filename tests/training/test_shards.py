@@ -23,6 +23,7 @@ from ltm_pyro import (
     LatentThoughtModel,
     MeanFieldGuide,
     MixturePrior,
+    MLPTransport,
     SemiAmortisedGuide,
     SlowStep,
 )
@@ -60,13 +61,14 @@ def transformer(width=16, **slow):
 
 
 def bag(clip=0.0):
-    """A decoder of a user's own; the gradient is above 1, so that any clipping acts.
+    """A decoder of a user's own behind a transport; the gradient is above 1, so that any clipping acts.
 
     Shards are multiples of eight numbers: the kernel of AdamW rounds what is left over otherwise.
     """
     torch.manual_seed(0)
     decoder = BagDecoder(32, LENGTH, size=16)
-    model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder)
+    transport = MLPTransport(decoder.z_shape, layers=1, hidden=16)
+    model = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder, transport)
     guide = MeanFieldGuide(decoder.z_shape)
     return with_scalar(RunComponents(model, guide, FastLoop(ELBO(), 2), SlowStep(ELBO(), 0.01, clip=clip)))
 

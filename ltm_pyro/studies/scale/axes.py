@@ -11,8 +11,8 @@ from ltm_pyro.runs.config import CLASSES, Settings
 from ltm_pyro.studies.variants import folder_of
 
 Label = str | int | float | bool
-SINGLE = ("prior", "guide", "thought_width")  # arguments without a group
-GROUPS = ("decoder", "prior", "guide", "fast", "slow", "train")
+SINGLE = ("prior", "transport", "guide", "thought_width")  # arguments without a group
+GROUPS = ("decoder", "prior", "transport", "guide", "fast", "slow", "train")
 OF_TRAINING = ("steps", "schedule_steps", "batch_size", "accumulate", "precision", "patience")
 INSTEAD = {
     "corpus": "all models are trained and scored on one text: make a study of each corpus",
