@@ -59,7 +59,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     "guides": set(),
     "data": set(),
     "inference": {"bounds"},
-    "generation": {"models", "guides", "inference"},
+    "generation": {"models", "guides", "inference", "bounds"},
     "contracts": {"inference", "bounds", "models", "guides"},
     "training": {"contracts", "generation", "inference", "bounds", "models", "guides", "data"},
     "evaluation": {"plots", "report", "generation", "inference", "bounds", "models", "guides", "data"},

@@ -71,7 +71,7 @@ def write(
     prompt = checked_prompt(model, z, prompt, tokens)
     refuse_class("sampling", sampling, "Sampling()")
     thoughts = held_thoughts(model, z)
-    return ordinary(_written(model.decoder, thoughts, prompt, tokens, sampling or Sampling(), eos_id, generator))
+    return ordinary(continued(model.decoder, thoughts, prompt, tokens, sampling or Sampling(), eos_id, generator))
 
 
 def held_thoughts(model: AbstractModel, z: Tensor | None) -> Tensor | None:
@@ -121,7 +121,7 @@ def ordinary(written: Iterator[Tensor]) -> Iterator[Tensor]:
 
 
 @torch.inference_mode()
-def _written(
+def continued(
     decoder: AbstractDecoder,
     thoughts: Tensor | None,
     prompt: Tensor,
@@ -130,6 +130,7 @@ def _written(
     eos_id: int | None,
     generator: torch.Generator | None,
 ) -> Iterator[Tensor]:
+    """Continuations of checked prompts by a decoder, from thoughts that it attends to; otherwise as `write`."""
     first = prompt.new_full((len(prompt), 1), decoder.bos_id)
     logits, cache = decoder.prefill(torch.cat((first, prompt), 1), thoughts)
     over = torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)

@@ -4,6 +4,7 @@
 widths in inches.
 """
 
+from ltm_pyro.plots.accuracy_by_passes import plot_accuracy_by_passes
 from ltm_pyro.plots.aggregate import plot_aggregate
 from ltm_pyro.plots.bias import plot_bias
 from ltm_pyro.plots.budgets import plot_budgets
@@ -36,6 +37,7 @@ __all__ = [
     "STYLE",
     "WIDTHS",
     "Drawing",
+    "plot_accuracy_by_passes",
     "plot_aggregate",
     "plot_attention",
     "plot_bias",

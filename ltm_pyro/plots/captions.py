@@ -9,6 +9,11 @@ UNPAIRED = "Bars are unpaired: one standard error over texts, which are the same
 PAIRED_BARS = "Thin bars: one standard error of the paired difference over texts, thick bars: over seeds."
 
 CAPTIONS = {
+    "plot_accuracy_by_passes": (
+        "Percent of right answers of each method of inference-time computation against its decoder passes: tokens that "
+        "go through the decoder, forward or backward, mean over problems, on a logarithmic axis. Bars are unpaired: "
+        f"Wilson's 95 % intervals over problems, which are the same for all. {HIGHER}"
+    ),
     "plot_aggregate": (
         "Squared maximum mean discrepancy (MMD², without unit) between thoughts of texts and thoughts of the "
         "prior; zero if the two have one distribution. Grey: up to its 95 % quantile in that case; a dot beyond "

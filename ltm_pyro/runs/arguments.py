@@ -53,6 +53,9 @@ DiffusionSteps = Annotated[
     int | None, Argument("steps of masked diffusion; if left out, one for each token, which is exact"), whole(1)
 ]
 
+Rethink = Annotated[int, Argument("R, rounds of rethinking", "R"), whole(0)]
+Keep = Annotated[str | None, Argument("the answer that is kept", "last|elbo|predictive")]
+
 Given = Annotated[str | None, Argument(metavar="VALUE")]
 Attribute = Annotated[str | None, Argument(metavar="FIELD")]
 Wanted = Annotated[str | None, Argument(metavar="VALUE")]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Any
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import Sampling
 from ltm_pyro.models import MaskedDiffusionModel
 from ltm_pyro.ranges import in_range, whole
 from ltm_pyro.runs.arguments import (
+    Argument,
     Attribute,
     BatchSize,
     Candidates,
     Checkpoint,
     DiffusionSteps,
     Given,
+    Keep,
+    Rethink,
     RunFolder,
     Seed,
     Temperature,
@@ -30,6 +33,7 @@ from ltm_pyro.runs.console import say
 from ltm_pyro.runs.draft import Draft, load_draft
 from ltm_pyro.runs.given import components_given
 from ltm_pyro.runs.loading import load, open_run
+from ltm_pyro.runs.rethinking import described, known_scores, refuse_unused, rethought
 from ltm_pyro.runs.wanted import thoughts_for
 from ltm_pyro.runs.writing import BATCH_SIZE, stream, texts
 from ltm_pyro.training.build import RunComponents
@@ -57,6 +61,9 @@ def generate(
     draft: str | None = None,
     steps: DiffusionSteps = None,
     ahead: Annotated[int, whole(1)] = 4,
+    rethink: Rethink = 0,
+    keep: Keep = None,
+    trace: Annotated[bool, Argument(alone=True)] = False,
     trust_code: TrustCode = False,
 ) -> Iterator[str]:
     """Text from a trained run: a single text while it is written; several one by one, each below its number.
@@ -76,6 +83,9 @@ def generate(
         draft: the folder of a smaller run with the same tokenizer, which proposes tokens: faster, and every text has
             exactly the probability that it has without a draft.
         ahead: number of tokens that the draft proposes at once.
+        rethink: R, rounds of rethinking: z is fitted to prompt and answer, and the answer written again.
+        keep: the answer that rethinking keeps: last, elbo or predictive; the last if left out.
+        trace: show the answers of all rounds with their scores and token-passes, not only the kept text.
         run, temperature, top_k, top_p, checkpoint, steps, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
@@ -83,6 +93,7 @@ def generate(
             has not learned.
     """
     sampling = Sampling(temperature, top_k, top_p)
+    refuse_unused(rethink, keep)
     opened = open_run(run, trust_code)
     components, _ = load(opened, checkpoint)
     draft_run = None if draft is None else load_draft(opened, draft, ahead, trust_code)
@@ -90,6 +101,12 @@ def generate(
     components = components_given(opened, components, checkpoint, given, attribute)
     thoughts = thoughts_for(opened, components, reward, by, candidates)
     seed_everything(seed)  # after loading, so that z is the same with a draft and without
+    if rethink or trace:
+        if draft_run is not None:
+            raise InputError("--draft: rethinking writes its answers without a draft; leave out --draft or --rethink")
+        scores = known_scores(components) if trace else ()
+        choice = (rethink, prompt, keep or "last", tokens, sampling, scores, batch_size)
+        return _rethought(rethought(opened, components, samples, *choice), samples, trace)
     request = (prompt, tokens, sampling, draft_run, steps)
     if samples == 1:
         written: Iterator[str] = chain(stream(opened, components, *request, thoughts), ["\n"])
@@ -97,6 +114,12 @@ def generate(
         several = texts(opened, components, samples, *request, batch_size, thoughts)
         written = (f"--- {number} ---\n{text}\n" for number, text in enumerate(several, 1))
     return written if draft_run is None else _remarked(written, draft_run)
+
+
+def _rethought(records: Iterator[dict[str, Any]], samples: int, trace: bool) -> Iterator[str]:
+    for number, record in enumerate(records, 1):
+        heading = f"--- {number} ---\n" if samples > 1 else ""
+        yield heading + (described(record) if trace else f"{record['text']}\n")
 
 
 def _remarked(written: Iterator[str], draft: Draft) -> Iterator[str]:

@@ -24,7 +24,9 @@ from ltm_pyro.runs.arguments import (
     Draws,
     FastSteps,
     Given,
+    Keep,
     Limit,
+    Rethink,
     Seed,
     Temperature,
     TopK,
@@ -404,6 +406,8 @@ class TrainedRun:
         top_k: TopK = 0,
         top_p: TopP = 1.0,
         seed: Seed = 0,
+        rethink: Rethink = 0,
+        keep: Keep = None,
     ) -> list[str]:
         """Generated texts, each beginning with the prompt.
 
@@ -419,19 +423,72 @@ class TrainedRun:
             tokens: the most to write; as many as the sequence length allows if None.
             temperature, top_k, top_p: as for `ltm_pyro.generation.Sampling`.
             seed: of thoughts and tokens; the global random state is left unchanged.
+            rethink: R, rounds of rethinking; `rethink` returns all of them.
+            keep: the answer that rethinking keeps, `last`, `elbo` or `predictive`; the last if None.
 
         Raises:
-            InputError: if the prompt is too long, or the run has no control or labels that know the value.
+            InputError: if the prompt is too long, the run has no control or labels that know the value, or it has no
+                thoughts to rethink.
         """
         from ltm_pyro.generation import Sampling
         from ltm_pyro.runs.given import components_given
+        from ltm_pyro.runs.rethinking import refuse_unused
         from ltm_pyro.runs.wanted import thoughts_for
         from ltm_pyro.runs.writing import write_samples
 
+        refuse_unused(rethink, keep)
+        if rethink:
+            sizes: dict[str, Any] = {"samples": samples, "tokens": tokens, "temperature": temperature}
+            sizes |= {"top_k": top_k, "top_p": top_p, "seed": seed, "given": given, "attribute": attribute}
+            return [record["text"] for record in self.rethink(prompt, rounds=rethink, keep=keep, scores=(), **sizes)]
         sampling = Sampling(temperature, top_k, top_p)
         components = components_given(self.run, self.components, self.checkpoint, given, attribute)
         thoughts = thoughts_for(self.run, components, reward, by, candidates)
         return write_samples(self.run, components, samples, seed, prompt, tokens, sampling, thoughts)
+
+    @in_range
+    def rethink(
+        self,
+        prompt: str = "",
+        *,
+        rounds: Annotated[int, whole(0)],
+        keep: Keep = None,
+        scores: Sequence[str] | None = None,
+        given: Given = None,
+        attribute: Attribute = None,
+        samples: Annotated[int, whole(1)] = 1,
+        tokens: Annotated[int | None, whole(1)] = None,
+        temperature: Temperature = 1.0,
+        top_k: TopK = 0,
+        top_p: TopP = 1.0,
+        seed: Seed = 0,
+    ) -> list[dict[str, Any]]:
+        """Texts with the traces of their rounds of rethinking, as plain values for JSON.
+
+        Args:
+            rounds: R, rounds after the first answer.
+            keep: the answer that is kept, `last`, `elbo` or `predictive`; the last if None.
+            scores: scores of all rounds beside the rule's: `elbo`, `predictive` or both; both if None, but no ELBO for
+                a guide without a density.
+            prompt, given, attribute, samples, tokens, temperature, top_k, top_p, seed: as for `write`.
+
+        Returns:
+            Records as `ltm_pyro.runs.rethinking.rethought` describes them.
+
+        Raises:
+            InputError: as `write`; for a run without thoughts.
+        """
+        from ltm_pyro.generation import Sampling
+        from ltm_pyro.runs.given import components_given
+        from ltm_pyro.runs.rethinking import known_scores, rethought
+
+        sampling = Sampling(temperature, top_k, top_p)
+        components = components_given(self.run, self.components, self.checkpoint, given, attribute)
+        wanted = known_scores(components) if scores is None else scores
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            choice = (rounds, prompt, keep or "last", tokens, sampling, wanted)
+            return list(rethought(self.run, components, samples, *choice))
 
     def learning_figure(self) -> Figure:
         """The run's learning curve against tokens: bound, log-likelihood and KL."""

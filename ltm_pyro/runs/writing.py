@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltm_pyro.generation import Sampling
+    from ltm_pyro.models import AbstractModel
     from ltm_pyro.runs.wanted import Thoughts
     from ltm_pyro.training.build import RunComponents
 
@@ -46,7 +47,7 @@ def stream(
     Raises:
         InputError: at the call, if the prompt is not UTF-8, or too long.
     """
-    ids = _encode(run, prompt)
+    ids = encode(run, prompt)
     written = _written(run, components, ids.expand(1, -1), tokens, sampling, draft, steps, thoughts)
     return chain([shown_prompt(run.tokenizer, begun(run, prompt), ids)], pieces(run.tokenizer, ids, written))
 
@@ -71,7 +72,7 @@ def texts(
 
     The other arguments are those of `stream`.
     """
-    ids = _encode(run, prompt)
+    ids = encode(run, prompt)
     shown = shown_prompt(run.tokenizer, begun(run, prompt), ids)
     for first in range(0, count, batch_size):
         prompts = ids.expand(min(batch_size, count - first), -1)
@@ -96,15 +97,7 @@ def _written(
     model = components.model
     prompts = prompts.to(next(model.parameters()).device)
     rows, prompt_length = prompts.shape
-    models = [model] if draft is None else [model, draft.components.model]
-    length = min(each.decoder.length for each in models)
-    room = length - prompt_length
-    if room < (tokens or 1):
-        raise InputError(
-            f"the prompt has {prompt_length} tokens, and texts of {'this run' if draft is None else 'these two runs'} "
-            f"have at most {length}: that leaves {max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or "
-            "write less (--tokens)"
-        )
+    room = room_for([model] if draft is None else [model, draft.components.model], prompt_length, tokens)
     if isinstance(model, MaskedDiffusionModel):
         return write_by_diffusion(model, prompts, tokens or room, sampling, run.tokenizer.eos_id, steps)
     z = (thoughts or _thoughts)(components, prompts[0], rows)
@@ -115,6 +108,23 @@ def _written(
     return write_speculatively(
         *pair, prompts, tokens or room, sampling, run.tokenizer.eos_id, draft.ahead, tally=draft.tally
     )
+
+
+def room_for(models: Sequence[AbstractModel], prompt_length: int, tokens: int | None) -> int:
+    """Number of tokens that can be written after a prompt of `prompt_length` tokens, by one model or a model and draft.
+
+    Raises:
+        InputError: if that leaves fewer than `tokens`, or none.
+    """
+    length = min(model.decoder.length for model in models)
+    room = length - prompt_length
+    if room < (tokens or 1):
+        whose = "this run" if len(models) == 1 else "these two runs"
+        raise InputError(
+            f"the prompt has {prompt_length} tokens, and texts of {whose} have at most {length}: that leaves "
+            f"{max(0, room)} to write, not {tokens or 1}. Shorten the prompt, or write less (--tokens)"
+        )
+    return room
 
 
 def _thoughts(components: RunComponents, prompt: Tensor, rows: int) -> Tensor | None:
@@ -133,7 +143,8 @@ def begun(run: Run, prompt: str) -> str:
     return joined_prompt(prompt, data.separator) if prompt and data.prompt else prompt
 
 
-def _encode(run: Run, prompt: str) -> Tensor:
+def encode(run: Run, prompt: str) -> Tensor:
+    """Token ids of a prompt, (P,); raises InputError if it is not UTF-8."""
     import torch
 
     prompt = begun(run, prompt)

@@ -94,7 +94,7 @@ def _made(run: Run, step: int, version: str) -> str:
         "weights here": _weights(run, step) if run.bases else "",
         "prior": quoted(_class(config.prior)) + _thoughts(components) if latent else "",
         "transport": quoted(_class(config.transport)) if latent and config.transport else "",
-        "reward head": quoted(_class(config.reward)) if latent and config.reward else "",
+        "reward head": quoted(_class(config.reward)) if latent and config.reward is not None else "",
         "guide": quoted(_class(config.guide)) if latent else "",
         "bounds": ", ".join(f"{name} {quoted(_class(config[name].bound))}" for name in ("fast", "slow"))
         if latent

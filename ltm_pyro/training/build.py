@@ -226,7 +226,7 @@ def validate(parser: ArgumentParser, config: Namespace) -> RunComponents:
     """
     refuse_weights_beyond_memory(config, config.data.vocabulary)
     refuse_batch_beyond_memory(config)
-    for name in ("prior", "guide", *(name for name in ("transport", "reward") if config[name])):
+    for name in ("prior", "guide", *(name for name in ("transport", "reward") if config[name] is not None)):
         _refuse_abstract(f"--{name}", config[f"{name}.class_path"])
     refuse_label_alone(config)
     components = build(parser, config, StandInTokenizer())

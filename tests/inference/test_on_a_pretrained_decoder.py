@@ -11,6 +11,7 @@ from ltm_pyro import (
     ELBO,
     AbstractGuide,
     AbstractPrior,
+    AutoregressiveModel,
     CodebookPrior,
     DualRateSVI,
     EmptyGuide,
@@ -25,6 +26,7 @@ from ltm_pyro import (
     SlowStep,
     StraightThroughGuide,
 )
+from ltm_pyro.generation import Sampling, rethink, thoughts_from_prompts, write, write_at_zero
 
 V, T, CODES = 30, 8, 4
 OPTIONS = {
@@ -92,6 +94,30 @@ def test_every_guide_trains(name, decoder):
     cls = GUIDES[name]
     prior = CodebookPrior(decoder.z_shape, codes=CODES) if cls.discrete is True else GaussianPrior(decoder.z_shape)
     two_steps(decoder, prior, made(cls, prior.z_shape))
+
+
+@pytest.mark.parametrize("prior", ["GaussianPrior", "CodebookPrior"])
+def test_rethinking_begins_with_the_ordinary_answer_and_its_passes_are_counted(prior, decoder):
+    prior = made(PRIORS[prior], decoder.z_shape)
+    guide = StraightThroughGuide(prior.z_shape) if prior.discrete else MeanFieldGuide(prior.z_shape)
+    model, fast, prompts = LatentThoughtModel(prior, decoder), FastLoop(ELBO(), steps=2), torch.randint(V, (3, 4))
+    torch.manual_seed(5)
+    z = thoughts_from_prompts(model, guide, fast, prompts)
+    expected = torch.stack(list(write(model, z, prompts, 3)), -1)
+    torch.manual_seed(5)
+    trace = rethink(model, guide, fast, prompts, 1, 3, keep="elbo", scores=("predictive",), draws=2)
+    assert torch.equal(trace.rounds[0].answers.tokens, expected)
+    assert torch.isfinite(trace.scores("elbo")).all()
+    assert (trace.scores("predictive") < 0).all()
+    answers, fits, scores = 2 * 7, 2 * 2 * (4 + 7 + 7), 2 * 2 * 7
+    assert trace.passes.tolist() == [answers + fits + scores] * 3
+
+
+def test_thoughts_at_zero_write_as_its_twin(decoder):
+    model, prompts = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), torch.randint(V, (3, 4))
+    twin = AutoregressiveModel(decoder.twins()["z = 0, the same adapters"])
+    found, expected = write_at_zero(model, prompts, 3, Sampling(0)), write(twin, None, prompts, 3, Sampling(0))
+    assert torch.equal(torch.stack(list(found)), torch.stack(list(expected)))
 
 
 def test_what_is_left_out_has_no_thoughts():

@@ -77,6 +77,11 @@ KINDS = [
 ]
 TASKS = [{"task": "arc", "measure": "acc", "value": 0.4, "standard_error": 0.02}]
 BUDGETS = {name: [{"tokens": 10.0**n, "bits_per_byte": 3 - n / 9} for n in (3, 4, 5)] for name in ("ltm", "ar")}
+METHODS = [
+    {"method": m, "percent": 5.0 * n, "low": 5.0 * n - 2, "high": 5.0 * n + 4, "passes": 10.0**n}
+    for m in ("strict", "lenient")
+    for n in (2, 3, 4)
+]
 NAMES = {"strict": "strict", "lenient": "lenient"}
 
 PANELS = {
@@ -97,6 +102,7 @@ PANELS = {
     "scaling": [partial(plots.plot_scaling, SCALE, by="fast_steps", label="T_fast in training")],
     "sets": [partial(plots.plot_text_sets, SETS)],
     "pass at k": [partial(plots.plot_pass_at_k, PASSES, names=NAMES)],
+    "passes": [partial(plots.plot_accuracy_by_passes, METHODS, names=NAMES)],
     "quality": [partial(plots.plot_text_quality, KINDS, measure="entropy", label="entropy, nats/token")],
     "tasks": [partial(plots.plot_task_scores, TASKS)],
     "budgets": [partial(plots.plot_budgets, BUDGETS)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ from ltm_pyro.runs.arguments import (
     Call,
     Checkpoint,
     FastSteps,
+    Keep,
     Limit,
     Resume,
     RunFolder,
@@ -34,11 +35,16 @@ from ltm_pyro.runs.loading import load, open_run
 from ltm_pyro.runs.progress import Progress
 from ltm_pyro.runs.result_folders import comparison_folder
 from ltm_pyro.runs.results_folder import ComparisonFolder
-from ltm_pyro.suites.gsm8k.answers import commonest_answer, spelled
+from ltm_pyro.runs.rethinking import refuse_unused
+from ltm_pyro.suites.gsm8k.answers import commonest_answer, final_number_written, spelled
 from ltm_pyro.suites.gsm8k.attempts import Attempted, judged
 from ltm_pyro.suites.gsm8k.problems import Problem, read_problems
 from ltm_pyro.suites.gsm8k.prompts import Prompt, few_shot_prompt
+from ltm_pyro.suites.gsm8k.rethinking import FOLDER as RETHOUGHT
+from ltm_pyro.suites.gsm8k.rethinking import answer_all
+from ltm_pyro.suites.gsm8k.rethinking import finish as finish_rethinking
 from ltm_pyro.suites.gsm8k.table import MEASURES, score_records, table
+from ltm_pyro.suites.methods import Solver, alike
 from ltm_pyro.suites.result import SuiteResult
 from ltm_pyro.suites.settings import settings_of
 from ltm_pyro.training.randomness import seed_torch
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
 
 
 FOLDER = "evaluation/gsm8k"
+ATTEMPTS = 5
 HUB = {"train": "hf:openai/gsm8k:main:train", "test": "hf:openai/gsm8k:main:test"}
 SECONDS = 20.0  # between two saves of the results
 Found = dict[str, list[dict[str, Any]]]  # records of problems by `SHOTS/PLACE`
@@ -59,7 +66,9 @@ def evaluate(
     run: RunFolder,
     *,
     shots: Annotated[Sequence[int], whole(0)] = (0, 5, 10),
-    attempts: Annotated[int, whole(1)] = 5,
+    attempts: Annotated[int | None, whole(1)] = None,
+    rethink: Annotated[Sequence[int], whole(0), Argument(metavar="R")] = (),
+    keep: Keep = None,
     files: Annotated[Mapping[str, str], Argument(metavar="PART=PATH")] = {},  # never modified
     limit: Limit = None,
     tokens: Annotated[int, whole(1)] = 160,
@@ -80,11 +89,14 @@ def evaluate(
 
     Args:
         shots: numbers of demonstrations before a problem.
-        attempts: n, attempts at each problem; pass@k is reported for k up to n.
+        attempts: n, attempts at each problem, 5 if left out; pass@k is reported for k up to n.
+        rethink: rounds of rethinking; accuracy is then reported beside votes, best attempts and the decoder without
+            thoughts, at equal decoder passes.
+        keep: the answer that rethinking keeps: last, elbo or predictive; the last if left out.
         files: train=PATH and test=PATH instead of the hub's: .jsonl with `question` and `answer`.
         limit: largest number of problems.
         tokens: largest number of generated tokens; the rest of the model's length is for the prompt.
-        batch_size: attempts in one batch.
+        batch_size: attempts in one batch; with `rethink`, problems.
         seed: seed of the demonstrations and of all noise.
         resume: continue an interrupted evaluation.
         command: command that repeats the evaluation.
@@ -94,27 +106,46 @@ def evaluate(
         InputError: for a run that cannot continue a prompt, or problems in both the training and the test set.
     """
     call = Call(evaluate, locals())
+    rounds = sorted(set(rethink))
+    refuse_unused(max(rounds, default=0), keep)
+    if rounds and attempts is not None:
+        raise InputError(
+            f"--attempts {attempts}: with --rethink there are as many attempts as the decoder passes of rethinking "
+            "allow; leave one of the two out"
+        )
     sampling = Sampling(temperature, top_k, top_p)
     opened = open_run(run, trust_code)
     if opened.config.model == "masked-diffusion":
         raise InputError("masked diffusion does not continue a prompt from left to right: give another run")
     train, test = _problems(files, limit)
-    settings = {**settings_of(opened, call), "files": [f"{part}={path}" for part, path in files.items()]}
-    folder = comparison_folder(opened.folder / FOLDER, call, settings, opened)
+    mode = {"rethink": rounds, "keep": keep or "last"} if rounds else {"attempts": attempts or ATTEMPTS}
+    chosen = {**settings_of(opened, call, "rethink", "keep", "attempts"), **mode}
+    settings = {**chosen, "files": [f"{part}={path}" for part, path in files.items()]}
+    folder = comparison_folder(opened.folder / (RETHOUGHT if rounds else FOLDER), call, settings, opened)
     records: Found = folder.done() if resume else {}
     folder.begin(command)
     counts = list(dict.fromkeys(shots))
     order = random.Random(seed).sample(train, min(max(counts), len(train)))
-    components, _ = load(opened, checkpoint)
-    suite = Attempts(opened, components.with_fast_steps(fast_steps), attempts, tokens, seed, sampling)
+    demonstrations = {number: order[:number] for number in counts}
+    components = load(opened, checkpoint)[0].with_fast_steps(fast_steps)
+    if rounds:
+        objects = (components.model, components.guide, components.fast, opened.tokenizer)
+        solver = Solver(*objects, tokens, final_number_written, sampling)
+        answer = partial(answer_all, solver, demonstrations, test, rounds, keep or "last", seed)
+        finish = partial(finish_rethinking, folder, records)
+    else:
+        answer = partial(
+            Attempts(opened, components, attempts or ATTEMPTS, tokens, seed, sampling).attempt_all, demonstrations, test
+        )
+        finish = partial(_finish, folder, records, train, test, opened)
     try:
-        suite.attempt_all({number: order[:number] for number in counts}, test, batch_size, records, folder)
+        answer(batch_size, records, folder)
     except KeyboardInterrupt:
         total = len(test) * len(counts)
         say(f"interrupted: {len(records)} of {total} are done; the same command with --resume continues")
-        _finish(folder, records, train, test, opened)
+        finish()
         raise
-    return _finish(folder, records, train, test, opened)
+    return finish()
 
 
 def _problems(files: Mapping[str, str], limit: int | None) -> tuple[list[Problem], list[Problem]]:
@@ -168,7 +199,8 @@ class Attempts:
             for shots, examples in demonstrations.items():
                 todo = [place for place in range(len(test)) if _key(shots, place) not in found]
                 prompts = {p: few_shot_prompt(examples, test[p], self.run.tokenizer.encode, self.room) for p in todo}
-                for places in _alike(prompts, max(1, batch_size // self.count)):
+                lengths = {place: len(prompt.tokens) for place, prompt in prompts.items()}
+                for places in alike(lengths, max(1, batch_size // self.count)):
                     texts = self.texts([prompts[place] for place in places], (shots, places[0]))
                     for place, attempts in zip(places, texts, strict=True):
                         attempted = Attempted(prompts[place], test[place], _other(test, place), attempts)
@@ -201,15 +233,6 @@ def _other(test: Sequence[Problem], place: int) -> Problem:
     """Next problem with a different answer; the problem itself if all answers are equal."""
     following = (test[(place + step) % len(test)] for step in range(1, len(test)))
     return next((problem for problem in following if problem.number != test[place].number), test[place])
-
-
-def _alike(prompts: dict[int, Prompt], batch_size: int) -> Iterator[list[int]]:
-    """Batches of indices of prompts of equal length."""
-    lengths: dict[int, list[int]] = {}
-    for place, prompt in prompts.items():
-        lengths.setdefault(len(prompt.tokens), []).append(place)
-    for places in lengths.values():
-        yield from (places[start : start + batch_size] for start in range(0, len(places), batch_size))
 
 
 def _finish(
