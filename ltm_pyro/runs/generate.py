@@ -33,7 +33,7 @@ from ltm_pyro.runs.console import say
 from ltm_pyro.runs.draft import Draft, load_draft
 from ltm_pyro.runs.given import components_given
 from ltm_pyro.runs.loading import load, open_run
-from ltm_pyro.runs.rethinking import described, known_scores, refuse_unused, rethought
+from ltm_pyro.runs.rethinking import described, known_scores, refuse_label, refuse_unused, rethought
 from ltm_pyro.runs.wanted import thoughts_for
 from ltm_pyro.runs.writing import BATCH_SIZE, stream, texts
 from ltm_pyro.training.build import RunComponents
@@ -102,6 +102,7 @@ def generate(
     thoughts = thoughts_for(opened, components, reward, by, candidates)
     seed_everything(seed)  # after loading, so that z is the same with a draft and without
     if rethink or trace:
+        refuse_label(reward)
         if draft_run is not None:
             raise InputError("--draft: rethinking writes its answers without a draft; leave out --draft or --rethink")
         scores = known_scores(components) if trace else ()

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 SCORES = ("elbo", "predictive")
 
 
+def refuse_label(reward: object) -> None:
+    """Raises InputError if z is to be given a label, too."""
+    if reward is not None:
+        raise InputError(
+            f"--reward {reward}: rethinking fits z to prompt and answer alone, without a label; leave out --reward or "
+            "--rethink (and --trace)"
+        )
+
+
 def refuse_unused(rethink: int, keep: str | None) -> None:
     """Raises InputError for a rule without rounds of rethinking, or one that does not exist."""
     from ltm_pyro.generation.trace import checked_rule

@@ -432,12 +432,13 @@ class TrainedRun:
         """
         from ltm_pyro.generation import Sampling
         from ltm_pyro.runs.given import components_given
-        from ltm_pyro.runs.rethinking import refuse_unused
+        from ltm_pyro.runs.rethinking import refuse_label, refuse_unused
         from ltm_pyro.runs.wanted import thoughts_for
         from ltm_pyro.runs.writing import write_samples
 
         refuse_unused(rethink, keep)
         if rethink:
+            refuse_label(reward)
             sizes: dict[str, Any] = {"samples": samples, "tokens": tokens, "temperature": temperature}
             sizes |= {"top_k": top_k, "top_p": top_p, "seed": seed, "given": given, "attribute": attribute}
             return [record["text"] for record in self.rethink(prompt, rounds=rethink, keep=keep, scores=(), **sizes)]

@@ -121,6 +121,11 @@ def test_what_the_run_has_not_learned_is_refused_by_name(verdicts, scores, capsy
     assert "give the wanted label too" in refusal(loaded, loaded.model, None, candidates=3)
     assert ltm("generate", verdicts, "--reward", "rigth") == 2
     assert "did you mean 'right'?" in capsys.readouterr().err
+    for option in ("--trace", "--rethink=1"):
+        assert ltm("generate", verdicts, "--reward", "right", option) == 2
+        assert "--reward right: rethinking fits z to prompt and answer alone" in capsys.readouterr().err
+    with pytest.raises(InputError, match="without a label"):
+        loaded.write("w", reward="right", rethink=1)
 
 
 def test_what_cannot_be_trained_is_refused(judged, capsys):
