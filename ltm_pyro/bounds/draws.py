@@ -67,7 +67,7 @@ class Draws:
 
     @cached_property
     def log_likelihood(self) -> Tensor:
-        """log p(x | z), shape (S, B)."""
+        """log p(x | z), shape (S, B): of all observed sites, a label's included."""
         return torch.cat([part.log_likelihood for part in self._passes])
 
     @cached_property

@@ -16,7 +16,7 @@ class Terms:
 
     Attributes:
         objective: the value that inference maximises, shape (B,): a lower bound, minus an upper bound, or no bound.
-        log_likelihood: E_q[log p(x | z)], shape (B,).
+        log_likelihood: E_q[log p(x | z)], shape (B,), with log p(r | z) added where a label is observed.
         kl: KL(q(z) || p(z)), shape (B,).
         kl_per_layer: the KL by layer, shape (B, L), whose sum is `kl`; None where it does not split. The KL of a layer
             is E_q[KL(q(z_l | z_<l) || p(z_l | z_<l))], given the layers before it; where q and p factorise over layers,

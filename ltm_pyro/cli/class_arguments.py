@@ -71,7 +71,7 @@ def files_as_text(argv: Sequence[str], check: Callable[[Mapping[str, Any], Path]
 
 
 def without_nulls(argv: Sequence[str]) -> list[str]:
-    """The words without `--transport null`: no class is the default once the words name the argument."""
+    """The words without null for an option of `OPTIONAL`: no class is the default once the words name the argument."""
     words: list[str] = []
     for word in argv:
         option, _, value = word.partition("=")

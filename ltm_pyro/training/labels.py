@@ -21,13 +21,18 @@ def prepare_labels(model: AbstractModel, training: Sequences) -> None:
     """Prepare a model's reward head for the labels of the training texts; nothing for a model without a head.
 
     Raises:
-        InputError: if the texts have no labels, or the head cannot learn them.
+        InputError: if the texts have no labels or no prompts that the head reads, or it cannot learn the labels.
     """
     if model.reward is None:
         return
     labels, values = training.annotations.labels, training.annotations.values
     if labels is None or not (labels >= 0).any():
         raise InputError(f"{type(model.reward).__name__} learns labels, and no training text has one. {LABEL}")
+    if model.reward.prompt and training.annotations.prompts is None:
+        raise InputError(
+            f"{type(model.reward).__name__} reads prompts, and the texts have none: name their field by --data.prompt "
+            "FIELD, or leave --reward.prompt out"
+        )
     model.reward.prepare_labels(values, torch.from_numpy(labels.astype("int64")))
 
 

@@ -96,7 +96,7 @@ def batch_of(x, labels):
 def test_no_label_leaks_into_the_posteriors():
     tiny = TinyModel(length=6)
     tiny.model = LatentThoughtModel(
-        tiny.model.prior, tiny.decoder, large_weights(CategoricalReward(tiny.decoder.z_shape))
+        tiny.model.prior, tiny.decoder, reward=large_weights(CategoricalReward(tiny.decoder.z_shape))
     )
     fast = FastLoop(ELBO(), steps=3, learning_rate=0.3)
 

@@ -29,7 +29,7 @@ NO_PROMPT = torch.zeros(400, 0, dtype=torch.long)
 def on_the_plane(reward):
     """A model whose thoughts are two numbers, p(z) = N(0, I)."""
     decoder = decoder_with(layers=1, thoughts=1, length=6)
-    return LatentThoughtModel(GaussianPrior(SHAPE).double(), decoder, reward).double()
+    return LatentThoughtModel(GaussianPrior(SHAPE).double(), decoder, reward=reward).double()
 
 
 def planted():

@@ -131,7 +131,7 @@ def test_writing_samples_a_label_of_each_texts_own_thoughts():
 def test_a_head_at_its_start_prefers_no_value_and_learns_to():
     tiny = TinyModel(length=6)
     head = CategoricalReward(tiny.decoder.z_shape, hidden=0).double()
-    model = LatentThoughtModel(GaussianPrior(tiny.decoder.z_shape).double(), tiny.decoder, head)
+    model = LatentThoughtModel(GaussianPrior(tiny.decoder.z_shape).double(), tiny.decoder, reward=head)
     assert torch.equal(head(tiny.z).probs, torch.full((3, 2), 0.5, dtype=torch.float64))
     r = torch.tensor([0, 1, -1])
     svi = DualRateSVI(model, tiny.guide, FastLoop(ELBO(), steps=4), SlowStep(ELBO(), learning_rate=0.05))

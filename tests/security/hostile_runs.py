@@ -73,6 +73,7 @@ NEED_CONSENT = {  # name: edit, the class path that the refusal names
     "a name that begins like ours": (at("prior", cls("ltm_pyro_more.Prior")), "ltm_pyro_more.Prior"),
     "a name that looks like torch's": (at("fast.optimizer", cls("tоrch.optim.Adam")), "tоrch.optim.Adam"),
     "a transport": (at("transport", cls("evil.Transport")), "evil.Transport"),
+    "a reward head": (at("reward", cls("evil.Reward")), "evil.Reward"),
     "a bound": (at("fast.bound", cls("evil.Bound")), "evil.Bound"),
     "a decoder": (at("decoder", cls("evil.Decoder", width=4)), "evil.Decoder"),
     "a decoder by its path alone": (at("decoder", "evil.Decoder"), "evil.Decoder"),
@@ -90,6 +91,7 @@ NEED_CONSENT = {  # name: edit, the class path that the refusal names
 
 REFUSED = {  # name: edit, what the refusal says; no consent helps
     "a prior as a transport": (at("transport", cls("ltm_pyro.GaussianPrior")), "AbstractTransport"),
+    "a prior as a reward head": (at("reward", cls("ltm_pyro.GaussianPrior")), "AbstractReward"),
     "a function through a module of torch": (at("slow.optimizer", cls("torch.os.system")), "torch.os.system"),
     "a function through a module of ours": (
         at("prior", cls("ltm_pyro.training.run.shutil.rmtree", path=".")),
