@@ -17,6 +17,7 @@ SOURCES = sources()
 every_notebook = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
 LONGEST_CELL = 40  # lines
 QUICK = {  # what stands once in a long notebook, and what stands there in its quick test
+    "01_what_is_a_bound": {"torch.randn(60)": "torch.randn(12)", "linspace(0, 2, 41)": "linspace(0, 2, 11)"},
     "03_sixty_lines": {
         "write_texts(240)": "write_texts(96)",
         "STEPS, RATE = 120": "STEPS, RATE = 8",
