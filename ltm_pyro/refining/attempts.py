@@ -105,16 +105,21 @@ class Attempts:
                 question=question.text,
                 prompt=question.prompt,
                 attempts=[
-                    Attempt(text=text, ended=ended, right=self.checker.is_right(question.text, text, question.gold))
-                    for text, ended in answers[first * self.count : (first + 1) * self.count]
+                    Attempt(
+                        text=text,
+                        tokens=written,
+                        ended=ended,
+                        right=self.checker.is_right(question.text, text, question.gold),
+                    )
+                    for text, written, ended in answers[first * self.count : (first + 1) * self.count]
                 ],
             )
             for first, (question, _) in enumerate(batch)
         ]
 
-    def _answers(self, prompts: list[list[int]], rows: list[list[int]]) -> Iterator[tuple[str, bool]]:
-        """The text of each answer, and whether it has ended."""
+    def _answers(self, prompts: list[list[int]], rows: list[list[int]]) -> Iterator[tuple[str, list[int], bool]]:
+        """The text of each answer, its tokens, and whether it has ended."""
         tokenizer = self.run.tokenizer
         for prompt, row in zip(prompts, rows, strict=True):
             ids = list(takewhile(lambda token: token != tokenizer.eos_id, row))
-            yield continuation(tokenizer, prompt, ids), len(ids) < len(row)
+            yield continuation(tokenizer, prompt, ids), row[: len(ids) + 1], len(ids) < len(row)

@@ -88,8 +88,8 @@ class RefinedFolder:
         before, now = report["settings"], json.loads(json.dumps(settings))
         if changed := [name for name in {**before, **now} if before.get(name) != now.get(name)]:
             raise InputError(
-                f"{folder} was begun with another {', '.join(changed)}: give the settings that it was begun with, which "
-                f"are in {folder / REPORT}, or another --run"
+                f"{folder} was begun with another {', '.join(changed)}: give the settings of "
+                f"{folder / REPORT}, with which it was begun, or another --run"
             )
         return cls(run, settings, report["rounds"])
 

@@ -78,7 +78,7 @@ class Preferences:
         if not self.is_evidence:
             with torch.no_grad():
                 return SharedThoughts(prior().sample(torch.Size((count, len(batch.prompts)))))
-        inputs = batch.prompt_inputs(self.is_evidence)
+        inputs = batch.prompt_inputs()
         self.fast.fit(self.reference, self.guide, **inputs)
         with torch.no_grad(), pyro.plate("particles", count, dim=-2):
             return SharedThoughts(self.guide(**inputs))
@@ -101,14 +101,14 @@ class Steps(NamedTuple):
     """Number and size of the slow steps of a round.
 
     Attributes:
-        count: number of slow steps.
+        slow: number of slow steps.
         size: sequences or pairs of a step.
         seed: seed of order and noise.
         number: the round, from 1.
         device: of the model.
     """
 
-    count: int
+    slow: int
     size: int
     seed: int
     number: int
@@ -178,10 +178,10 @@ def learn_preferences(
 def _taken(step: Any, steps: Steps) -> list[dict[str, Any]]:
     """The records of all steps, with a progress line."""
     seed_torch(steps.seed, steps.number, 0, 0)
-    progress = Progress(steps.count)
+    progress = Progress(steps.slow)
     records: list[dict[str, Any]] = []
     try:
-        for number in range(1, steps.count + 1):
+        for number in range(1, steps.slow + 1):
             records.append({"round": steps.number, "step": number, **step(number)})
             progress.update(number, f"round {steps.number}: slow steps")
     except NonFiniteError as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ltm_pyro.data import Tokenizer
+from ltm_pyro.errors import InputError
 from ltm_pyro.refining.records import Pair
 
 
@@ -33,16 +34,12 @@ class PairBatch(NamedTuple):
         """Arguments with which a model is called on the answers."""
         return {"x": self.x, "mask": self.mask, "previous": self.previous}
 
-    def prompt_inputs(self, is_evidence: bool) -> dict[str, Tensor]:
-        """Arguments with which q is fitted on the prompts: the answers' tokens are overwritten, not merely masked.
-
-        Args:
-            is_evidence: False if prompts are context alone, so that nothing is scored.
-        """
+    def prompt_inputs(self) -> dict[str, Any]:
+        """Arguments with which q is fitted on the prompts: the answers' tokens are overwritten, not merely masked."""
         rows, width = len(self.prompts), int(self.prompts.max())
         within = torch.arange(width, device=self.x.device) < self.prompts[:, None]
         visible = torch.where(within, self.x[:rows, :width], self.previous[:rows, None])
-        return {"x": visible, "mask": within & is_evidence, "previous": self.previous[:rows]}
+        return {"x": visible, "mask": within, "previous": self.previous[:rows]}
 
     def to(self, device: torch.device | str) -> PairBatch:
         """The same batch on another device."""
@@ -56,19 +53,24 @@ class EncodedPairs:
         pairs: the pairs.
         tokenizer: of the run.
         length: T, at which an answer is cut off.
+
+    Raises:
+        InputError: for a token outside the vocabulary.
     """
 
     def __init__(self, pairs: Sequence[Pair], tokenizer: Tokenizer, length: int) -> None:
-        self.tokenizer, self.length = tokenizer, length
-        self.prompts = [self._ids(pair["prompt"]) for pair in pairs]
-        answers = [
-            (self._answer(pair["chosen"], pair["chosen_ended"]), self._answer(pair["rejected"], pair["rejected_ended"]))
-            for pair in pairs
-        ]
+        self.tokenizer = tokenizer
+        self.prompts = [[int(token) for token in tokenizer.encode(pair["prompt"])] for pair in pairs]
         self.rows = [
-            tuple((prompt + answer)[:length] for answer in both)
-            for prompt, both in zip(self.prompts, answers, strict=True)
+            tuple((prompt + answer)[:length] for answer in (pair["chosen_tokens"], pair["rejected_tokens"]))
+            for prompt, pair in zip(self.prompts, pairs, strict=True)
         ]
+        largest = max((token for rows in self.rows for row in rows for token in row), default=0)
+        if largest >= tokenizer.vocabulary:
+            raise InputError(
+                f"a pair has the token {largest}, and the run's vocabulary ends at {tokenizer.vocabulary - 1}: restore "
+                "attempts.jsonl from a copy, or start anew with another --run"
+            )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,9 +100,3 @@ class EncodedPairs:
             order = np.random.default_rng([*seed, epoch]).permutation(len(self)).tolist()
             yield from (self.batch(order[start : start + size]) for start in range(0, len(order) - size + 1, size))
             epoch += 1
-
-    def _ids(self, text: str) -> list[int]:
-        return [int(token) for token in self.tokenizer.encode(text)] if text else []
-
-    def _answer(self, text: str, ended: bool) -> list[int]:
-        return self._ids(text) + [self.tokenizer.eos_id] * ended

@@ -72,9 +72,7 @@ def refuse_held_out(text: RunText, questions: Iterable[Question]) -> None:
     Raises:
         InputError: with the number of such questions, and the first of them.
     """
-    held_out = {
-        content_hash(document.text[: document.prompt]) for document, is_held_out in text.sides() if is_held_out
-    }
+    held_out = {content_hash(document.text[: document.prompt]) for document, is_held_out in text.sides() if is_held_out}
     if common := [question.text for question in questions if content_hash(question.prompt) in held_out]:
         raise InputError(
             f"{len(common)} of the questions are held-out prompts of {text.run.folder}, such as "

@@ -12,9 +12,13 @@ Count = Annotated[int, Ge(0)]
 
 
 class Attempt(TypedDict):
-    """One answer: its text, whether its end token was written, and the checker's verdict."""
+    """One answer: its text, its tokens with the end token if that was written, and the checker's verdict.
+
+    The tokens are those that were written: a text encoded anew may give others.
+    """
 
     text: str
+    tokens: list[Count]
     ended: bool
     right: bool
 
@@ -35,14 +39,14 @@ class AttemptRecord(TypedDict):
 
 
 class Pair(TypedDict):
-    """A right and a wrong answer to one question."""
+    """A right and a wrong answer to one question, with the tokens that were written."""
 
     round: Count
     prompt: str
     chosen: str
-    chosen_ended: bool
+    chosen_tokens: list[Count]
     rejected: str
-    rejected_ended: bool
+    rejected_tokens: list[Count]
 
 
 class Chain(TypedDict):
@@ -75,15 +79,15 @@ def pairs_of(records: Iterable[AttemptRecord]) -> list[Pair]:
                     round=record["round"],
                     prompt=record["prompt"],
                     chosen=chosen["text"],
-                    chosen_ended=chosen["ended"],
+                    chosen_tokens=chosen["tokens"],
                     rejected=rejected["text"],
-                    rejected_ended=rejected["ended"],
+                    rejected_tokens=rejected["tokens"],
                 )
             )
     return pairs
 
 
 def _different(attempts: Iterable[Attempt], right: bool) -> list[Attempt]:
-    """The attempts of one verdict with different texts; right ones must have ended."""
+    """The attempts of one verdict that differ; right ones must have ended."""
     chosen = [attempt for attempt in attempts if attempt["right"] is right and (attempt["ended"] or not right)]
-    return list({(attempt["text"], attempt["ended"]): attempt for attempt in chosen}.values())
+    return list({tuple(attempt["tokens"]): attempt for attempt in chosen}.values())

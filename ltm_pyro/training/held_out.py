@@ -156,8 +156,8 @@ def refuse_refined(folder: Path, saved: Mapping[str, Any]) -> None:
     """
     if saved.get(REFINED):
         raise InputError(
-            f"{folder} was refined from {saved[REFINED]}: an interrupted refinement goes on by `ltm refine ... --resume`; "
-            f"a finished one is refined again by `ltm refine {folder}`, or trained on text by `ltm train "
+            f"{folder} was refined from {saved[REFINED]}: an interrupted refinement goes on by its own command with "
+            f"--resume; a finished one is refined again by `ltm refine {folder}`, or trained on text by `ltm train "
             f"--train.start_from {folder}`"
         )
 
