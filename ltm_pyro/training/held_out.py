@@ -156,7 +156,7 @@ def refuse_refined(folder: Path, saved: Mapping[str, Any]) -> None:
     """
     if saved.get(REFINED):
         raise InputError(
-            f"{folder} was refined from {saved[REFINED]}: an interrupted refinement goes on by its own command with "
+            f"{folder} was refined from {saved[REFINED]!r:.120}: an interrupted refinement goes on by its own command with "
             f"--resume; a finished one is refined again by `ltm refine {folder}`, or trained on text by `ltm train "
             f"--train.start_from {folder}`"
         )
