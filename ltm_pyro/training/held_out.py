@@ -156,9 +156,9 @@ def refuse_refined(folder: Path, saved: Mapping[str, Any]) -> None:
     """
     if saved.get(REFINED):
         raise InputError(
-            f"{folder} was refined from {saved[REFINED]!r:.120}: an interrupted refinement goes on by its own command with "
-            f"--resume; a finished one is refined again by `ltm refine {folder}`, or trained on text by `ltm train "
-            f"--train.start_from {folder}`"
+            f"{folder} was refined from {saved[REFINED]!r:.120}: an interrupted refinement goes on by its own command "
+            f"with --resume; a finished one is refined again by `ltm refine {folder}`, or trained on text by `ltm "
+            f"train --train.start_from {folder}`"
         )
 
 
