@@ -87,11 +87,6 @@ class LatentThoughtModel(AbstractModel):
         vectors = z if self.projection is None else self.projection(z)
         return vectors if self.transport is None else self.transport(vectors)
 
-    def compile_passes(self, mode: str = "default") -> None:
-        super().compile_passes(mode)
-        if self.transport is not None:
-            self.transport.compile()  # of a few vectors: no CUDA graph of its own
-
     def forward(
         self,
         x: Tensor | None = None,

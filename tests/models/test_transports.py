@@ -325,13 +325,6 @@ def test_a_model_without_one_has_the_names_that_it_always_had(tiny):
     assert {name.split(".")[0] for name in model.state_dict()} == {"decoder", "transport"}
 
 
-def test_compiling_takes_the_transport_too(tiny, monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
-    model = with_transport(tiny, MLPTransport(tiny.decoder.z_shape))
-    model.compile_passes()
-    assert model.transport._compiled_call_impl is not None
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
