@@ -13,8 +13,10 @@ sys.path[:0] = [str(ROOT), str(HERE / "_extensions")]
 project = "ltm_pyro"
 author = "The ltm_pyro developers"
 copyright = "The ltm_pyro developers, Apache-2.0"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx-mathjax-offline"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx-mathjax-offline"]
 extensions += ["forge_links", "figure_sizes", "docstrings"]
+if not tags.has("without_sources"):  # noqa: F821  (Sphinx defines it; half of the time goes into these pages)
+    extensions += ["sphinx.ext.viewcode"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "notebooks/README.md", "notebooks/solutions"]
 html_theme = "furo"
 html_title = "ltm_pyro"

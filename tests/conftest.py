@@ -2,7 +2,7 @@
 
 The decoder's shapes are checked in tests/models, where they are the subject; elsewhere the checks would take as long as
 the decoder. Figures are rendered in tests/plots and in tests with the mark `figures`; elsewhere their files hold their
-captions.
+captions, and a figure is drawn the first time that a process saves one of its name.
 """
 
 import os
@@ -34,8 +34,19 @@ from toys import TinyModel  # noqa: E402
 from ltm_pyro.models.exact import LinearGaussian  # noqa: E402
 from ltm_pyro.plots import saving  # noqa: E402
 
-RENDERED = saving._rendered
+RENDERED, DRAWN = saving._rendered, saving.draw_figure
+drawn_once = set()
+
+
+def _first_drawn(drawing):
+    kind = drawing.name, len(drawing.panels)
+    if kind not in drawn_once:
+        DRAWN(drawing)
+        drawn_once.add(kind)
+
+
 saving._rendered = lambda figure, kind, caption: caption.encode()
+saving.draw_figure = _first_drawn
 
 CACHE = tempfile.TemporaryDirectory(prefix="ltm-cache-")  # removed with the session
 os.environ["LTM_CACHE"] = CACHE.name
@@ -72,6 +83,7 @@ def _same_start(request):
 def _rendered(request, monkeypatch):
     if request.path.parent.name == "plots" or "figures" in request.keywords:
         monkeypatch.setattr(saving, "_rendered", RENDERED)
+        monkeypatch.setattr(saving, "draw_figure", DRAWN)
 
 
 @pytest.fixture

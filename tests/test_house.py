@@ -118,6 +118,17 @@ BELOW = {  # floor: the floors below it, from which it may import
         "guides",
         "data",
     },
+    "refining": {
+        "suites",
+        "runs",
+        "training",
+        "generation",
+        "inference",
+        "bounds",
+        "models",
+        "guides",
+        "data",
+    },
     "sharing": {"training", "generation", "inference", "bounds", "models", "guides", "data"},
     "testing": {"contracts", "inference", "bounds", "models", "guides"},
     "plots": {"generation", "inference", "bounds", "models", "guides", "data"},
@@ -142,7 +153,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "generation": {"torch", "pyro"},
     "report": {"plotly"},
 }
-ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
+ABSTRACT = {"AbstractNonBound", "AbstractObjective", "Terms"}  # all that inference knows of bounds
 HEAVY = [
     "accelerate",
     "charset_normalizer",

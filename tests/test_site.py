@@ -18,11 +18,10 @@ ROOT = Path(__file__).parent.parent
 EXTENSIONS = ROOT / "docs" / "_extensions"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def built_in(source, *options):
+    """The site, built from a copy of its sources, without a warning."""
     for needed in ("sphinx", "myst_nb", "furo"):
         pytest.importorskip(needed)
-    source = tmp_path_factory.mktemp("site")
     kept = ("docs", "benchmarks", "notebooks", "models", "guides", "ltm_pyro")
     for name in kept:
         if (ROOT / name).exists():
@@ -31,21 +30,24 @@ def site(tmp_path_factory):
     for page in (*ROOT.glob("*.md"), ROOT / "CITATION.cff"):
         shutil.copy(page, source)
     built = source / "built"
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-b",
-        "html",
-        str(source / "docs"),
-        str(built),
-    ]
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", *options]
+    command += [str(source / "docs"), str(built)]
     result = subprocess.run(command, cwd=source, env={**os.environ}, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-4000:]
     return built
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site but for the pages of the library's sources, which would take as long as all others."""
+    return built_in(tmp_path_factory.mktemp("site"), "-t", "without_sources")
+
+
+@pytest.mark.slow
+def test_the_sources_have_pages_too(tmp_path):
+    site = built_in(tmp_path)
+    assert "ltm_pyro.bounds.elbo" in (site / "_modules" / "index.html").read_text(encoding="utf-8")
+    assert "_modules/ltm_pyro/bounds/elbo.html" in (site / "api" / "bounds.html").read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):

@@ -3,14 +3,13 @@
 import os
 import runpy
 import signal
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from prepared import ran
 from runs import WORDS, ltm, metrics
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -342,13 +341,10 @@ if __name__ == "__main__":
 
 def test_two_processes_share_a_batch_as_two_slices_of_one_do():
     Path("two.py").write_text(TWO)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "two.py"]
-    both = subprocess.run(
-        [sys.executable, *torchrun], env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert both.returncode == 0, both.stderr
-    assert "does not begin with the same numbers in all 2 processes: give all of them one seed" in both.stderr
+    run_it = "import runpy; runpy.run_path('two.py', run_name='__main__')"
+    first, second = ran(2, ["-c", run_it], os.getcwd())
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "does not begin with the same numbers in all 2 processes: give all of them one seed" in first.stderr
     assert not Path("unlike").exists()
     runpy.run_path("two.py")["trained"]("alone", 0, 2)
     assert [one["objective"] for one in metrics("alone") if "objective" in one] == [

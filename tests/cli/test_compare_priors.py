@@ -111,10 +111,9 @@ def test_a_record_has_all_that_is_asked(whole):
     assert record["steps"] == 6
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_numbers_are_those_of_ltm_evaluate(whole, seed):
-    shutil.copytree(whole / "runs" / f"MixturePrior-components-2-unit-layer-seed-{seed}", "run")
-    (record,) = results(whole)[f"{MIXTURE} seed {seed}"]
+def test_the_numbers_are_those_of_ltm_evaluate(whole):
+    shutil.copytree(whole / "runs" / "MixturePrior-components-2-unit-layer-seed-1", "run")
+    (record,) = results(whole)[f"{MIXTURE} seed 1"]
     before = json.loads(Path("run/evaluation/validation.json").read_text())["evaluation"]
     assert ltm("evaluate", "run", "--draws", "2", "--limit", "4", "--fixed_noise", "false") == 0
     evaluation = json.loads(newest(Path("run/evaluation"), "*.json").read_text())["evaluation"]

@@ -94,3 +94,4 @@ def test_bad_input_gets_one_clear_error(copy, reference, files, capsys):
     ]:
         assert evaluate(run, files, *words) == 2
         assert message in capsys.readouterr().err
+    assert not (reference / "evaluation" / "gsm8k-rethinking-fast_steps-1").exists()

@@ -2,6 +2,7 @@
 
 import math
 
+import pyro.distributions as dist
 import pytest
 import torch
 from toys import TinyModel, autoregressive_with, decoder_with, z_test
@@ -9,6 +10,7 @@ from toys import TinyModel, autoregressive_with, decoder_with, z_test
 from ltm_pyro import (
     ELBO,
     AbstractDecoder,
+    AbstractGuide,
     CodebookPrior,
     FastLoop,
     GaussianPrior,
@@ -137,6 +139,61 @@ def test_a_decoder_that_ignores_z_writes_the_same_law_in_every_round():
             z_test((part.answers.tokens[:, 0] == token).double(), law[token])
     with pytest.raises(AssertionError):
         z_test((part.answers.tokens[:, 0] == 0).double(), law.roll(1)[0])
+
+
+class CodedDecoder(DeafDecoder):
+    """Adds to the table of the next token a learned vector for each code."""
+
+    def features(self, tokens, z=None):
+        return self.table[tokens] + z[..., 0, :, :].mean(-2)[..., None, :2].repeat_interleave(2, -1)
+
+
+class ExactGuide(AbstractGuide):
+    """The posterior of one code by enumeration; sharpened, if asked, to the likeliest code."""
+
+    discrete = True
+
+    def __init__(self, model, power=1.0):
+        super().__init__(model.prior.z_shape)
+        object.__setattr__(self, "joint", model)
+        self.power = power
+
+    def start(self, x, mask=None, prior=None):
+        self.rows, codes = len(x), torch.eye(self.z_shape[-1], dtype=torch.float64)[:, None, None]
+        states = codes[:, None].expand(-1, len(x), -1, -1, -1)
+        nats = self.joint.decoder.token_log_prob(x, self.joint.thoughts(states))
+        scored = nats if mask is None else nats * mask
+        self.logits = self.power * (scored.sum(-1) + self.joint.prior().log_prob(codes)[:, None]).T
+
+    def local_parameters(self):
+        return []
+
+    def posterior(self):
+        return dist.OneHotCategorical(logits=self.logits[:, None, None]).to_event(2)
+
+
+def test_with_the_exact_posterior_every_round_has_the_exact_law():
+    """Rounds are then Gibbs sampling from p(z, y given c), and none is better than another."""
+    decoder = CodedDecoder().double()
+    model = LatentThoughtModel(CodebookPrior((1, 1, 2), codes=3), decoder).double()
+    given, codes = torch.tensor([[0, V - 1]]).expand(6000, -1), torch.eye(3, dtype=torch.float64)[:, None, None, None]
+    with torch.no_grad():
+        model.projection.weight.copy_(torch.tensor([[1.5, -1.5, 0.0], [-1.0, 1.0, 0.5]]))
+        texts = torch.cat((given[:V], torch.arange(V)[:, None]), -1)
+        nats = decoder.token_log_prob(texts, model.thoughts(codes.expand(-1, V, -1, -1, -1)))
+        law = (nats.sum(-1) + model.prior().log_prob(codes[:, 0])[:, None]).logsumexp(0).softmax(0)
+        states = model.thoughts(codes.expand(-1, 1, -1, -1, -1))
+        assert decoder.token_log_prob(texts[:1], states)[..., -1].std() > 0.3  # answers depend on the code
+
+    def last(guide):
+        return rethink(model, guide, FastLoop(ELBO()), given, 3, 1).rounds[-1].answers.tokens[:, 0]
+
+    exact, sharpened = last(ExactGuide(model)), last(ExactGuide(model, power=50.0))
+    for token in range(V - 1):
+        z_test((exact == token).double(), law[token])
+    worst = (torch.bincount(sharpened, minlength=V) / len(sharpened) - law).abs().argmax()
+    with pytest.raises(AssertionError):
+        z_test((sharpened == worst).double(), law[worst])
 
 
 def test_scores_of_a_decoder_that_ignores_z_are_exact_and_end_with_the_answer():

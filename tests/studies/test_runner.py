@@ -2,16 +2,20 @@
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
+from prepared import Prepared
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.studies import process
+from ltm_pyro.studies import runner as trial_runner
 from ltm_pyro.studies.process import LOCK, TAKEN
 from ltm_pyro.studies.runner import TrialRunner
 from ltm_pyro.studies.trial import Trial
@@ -48,6 +52,14 @@ def toy(key, does, start_from=None):
 def module(here):
     Path("toy_cells.py").write_text(MODULE, encoding="utf-8")
     sys.path.append(os.getcwd())  # as where a class of one's own is named
+
+
+@pytest.fixture(autouse=True)
+def _prepared_cells(request, monkeypatch):
+    """Cells' processes begin without the seconds of their imports, but for the one test that looks at how they do."""
+    if request.function is not test_processes_have_one_thread_and_leave_when_the_study_does:
+        ours = SimpleNamespace(Popen=Prepared, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)
+        monkeypatch.setattr(trial_runner, "subprocess", ours)
 
 
 def runner_of(*trials, processes=2, **further):

@@ -58,8 +58,7 @@ def whole(request, corpus, tmp_path_factory):
     return folder, request.param
 
 
-@pytest.mark.parametrize("number", [3, 5])
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(("name", "number"), [("SIGTERM", 3), ("SIGINT", 5)])
 def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
     whole, corpus, tmp_path, monkeypatch, capsys, name, number
 ):

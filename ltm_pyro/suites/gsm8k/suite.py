@@ -12,6 +12,7 @@ import torch
 
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import Sampling, thoughts_from_prompts, write
+from ltm_pyro.generation.rethinking import checked_request
 from ltm_pyro.ranges import in_range, whole
 from ltm_pyro.runs.arguments import (
     Argument,
@@ -103,7 +104,8 @@ def evaluate(
         run, temperature, top_k, top_p, fast_steps, checkpoint, trust_code: as `ltm_pyro.runs.arguments` describes them.
 
     Raises:
-        InputError: for a run that cannot continue a prompt, or problems in both the training and the test set.
+        InputError: for a run that cannot continue a prompt, problems in both the training and the test set, or, with
+            `rethink`, a run without thoughts.
     """
     call = Call(evaluate, locals())
     rounds = sorted(set(rethink))
@@ -118,6 +120,9 @@ def evaluate(
     if opened.config.model == "masked-diffusion":
         raise InputError("masked diffusion does not continue a prompt from left to right: give another run")
     train, test = _problems(files, limit)
+    components = load(opened, checkpoint)[0].with_fast_steps(fast_steps)
+    if rounds:
+        checked_request(components.model, components.guide, rounds[-1], keep or "last", ())
     mode = {"rethink": rounds, "keep": keep or "last"} if rounds else {"attempts": attempts or ATTEMPTS}
     chosen = {**settings_of(opened, call, "rethink", "keep", "attempts"), **mode}
     settings = {**chosen, "files": [f"{part}={path}" for part, path in files.items()]}
@@ -127,7 +132,6 @@ def evaluate(
     counts = list(dict.fromkeys(shots))
     order = random.Random(seed).sample(train, min(max(counts), len(train)))
     demonstrations = {number: order[:number] for number in counts}
-    components = load(opened, checkpoint)[0].with_fast_steps(fast_steps)
     if rounds:
         objects = (components.model, components.guide, components.fast, opened.tokenizer)
         solver = Solver(*objects, tokens, final_number_written, sampling)
