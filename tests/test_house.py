@@ -66,7 +66,7 @@ BELOW = {  # floor: the floors below it, from which it may import
     "front": {"sharing", "runs", "training", "inference", "models", "guides", "data"},
     "report": set(),
     "export": {"evaluation", "inference", "bounds", "models", "guides", "data"},
-    "control": {"evaluation", "training", "inference", "models", "guides", "data"},
+    "control": {"evaluation", "training", "inference", "bounds", "models", "guides", "data"},
     "runs": {
         "control",
         "export",
