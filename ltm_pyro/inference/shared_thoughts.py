@@ -8,6 +8,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 
 class SharedThoughts(nn.Module):
@@ -26,7 +27,7 @@ class SharedThoughts(nn.Module):
         self.z = None if z is None else torch.cat((z, z), -4)  # (S, 2N, L, K, D)
         self.rows = rows if self.z is None else self.z.shape[-4]
 
-    def start(self, x: Tensor, mask: Tensor | None = None, prior: Any = None) -> None:
+    def start(self, x: Tensor, mask: Tensor | None = None, prior: Distribution | None = None) -> None:
         """Begin a batch: the draws stay."""
 
     def local_parameters(self) -> list[Tensor]:

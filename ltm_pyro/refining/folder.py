@@ -67,6 +67,11 @@ class RefinedFolder:
         for name, value in {**changes, "train.start_from": str(source.folder)}.items():
             config[name] = value
         config = pinned(with_absolute_paths(config))
+        if (folder / REPORT).is_file() and not (folder / "checkpoints").exists():
+            raise InputError(
+                f"{folder} holds a refinement that has finished no round: the command that began it goes on with "
+                "--resume. Otherwise choose another --run, or remove it"
+            )
         refuse_existing(folder, config)
         record = {**source.read_json(DATA, DataRecord), REFINED: os.path.abspath(source.folder)}
         if corpus is not None:

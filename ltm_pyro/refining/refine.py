@@ -132,6 +132,7 @@ def refine(
             the other method, attempts from which nothing can be learned, or a folder that exists.
     """
     call = Call(refine, locals())
+    sampling = Sampling(temperature, top_k, top_p)
     _refuse_others(call, method)
     opened = open_run(source, trust_code)
     if opened.config.model == "masked-diffusion":
@@ -149,7 +150,7 @@ def refine(
             folder = RefinedFolder.create(path, opened, changes, settings, corpus_at)
         lock.take()
         say_bases(opened)
-        refinement = Refinement(opened, folder, text, asked, call.given)
+        refinement = Refinement(opened, folder, text, asked, sampling, call.given)
         refinement.carry_out()
     return Refined(folder.run, folder.rounds)
 
@@ -162,14 +163,21 @@ class Refinement:
         folder: of the refined run.
         text: of the source.
         questions: the questions.
+        sampling: distribution that tokens are drawn from.
         given: the arguments of `refine`.
     """
 
     def __init__(
-        self, source: Run, folder: RefinedFolder, text: RunText, questions: list[Question], given: dict[str, Any]
+        self,
+        source: Run,
+        folder: RefinedFolder,
+        text: RunText,
+        questions: list[Question],
+        sampling: Sampling,
+        given: dict[str, Any],
     ) -> None:
         self.source, self.folder, self.text, self.questions = source, folder, text, questions
-        self.given, self.run = given, folder.run
+        self.sampling, self.given, self.run = sampling, given, folder.run
         self.device = chosen_device()
         self.records = folder.attempts()
 
@@ -252,10 +260,9 @@ class Refinement:
     def _attempted(self, tables: RunComponents, number: int) -> list[AttemptRecord]:
         """The attempts of a round at all questions, in their order; those already kept are not made again."""
         given = self.given
-        sampling = Sampling(given["temperature"], given["top_k"], given["top_p"])
         checker, count = CHECKERS[given["checker"]], given["attempts"]
         attempts = Attempts(
-            self.run, tables, count, given["tokens"], sampling, checker, given["seed"], given["batch_size"]
+            self.run, tables, count, given["tokens"], self.sampling, checker, given["seed"], given["batch_size"]
         )
         done = {record["prompt"]: record for record in self.records if record["round"] == number}
         progress = Progress(len(self.questions), len(done))

@@ -102,6 +102,8 @@ def test_interrupted_attempts_go_on_and_none_is_made_twice(runs, folder, tmp_pat
         refine(run.folder, questions=asked, run=out, **SMALL)
     path = tmp_path / "out/attempts.jsonl"
     path.write_bytes(path.read_bytes() + b'{"round": 1, "ques')  # as a kill leaves it
+    with pytest.raises(InputError, match="has finished no round: the command that began it goes on with --resume"):
+        refine(run.folder, questions=asked, run=out, **{**SMALL, "temperature": 0.5})
     with pytest.raises(InputError, match="another steps: give the settings"):
         refine(run.folder, questions=asked, run=out, resume=True, **{**SMALL, "steps": 3})
     monkeypatch.setattr(Attempts, "attempt", lambda self, *args: made.append(args[-1]) or attempt(self, *args))
