@@ -31,8 +31,8 @@ class DataSettings:
         prompt_is: `evidence` for z and the weights, so that a prompt's tokens are scored as the answer's are; or
             `context` alone, which the decoder reads, so that only answers are scored, as in supervised fine-tuning. The
             posterior of z given a prompt that is context is the prior.
-        label: the field of the labels that a reward head learns, in a corpus whose `mode` is `documents`; rows without
-            one count as unlabelled.
+        label: the field of the labels that a reward head learns, in a corpus whose `mode` is `documents`; rows in
+            which it is null or empty count as unlabelled.
         validation: share of the documents held out.
         seed: of the choice of held-out documents; that of `train` if left out. Runs of several seeds that are to be
             compared need one split.

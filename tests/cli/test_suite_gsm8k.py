@@ -1,13 +1,16 @@
 """`ltm evaluate RUN --suite gsm8k` on local problems."""
 
 import json
+import re
 import shutil
 
 import pytest
 from runs import ltm
 
+import ltm_pyro
 from ltm_pyro.plots.saving import KINDS
 from ltm_pyro.suites.gsm8k import read_problems, suite
+from ltm_pyro.suites.gsm8k.prompts import own_prompt
 from ltm_pyro.suites.gsm8k.suite import _other
 
 
@@ -115,3 +118,22 @@ def test_bad_input_gets_one_clear_error(run, files, tmp_path, capsys):
     ]:
         assert evaluate(run, given, *words) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_run_of_prompts_and_answers_takes_the_question_as_its_own_prompts(run, files, capsys, monkeypatch):
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    for name, value in (("prompt", "question"), ("answer", "answer"), ("mode", "documents")):
+        config, found = re.subn(rf"^  {name}: .*$", f"  {name}: {value}", config, flags=re.MULTILINE)
+        assert found == 1
+    (run / "config.yaml").write_text(config, encoding="utf-8")
+    seen = []
+    monkeypatch.setattr(suite, "own_prompt", lambda *given, **more: seen.append(own_prompt(*given, **more)) or seen[-1])
+    words = ("evaluate", run, "--suite", "gsm8k", "--tokens", "6", "--attempts", "2", "--files", *files)
+    assert ltm(*words) == 0
+    tokenizer = ltm_pyro.load(run).tokenizer
+    prompts = [tokenizer.decode(prompt.tokens) for prompt in seen]  # as much of the questions as there is room for
+    assert [prompt[-len("10 peace?\n") :] for prompt in prompts] == [f"{n} peace?\n" for n in range(10, 15)]
+    assert set(results(run)) == {f"0/{place}" for place in range(5)}
+    capsys.readouterr()
+    assert ltm(*words, "--shots", "2") == 2
+    assert "--shots 2" in capsys.readouterr().err

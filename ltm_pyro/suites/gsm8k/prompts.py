@@ -1,15 +1,18 @@
-"""Few-shot prompts: answered problems, then the problem to solve."""
+"""Prompts: answered problems and then the problem to solve, or its question alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from ltm_pyro.data import joined_prompt
 from ltm_pyro.suites.gsm8k.problems import Problem
+
+Encode = Callable[[str], Iterable[int]]  # from text to token ids
 
 
 class Prompt(NamedTuple):
-    """Few-shot prompt.
+    """Prompt of a problem.
 
     Attributes:
         tokens: token ids.
@@ -22,9 +25,7 @@ class Prompt(NamedTuple):
     cut: bool
 
 
-def few_shot_prompt(
-    demonstrations: Sequence[Problem], problem: Problem, encode: Callable[[str], Iterable[int]], room: int
-) -> Prompt:
+def few_shot_prompt(demonstrations: Sequence[Problem], problem: Problem, encode: Encode, room: int) -> Prompt:
     """Prompt of demonstrations and a question; the first demonstrations are left out if they do not fit.
 
     Args:
@@ -41,3 +42,20 @@ def few_shot_prompt(
         if len(tokens) <= room:
             return Prompt(tokens, len(fitting), False)
     return Prompt(tokens[-room:], 0, True)
+
+
+MakePrompt = Callable[[Sequence[Problem], Problem, Encode, int], Prompt]
+
+
+def own_prompt(
+    demonstrations: Sequence[Problem], problem: Problem, encode: Encode, room: int, separator: str
+) -> Prompt:
+    """Prompt of a run of prompts and answers: the question as the run's own prompts are, without demonstrations.
+
+    Args:
+        demonstrations: none.
+        problem, encode, room: as for `few_shot_prompt`.
+        separator: characters between a prompt and its answer in the run's corpus.
+    """
+    tokens = [int(token) for token in encode(joined_prompt(problem.question, separator))]
+    return Prompt(tokens[-room:], len(demonstrations), len(tokens) > room)

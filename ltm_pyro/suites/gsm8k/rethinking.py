@@ -13,7 +13,7 @@ from ltm_pyro.runs.progress import Progress
 from ltm_pyro.runs.results_folder import ComparisonFolder
 from ltm_pyro.suites.gsm8k.answers import final_number_written
 from ltm_pyro.suites.gsm8k.problems import Problem
-from ltm_pyro.suites.gsm8k.prompts import few_shot_prompt
+from ltm_pyro.suites.gsm8k.prompts import MakePrompt
 from ltm_pyro.suites.methods import Solver, alike, compare, method_records, methods_table
 from ltm_pyro.suites.methods.table import METHODS
 from ltm_pyro.suites.result import SuiteResult
@@ -27,6 +27,7 @@ def answer_all(
     solver: Solver,
     demonstrations: Mapping[int, Sequence[Problem]],
     test: Sequence[Problem],
+    make_prompt: MakePrompt,
     rounds: Sequence[int],
     keep: str,
     seed: int,
@@ -40,6 +41,7 @@ def answer_all(
         solver: objects and settings.
         demonstrations: answered problems by number of shots.
         test: the problems.
+        make_prompt: makes the prompt of a problem.
         rounds, keep: as for `compare`.
         seed: of all noise.
         batch_size: the most problems at once.
@@ -51,7 +53,7 @@ def answer_all(
     try:
         for shots, examples in demonstrations.items():
             todo = [place for place in range(len(test)) if f"{shots}/{place}" not in found]
-            prompts = {p: few_shot_prompt(examples, test[p], solver.tokenizer.encode, solver.room) for p in todo}
+            prompts = {p: make_prompt(examples, test[p], solver.tokenizer.encode, solver.room) for p in todo}
             for places in alike({place: len(prompt.tokens) for place, prompt in prompts.items()}, batch_size):
                 ids = torch.tensor([prompts[place].tokens for place in places], device=device)
                 compared = compare(solver, ids, rounds, keep, (seed, shots, places[0]))

@@ -40,7 +40,7 @@ from ltm_pyro.runs.rethinking import refuse_unused
 from ltm_pyro.suites.gsm8k.answers import commonest_answer, final_number_written, spelled
 from ltm_pyro.suites.gsm8k.attempts import Attempted, judged
 from ltm_pyro.suites.gsm8k.problems import Problem, read_problems
-from ltm_pyro.suites.gsm8k.prompts import Prompt, few_shot_prompt
+from ltm_pyro.suites.gsm8k.prompts import MakePrompt, Prompt, few_shot_prompt, own_prompt
 from ltm_pyro.suites.gsm8k.rethinking import FOLDER as RETHOUGHT
 from ltm_pyro.suites.gsm8k.rethinking import answer_all
 from ltm_pyro.suites.gsm8k.rethinking import finish as finish_rethinking
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 FOLDER = "evaluation/gsm8k"
 ATTEMPTS = 5
 HUB = {"train": "hf:openai/gsm8k:main:train", "test": "hf:openai/gsm8k:main:test"}
+SHOTS = (0, 5, 10)
 SECONDS = 20.0  # between two saves of the results
 Found = dict[str, list[dict[str, Any]]]  # records of problems by `SHOTS/PLACE`
 
@@ -66,7 +67,7 @@ Found = dict[str, list[dict[str, Any]]]  # records of problems by `SHOTS/PLACE`
 def evaluate(
     run: RunFolder,
     *,
-    shots: Annotated[Sequence[int], whole(0)] = (0, 5, 10),
+    shots: Annotated[Sequence[int] | None, whole(0)] = None,
     attempts: Annotated[int | None, whole(1)] = None,
     rethink: Annotated[Sequence[int], whole(0), Argument(metavar="R")] = (),
     keep: Keep = None,
@@ -89,7 +90,8 @@ def evaluate(
     After an interrupt, the results so far are shown and kept in the run's folder.
 
     Args:
-        shots: numbers of demonstrations before a problem.
+        shots: numbers of demonstrations before a problem; 0, 5 and 10 if left out. A run of prompts and answers
+            (`--data.prompt`) takes the question alone, as its own prompts are: 0.
         attempts: n, attempts at each problem, 5 if left out; pass@k is reported for k up to n.
         rethink: rounds of rethinking; accuracy is then reported beside votes, best attempts and the decoder without
             thoughts, at equal decoder passes.
@@ -119,28 +121,29 @@ def evaluate(
     opened = open_run(run, trust_code)
     if opened.config.model == "masked-diffusion":
         raise InputError("masked diffusion does not continue a prompt from left to right: give another run")
+    counts = _shots(opened, shots)
     train, test = _problems(files, limit)
     components = load(opened, checkpoint)[0].with_fast_steps(fast_steps)
     if rounds:
         checked_request(components.model, components.guide, rounds[-1], keep or "last", ())
     mode = {"rethink": rounds, "keep": keep or "last"} if rounds else {"attempts": attempts or ATTEMPTS}
-    chosen = {**settings_of(opened, call, "rethink", "keep", "attempts"), **mode}
+    chosen = {**settings_of(opened, call, "rethink", "keep", "attempts"), "shots": counts, **mode}
     settings = {**chosen, "files": [f"{part}={path}" for part, path in files.items()]}
     folder = comparison_folder(opened.folder / (RETHOUGHT if rounds else FOLDER), call, settings, opened)
     records: Found = folder.done() if resume else {}
     folder.begin(command)
-    counts = list(dict.fromkeys(shots))
     order = random.Random(seed).sample(train, min(max(counts), len(train)))
     demonstrations = {number: order[:number] for number in counts}
+    data = opened.config.data
+    make_prompt = partial(own_prompt, separator=data.separator) if data.prompt else few_shot_prompt
     if rounds:
         objects = (components.model, components.guide, components.fast, opened.tokenizer)
         solver = Solver(*objects, tokens, final_number_written, sampling)
-        answer = partial(answer_all, solver, demonstrations, test, rounds, keep or "last", seed)
+        answer = partial(answer_all, solver, demonstrations, test, make_prompt, rounds, keep or "last", seed)
         finish = partial(finish_rethinking, folder, records)
     else:
-        answer = partial(
-            Attempts(opened, components, attempts or ATTEMPTS, tokens, seed, sampling).attempt_all, demonstrations, test
-        )
+        attempting = Attempts(opened, components, attempts or ATTEMPTS, tokens, seed, sampling)
+        answer = partial(attempting.attempt_all, demonstrations, test, make_prompt)
         finish = partial(_finish, folder, records, train, test, opened)
     try:
         answer(batch_size, records, folder)
@@ -150,6 +153,18 @@ def evaluate(
         finish()
         raise
     return finish()
+
+
+def _shots(run: Run, shots: Sequence[int] | None) -> list[int]:
+    """Different numbers of demonstrations; raises InputError for any before the questions of a run with prompts."""
+    own = bool(run.config.data.prompt)
+    chosen = list(dict.fromkeys(((0,) if own else SHOTS) if shots is None else shots))
+    if own and chosen != [0]:
+        raise InputError(
+            f"--shots {' '.join(map(str, chosen))}: {run.folder} was trained on prompts and answers, and takes a "
+            "question alone: leave --shots out"
+        )
+    return chosen
 
 
 def _problems(files: Mapping[str, str], limit: int | None) -> tuple[list[Problem], list[Problem]]:
@@ -193,6 +208,7 @@ class Attempts:
         self,
         demonstrations: Mapping[int, Sequence[Problem]],
         test: Sequence[Problem],
+        make_prompt: MakePrompt,
         batch_size: int,
         found: Found,
         folder: ComparisonFolder,
@@ -202,7 +218,7 @@ class Attempts:
         try:
             for shots, examples in demonstrations.items():
                 todo = [place for place in range(len(test)) if _key(shots, place) not in found]
-                prompts = {p: few_shot_prompt(examples, test[p], self.run.tokenizer.encode, self.room) for p in todo}
+                prompts = {p: make_prompt(examples, test[p], self.run.tokenizer.encode, self.room) for p in todo}
                 lengths = {place: len(prompt.tokens) for place, prompt in prompts.items()}
                 for places in alike(lengths, max(1, batch_size // self.count)):
                     texts = self.texts([prompts[place] for place in places], (shots, places[0]))
