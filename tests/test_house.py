@@ -141,7 +141,7 @@ PACKAGES = {  # what the lower floors may import beside the standard library
     "generation": {"torch", "pyro"},
     "report": {"plotly"},
 }
-ABSTRACT = {"AbstractObjective", "Terms"}  # all that inference knows of bounds
+ABSTRACT = {"AbstractNonBound", "AbstractObjective", "Terms"}  # all that inference knows of bounds
 HEAVY = [
     "accelerate",
     "charset_normalizer",

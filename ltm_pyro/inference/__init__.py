@@ -8,13 +8,17 @@ from ltm_pyro.inference.fast_loop import FastLoop
 from ltm_pyro.inference.log_joint import LogJoint
 from ltm_pyro.inference.natural_gradient import NaturalGradient
 from ltm_pyro.inference.observers import FastStep, Fit, StepObserver, WeightObserver
+from ltm_pyro.inference.preference import AnswerScores, Preference
 from ltm_pyro.inference.prefix_cache import PrefixCache
+from ltm_pyro.inference.reference import reference_of
+from ltm_pyro.inference.shared_thoughts import SharedThoughts
 from ltm_pyro.inference.slow_step import NonFiniteError, SlowStep
 from ltm_pyro.inference.table_fit import TableFit, towards_a_bound
 from ltm_pyro.inference.unrolled_loop import UnrolledLoop
 from ltm_pyro.inference.updates import differentiable_step
 
 __all__ = [
+    "AnswerScores",
     "DualRateSVI",
     "FastLoop",
     "FastStep",
@@ -24,7 +28,9 @@ __all__ = [
     "Model",
     "NaturalGradient",
     "NonFiniteError",
+    "Preference",
     "PrefixCache",
+    "SharedThoughts",
     "SlowStep",
     "StepObserver",
     "TableFit",
@@ -34,6 +40,7 @@ __all__ = [
     "frozen",
     "guide_of",
     "model_of",
+    "reference_of",
     "refuse_unfit",
     "towards_a_bound",
 ]
