@@ -27,6 +27,7 @@ COMMANDS = {
     "inspect": "report on a run's thoughts: the information in each, and in all of them",
     "generate": "write text with a trained run",
     "control": "let a field of the corpus, such as a label, control a run's thoughts",
+    "refine": "refine a run on its own attempts at questions, as a new run",
     "sums": "write the files of a task that a small model can learn: sums with carries, as chains",
     "compare": "compare runs, or bounds, guides and priors",
     "scale": "train and score a grid of sizes and fast steps; figures and a law against compute",
@@ -37,7 +38,7 @@ COMMANDS = {
     "import-weights": "make a run from weights of the paper's released code",
 }
 
-ON_A_DEVICE = ("train", "evaluate", "export", "inspect", "generate", "control", "compare", "scale", "serve")
+ON_A_DEVICE = ("train", "evaluate", "export", "inspect", "generate", "control", "refine", "compare", "scale", "serve")
 OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 GREETING = f"""ltm {__version__}: Latent Thought Models as Pyro programs.

@@ -21,7 +21,7 @@ from ltm_pyro.training.data_module import DataModule, DataRecord, corpus_of, pre
 from ltm_pyro.training.decoder_tokenizer import refuse_other_tokenizer
 from ltm_pyro.training.further import change_settings, schedule_line, with_changes
 from ltm_pyro.training.given_text import refuse_given
-from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, with_place
+from ltm_pyro.training.held_out import CORPUS, DATA, prepare_again, refuse_refined, with_place
 from ltm_pyro.training.launch import launched
 from ltm_pyro.training.pinning import pinned
 from ltm_pyro.training.places import with_absolute_paths
@@ -123,7 +123,9 @@ def resume(
     folder, checkpoint = (path, "latest") if step is None else (path.parent.parent, str(step))
     run = open_run(folder, trust_code)
     if (folder / DATA).is_file():
-        refuse_given(folder, run.read_json(DATA, DataRecord))
+        record = run.read_json(DATA, DataRecord)
+        refuse_given(folder, record)
+        refuse_refined(folder, record)
     config = with_changes(folder, run.config, changes or {})
     with RunLock(folder) as lock:
         if checkpoint == "latest" and is_unbegun(folder):

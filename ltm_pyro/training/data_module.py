@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ltm_pyro.data.divided import Rule
 
 HELD_OUT, DIGEST, LABELS = "held_out", "corpus_digest", "labels"  # of data.json
+REFINED = "refined"  # of data.json: the run that this one was refined from, whose held-out text it has
 
 
 class Counts(TypedDict):
@@ -39,6 +40,7 @@ class DataRecord(TypedDict):
     labels: NotRequired[list[str]]
     corpus: NotRequired[str]
     given: NotRequired[bool]
+    refined: NotRequired[str]
 
 
 class DataModule(NamedTuple):

@@ -7,12 +7,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.training.data_module import DIGEST, HELD_OUT, LABELS, DataModule, DataRecord, divided_corpus, prepare_data
+from ltm_pyro.training.data_module import (
+    DIGEST,
+    HELD_OUT,
+    LABELS,
+    REFINED,
+    DataModule,
+    DataRecord,
+    divided_corpus,
+    prepare_data,
+)
 from ltm_pyro.training.given_text import GIVEN, content, read_held_out, refuse_given
 from ltm_pyro.training.places import refuse_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from jsonargparse import Namespace
 
@@ -136,6 +146,20 @@ class RunText:
         of = held_out if self.division.complete else self.saved[HELD_OUT]["documents"]
         about = f"held-out text, {present:,} of {of:,} {kind}s: the corpus has changed and lacks the others"
         return f"validation-{present}-of-{of}-documents", about
+
+
+def refuse_refined(folder: Path, saved: Mapping[str, Any]) -> None:
+    """Refuse to resume a refined run as if it had been trained on its corpus: the weights learned from attempts.
+
+    Raises:
+        InputError: with the commands that go on.
+    """
+    if saved.get(REFINED):
+        raise InputError(
+            f"{folder} was refined from {saved[REFINED]!r:.120}: an interrupted refinement goes on by its own command "
+            f"with --resume; a finished one is refined again by `ltm refine {folder}`, or trained on text by `ltm "
+            f"train --train.start_from {folder}`"
+        )
 
 
 def prepare_again(run: Run, saved: dict[str, Any], place: str | None = None) -> DataModule:

@@ -18,6 +18,7 @@ COMMANDS = {  # by its module, or the suite, the words before its options
     "import_weights": ["import-weights", "nowhere"],
     "inspect": ["inspect", "nowhere"],
     "plot": ["plot", "nowhere"],
+    "refine": ["refine", "nowhere", "--questions", "none", "--checker", "sums"],
     "serve": ["serve", "nowhere"],
     "sums": ["sums", "nowhere"],
     "generation": ["evaluate", "nowhere", "--suite", "generation"],
