@@ -28,7 +28,7 @@ COMMANDS = {
     "generate": "write text with a trained run",
     "control": "let a field of the corpus, such as a label, control a run's thoughts",
     "refine": "refine a run on its own attempts at questions, as a new run",
-    "sums": "write the files of a task that a small model can learn: sums with carries, as chains",
+    "sums": "write a task that a small model can learn: sums with carries, as chains",
     "compare": "compare runs, or bounds, guides and priors",
     "scale": "train and score a grid of sizes and fast steps; figures and a law against compute",
     "plot": "draw the learning curves of several runs",

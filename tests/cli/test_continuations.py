@@ -34,7 +34,8 @@ def written(request):
     model, guide = LatentThoughtModel(GaussianPrior(decoder.z_shape), decoder), MeanFieldGuide(decoder.z_shape)
     components = RunComponents(model, guide, FastLoop(ELBO(), steps=1), SlowStep(ELBO()))
     ids = tokenizer.encode(PROMPT + REST)[len(tokenizer.encode(PROMPT)) :].tolist()
-    return SimpleNamespace(tokenizer=tokenizer), components, [*ids, tokenizer.eos_id]
+    config = SimpleNamespace(data=SimpleNamespace(prompt="", separator="\n"))
+    return SimpleNamespace(tokenizer=tokenizer, config=config), components, [*ids, tokenizer.eos_id]
 
 
 def test_as_it_is_written_and_as_whole_samples(written):

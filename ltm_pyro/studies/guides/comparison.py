@@ -218,5 +218,5 @@ def _rows(batch: Batch, count: int) -> Batch:
 
 def _split(batch: Batch, size: int) -> Iterator[Batch]:
     for first in range(0, len(batch.x), size):
-        x, mask, previous, ids, bytes_ = (None if part is None else part[first : first + size] for part in batch)
-        yield Batch(x, mask, previous, ids, bytes_)  # type: ignore[arg-type]
+        parts = (None if part is None else part[first : first + size] for part in batch)
+        yield Batch(*parts)  # type: ignore[arg-type]
