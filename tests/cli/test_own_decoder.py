@@ -218,6 +218,7 @@ def test_what_cannot_be_one_is_refused_before_any_work(here, corpus, capsys, wor
     assert not Path("bad").exists()
 
 
+@pytest.mark.slow
 def test_a_study_varies_the_sizes_that_it_has_and_no_others(here, corpus, capsys):
     words = [*arguments({**SHORT, "train.steps": 1, "train.samples": 0}), *NAMED]
     assert ltm("scale", corpus, "--out", "study", "--layers", "1", "2", *words) == 2

@@ -59,6 +59,7 @@ def test_a_grid_is_trained_scored_drawn_and_goes_on(corpus, capsys):
     assert {row["seeds"] for row in results()["summary"]} == {2}
 
 
+@pytest.mark.slow
 def test_a_cell_that_was_interrupted_goes_on_alone(corpus, capsys):
     Path("grid.yaml").write_text("thoughts: [1, 2]\n", encoding="utf-8")
     words = ("--grid", "grid.yaml", "--limit", "4")
@@ -156,6 +157,7 @@ def test_the_numbers_are_those_of_ltm_evaluate_and_means_are_over_seeds(corpus):
     assert row["elbo_standard_error"] == pytest.approx(error)
 
 
+@pytest.mark.slow
 def test_models_differ_in_what_the_grid_says(corpus):
     Path("grid.yaml").write_text("layers: [1, 2]\nwidth: 32\nwindow: [2, 3]\n", encoding="utf-8")
     rest = {name: value for name, value in TINY.items() if name.split(".")[1] not in ("layers", "width", "window")}
@@ -172,6 +174,7 @@ def test_models_differ_in_what_the_grid_says(corpus):
     assert "no law can be fitted: it needs 3" in Path("study/table.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_by_itself_to_the_same_numbers(corpus):
     """The process is killed in the middle of training, after a checkpoint; the study begins it again, which goes on."""
     longer = {"corpus": str(corpus), "train.steps": 24, "train.save_every": 4, "train.evaluate_every": 24}
@@ -257,6 +260,7 @@ def test_any_argument_is_a_dimension_of_numbers_and_of_classes(corpus):
     assert {path: path.stat().st_mtime_ns for path in Path("study/runs").glob("*/config.yaml")} == before
 
 
+@pytest.mark.slow
 def test_dimensions_of_a_file_and_classes_with_their_own_arguments(corpus):
     text = "prior:\n- class_path: MixturePrior\nprior.components: [2, 3]\nfast.learning_rate: 1e-1\n"
     Path("grid.yaml").write_text(text, encoding="utf-8")

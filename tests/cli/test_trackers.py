@@ -133,6 +133,7 @@ def test_a_tracker_that_is_not_installed_is_named_with_its_extra(corpus, reporte
     assert "Training goes on without it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_of_a_study_ends_at_its_trackers(corpus):
     few = {"train.steps": 2, "train.evaluate_every": 2, "decoder.width": 16, "data.length": 16, "data.vocabulary": 270}
     words = ("--fast_steps", "1", "--limit", "4", "--out", "study", "--decoder.heads", "2", "--train.draws", "2")

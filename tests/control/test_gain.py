@@ -96,6 +96,7 @@ def test_the_flow_is_selected_by_the_calibration_texts_alone(measured):
     assert fit.parts["all"].start == pytest.approx(fit.parts["affine"].best, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_condition_of_thoughts_serves_values_that_were_never_seen():
     """The context of a value is a point on a line, z follows it, and held-out values lie between those of training."""
     torch.manual_seed(0)

@@ -263,6 +263,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path, path, cache, streamed):
         assert torch.equal(one.x, other.x)
 
 
+@pytest.mark.slow
 def test_the_tokens_of_a_single_text_are_never_held(tmp_path, path, cache, streamed, monkeypatch):
     """The text itself is, and what is left of it when the held-out end is cut off, but nothing larger than that."""
     monkeypatch.setattr("ltm_pyro.data.chunking.PIECE", 512)

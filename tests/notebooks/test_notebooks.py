@@ -196,7 +196,8 @@ def with_fewer(notebook, pieces):
     return notebook
 
 
-SLOW = ("05_is_my_perplexity_a_bound", "11_what_is_in_a_thought")  # more than 20 seconds even when shortened
+# more than 20 seconds even when shortened
+SLOW = ("05_is_my_perplexity_a_bound", "11_what_is_in_a_thought", "12_your_own_classes")
 
 
 @pytest.mark.parametrize(
