@@ -78,7 +78,7 @@ def refine(
     *,
     questions: str,
     checker: CheckerName,
-    method: Method = "dpo",
+    method: Method = "sft",
     run: str | None = None,
     attempts: Annotated[int, whole(2)] = 8,
     rounds: Annotated[int, whole(1)] = 1,

@@ -73,7 +73,7 @@ def test_a_refined_run_is_a_run(kind, method, runs, folder, tmp_path, ends, caps
 
 def test_margins_rise_on_the_pairs_and_not_without_steps(runs, folder, tmp_path, ends):
     asked = questions(folder, runs["thoughts"])
-    chosen = {**SMALL, "steps": 12, "beta": 1.0, "rounds": 2}
+    chosen = {**SMALL, "method": "dpo", "steps": 12, "beta": 1.0, "rounds": 2}
     refined = refine(runs["thoughts"].folder, questions=asked, run=str(tmp_path / "out"), **chosen)
     first, second = refined.rounds
     assert first["margin_accuracy"] > 0.9
@@ -183,8 +183,8 @@ def test_bad_input_is_one_line(runs, folder, tmp_path, capsys):
     asked = questions(folder, runs["autoregressive"])
     usual = ["refine", run, "--questions", asked, "--run", tmp_path / "out", "--checker"]
     for words, message in (
-        (["sums", "--method", "sft", "--beta", 1], "--beta belongs to --method dpo"),
-        (["sums", "--with_corpus"], "--with_corpus belongs to --method sft"),
+        (["sums", "--beta", 1], "--beta belongs to --method dpo"),
+        (["sums", "--method", "dpo", "--with_corpus"], "--with_corpus belongs to --method sft"),
         (["number"], "answer"),
         (["else"], "sums"),
         (["sums", "--resume"], "holds no refinement"),
