@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from ltm_pyro.bounds.weights import log_mean_exp
+from ltm_pyro.data import joined_prompt
 from ltm_pyro.errors import InputError
 from ltm_pyro.evaluation.evaluation_mode import evaluation_mode
 from ltm_pyro.evaluation.inspection.attribution import nats_gained
@@ -37,15 +38,16 @@ class DemoService:
         name: name of the run.
         components: objects of the run, with the fast loop of its tables.
         tokenizer: tokenizer of the run.
+        separator: characters that end every prompt of a run of prompts and answers; empty for other runs.
 
     Raises:
         InputError: for a model without thoughts.
     """
 
-    def __init__(self, name: str, components: RunComponents, tokenizer: Tokenizer) -> None:
+    def __init__(self, name: str, components: RunComponents, tokenizer: Tokenizer, separator: str = "") -> None:
         if components.model.prior is None:
             raise InputError(f"{name} has no thoughts to show: serve a run of the latent model")
-        self.name, self.tokenizer = name, tokenizer
+        self.name, self.tokenizer, self.separator = name, tokenizer, separator
         self.model, self.guide, self.fast, _ = components
         self.length = self.model.decoder.length
 
@@ -180,7 +182,7 @@ class DemoService:
     def _encode(
         self, arguments: Mapping[str, Any], name: str, limit: int, may_be_empty: bool = False, end: bool = False
     ) -> tuple[list[int], bool]:
-        """First (or last, with `end`) token ids of a text, at most `most`, and True if the text was cut."""
+        """First token ids of a text (or last ones of a prompt, with `end`), and True if the text was cut."""
         text = arguments.get(name)
         if not isinstance(text, str) or not (text.strip() or may_be_empty):
             raise InputError(f"{name}: type some text")
@@ -190,6 +192,7 @@ class DemoService:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise InputError(f"{name} is not Unicode text at character {error.start}") from error
+        text = joined_prompt(text, self.separator) if end and text else text
         ids = [int(token) for token in self.tokenizer.encode(text)]
         cut = (ids[-limit:] if limit else []) if end else ids[:limit]
         return cut, len(cut) < len(ids)

@@ -46,7 +46,9 @@ def serve(
     hosts = hosts_of(host, names)
     opened = open_run(run, trust_code)
     components, _ = load(opened, checkpoint)
-    app = make_app(DemoService(opened.folder.resolve().name, components, opened.tokenizer), hosts)
+    separator = opened.config.data.separator if opened.config.data.prompt else ""
+    service = DemoService(opened.folder.resolve().name, components, opened.tokenizer, separator)
+    app = make_app(service, hosts)
     listening = listen(host, port)
     with listening:
         actual_port = listening.getsockname()[1]

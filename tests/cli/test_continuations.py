@@ -81,3 +81,14 @@ def test_in_tasks_of_the_harness(written, monkeypatch):
     monkeypatch.setattr(harness_settings, "Sampling", lambda *given: Scripted(ids))
     request = Instance("generate_until", {}, (PROMPT, {"max_gen_toks": len(ids)}), 0)
     assert harness_model.HarnessModel(run, components, 1).generate_until([request]) == [REST]
+
+
+def test_a_prompt_on_the_page_ends_as_those_of_its_run(written, monkeypatch):
+    run, components, ids = written
+    seen = []
+    monkeypatch.setattr("ltm_pyro.serving.demo_service.Sampling", lambda *given: Scripted(ids))
+    wanted = {"text": PROMPT, "steps": 0, "seed": 0, "tokens": len(ids), "temperature": 1.0}
+    service = DemoService("run", components, run.tokenizer, separator=" sees")
+    monkeypatch.setattr(service, "_z", lambda ids, *more: seen.append(ids) or torch.zeros(1, 1, 1, 8))
+    service.write(wanted, [].append)
+    assert seen == [run.tokenizer.encode(PROMPT + " sees").tolist()]
