@@ -40,8 +40,15 @@ class FitCheck:
 
     @property
     def converged(self) -> bool | None:
-        """True if a longer fit gains no more than the tolerance, else False; None without a longer fit."""
-        return None if self.longer is None else self.gain <= TOLERANCE
+        """True if a longer fit gains no more than the tolerance, else False.
+
+        None without a longer fit, and where a gain within the tolerance is not within it with two standard errors more.
+        """
+        if self.longer is None:
+            return None
+        if self.gain > TOLERANCE:
+            return False
+        return True if self.gain + 2 * self.gain_error <= TOLERANCE else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; None replaces NaN."""
@@ -61,6 +68,8 @@ class FitCheck:
             f"{self.longer} steps take {self.gain:+.4f}{error} nats/token off the ELBO's cost "
             f"({self.sequences} of the sequences; tolerance {TOLERANCE})"
         )
+        if self.converged is None:
+            return f"Whether q has converged cannot be told from so few sequences: {fitted}, and {gain}."
         if self.converged:
             return f"q has converged: {fitted}, and {gain}."
         unclear = ", or more sequences, since the error is as large" if self.gain <= 2 * self.gain_error else ""
