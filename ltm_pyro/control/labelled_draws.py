@@ -42,7 +42,7 @@ class LabelledDraws(NamedTuple):
 
     def log_prob(self, head: AbstractReward) -> Tensor:
         """log p(r | z) of every draw, shape (S, N), in nats."""
-        return head(self.z, head.context_of(self.x, self.prompts)).log_prob(self.r.expand(self.z.shape[:2]))
+        return head.log_prob(self.z, self.r, self.x, self.prompts)
 
 
 def draw_labelled(

@@ -13,7 +13,7 @@ from ltm_pyro.data.division import Division
 from ltm_pyro.data.document import Document
 from ltm_pyro.data.field_values import field_values
 from ltm_pyro.data.id_sequences import id_sequences, id_tokenizer, parted
-from ltm_pyro.data.row_fields import RowFields, corpus_of_fields, joined_prompt
+from ltm_pyro.data.row_fields import RowFields, answered, corpus_of_fields, joined_prompt
 from ltm_pyro.data.sequences import Batch, Sequences
 from ltm_pyro.data.split import divide, split
 from ltm_pyro.data.split_by_name import divide_by_name
@@ -33,6 +33,7 @@ __all__ = [
     "StreamDecoder",
     "TextSequences",
     "Tokenizer",
+    "answered",
     "continuation",
     "corpus_of_fields",
     "cut",

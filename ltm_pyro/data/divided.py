@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
@@ -148,10 +148,7 @@ class DividedCorpus:
 
         def fill(folder: Path) -> dict[str, Any]:
             with ExitStack() as files:
-                encoders = [
-                    Encoder(mode, tokenizer, length, creator(folder, part, files), self.values, self.score_prompts)
-                    for part in PARTS
-                ]
+                encoders = [self._encoder(mode, tokenizer, length, creator(folder, part, files)) for part in PARTS]
                 self._tokenize_into(encoders, tokenizer)
                 return dict(zip(PARTS, (encoder.notes() for encoder in encoders), strict=True))
 
@@ -166,11 +163,14 @@ class DividedCorpus:
         return both._replace(fingerprint=entry.note(f"fingerprint-{length}", lambda: fingerprint(*both[:2])))
 
     def _encode(self, mode: Mode, tokenizer: Tokenizer, length: int) -> list[Encoded]:
-        encoders = [
-            Encoder(mode, tokenizer, length, values=self.values, score_prompts=self.score_prompts) for _ in PARTS
-        ]
+        encoders = [self._encoder(mode, tokenizer, length) for _ in PARTS]
         self._tokenize_into(encoders, tokenizer)
         return [encoder.encoded() for encoder in encoders]
+
+    def _encoder(
+        self, mode: Mode, tokenizer: Tokenizer, length: int, create: Callable[[str], BinaryIO] | None = None
+    ) -> Encoder:
+        return Encoder(mode, tokenizer, length, create, self.values, self.score_prompts)
 
     def _tokenize_into(self, encoders: list[Encoder], tokenizer: Tokenizer) -> None:
         sides = self.division.sides(self.outline.same(self.corpus))

@@ -105,9 +105,15 @@ class RowCorpus:
         question = prompt.text.removeprefix(MARK)
         if not question.strip():
             return None
-        beginning = joined_prompt(question, self._fields.separator)
-        group = f"{content_hash(beginning):0{HEX_DIGITS}x}"
-        return Document(beginning + answer, text.name, group, prompt=len(beginning), label=value)
+        document = answered(question, answer, self._fields.separator, text.name)
+        group = f"{content_hash(document.text[: document.prompt]):0{HEX_DIGITS}x}"
+        return document._replace(group=group, label=value)
+
+
+def answered(prompt: str, answer: str, separator: str, name: str) -> Document:
+    """The document of a prompt, with the separator at its end, and its answer."""
+    beginning = joined_prompt(prompt, separator)
+    return Document(beginning + answer, name, prompt=len(beginning))
 
 
 def joined_prompt(prompt: str, separator: str) -> str:

@@ -15,6 +15,8 @@ from ltm_pyro.generation import Sampling, thoughts_from_prior, thoughts_from_pro
 from ltm_pyro.refining.checkers import Checker
 from ltm_pyro.refining.questions import SHOWN, Question
 from ltm_pyro.refining.records import Attempt, AttemptRecord
+from ltm_pyro.suites.methods.batches import alike
+from ltm_pyro.training.data_module import scores_prompts
 from ltm_pyro.training.randomness import seed_torch
 from ltm_pyro.training.run import Run
 
@@ -53,7 +55,7 @@ class Attempts:
         self.run, self.components, self.count, self.tokens = run, components, count, tokens
         self.sampling, self.checker, self.seed = sampling, checker, seed
         self.questions_at_once = max(1, batch_size // count)
-        self.is_evidence = run.config.data.prompt_is == "evidence"
+        self.is_evidence = scores_prompts(run.config)
 
     def batches(self, questions: Sequence[Question]) -> list[list[tuple[Question, list[int]]]]:
         """Batches of questions with their token ids, prompts of equal length together.
@@ -61,7 +63,7 @@ class Attempts:
         Raises:
             InputError: for a question that leaves no room for an answer.
         """
-        by_length: dict[int, list[tuple[Question, list[int]]]] = {}
+        rows = []
         for question in questions:
             ids = [int(token) for token in self.run.tokenizer.encode(question.prompt)]
             if len(ids) >= self.components.model.decoder.length:
@@ -69,9 +71,9 @@ class Attempts:
                     f"the question {question.text[:SHOWN]!r} has {len(ids)} tokens, and texts of {self.run.folder} at "
                     f"most {self.components.model.decoder.length}: leave it out"
                 )
-            by_length.setdefault(len(ids), []).append((question, ids))
-        size = self.questions_at_once
-        return [rows[start : start + size] for rows in by_length.values() for start in range(0, len(rows), size)]
+            rows.append((question, ids))
+        lengths = {place: len(ids) for place, (_, ids) in enumerate(rows)}
+        return [[rows[place] for place in places] for places in alike(lengths, self.questions_at_once)]
 
     def thoughts(self, prompts: Tensor, number: int, place: int) -> Tensor | None:
         """Thoughts of one batch of attempts, shape (N, L, K, D), the same at every call; None without thoughts.

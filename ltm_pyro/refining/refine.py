@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import torch
 
-from ltm_pyro.data import Document, cut, joined_prompt
+from ltm_pyro.data import answered, cut
 from ltm_pyro.device import chosen_device
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import Sampling
@@ -43,7 +43,7 @@ from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import open_run, say_bases
 from ltm_pyro.runs.progress import Progress
 from ltm_pyro.training.checkpoints import step_of
-from ltm_pyro.training.data_module import LABELS
+from ltm_pyro.training.data_module import LABELS, scores_prompts
 from ltm_pyro.training.held_out import RunText
 from ltm_pyro.training.run import Run
 from ltm_pyro.training.run_lock import RunLock
@@ -203,7 +203,7 @@ class Refinement:
         """Carry out one round; returns the reason if there is nothing to learn from."""
         components = self._components(number)
         tables = components.for_tables(self.run.config.train.evaluate_fast_steps)
-        is_evidence = self.run.config.data.prompt_is == "evidence"
+        is_evidence = scores_prompts(self.run.config)
         weights = (self.given[name] for name in ("beta", "sft_weight", "draws"))
         preferences = Preferences(tables, is_evidence, *weights)  # before a step moves the weights
         records = self._attempted(tables, number)
@@ -306,14 +306,14 @@ class Refinement:
     def _sequences(self, chains: list[Chain]) -> Sequences:
         """The chains as sequences, with the run's own training text if that is asked for."""
         data = self.run.config.data
-        documents = []
-        for number, chain in enumerate(chains):
-            prompt = joined_prompt(chain["question"], data.separator)
-            documents.append(Document(prompt + chain["answer"], f"chain {number}", prompt=len(prompt)))
+        documents = [
+            answered(chain["question"], chain["answer"], data.separator, f"chain {number}")
+            for number, chain in enumerate(chains)
+        ]
         if self.given["with_corpus"]:
             documents += [document for document, is_held_out in self.text.sides() if not is_held_out]
         values = self.text.saved.get(LABELS) or ()
-        return cut(data.mode, documents, self.run.tokenizer, data.length, values, data.prompt_is == "evidence")
+        return cut(data.mode, documents, self.run.tokenizer, data.length, values, scores_prompts(self.run.config))
 
 
 def _refuse_others(call: Call, method: str) -> None:

@@ -11,7 +11,7 @@ from ltm_pyro.errors import InputError
 from ltm_pyro.runs.console import say
 from ltm_pyro.runs.loading import say_once
 from ltm_pyro.runs.result_names import place_name
-from ltm_pyro.training.data_module import row_fields
+from ltm_pyro.training.data_module import row_fields, scores_prompts
 from ltm_pyro.training.held_out import RunText
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def scored_text(run: Run, corpus: str | None = None, corpus_at: str | None = Non
         documents,
         run.tokenizer,
         config.data.length,
-        score_prompts=config.data.prompt_is == "evidence",
+        score_prompts=scores_prompts(config),
     )
     if not len(sequences):
         raise InputError(f"{corpus} gives no sequence to score: it is too small")

@@ -558,6 +558,7 @@ class TrainedRun:
 
     def _cut(self, texts: Sequence[Text] | None) -> TextSequences:
         from ltm_pyro.data import TextSequences, text_sequences
+        from ltm_pyro.training.data_module import scores_prompts
         from ltm_pyro.training.held_out import RunText
 
         if texts is None:
@@ -567,11 +568,11 @@ class TrainedRun:
             raise InputError("expected a list of texts, not one: give [text]")
         data = self.run.config.data
         documents = [self._document(number, text) for number, text in enumerate(texts)]
-        return text_sequences(data.mode, documents, self.tokenizer, data.length, data.prompt_is == "evidence")
+        return text_sequences(data.mode, documents, self.tokenizer, data.length, scores_prompts(self.run.config))
 
     def _document(self, number: int, text: object) -> Document:
         """A text, or a pair of a prompt and its answer, which may be empty."""
-        from ltm_pyro.data import Document, joined_prompt
+        from ltm_pyro.data import Document, answered
 
         data = self.run.config.data
         if isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text):
@@ -579,8 +580,7 @@ class TrainedRun:
                 raise InputError(f"text {number} is a pair, but this run was trained without prompts: give one text")
             if not text[0].strip():
                 raise InputError(f"text {number} is a pair without a prompt: give (prompt, answer)")
-            prompt = joined_prompt(text[0], data.separator)
-            return Document(prompt + text[1], str(number), prompt=len(prompt))
+            return answered(*text, data.separator, str(number))
         if not isinstance(text, str) or not text:
             raise InputError(f"text {number} is {'empty' if text == '' else f'no text but a {type(text).__name__}'}")
         return Document(text, str(number))

@@ -117,8 +117,13 @@ def divided_corpus(config: Namespace, rule: Rule | None = None, values: Sequence
         data.Cache.at(config.data.cache),
         rule or data.divide,
         values,
-        config.data.prompt_is == "evidence",
+        scores_prompts(config),
     )
+
+
+def scores_prompts(config: Namespace) -> bool:
+    """True if the tokens of prompts are scored, as evidence for z; False if prompts are context alone."""
+    return bool(config.data.prompt_is == "evidence")
 
 
 def row_fields(config: Namespace, field: str = "") -> RowFields:

@@ -111,6 +111,16 @@ class AbstractReward(Recorded, nn.Module, ABC):
             values: the values that the run has learned.
         """
 
+    def log_prob(self, z: Tensor, r: Tensor, x: Tensor | None, prompts: Tensor | None) -> Tensor:
+        """log p(r | z, c) of known labels, shape (..., B), in nats.
+
+        Args:
+            z: values of the site `z`, shape (..., B, L, K, D).
+            r: labels, shape (B,).
+            x, prompts: as of `context_of`.
+        """
+        return self(z, self.context_of(x, prompts)).log_prob(r.expand(z.shape[:-Z_DIMS]))
+
     def context_of(self, x: Tensor | None, prompts: Tensor | None) -> Tensor | None:
         """The context c of texts, shape (B, C), from the mean embedding of their prompts; None if no prompt is read.
 

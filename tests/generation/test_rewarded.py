@@ -18,7 +18,7 @@ from ltm_pyro import (
 from ltm_pyro.errors import InputError
 from ltm_pyro.generation import thoughts_from_prompts
 from ltm_pyro.generation.rewarded import candidate_thoughts, langevin_thoughts, tilted_thoughts
-from ltm_pyro.generation.rewarded.batch import label_log_prob, prompt_batch
+from ltm_pyro.generation.rewarded.batch import prompt_batch
 from ltm_pyro.models import CategoricalReward, GaussianReward
 
 SHAPE = (1, 1, 2)
@@ -144,7 +144,7 @@ def test_the_best_candidate_is_the_one_that_the_head_prefers():
     for candidates in (1, 4, 32):
         torch.manual_seed(1)
         z = candidate_thoughts(tiny.model, tiny.guide, fast, prompts, r, candidates)
-        scores.append(label_log_prob(tiny.model, z, r, prompts))
+        scores.append(tiny.model.reward.log_prob(z, r, prompts, None))
     assert (scores[2] > scores[0]).all()
     assert scores[0].sum() < scores[1].sum() < scores[2].sum()
 

@@ -35,16 +35,3 @@ def prompt_batch(model: AbstractModel, prompts: Tensor) -> dict[str, Any]:
     if reward.prompt:
         batch["prompts"] = prompts.new_full((rows,), length)
     return batch
-
-
-def label_log_prob(model: AbstractModel, z: Tensor, r: Tensor, x: Tensor, prompts: Tensor | None = None) -> Tensor:
-    """log p(r | z, prompt), shape (..., N), of thoughts (..., N, L, K, D).
-
-    Args:
-        model: with a reward head.
-        z: values of the site `z`.
-        r: labels, shape (N,).
-        x, prompts: as `prompt_batch` returns them.
-    """
-    reward = reward_of(model)
-    return reward(z, reward.context_of(x, prompts)).log_prob(r.expand(z.shape[:-3]))

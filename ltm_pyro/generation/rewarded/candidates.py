@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ltm_pyro.errors import InputError
-from ltm_pyro.generation.rewarded.batch import label_log_prob, prompt_batch
+from ltm_pyro.generation.rewarded.batch import prompt_batch, reward_of
 from ltm_pyro.inference import FastLoop
 from ltm_pyro.models import AbstractModel
 
@@ -51,7 +51,7 @@ def candidate_thoughts(
         )
     batch = prompt_batch(model, prompts)
     z = posterior_thoughts(model, guide, fast, prompts, batch, candidates)
-    scores = label_log_prob(model, z, r, batch["x"], batch.get("prompts"))  # (n, N)
+    scores = reward_of(model).log_prob(z, r, batch["x"], batch.get("prompts"))  # (n, N)
     chosen = scores.argmax(0) if rule == "best" else torch.distributions.Categorical(logits=scores.T).sample()
     return z[chosen, torch.arange(len(chosen), device=z.device)]
 
